@@ -1,0 +1,245 @@
+"""Operations to envelopes and back, for both roles: the client that asks and the server that answers.
+
+Every quirk of the wire is here or in `_contract`: the body element is not the method name, the `...2` methods are chosen
+when there is something for `query`, an API error is HTTP 200, a Fault is HTTP 500, and a crash is HTTP 500 with an empty
+page.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import tzinfo
+from http import HTTPStatus
+from typing import Final, TypeVar
+
+from pydantic import JsonValue, ValidationError
+
+from . import _envelope
+from ._contract import CONTRACT
+from ._credentials import Credentials
+from ._envelope import DoctypeRefused, SoapVersion
+from ._exceptions import HTTPStatusError, MalformedEnvelope, SoapFault
+from ._operations import Operation, api_error
+from ._query import encode_list, encode_query
+from ._results import Result
+
+__all__ = [
+    "Incoming",
+    "Refusal",
+    "Request",
+    "decode",
+    "encode",
+    "encode_answer",
+    "encode_refusal",
+    "namespace_of",
+    "receive",
+]
+
+R = TypeVar("R", bound=Result)
+
+_METHOD_OF: Final = {operation.request: name for name, operation in CONTRACT.operations.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request ready to be posted.
+
+    Attributes:
+        method: The service's name of the method.
+        headers: The HTTP headers.
+        body: The envelope.
+        private: What must not be repeated to a user or a log if the server quotes it.
+    """
+
+    method: str
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+    private: tuple[str, ...] = field(repr=False)
+
+
+def namespace_of(url: str) -> str:
+    """Return the namespace that the service uses at this address: the address, without `?wsdl`."""
+    return url.partition("?")[0].partition("#")[0]
+
+
+def encode(operation: Operation[R], credentials: Credentials, namespace: str) -> Request:
+    """Make the request for an operation.
+
+    Raises:
+        ValueError: A value can't be carried by XML or by `list`.
+    """
+    plain, with_query = operation.methods
+    parameters = operation.parameters()
+    if lines := operation.lines():
+        parameters["list"] = encode_list(lines)
+    fields = {**credentials.fields(), **operation.fields()}
+    method = plain
+    if parameters and with_query is not None:
+        method = with_query
+        fields["query"] = encode_query(parameters)
+    headers = {"Content-Type": SoapVersion.V11.content_type, "SOAPAction": f'"{namespace}"'}
+    body = _envelope.build(CONTRACT.operations[method].request, fields, namespace=namespace)
+    texts = [message.text for message in lines]
+    phones = [message.phone for message in lines] or fields.get("phones", "").split(",")
+    return Request(method, headers, body, (*fields.values(), *parameters.values(), *texts, *phones))
+
+
+def decode(
+    operation: Operation[R],
+    request: Request,
+    *,
+    status_code: int,
+    content_type: str,
+    body: bytes,
+    timezone: tzinfo,
+) -> R:
+    """Read the answer to a request.
+
+    Args:
+        operation: What was asked.
+        request: How it was asked.
+        status_code: The answer's HTTP status.
+        content_type: Its Content-Type header, "" for none.
+        body: Its body, decompressed.
+        timezone: The zone in which the service writes local times.
+
+    Raises:
+        ApiError: The service said no; the class is that of the operation's own error table.
+        SoapFault: The answer is a Fault.
+        HTTPStatusError: The answer is an HTTP error without a Fault.
+        MalformedEnvelope: The answer is not the contract's.
+    """
+    try:
+        envelope = _envelope.parse(body, _charset(content_type))
+    except MalformedEnvelope:
+        if status_code != HTTPStatus.OK:
+            raise _http_error(status_code) from None
+        raise
+    if envelope.fault is not None:
+        raise _fault(envelope.fault, request)
+    if status_code != HTTPStatus.OK:
+        raise _http_error(status_code)
+    wire = _result_fields(envelope, operation)
+    code = _error_code(wire)
+    if code:
+        raise api_error(operation.errors, code)
+    known = {name: value for name, value in wire.items() if name != "error"}
+    if not any(wire.get(name) for name in operation.result.required):
+        raise MalformedEnvelope(f"the answer has none of the fields {', '.join(operation.result.required)}")
+    try:
+        return operation.read(known, timezone)
+    except ValidationError as error:
+        wrong = ", ".join(sorted({".".join(map(str, line["loc"])) for line in error.errors(include_input=False)}))
+    raise MalformedEnvelope(f"the answer's fields are not what the contract says: {wrong}")
+
+
+def _charset(content_type: str) -> str | None:
+    for parameter in content_type.lower().split(";")[1:]:
+        name, _, value = parameter.strip().partition("=")
+        if name == "charset" and value:
+            return value.strip("\"' ")
+    return None
+
+
+def _http_error(status_code: int) -> HTTPStatusError:
+    try:
+        phrase = f" {HTTPStatus(status_code).phrase}"
+    except ValueError:
+        phrase = ""
+    return HTTPStatusError(f"HTTP {status_code}{phrase} without a SOAP Fault", status_code=status_code)
+
+
+_SHOWN: Final = 300  # enough of a Fault's words to understand it, not enough to fill a log
+
+
+def _fault(fault: _envelope.Fault, request: Request) -> SoapFault:
+    text = fault.string
+    # Longest first: a phone may be a part of the text that is blotted out.
+    for private in sorted(filter(None, request.private), key=len, reverse=True):
+        if len(private) > 1:
+            text = text.replace(private, "***")
+    text = text[:_SHOWN]
+    return SoapFault(f"{fault.code or 'Fault'}: {text}", fault_code=fault.code, fault_string=text)
+
+
+def _result_fields(envelope: _envelope.Envelope, operation: Operation[R]) -> dict[str, JsonValue]:
+    for method in operation.methods:
+        contract = CONTRACT.operations[method] if method else None
+        if contract and envelope.element == contract.response and contract.result in envelope.fields:
+            fields = envelope.fields[contract.result]
+            return fields if isinstance(fields, dict) else {}
+    raise MalformedEnvelope("the envelope holds no answer to this operation")
+
+
+def _error_code(wire: Mapping[str, JsonValue]) -> int:
+    value = wire.get("error") or "0"
+    try:
+        return int(str(value))
+    except ValueError:
+        raise MalformedEnvelope("the answer's error is not a number") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A request as the server sees it.
+
+    Attributes:
+        method: The service's name of the method.
+        fields: What was given: text, None for nil, a list where a field came again.
+        version: The version of SOAP to answer in.
+    """
+
+    method: str
+    fields: Mapping[str, JsonValue] = field(repr=False)
+    version: SoapVersion
+
+
+class Refusal(Exception):
+    """A request that the server answers with a Fault.
+
+    Attributes:
+        code: The Fault's code.
+        string: Its reason.
+        version: The version of SOAP to answer in.
+    """
+
+    def __init__(self, code: str, string: str, version: SoapVersion = SoapVersion.V11) -> None:
+        super().__init__(string)
+        self.code = code
+        self.string = string
+        self.version = version
+
+
+def receive(body: bytes, *, namespace: str) -> Incoming:
+    """Read a request the way ext-soap does, where this is the server's namespace.
+
+    Raises:
+        Refusal: ext-soap would answer with this Fault.
+    """
+    try:
+        envelope = _envelope.parse(body)
+    except DoctypeRefused:
+        raise Refusal("Server", "DTD are not supported by SOAP") from None
+    except MalformedEnvelope:
+        raise Refusal("Client", "Bad Request") from None
+    if envelope.must_understand:
+        raise Refusal("MustUnderstand", "Header not understood", envelope.version)
+    method = _METHOD_OF.get(envelope.element)
+    if method is None or envelope.namespace != namespace:
+        raise Refusal("Server", f"Procedure '{envelope.element}' not present", envelope.version)
+    known = {element.name for element in CONTRACT.operations[method].fields}
+    return Incoming(
+        method, {name: envelope.fields[name] for name in envelope.fields if name in known}, envelope.version
+    )
+
+
+def encode_answer(incoming: Incoming, fields: Mapping[str, JsonValue], namespace: str) -> bytes:
+    """Make the envelope of an answer."""
+    contract = CONTRACT.operations[incoming.method]
+    return _envelope.build(
+        contract.response, {contract.result: dict(fields)}, namespace=namespace, version=incoming.version
+    )
+
+
+def encode_refusal(refusal: Refusal) -> bytes:
+    """Make the envelope of a Fault."""
+    return _envelope.build_fault(refusal.code, refusal.string, version=refusal.version)

@@ -1,0 +1,295 @@
+"""SOAP XML to and from plain values: the only module that knows XML.
+
+Envelopes are built by hand, in the shape that PHP's ext-soap writes, because there are seven of them and each is a row
+of strings. Reading is strict about safety (no DTD, no entities, no network, bounded depth) and lenient about all else:
+any prefix, any order, SOAP 1.1 and 1.2, any encoding that the document declares.
+"""
+
+import codecs
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final
+
+from lxml import etree
+from pydantic import JsonValue
+
+from ._exceptions import MalformedEnvelope
+from ._types import check_xml_text
+
+__all__ = [
+    "DoctypeRefused",
+    "Envelope",
+    "Fault",
+    "Node",
+    "SoapVersion",
+    "build",
+    "build_document",
+    "build_fault",
+    "parse",
+    "parse_document",
+]
+
+_DECLARATION: Final = '<?xml version="1.0" encoding="UTF-8"?>\n'
+_MAX_DEPTH: Final = 32  # a real answer has 6 levels
+_XSI_NIL: Final = "{http://www.w3.org/2001/XMLSchema-instance}nil"
+# A carriage return that stands as itself is read as a line feed (XML 1.0, 2.11), so it goes as a character reference.
+_TEXT_ESCAPES: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"})
+_ATTRIBUTE_ESCAPES: Final = _TEXT_ESCAPES | str.maketrans({'"': "&quot;", "\n": "&#10;", "\t": "&#9;"})
+
+
+class SoapVersion(Enum):
+    """A version of SOAP: its prefix, its namespace and its media type, as ext-soap writes them."""
+
+    V11 = ("SOAP-ENV", "http://schemas.xmlsoap.org/soap/envelope/", "text/xml; charset=utf-8")
+    V12 = ("env", "http://www.w3.org/2003/05/soap-envelope", "application/soap+xml; charset=utf-8")
+
+    def __init__(self, prefix: str, namespace: str, content_type: str) -> None:
+        self.prefix = prefix
+        self.namespace = namespace
+        self.content_type = content_type
+
+
+class DoctypeRefused(MalformedEnvelope):
+    """The document has a DTD, which SOAP forbids and which is how XML parsers are attacked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """An element of any document.
+
+    Attributes:
+        tag: The local name.
+        namespace: The namespace, "" for none.
+        attributes: The attributes that have no namespace.
+        children: The child elements.
+    """
+
+    tag: str
+    namespace: str
+    attributes: Mapping[str, str]
+    children: tuple["Node", ...] = ()
+
+    def all(self, tag: str) -> Iterator["Node"]:
+        """Yield the children with this local name."""
+        return (child for child in self.children if child.tag == tag)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A SOAP Fault.
+
+    Attributes:
+        code: The code without its prefix.
+        string: The reason.
+    """
+
+    code: str
+    string: str
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What an envelope says.
+
+    Attributes:
+        version: The version of SOAP.
+        namespace: The namespace of the body element, "" for none.
+        element: Its local name; "" if the body is empty.
+        fields: Its children: text, None for nil, a mapping where one has children, a list where a name comes again.
+        fault: The Fault, if the body holds one.
+        must_understand: Whether a header block says that it must be understood.
+    """
+
+    version: SoapVersion
+    namespace: str
+    element: str
+    fields: Mapping[str, JsonValue]
+    fault: Fault | None = None
+    must_understand: bool = False
+
+
+def _escape(value: str) -> str:
+    return check_xml_text(value).translate(_TEXT_ESCAPES)
+
+
+def _elements(fields: Mapping[str, JsonValue]) -> Iterator[str]:
+    for name, value in fields.items():
+        for item in value if isinstance(value, list) else (value,):
+            if isinstance(item, Mapping):
+                yield f"<{name}>{''.join(_elements(item))}</{name}>"
+            elif item is not None:
+                yield f"<{name}>{_escape(str(item))}</{name}>"
+
+
+def build(
+    element: str, fields: Mapping[str, JsonValue], *, namespace: str, version: SoapVersion = SoapVersion.V11
+) -> bytes:
+    """Return an envelope whose body is this element of this namespace; its children have no namespace.
+
+    Raises:
+        ValueError: A value has a character that XML can't carry.
+    """
+    env, name = version.prefix, namespace.translate(_ATTRIBUTE_ESCAPES)
+    return (
+        f'{_DECLARATION}<{env}:Envelope xmlns:{env}="{version.namespace}" xmlns:ns1="{name}"><{env}:Body>'
+        f"<ns1:{element}>{''.join(_elements(fields))}</ns1:{element}></{env}:Body></{env}:Envelope>\n"
+    ).encode()
+
+
+def build_fault(code: str, string: str, *, version: SoapVersion = SoapVersion.V11) -> bytes:
+    """Return an envelope with a Fault, as ext-soap writes it."""
+    env, text = version.prefix, _escape(string)
+    if version is SoapVersion.V11:
+        fault = f"<faultcode>{env}:{code}</faultcode><faultstring>{text}</faultstring>"
+    else:
+        code = {"Client": "Sender", "Server": "Receiver"}.get(code, code)
+        fault = (
+            f"<{env}:Code><{env}:Value>{env}:{code}</{env}:Value></{env}:Code>"
+            f"<{env}:Reason><{env}:Text>{text}</{env}:Text></{env}:Reason>"
+        )
+    return (
+        f'{_DECLARATION}<{env}:Envelope xmlns:{env}="{version.namespace}"><{env}:Body>'
+        f"<{env}:Fault>{fault}</{env}:Fault></{env}:Body></{env}:Envelope>\n"
+    ).encode()
+
+
+def build_document(root: Node, prefixes: Mapping[str, str]) -> bytes:
+    """Return an indented document; `prefixes` maps each namespace to its prefix."""
+
+    def lines(node: Node, depth: int) -> Iterator[str]:
+        name = f"{prefixes[node.namespace]}:{node.tag}"
+        attributes = "".join(
+            f' {key}="{value.translate(_ATTRIBUTE_ESCAPES)}"' for key, value in node.attributes.items()
+        )
+        if not depth:
+            attributes += "".join(f'\n    xmlns:{prefix}="{uri}"' for uri, prefix in prefixes.items())
+        if not node.children:
+            yield f"{'  ' * depth}<{name}{attributes}/>"
+            return
+        yield f"{'  ' * depth}<{name}{attributes}>"
+        for child in node.children:
+            yield from lines(child, depth + 1)
+        yield f"{'  ' * depth}</{name}>"
+
+    return (_DECLARATION + "\n".join(lines(root, 0)) + "\n").encode()
+
+
+def parse(data: bytes, charset: str | None = None) -> Envelope:
+    """Read an envelope.
+
+    Args:
+        data: The document.
+        charset: The encoding that the HTTP header names; used where the document itself names none.
+
+    Raises:
+        MalformedEnvelope: It isn't a SOAP envelope, or isn't safe to read.
+    """
+    root = _root(data, charset)
+    version = next((version for version in SoapVersion if root.tag == f"{{{version.namespace}}}Envelope"), None)
+    if version is None:
+        raise MalformedEnvelope("the answer is XML, but not a SOAP envelope")
+    soap = f"{{{version.namespace}}}"
+    body = root.find(f"{soap}Body")
+    if body is None:
+        raise MalformedEnvelope("the envelope has no body")
+    header = root.find(f"{soap}Header")
+    required = header is not None and any(
+        block.get(f"{soap}mustUnderstand") in {"1", "true"} for block in _children(header)
+    )
+    element = next(_children(body), None)
+    if element is None:
+        return Envelope(version, "", "", {}, must_understand=required)
+    namespace, name = _split(element.tag)
+    if element.tag == f"{soap}Fault":
+        return Envelope(version, namespace, name, {}, _fault(element), must_understand=required)
+    fields = _value(element)
+    known = fields if isinstance(fields, dict) else {}
+    return Envelope(version, namespace, name, known, must_understand=required)
+
+
+def parse_document(data: bytes, charset: str | None = None) -> Node:
+    """Read any document, such as a WSDL.
+
+    Raises:
+        MalformedEnvelope: It isn't well-formed, or isn't safe to read.
+    """
+
+    def node(element: Any, depth: int) -> Node:
+        if depth > _MAX_DEPTH:
+            raise MalformedEnvelope("the document is nested too deeply")
+        namespace, tag = _split(element.tag)
+        attributes = {key: value for key, value in element.attrib.items() if not key.startswith("{")}
+        return Node(tag, namespace, attributes, tuple(node(child, depth + 1) for child in _children(element)))
+
+    return node(_root(data, charset), 0)
+
+
+def _root(data: bytes, charset: str | None) -> Any:
+    if not data.strip():
+        raise MalformedEnvelope("the answer is empty")
+    # A parser of its own for each document: libxml2's is not for two threads at once, and making one is cheap.
+    parser = etree.XMLParser(
+        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, remove_comments=True, remove_pis=True
+    )
+    try:
+        root = etree.fromstring(_in_utf8(data, charset), parser)
+    except (etree.XMLSyntaxError, LookupError, UnicodeError, ValueError):
+        # The parser's words quote the document, which may quote the request, so they are left out.
+        problem = "the answer is not well-formed XML"
+    else:
+        document: Any = root.getroottree().docinfo
+        if document.doctype:
+            raise DoctypeRefused("the answer has a DTD, which SOAP forbids")
+        return root
+    raise DoctypeRefused(problem) if b"<!DOCTYPE" in data else MalformedEnvelope(problem)
+
+
+_BYTE_ORDER_MARKS: Final = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+def _in_utf8(data: bytes, charset: str | None) -> bytes:
+    """Apply the HTTP header's charset to a document that says nothing of its own encoding."""
+    data = data.lstrip(b" \t\r\n") if data[:1].isspace() else data
+    says_itself = data.startswith(_BYTE_ORDER_MARKS) or b"\0" in data[:4] or re.match(rb"<\?xml[^>]*encoding", data)
+    if charset is None or says_itself:
+        return data
+    return re.sub(rb"^<\?xml[^>]*\?>", b"", data.decode(charset).encode())
+
+
+def _children(element: Any) -> Iterator[Any]:
+    return (child for child in element if isinstance(child.tag, str))
+
+
+def _split(tag: str) -> tuple[str, str]:
+    namespace, _, name = tag.rpartition("}")
+    return namespace[1:], name
+
+
+def _value(element: Any, depth: int = 0) -> JsonValue:
+    if depth > _MAX_DEPTH:
+        raise MalformedEnvelope("the answer is nested too deeply")
+    if element.get(_XSI_NIL) in {"1", "true"}:
+        return None
+    fields: dict[str, JsonValue] = {}
+    repeated: set[str] = set()
+    for child in _children(element):
+        name, value = _split(child.tag)[1], _value(child, depth + 1)
+        if name not in fields:
+            fields[name] = value
+        elif name in repeated:
+            fields[name].append(value)  # type: ignore[union-attr]
+        else:
+            fields[name] = [fields[name], value]
+            repeated.add(name)
+    return fields or element.text or ""
+
+
+def _fault(element: Any) -> Fault:
+    texts: Iterable[tuple[str, str]] = ((_split(each.tag)[1], (each.text or "").strip()) for each in element.iter())
+    found: dict[str, str] = {}
+    for name, text in texts:
+        found.setdefault(name, text)
+    code = found.get("faultcode") or found.get("Value") or ""
+    return Fault(code.rpartition(":")[2], found.get("faultstring") or found.get("Text") or "")

@@ -1,0 +1,271 @@
+"""What the service answers, as frozen values; every one keeps what nobody has modelled yet in `extra`."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, tzinfo
+from typing import Annotated, ClassVar, Final, Self, TypeAlias
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, JsonValue
+
+from ._codes import DeliveryError, MessageStatus
+from ._types import MessageRef, Money, is_group, recipient_key
+
+__all__ = ["Balance", "Cost", "DeliveryReport", "RecipientError", "Result", "SentMessage"]
+
+Wire: TypeAlias = Mapping[str, JsonValue]
+
+
+def _number(value: object) -> object:
+    return int(value) if isinstance(value, str) and re.fullmatch(r"[+-]?[0-9]{1,9}", value) else value
+
+
+Status: TypeAlias = Annotated[MessageStatus, BeforeValidator(_number)]
+Failure: TypeAlias = Annotated[DeliveryError, BeforeValidator(_number)]
+
+
+class Result(BaseModel):
+    """An answer.
+
+    Attributes:
+        extra: Fields of the answer that this version doesn't know, as they came: strings, lists and mappings of them.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    wire_names: ClassVar[Mapping[str, str]] = {}
+    required: ClassVar[tuple[str, ...]] = ()
+    """Fields of the wire of which at least one must be there, or the answer isn't one of this operation."""
+
+    extra: dict[str, JsonValue] = {}
+
+    @classmethod
+    def sort(cls, wire: Wire) -> tuple[dict[str, JsonValue], dict[str, JsonValue]]:
+        """Divide an answer in what this class knows, by attribute, and the rest; an empty element counts as absent."""
+        known: dict[str, JsonValue] = {}
+        extra: dict[str, JsonValue] = {}
+        for name, value in wire.items():
+            if name not in cls.wire_names or not isinstance(value, str):
+                extra[name] = value
+            elif value:
+                known[cls.wire_names[name]] = value.strip() if name != "message" else value
+        return known, extra
+
+
+class Balance(Result):
+    """The account's balance.
+
+    Attributes:
+        amount: In the account's currency.
+    """
+
+    wire_names: ClassVar[Mapping[str, str]] = {"balance": "amount"}
+    required: ClassVar[tuple[str, ...]] = ("balance",)
+
+    amount: Money
+
+    @classmethod
+    def from_wire(cls, wire: Wire) -> Self:
+        """Read an answer of `get_balance`."""
+        known, extra = cls.sort(wire)
+        return cls.model_validate({**known, "extra": extra})
+
+
+class Cost(Result):
+    """What a send would cost.
+
+    Attributes:
+        amount: In the account's currency.
+        sms_count: The service's `cnt`: parts times recipients.
+    """
+
+    wire_names: ClassVar[Mapping[str, str]] = {"cost": "amount", "cnt": "sms_count"}
+    required: ClassVar[tuple[str, ...]] = ("cost",)
+
+    amount: Money
+    sms_count: int | None = None
+
+    @classmethod
+    def from_wire(cls, wire: Wire) -> Self:
+        """Read an answer of `get_sms_cost` or `get_sms_cost2`."""
+        known, extra = cls.sort(wire)
+        return cls.model_validate({**known, "extra": extra})
+
+
+class RecipientError(Result):
+    """One recipient of many whom the service refused.
+
+    Attributes:
+        phone: The recipient, as the service spells it.
+        code: The service's error number for it, as in `ApiError.code`.
+    """
+
+    wire_names: ClassVar[Mapping[str, str]] = {"phone": "phone", "status": "code"}
+
+    phone: str
+    code: int
+
+    @classmethod
+    def from_wire(cls, wire: Wire) -> Self:
+        """Read one `errors` element."""
+        known, extra = cls.sort(wire)
+        return cls.model_validate({**known, "extra": extra})
+
+
+class SentMessage(Result):
+    """A send that the service accepted.
+
+    Attributes:
+        id: The message id, one for all recipients.
+        refs: One reference for each recipient that was accepted (a group's members are unknown, so it has none).
+        sms_count: The service's `cnt`: parts times recipients; this is what is paid for.
+        cost: What it cost, where the service says so (always with `cost=2` or `cost=3`).
+        balance: The balance after it, where the service says so (always with `cost=3`).
+        errors: The recipients that were refused, where `err` asked for them.
+    """
+
+    wire_names: ClassVar[Mapping[str, str]] = {"id": "id", "cnt": "sms_count", "cost": "cost", "balance": "balance"}
+    required: ClassVar[tuple[str, ...]] = ("id", "cnt")
+
+    id: str
+    refs: tuple[MessageRef, ...] = ()
+    sms_count: int | None = None
+    cost: Money | None = None
+    balance: Money | None = None
+    errors: tuple[RecipientError, ...] = ()
+
+    @property
+    def ref(self) -> MessageRef:
+        """The reference of the only recipient.
+
+        Raises:
+            ValueError: There isn't exactly one accepted recipient; see `refs` and `errors`.
+        """
+        if len(self.refs) != 1:
+            raise ValueError(f"this send has {len(self.refs)} references, not one; use .refs")
+        return self.refs[0]
+
+    @classmethod
+    def from_wire(cls, wire: Wire, *, id: str, recipients: Iterable[str]) -> Self:  # noqa: A002 - the service's own word
+        """Read an answer of `send_sms` or `send_sms2` to these recipients."""
+        known, extra = cls.sort(wire)
+        errors = refused(extra.pop("errors", None))
+        wrong = Refusals(errors)
+        sent_id = str(known.setdefault("id", id))
+        refs = [MessageRef(to, sent_id) for to in recipients if not is_group(to) and wrong.find(to) is None]
+        return cls.model_validate({**known, "refs": refs, "errors": errors, "extra": extra})
+
+
+def refused(value: JsonValue) -> tuple[RecipientError, ...]:
+    """Read the `errors` of an answer: one element or several."""
+    entries = value if isinstance(value, list) else [value]
+    return tuple(RecipientError.from_wire(entry) for entry in entries if isinstance(entry, dict))
+
+
+# Long enough to name one subscriber, short enough to leave out the country code that the service may have put in front.
+_TAIL: Final = 9
+
+
+class Refusals:
+    """The refused recipients of one answer, found however the service spells them."""
+
+    def __init__(self, errors: Sequence[RecipientError]) -> None:
+        self._by_key = {recipient_key(error.phone): error for error in errors}
+        self._by_tail = {key[-_TAIL:]: error for key, error in self._by_key.items() if len(key) >= _TAIL}
+
+    def find(self, recipient: str) -> RecipientError | None:
+        """Return the refusal of this recipient, None if there is none."""
+        key = recipient_key(recipient)
+        return self._by_key.get(key) or self._by_tail.get(key[-_TAIL:])
+
+
+class DeliveryReport(Result):
+    """The status of one message.
+
+    Attributes:
+        ref: Which message.
+        status: Where it is on its way; an undocumented number is kept.
+        error: Why it wasn't delivered, None where the service doesn't say; 0 is `DeliveryError.NONE`.
+        changed_at: When the status last changed, aware.
+        sent_at: When it was sent, aware (with `detail=1`).
+        phone: The subscriber's number as the service spells it (with `detail=1`).
+        cost: What it cost (with `detail=1`).
+        sender: The sender's name (with `detail=1`).
+        status_name: The status in the service's words (with `detail=1`).
+        text: The text (with `detail=1`).
+        parts: Its number of SMS, or the seconds of a voice message (with `detail=1`).
+        operator: The subscriber's operator (with `detail=2`).
+        region: Where the number is registered (with `detail=2`).
+    """
+
+    wire_names: ClassVar[Mapping[str, str]] = {
+        "status": "status",
+        "err": "error",
+        "phone": "phone",
+        "cost": "cost",
+        "sender_id": "sender",
+        "status_name": "status_name",
+        "message": "text",
+        "sms_cnt": "parts",
+        "operator": "operator",
+        "region": "region",
+    }
+    required: ClassVar[tuple[str, ...]] = ("status",)
+
+    ref: MessageRef
+    status: Status
+    error: Failure | None = None
+    changed_at: datetime | None = None
+    sent_at: datetime | None = None
+    phone: str | None = None
+    cost: Money | None = None
+    sender: str | None = None
+    status_name: str | None = None
+    text: str | None = None
+    parts: int | None = None
+    operator: str | None = None
+    region: str | None = None
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether the delivery has ended, well or badly."""
+        return self.status.is_decided
+
+    @property
+    def is_delivered(self) -> bool:
+        """Whether the message reached its recipient."""
+        return self.status.is_delivered
+
+    @classmethod
+    def from_wire(cls, wire: Wire, *, ref: MessageRef, timezone: tzinfo) -> Self:
+        """Read an answer of `get_status` or `get_status2`; local times without a timestamp count in `timezone`."""
+        known, extra = cls.sort(wire)
+        changed_at = _moment(extra, "last_timestamp", "last_date", timezone)
+        sent_at = _moment(extra, "send_timestamp", "send_date", timezone)
+        times = {"changed_at": changed_at, "sent_at": sent_at}
+        return cls.model_validate({**known, **times, "ref": ref, "extra": extra})
+
+
+def _moment(extra: dict[str, JsonValue], stamp_name: str, text_name: str, zone: tzinfo) -> datetime | None:
+    """Take a moment out of `extra`; what can't be read stays there."""
+    moment = _from_timestamp(extra.get(stamp_name)) or _from_local_text(extra.get(text_name), zone)
+    for name in (stamp_name, text_name):
+        if moment is not None or extra.get(name) == "":
+            extra.pop(name, None)
+    return moment
+
+
+def _from_timestamp(value: JsonValue) -> datetime | None:
+    # 0 is PHP's "no time yet". 11 digits reach the year 5138.
+    if isinstance(value, str) and re.fullmatch(r"[1-9][0-9]{0,10}", value.strip()):
+        return datetime.fromtimestamp(int(value), UTC)
+    return None
+
+
+def _from_local_text(value: JsonValue, zone: tzinfo) -> datetime | None:
+    if not isinstance(value, str):
+        return None
+    try:
+        # soap-api: "Format DD.MM.YYYY hh: mm: ss"; the blank after the colons is a flaw of the page.
+        return datetime.strptime(value.strip(), "%d.%m.%Y %H:%M:%S").replace(tzinfo=zone)
+    except ValueError:
+        return None

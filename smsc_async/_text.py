@@ -1,0 +1,94 @@
+"""How a text becomes SMS: which alphabet it needs, and where it is cut.
+
+The alphabet is the GSM 7 bit default alphabet of 3GPP TS 23.038 (section 6.2.1) with its extension table
+(section 6.2.1.1); a text with any other character goes as UCS-2 (section 6.2.3). One SMS carries 140 octets
+(3GPP TS 23.040), that is 160 septets or 70 16-bit units; in a text of several SMS each loses 6 octets to the
+header that joins them, which leaves 153 septets or 67 units. The service states the same four numbers.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+__all__ = ["Encoding", "Parts", "parts"]
+
+_BASIC = frozenset(
+    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ"
+    " !\"#¤%&'()*+,-./0123456789:;<=>?"
+    "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§"
+    "¿abcdefghijklmnopqrstuvwxyzäöñüà"
+)
+# Each of these is the escape septet and one more.
+_EXTENSION = frozenset("\f^{}\\[~]|€")
+_GSM_7 = _BASIC | _EXTENSION
+_LAST_BMP_CHARACTER = "\uffff"
+
+
+class Encoding(StrEnum):
+    """The alphabet in which a text travels."""
+
+    GSM_7 = "GSM-7"
+    UCS_2 = "UCS-2"
+
+
+# Room in an SMS that stands alone, and in each SMS of several.
+_ROOM = {Encoding.GSM_7: (160, 153), Encoding.UCS_2: (70, 67)}
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """A text cut into the SMS that carry it.
+
+    Attributes:
+        encoding: The alphabet of all its SMS.
+        segments: The text of each SMS; joined they are the whole text.
+        units: Septets (GSM-7) or 16-bit units (UCS-2) of the whole text.
+    """
+
+    encoding: Encoding
+    segments: tuple[str, ...]
+    units: int
+
+    @property
+    def count(self) -> int:
+        """How many SMS the text needs; the service charges each of them."""
+        return len(self.segments)
+
+    def __len__(self) -> int:
+        return self.count
+
+
+def parts(text: str) -> Parts:
+    r"""Cut a text into SMS as the service counts and charges them.
+
+    A character that takes two units (an escape pair of GSM-7, a surrogate pair of UCS-2) is never cut in two, so
+    an SMS may end one unit early, and a text may need one SMS more than its units divided by the room.
+
+    Args:
+        text: The message; an empty one is one empty SMS.
+
+    Returns:
+        The encoding, the text of each SMS and the units in all.
+    """
+    encoding = Encoding.GSM_7 if _GSM_7.issuperset(text) else Encoding.UCS_2
+    widths = list(_widths(text, encoding))
+    units = sum(widths)
+    alone, joined = _ROOM[encoding]
+    segments = (text,) if units <= alone else tuple(_filled(text, widths, joined))
+    return Parts(encoding, segments, units)
+
+
+def _widths(text: str, encoding: Encoding) -> Iterator[int]:
+    if encoding is Encoding.GSM_7:
+        return (2 if character in _EXTENSION else 1 for character in text)
+    return (2 if character > _LAST_BMP_CHARACTER else 1 for character in text)
+
+
+def _filled(text: str, widths: list[int], room: int) -> Iterator[str]:
+    start = used = 0
+    for position, width in enumerate(widths):
+        if used + width > room:
+            yield text[start:position]
+            start, used = position, 0
+        used += width
+    yield text[start:]

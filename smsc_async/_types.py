@@ -1,0 +1,240 @@
+"""The words of the domain: recipients, messages, references to them, and money."""
+
+import re
+from decimal import Decimal
+from enum import Enum
+from typing import Annotated, Any, Final, Self, TypeAlias
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+__all__ = [
+    "UNSET",
+    "FrozenModel",
+    "Message",
+    "MessageId",
+    "MessageRef",
+    "Money",
+    "Recipient",
+    "Sender",
+    "Subscriber",
+    "Text",
+    "TimeZoneOffset",
+    "Unset",
+    "XmlText",
+    "check_xml_text",
+    "is_email",
+    "is_group",
+    "is_phone",
+    "recipient_key",
+]
+
+
+class Unset(Enum):
+    """The type of `UNSET`: an argument that was not given, where None means "off"."""
+
+    UNSET = "unset"
+
+    def __repr__(self) -> str:
+        return "UNSET"
+
+
+UNSET: Final = Unset.UNSET
+
+Money: TypeAlias = Decimal
+"""An amount in the account's currency; the SOAP service names none."""
+
+
+class FrozenModel(BaseModel):
+    """A value: frozen, without unknown fields, and with errors that don't repeat what was given.
+
+    Phones and texts are private and errors end up in logs, so neither `str(error)` nor `error.errors()` holds an input.
+    """
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        validate_by_name=True,
+        validate_default=False,
+        regex_engine="python-re",
+    )
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _forget_the_input(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        try:
+            return handler(data)
+        except ValidationError as error:
+            lines = [
+                InitErrorDetails(type=PydanticCustomError(line["type"], line["msg"]), loc=line["loc"], input=None)
+                for line in error.errors(include_url=False, include_context=False, include_input=False)
+            ]
+        raise ValidationError.from_exception_data(cls.__name__, lines, hide_input=True)
+
+
+# XML 1.0, production 2 (Char): anything else can't stand in a document, not even escaped; PHP answers it with a Fault.
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_PHONE = re.compile(r"\+?[0-9]{4,20}")
+_GROUP = re.compile(r"[Gg][0-9]{1,20}")
+_EMAIL = re.compile(r"[^\s@,;:|<>\"]+@[^\s@,;:|<>\"]+")
+_TELEGRAM = re.compile(r"#[0-9]{1,20}|@?[A-Za-z][A-Za-z0-9_]{3,31}")
+_ID = re.compile(r"[A-Za-z0-9._-]{1,40}")
+_MAX_ID: Final = 2_147_483_647
+_RUSSIAN_DIGITS: Final = 11
+
+
+def check_xml_text(value: str) -> str:
+    """Return the string, or raise a `ValueError` that names the character that XML can't carry."""
+    found = _NOT_XML.search(value)
+    if found:
+        raise ValueError(
+            f"character U+{ord(found[0]):04X} at position {found.start()} can't travel in XML; remove control "
+            "characters, and repair text that was cut inside a surrogate pair"
+        )
+    return value
+
+
+def _recipient(value: str) -> str:
+    if "," in value or ";" in value:
+        raise ValueError("one recipient, not a list in a string; pass a list: ['+79991234567', '+79991234568']")
+    for pattern in (_PHONE, _GROUP, _EMAIL, _TELEGRAM):
+        if pattern.fullmatch(value):
+            return value
+    raise ValueError(
+        "a recipient is a phone in international format (digits, with or without +, no blanks), a group code "
+        "G<number>, an e-mail address, or #ID or a nickname of Telegram"
+    )
+
+
+def _not_a_group(value: str) -> str:
+    if is_group(value):
+        raise ValueError("a group code stands for many numbers that only the service knows; give it to `send`")
+    return value
+
+
+def _sender(value: str) -> str:
+    if value.isdecimal() and value.isascii() and len(value) <= 15:  # noqa: PLR2004 - soap-api: "11 characters or 15 digits"
+        return value
+    if not value.strip() or len(value) > 11 or not (value.isascii() and value.isprintable()):  # noqa: PLR2004 - as above
+        raise ValueError("a sender is up to 11 Latin letters, digits, blanks and signs, or up to 15 digits")
+    return value
+
+
+def _message_id(value: Any) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool):
+        if not 1 <= value <= _MAX_ID:
+            raise ValueError(f"a number as id is 1 to {_MAX_ID}")
+        return str(value)
+    if isinstance(value, str) and not _ID.fullmatch(value):
+        raise ValueError(f"an id is a number from 1 to {_MAX_ID}, or up to 40 of the characters A-Z a-z 0-9 . _ -")
+    if isinstance(value, str) and value.isdecimal() and not 1 <= int(value) <= _MAX_ID:
+        raise ValueError(f"an id of digits only is a number from 1 to {_MAX_ID}; add a letter to a longer one")
+    return value
+
+
+XmlText: TypeAlias = Annotated[str, AfterValidator(check_xml_text)]
+"""A string that XML can carry."""
+Text: TypeAlias = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(check_xml_text)]
+"""The text of a message: 1 to 1000 characters (soap-api: "The maximum size is 1000 characters")."""
+Recipient: TypeAlias = Annotated[str, AfterValidator(_recipient)]
+"""A phone, a group code, an e-mail address or a name of Telegram.
+
+Sent as given: the service corrects phones without +.
+"""
+Subscriber: TypeAlias = Annotated[Recipient, AfterValidator(_not_a_group)]
+"""A recipient that is one person: anything but a group code."""
+Sender: TypeAlias = Annotated[str, AfterValidator(_sender)]
+"""The sender's name: up to 11 characters or 15 digits."""
+MessageId: TypeAlias = Annotated[str, BeforeValidator(_message_id)]
+"""A message id: 1 to 2147483647, or up to 40 of `[A-Za-z0-9._-]`."""
+TimeZoneOffset: TypeAlias = Annotated[float, Field(ge=-15, le=12, multiple_of=0.25)]
+"""Hours relative to Moscow (UTC+3), which is how the service counts `tz`."""
+
+
+def recipient_key(recipient: str) -> str:
+    """Return what two spellings of one recipient have in common.
+
+    Phones count by their digits, and an 11-digit number that begins with 8 is the Russian way to write +7.
+    """
+    if not _PHONE.fullmatch(recipient):
+        return recipient.casefold()
+    digits = recipient.removeprefix("+")
+    if len(digits) == _RUSSIAN_DIGITS and digits.startswith("8") and recipient == digits:
+        return "7" + digits[1:]
+    return digits
+
+
+def is_phone(recipient: str) -> bool:
+    """Return whether this is a phone number."""
+    return _PHONE.fullmatch(recipient) is not None
+
+
+def is_email(recipient: str) -> bool:
+    """Return whether this is an e-mail address."""
+    return _EMAIL.fullmatch(recipient) is not None
+
+
+def is_group(recipient: str) -> bool:
+    """Return whether this is a group code, whose members the client doesn't know."""
+    return _GROUP.fullmatch(recipient) is not None
+
+
+class MessageRef(FrozenModel):
+    """What identifies one message at the service: its recipient and its id.
+
+    `str(ref)` is `phone:id`, and `MessageRef.parse` reads it back; `model_dump_json()` gives JSON.
+
+    Attributes:
+        phone: The recipient, as it was given to the send.
+        id: The id, as a string.
+    """
+
+    phone: Subscriber
+    id: MessageId
+
+    def __init__(self, phone: str, id: str | int) -> None:  # noqa: A002 - the service's own word
+        BaseModel.__init__(self, phone=phone, id=id)
+
+    def __str__(self) -> str:
+        return f"{self.phone}:{self.id}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read the text form.
+
+        Raises:
+            ValueError: It isn't `phone:id`.
+        """
+        phone, colon, id_ = text.strip().rpartition(":")
+        if not colon:
+            raise ValueError("the text form of a reference is phone:id")
+        return cls(phone, id_)
+
+
+class Message(FrozenModel):
+    """One message of a batch.
+
+    Attributes:
+        phone: One recipient.
+        text: 1 to 1000 characters.
+        sender: The sender's name, None for the batch's or the account's.
+        tz: Hours relative to Moscow in which the batch's `LocalTime` counts for this message.
+    """
+
+    phone: Subscriber
+    text: Text
+    sender: Sender | None = None
+    tz: TimeZoneOffset | None = None
+
+    def __init__(self, phone: str, text: str, sender: str | None = None, tz: float | None = None) -> None:
+        BaseModel.__init__(self, phone=phone, text=text, sender=sender, tz=tz)

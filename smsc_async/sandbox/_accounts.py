@@ -1,0 +1,118 @@
+"""The service's customers: who they are, what they pay, what they have left."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta, timezone
+from decimal import Decimal
+from types import MappingProxyType
+
+from ._fields import refuse
+
+__all__ = ["Account", "Accounts"]
+
+# The `tz` parameter and an account's own zone are relative to Moscow, which is UTC+3 all year.
+_MOSCOW_HOURS = 3
+_DEMO_PRICES: Mapping[str, Decimal] = MappingProxyType({"7": Decimal("4.50"), "": Decimal("9.00")})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """A customer of the sandbox.
+
+    Attributes:
+        login: The customer's login.
+        password: The password; a request may give its lower-case MD5 hex instead.
+        apikey: The key that stands for login and password; empty for none.
+        balance: The money it starts with.
+        prices: Price of one part by the number's leading digits; the longest match counts, ``""`` is the default
+            (also of e-mail addresses and Telegram names). Where nothing matches, nothing can be delivered (error 8).
+        sender: The sender of a message that names none.
+        zone: Hours from Moscow of the customer's local time.
+        groups: The numbers behind each group code ``G<number>``.
+        virtual: Test mode: answers and charges as usual, but every message ends undelivered with ``err`` 200.
+    """
+
+    login: str = field(repr=False)
+    password: str = field(repr=False)
+    apikey: str = field(default="", repr=False)
+    balance: Decimal = Decimal(10_000)
+    prices: Mapping[str, Decimal] = field(default_factory=lambda: _DEMO_PRICES)
+    sender: str = "SMSC"
+    zone: float = 0
+    groups: Mapping[int, tuple[str, ...]] = field(default_factory=dict, repr=False)
+    virtual: bool = False
+
+    def __post_init__(self) -> None:
+        if not (self.login and self.password):
+            raise ValueError("an account needs a login and a password")
+
+    @classmethod
+    def demo(cls) -> "Account":
+        """Return the default account: login, password and apikey are all ``demo``."""
+        return cls(login="demo", password="demo", apikey="demo")  # noqa: S106 - documented, and opens nothing
+
+    def price(self, address: str) -> Decimal | None:
+        """Return the price of one part to this address, or `None` where the account has no route to it."""
+        for length in range(len(address), -1, -1):
+            price = self.prices.get(address[:length])
+            if price is not None:
+                return price
+        return None
+
+    def timezone(self, hours: float | None = None) -> timezone:
+        """Return the zone so many hours from Moscow, by default the account's own."""
+        return timezone(timedelta(hours=_MOSCOW_HOURS + (self.zone if hours is None else hours)))
+
+    def accepts(self, psw: str) -> bool:
+        """Whether this is the password or its MD5 hex."""
+        return psw in {self.password, hashlib.md5(self.password.encode(), usedforsecurity=False).hexdigest()}
+
+
+class Accounts:
+    """All customers with their balances.
+
+    Args:
+        accounts: The customers; logins and apikeys are unique.
+    """
+
+    def __init__(self, accounts: Iterable[Account]) -> None:
+        known = tuple(accounts)
+        keyed = [account for account in known if account.apikey]
+        self._by_login = {account.login: account for account in known}
+        self._by_apikey = {account.apikey: account for account in keyed}
+        if len(self._by_login) < len(known) or len(self._by_apikey) < len(keyed):
+            raise ValueError("two accounts share a login or an apikey")
+        self._balances = {account.login: account.balance for account in known}
+
+    @property
+    def balances(self) -> Mapping[str, Decimal]:
+        """What each login has left."""
+        return MappingProxyType(self._balances)
+
+    def find(self, *, login: str, psw: str, apikey: str) -> Account:
+        """Return the customer with these credentials; an apikey stands for login and password.
+
+        Raises:
+            Refusal: Error 1 when they are missing, error 2 when they are wrong.
+        """
+        if apikey:
+            account = self._by_apikey.get(apikey)
+        elif login and psw:
+            account = self._by_login.get(login)
+            account = account if account is not None and account.accepts(psw) else None
+        else:
+            refuse(1)
+        return account if account is not None else refuse(2)
+
+    def charge(self, account: Account, cost: Decimal) -> bool:
+        """Take the cost from the balance, or nothing when it does not suffice.
+
+        Returns:
+            Whether it was paid.
+        """
+        left = self._balances[account.login] - cost
+        if left < 0:
+            return False
+        self._balances[account.login] = left
+        return True

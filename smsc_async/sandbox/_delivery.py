@@ -1,0 +1,208 @@
+"""The life of an accepted message: a fate drawn once, then read off from the clock.
+
+No timers: `DeliveryPlan.draw` lists all changes of status with their moments, and a look-up finds the last that has
+come. `MAGIC_NUMBERS` are the subscribers whose fate is fixed, for tests that need one outcome.
+"""
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import NamedTuple, TypeAlias
+
+__all__ = ["ERRORS", "MAGIC_NUMBERS", "STATUS_NAMES", "Change", "DeliveryPlan", "Life", "MagicNumber", "Outcome"]
+
+_VIRTUAL_ERROR = 200
+_EXPIRED = 3
+_DELIVERED = 1
+_READ = 2
+
+STATUS_NAMES: Mapping[int, str] = MappingProxyType(
+    {
+        -3: "Отсутствует",
+        -2: "Приостановлено",
+        -1: "Ждёт отправки",
+        0: "Передано оператору",
+        1: "Доставлено",
+        2: "Прочитано",
+        3: "Просрочено",
+        4: "Ссылка открыта",
+        20: "Доставить невозможно",
+        22: "Неверный номер",
+        23: "Запрещено",
+        24: "Недостаточно денег",
+        25: "Номер недоступен",
+    }
+)
+# The delivery error that goes with a status where nothing else names one; the others have none.
+ERRORS: Mapping[int, int] = MappingProxyType({3: 6, 20: 1, 22: 249, 23: 244, 25: 6})
+
+
+class Change(NamedTuple):
+    """A change of status.
+
+    Attributes:
+        at: Unix time of the change.
+        status: The status from then on.
+        err: The delivery error from then on, 0 for none.
+    """
+
+    at: float
+    status: int
+    err: int = 0
+
+
+Life: TypeAlias = tuple[Change, ...]
+
+
+class Outcome(NamedTuple):
+    """One way for a delivery to end.
+
+    Attributes:
+        status: The decided status.
+        err: The delivery error.
+        share: Its weight among all outcomes.
+    """
+
+    status: int
+    err: int
+    share: float
+
+
+class MagicNumber(NamedTuple):
+    """A subscriber with a fixed fate.
+
+    Attributes:
+        phone: The number, its digits.
+        meaning: What happens to it, in one sentence.
+        status: The status that it takes when it is due, and keeps; `None` when it is refused.
+        refusal: The error code with which a send to it is refused; 0 when it is accepted.
+    """
+
+    phone: str
+    meaning: str
+    status: int | None = None
+    refusal: int = 0
+
+
+def _magic_numbers() -> Mapping[str, MagicNumber]:
+    numbers = (
+        MagicNumber("79000000000", "handed to the operator and never decided", 0),
+        MagicNumber("79000000001", "delivered at once", 1),
+        MagicNumber("79000000002", "read at once", 2),
+        MagicNumber("79000000003", "expired at once", 3),
+        MagicNumber("79000000004", "its short link clicked at once", 4),
+        MagicNumber("79000000020", "impossible to deliver, at once", 20),
+        MagicNumber("79000000022", "wrong number, at once", 22),
+        MagicNumber("79000000023", "forbidden, at once", 23),
+        MagicNumber("79000000024", "not enough money, at once", 24),
+        MagicNumber("79000000025", "unavailable, at once", 25),
+        MagicNumber("79000001001", "waits for ever", -1),
+        MagicNumber("79000001002", "held back for ever", -2),
+        MagicNumber("79000001003", "accepted, but its status says that there is no such message", -3),
+        MagicNumber("79000009003", "refused at send: not enough money", refusal=3),
+        MagicNumber("79000009006", "refused at send: forbidden", refusal=6),
+        MagicNumber("79000009007", "refused at send: wrong number", refusal=7),
+        MagicNumber("79000009008", "refused at send: can't be delivered", refusal=8),
+    )
+    return MappingProxyType({number.phone: number for number in numbers})
+
+
+MAGIC_NUMBERS = _magic_numbers()
+"""By phone: 7900000 00SS takes status SS, 7900000 10SS status -SS, 7900000 90EE is refused with error EE."""
+
+_DEFAULT_OUTCOMES = (
+    Outcome(1, 0, 0.92),
+    Outcome(3, 6, 0.02),
+    Outcome(20, 6, 0.01),
+    Outcome(20, 1, 0.02),
+    Outcome(22, 249, 0.005),
+    Outcome(23, 244, 0.005),
+    Outcome(25, 6, 0.02),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryPlan:
+    """How deliveries go: what becomes of how many, and how soon.
+
+    Durations are drawn log-normally: half of them are shorter than the median, and two thirds lie within a factor of
+    e to the power of `spread` of it.
+
+    Attributes:
+        outcomes: The ways to end, with their shares.
+        to_operator: Median of the seconds from due to handed to the operator (status 0).
+        to_decision: Median of the seconds from the operator to the decided status.
+        spread: How far durations scatter; 0 makes each the median.
+        read_share: Part of the delivered Viber and WhatsApp messages that are read as well (status 2 after 1).
+        to_reading: Median of the seconds from delivered to read.
+    """
+
+    outcomes: tuple[Outcome, ...] = _DEFAULT_OUTCOMES
+    to_operator: float = 0.5
+    to_decision: float = 4.0
+    spread: float = 0.5
+    read_share: float = 0.5
+    to_reading: float = 5.0
+
+    def __post_init__(self) -> None:
+        shares = [outcome.share for outcome in self.outcomes]
+        if not shares or min(shares) < 0 or not sum(shares):
+            raise ValueError("outcomes need shares, none negative and not all 0")
+        if min(self.to_operator, self.to_decision, self.spread, self.to_reading) < 0:
+            raise ValueError("seconds and spread are not negative")
+
+    @classmethod
+    def instant(cls, status: int = _DELIVERED, err: int = 0) -> "DeliveryPlan":
+        """Return the plan by which each message takes this status as soon as it is due."""
+        return cls(outcomes=(Outcome(status, err, 1),), to_operator=0, to_decision=0, spread=0, read_share=0)
+
+    def draw(
+        self,
+        dice: random.Random,
+        *,
+        phone: str,
+        accepted_at: float,
+        send_at: float,
+        validity: float,
+        tells_reading: bool = False,
+        virtual: bool = False,
+    ) -> Life:
+        """Draw the life of a message.
+
+        Args:
+            dice: Where chance comes from; each message takes the same number of draws, magic or not.
+            phone: The subscriber.
+            accepted_at: When the service took the message.
+            send_at: When it is due.
+            validity: Seconds after which an undecided message expires.
+            tells_reading: Whether reading is reported.
+            virtual: Whether it is sent in test mode, where nothing is delivered.
+
+        Returns:
+            The changes in the order of time; the first is waiting, at acceptance.
+        """
+        ending = dice.choices(self.outcomes, [outcome.share for outcome in self.outcomes])[0]
+        handed, decided, read = (
+            median * dice.lognormvariate(0, self.spread)
+            for median in (self.to_operator, self.to_decision, self.to_reading)
+        )
+        is_read = dice.random() < self.read_share
+        waiting = Change(accepted_at, -1)
+        magic = MAGIC_NUMBERS.get(phone)
+        if magic and magic.status is not None:
+            return waiting, _fixed(magic.status, send_at if magic.status >= 0 else accepted_at, virtual=virtual)
+        if virtual:
+            ending = Outcome(20, _VIRTUAL_ERROR, 1)
+        if handed + decided > validity:
+            handed, decided, ending = min(handed, validity), max(0.0, validity - handed), Outcome(_EXPIRED, 6, 1)
+        sent_at = send_at + handed
+        life = waiting, Change(sent_at, 0), Change(sent_at + decided, ending.status, ending.err)
+        if tells_reading and is_read and ending.status == _DELIVERED:
+            return *life, Change(sent_at + decided + read, _READ)
+        return life
+
+
+def _fixed(status: int, at: float, *, virtual: bool) -> Change:
+    err = ERRORS.get(status, 0)
+    return Change(at, status, _VIRTUAL_ERROR if virtual and status > 0 else err)

@@ -1,0 +1,106 @@
+"""The service's limits in numbers; those of FACTS where the documentation names none.
+
+Whether the service's windows slide or are fixed is not published. These slide, and they count every arrival, the
+refused ones too: no reading is stricter, so a client that is never refused here is never refused there.
+"""
+
+from dataclasses import dataclass
+
+__all__ = ["Block", "Limits", "Streak", "Window"]
+
+
+def _check(*numbers: float) -> None:
+    if min(numbers) <= 0:
+        raise ValueError("the numbers of a limit are positive; None switches it off")
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """At most so many arrivals of one key in any so many seconds.
+
+    Attributes:
+        count: How many are let through.
+        seconds: The length of the window.
+    """
+
+    count: int
+    seconds: float
+
+    def __post_init__(self) -> None:
+        _check(self.count, self.seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Streak:
+    """At most so many in a row with gaps under so many seconds; a gap as long as that starts anew.
+
+    Attributes:
+        count: How many are let through.
+        gap: Seconds of quiet that end the row.
+    """
+
+    count: int
+    gap: float
+
+    def __post_init__(self) -> None:
+        _check(self.count, self.gap)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """After so many failures of an address within so many seconds, it is answered with error 4 for a while.
+
+    Attributes:
+        failures: How many failures start the block.
+        seconds: Within which time.
+        lasts: How many seconds the block lasts.
+    """
+
+    failures: int
+    seconds: float
+    lasts: float
+
+    def __post_init__(self) -> None:
+        _check(self.failures, self.seconds, self.lasts)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """All limits; `None` switches one off.
+
+    Attributes:
+        identical_send: Requests to send that differ in nothing but id and credentials (error 9).
+        identical_cost: The same for requests of the cost.
+        status: Requests for the status of one message (phone and id).
+        balance: Requests for an account's balance.
+        subscriber: Messages of an account to one subscriber.
+        in_flight: Requests of an account at the service at once, this one included: "fewer than 15".
+        status_in_flight: Status requests among them: "fewer than 5".
+        login_failures: Errors 2 from one address, in a row or not.
+        bad_sends: Errors 6, 7 and 8 of sends from one address in a row; each line of ``list`` is one.
+    """
+
+    identical_send: Window | None = Window(1, 60)
+    identical_cost: Window | None = Window(5, 60)
+    status: Window | None = Window(5, 60)
+    balance: Window | None = Window(10, 60)
+    subscriber: Streak | None = Streak(50, 120)
+    in_flight: int | None = 14
+    status_in_flight: int | None = 4
+    login_failures: Block | None = Block(5, 1800, 1800)
+    bad_sends: Block | None = Block(100, 600, 600)
+
+    @classmethod
+    def off(cls) -> "Limits":
+        """Return limits that refuse nothing."""
+        return cls(
+            identical_send=None,
+            identical_cost=None,
+            status=None,
+            balance=None,
+            subscriber=None,
+            in_flight=None,
+            status_in_flight=None,
+            login_failures=None,
+            bad_sends=None,
+        )

@@ -1,0 +1,121 @@
+"""What the service has accepted, and what it tells about each message."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from decimal import Decimal
+
+from ._channels import Channel
+from ._delivery import STATUS_NAMES, Change, Life
+from ._fields import Value, plain
+from ._recipients import canonical
+
+__all__ = ["Message", "Outbox", "report"]
+
+_NOT_FOUND = -3
+# Invented names; which of them depends on the number alone.
+_OPERATORS = ("Северная связь", "Волна", "Степь Мобайл", "Тайга Телеком")
+_REGIONS = ("Москва", "Новосибирская обл.", "Приморский край", "Республика Карелия", "Алматы")
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message to one recipient, as the service accepted it.
+
+    Attributes:
+        id: The message id; the messages of one request share it.
+        phone: The recipient: a number's digits, an e-mail address or a Telegram name.
+        text: The text as it is sent: escapes undone, links shortened, cut to ``maxsms``.
+        sender: The sender's name.
+        channel: The kind of the message.
+        accepted_at: Unix time of the acceptance.
+        send_at: Unix time at which it is due.
+        parts: How many SMS it is.
+        cost: What was charged for it.
+        login: Whose message it is.
+        life: All its changes of status, past and to come.
+    """
+
+    id: str
+    phone: str
+    text: str
+    sender: str
+    channel: Channel
+    accepted_at: float
+    send_at: float
+    parts: int
+    cost: Decimal
+    login: str = field(repr=False)
+    life: Life = field(repr=False)
+
+    def change_at(self, now: float) -> Change:
+        """Return the last change of status that has come by now."""
+        return next((change for change in reversed(self.life) if change.at <= now), self.life[0])
+
+    def status_at(self, now: float) -> int:
+        """Return the status now."""
+        return self.change_at(now).status
+
+
+class Outbox:
+    """All accepted messages, found by login, recipient and id."""
+
+    def __init__(self) -> None:
+        self._messages: list[Message] = []
+        self._newest: dict[tuple[str, str, str], Message] = {}
+
+    @property
+    def messages(self) -> Sequence[Message]:
+        """The messages accepted so far, in order."""
+        return tuple(self._messages)
+
+    def add(self, message: Message) -> None:
+        """Keep a message; ids are not unique, a look-up finds the newest."""
+        self._messages.append(message)
+        self._newest[message.login, message.phone, message.id] = message
+
+    def find(self, login: str, phone: str, id: str) -> Message | None:  # noqa: A002 - the service's word
+        """Return the newest message of this customer with this recipient and id."""
+        return self._newest.get((login, canonical(phone), id))
+
+
+def report(message: Message, *, now: float, detail: int, zone: timezone) -> dict[str, Value]:
+    """Return the fields of a status answer, in the order of its type.
+
+    Args:
+        message: The message.
+        now: Unix time of the question.
+        detail: The field ``all``: 0, 1 or 2.
+        zone: The zone of the local dates.
+    """
+    at, status, err = message.change_at(now)
+    if status == _NOT_FOUND:
+        return {"status": str(status)}
+    fields: dict[str, Value] = {
+        "status": str(status),
+        "last_date": _date(at, zone),
+        "last_timestamp": str(int(at)),
+        "err": str(err),
+    }
+    if detail:
+        fields |= {
+            "send_date": _date(message.send_at, zone),
+            "send_timestamp": str(int(message.send_at)),
+            "phone": message.phone,
+            "cost": plain(message.cost),
+            "sender_id": message.sender,
+            "status_name": STATUS_NAMES.get(status, str(status)),
+            "message": message.text,
+            "sms_cnt": str(message.parts),
+        }
+    if detail > 1 and message.phone.isdecimal():
+        number = int(message.phone)
+        fields |= {
+            "operator": _OPERATORS[number // 10_000_000 % len(_OPERATORS)],
+            "region": _REGIONS[number // 10_000 % len(_REGIONS)],
+        }
+    return fields
+
+
+def _date(moment: float, zone: timezone) -> str:
+    return f"{datetime.fromtimestamp(moment, zone):%d.%m.%Y %H:%M:%S}"

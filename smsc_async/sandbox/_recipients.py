@@ -1,0 +1,85 @@
+"""The server's reading of ``phones``: numbers, groups, e-mail addresses and Telegram names."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from ._channels import Channel
+
+__all__ = ["Recipient", "canonical", "read_recipients", "split"]
+
+_SEPARATORS = re.compile(r"[,;]")
+_GROUP = re.compile(r"[Gg]([0-9]{1,20})")
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
+_TELEGRAM = re.compile(r"#[0-9]{1,20}|@?[A-Za-z][A-Za-z0-9_]{3,31}")
+# E.164 allows 15 digits; 7 is Russia and Kazakhstan, whose numbers have 11.
+_NUMBER = re.compile(r"7[0-9]{10}|[1-689][0-9]{7,14}")
+_PUNCTUATION = str.maketrans("", "", " ()-\t\u00a0")
+_TRUNK_LENGTH = 11
+_SHORT_LENGTH = 10
+
+
+class Recipient(NamedTuple):
+    """One address of a request.
+
+    Attributes:
+        address: As the server keeps it (a number is its digits), or as it was written when it is wrong.
+        is_wrong: Whether the format is wrong (error 7).
+    """
+
+    address: str
+    is_wrong: bool = False
+
+
+def split(phones: str) -> Iterator[str]:
+    """Yield the entries of a list separated by commas or semicolons, without the empty ones."""
+    return (entry for entry in map(str.strip, _SEPARATORS.split(phones)) if entry)
+
+
+def canonical(address: str) -> str:
+    """Return the one spelling that the server keeps: a number's digits, or the address in lower case.
+
+    Look-ups and comparisons use it, so that ``+7...``, ``7...`` and ``8...`` are one subscriber.
+    """
+    return _digits(address) or address.strip().lower()
+
+
+def read_recipients(phones: str, channel: Channel, groups: Mapping[int, tuple[str, ...]]) -> tuple[Recipient, ...]:
+    """Return the recipients in order, each once, with groups replaced by their members.
+
+    An unknown or empty group is a wrong number: the sandbox has nobody to send to.
+    """
+    found = (recipient for entry in split(phones) for recipient in _read(entry, channel, groups))
+    return tuple(dict.fromkeys(found))
+
+
+def _read(entry: str, channel: Channel, groups: Mapping[int, tuple[str, ...]]) -> Iterator[Recipient]:
+    group = _GROUP.fullmatch(entry)
+    members = groups.get(int(group[1]), ()) if group else ()
+    for address in members or (entry,):
+        if _fits(address, channel):
+            yield Recipient(canonical(address))
+        else:
+            yield Recipient(address.removeprefix("+"), is_wrong=True)
+
+
+def _fits(address: str, channel: Channel) -> bool:
+    if channel is Channel.MAIL:
+        return _EMAIL.fullmatch(address) is not None
+    if channel.is_telegram and _TELEGRAM.fullmatch(address) and not _GROUP.fullmatch(address):
+        return True
+    return bool(_digits(address))
+
+
+def _digits(text: str) -> str:
+    # "If the number is passed without the "+" sign, it can be corrected by automatic formatting".
+    digits = text.strip()
+    if digits.startswith("+"):
+        digits = digits[1:]
+    else:
+        digits = digits.translate(_PUNCTUATION)
+        if len(digits) == _TRUNK_LENGTH and digits.startswith("8"):
+            digits = "7" + digits[1:]
+        elif len(digits) == _SHORT_LENGTH and digits.startswith("9"):
+            digits = "7" + digits
+    return digits if _NUMBER.fullmatch(digits) else ""

@@ -1,0 +1,276 @@
+"""The service itself: a request's fields in, the answer's fields out, the time an argument.
+
+All is decided at the arrival. The order of the checks: blocked address (4), credentials (1, 2), parameters (1, 5),
+limits (9), recipients (6, 7, 8, 9), money (3). An authenticated request counts towards the limits whatever becomes of
+it, except that one with bad parameters (1, 5) names nothing that could be counted but its place in flight.
+"""
+
+import random
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from types import MappingProxyType
+
+from ._accounting import Blocks, Places, Streaks, Turnstile
+from ._accounts import Account, Accounts
+from ._delivery import DeliveryPlan
+from ._fields import Answer, Refusal, Value, plain, read_text, refuse
+from ._limits import Limits
+from ._messages import Message, Outbox, report
+from ._orders import Draft, Order
+from ._recipients import canonical
+
+__all__ = ["METHODS", "Service"]
+
+_CREDENTIALS = ("login", "psw", "apikey")
+METHODS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "send_sms": (*_CREDENTIALS, "phones", "mes", "id", "sender", "time"),
+        "send_sms2": (*_CREDENTIALS, "phones", "mes", "id", "sender", "time", "query"),
+        "get_sms_cost": (*_CREDENTIALS, "phones", "mes"),
+        "get_sms_cost2": (*_CREDENTIALS, "phones", "mes", "query"),
+        "get_status": (*_CREDENTIALS, "phone", "id", "all"),
+        "get_status2": (*_CREDENTIALS, "phone", "id", "all", "query"),
+        "get_balance": _CREDENTIALS,
+    }
+)
+"""The methods and their fields; others are dropped unread, as PHP's SoapServer does."""
+
+_STATUS_METHODS = frozenset({"get_status", "get_status2"})
+_NO_MONEY = 3
+_TOO_OFTEN = 9
+_BAD = frozenset({6, 7, 8})
+_WITH_ID = _BAD | {_NO_MONEY}
+_DEMO = Account.demo()
+_LIMITS = Limits()
+_PLAN = DeliveryPlan()
+
+
+class Service:
+    """The SMS Center service, without a network, a clock or a timer.
+
+    The same seed and the same calls give the same answers.
+
+    Args:
+        accounts: The customers; by default one whose login, password and apikey are ``demo``.
+        limits: What is refused with errors 9 and 4.
+        delivery: What becomes of accepted messages.
+        seed: Where chance begins.
+
+    Attributes:
+        counts: How many requests were answered, by method and error code (0 for none).
+    """
+
+    def __init__(
+        self,
+        *,
+        accounts: Iterable[Account] = (_DEMO,),
+        limits: Limits = _LIMITS,
+        delivery: DeliveryPlan = _PLAN,
+        seed: int = 0,
+    ) -> None:
+        self.counts: Counter[tuple[str, int]] = Counter()
+        self._accounts = Accounts(accounts)
+        self._delivery = delivery
+        self._dice = random.Random(seed)  # noqa: S311 - fates of made-up messages, repeatable on purpose
+        self._outbox = Outbox()
+        self._last_id = 0
+        self._identical_sends = Turnstile(limits.identical_send)
+        self._identical_costs = Turnstile(limits.identical_cost)
+        self._statuses = Turnstile(limits.status)
+        self._balance_requests = Turnstile(limits.balance)
+        self._subscribers = Streaks(limits.subscriber)
+        self._places = Places(limits)
+        self._login_failures = Blocks(limits.login_failures)
+        self._bad_sends = Blocks(limits.bad_sends)
+
+    @property
+    def messages(self) -> Sequence[Message]:
+        """The messages accepted so far, in order: the sandbox knows what it accepted."""
+        return self._outbox.messages
+
+    @property
+    def balances(self) -> Mapping[str, Decimal]:
+        """What each login has left."""
+        return self._accounts.balances
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests have arrived and not yet left."""
+        return len(self._places)
+
+    def arrive(self, method: str, fields: Mapping[str, Value], *, now: float, source: str = "127.0.0.1") -> Answer:
+        """Take a request and decide everything about it.
+
+        Args:
+            method: One of `METHODS`.
+            fields: The children of the body element.
+            now: Unix time of the arrival.
+            source: The address that it comes from, which error 4 blocks.
+
+        Returns:
+            The answer; hand it to `leave` when the request is answered or cut off.
+
+        Raises:
+            KeyError: There is no such method.
+        """
+        known = {name: fields[name] for name in METHODS[method] if name in fields}
+        ticket: int | None = None
+        try:
+            account = self._authenticate(known, now, source)
+            ticket, fits = self._places.take(account.login, is_status=method in _STATUS_METHODS)
+            answer = Answer(self._answer(method, known, account, now, source, crowded=not fits), ticket=ticket)
+        except Refusal as refusal:
+            answer = Answer(_refusal_fields(refusal), refusal.code, ticket)
+        self.counts[method, answer.error] += 1
+        return answer
+
+    def leave(self, answer: Answer) -> None:
+        """Let a request leave the service, which frees its place in flight."""
+        if answer.ticket is not None:
+            self._places.free(answer.ticket)
+
+    def _authenticate(self, fields: Mapping[str, Value], now: float, source: str) -> Account:
+        if self._login_failures.holds(source, now) or self._bad_sends.holds(source, now):
+            refuse(4)
+        login, psw, apikey = (read_text(fields, name) for name in _CREDENTIALS)
+        try:
+            return self._accounts.find(login=login, psw=psw, apikey=apikey)
+        except Refusal as refusal:
+            if refusal.code == 2:  # noqa: PLR2004 - missing credentials (1) were not tried
+                self._login_failures.fail(source, now)
+            raise
+
+    def _answer(
+        self, method: str, fields: Mapping[str, Value], account: Account, now: float, source: str, *, crowded: bool
+    ) -> dict[str, Value]:
+        if method == "get_balance":
+            return self._balance(account, now, crowded=crowded)
+        if method in _STATUS_METHODS:
+            return self._status(fields, account, now, crowded=crowded)
+        order = Order.read(fields, account, now=now)
+        if method.startswith("get_sms_cost"):
+            return self._cost(order, account, now, crowded=crowded)
+        return self._send(order, account, now, source, crowded=crowded)
+
+    def _balance(self, account: Account, now: float, *, crowded: bool) -> dict[str, Value]:
+        if not self._balance_requests.admit(account.login, now) or crowded:
+            refuse(_TOO_OFTEN)
+        return {"balance": plain(self._accounts.balances[account.login])}
+
+    def _status(self, fields: Mapping[str, Value], account: Account, now: float, *, crowded: bool) -> dict[str, Value]:
+        phone, id_, detail = (read_text(fields, name) for name in ("phone", "id", "all"))
+        read_text(fields, "query")
+        if not (phone and id_) or detail not in {"", "0", "1", "2"}:
+            refuse(1)
+        if not self._statuses.admit((account.login, canonical(phone), id_), now) or crowded:
+            refuse(_TOO_OFTEN)
+        message = self._outbox.find(account.login, phone, id_)
+        if message is None:
+            refuse(3)
+        return report(message, now=now, detail=int(detail or 0), zone=account.timezone())
+
+    def _cost(self, order: Order, account: Account, now: float, *, crowded: bool) -> dict[str, Value]:
+        if not self._identical_costs.admit((account.login, order.identity), now) or crowded:
+            refuse(_TOO_OFTEN)
+        return _quote(order)
+
+    def _send(self, order: Order, account: Account, now: float, source: str, *, crowded: bool) -> dict[str, Value]:
+        fresh = self._identical_sends.admit((account.login, order.identity), now)
+        drafts = order.drafts if order.is_quote else self._count_messages(order.drafts, account, now)
+        if crowded or not fresh:
+            refuse(_TOO_OFTEN)
+        if order.is_quote:
+            return _quote(order)
+        good = [draft for draft in drafts if not draft.refusal]
+        cost = sum((draft.cost for draft in good), Decimal())
+        refusal = self._charge(account, drafts, cost)
+        self._count_bad_sends(drafts, source, now, accepted=not refusal)
+        id_ = order.id or self._next_id()
+        errors = tuple((draft.phone, draft.refusal) for draft in drafts if draft.refusal)
+        listed = errors if order.options.lists_errors else ()
+        if refusal:
+            raise Refusal(refusal, id=id_ if refusal in _WITH_ID else "", errors=listed)
+        for draft in good:
+            self._accept(id_, draft, order, account, now)
+        return self._sent_fields(id_, good, cost, order, account) | _errors(listed)
+
+    def _count_messages(self, drafts: tuple[Draft, ...], account: Account, now: float) -> tuple[Draft, ...]:
+        # One request counts once for each of its messages, and a flooded subscriber is refused alone: as code 9 in
+        # `errors`, or as error 9 of the request when nobody else is left.
+        return tuple(
+            draft if self._subscribers.admit((account.login, draft.phone), now) else draft.refused(_TOO_OFTEN)
+            for draft in drafts
+        )
+
+    def _charge(self, account: Account, drafts: Sequence[Draft], cost: Decimal) -> int:
+        if all(draft.refusal for draft in drafts):
+            return drafts[0].refusal
+        return 0 if self._accounts.charge(account, cost) else _NO_MONEY
+
+    def _count_bad_sends(self, drafts: Sequence[Draft], source: str, now: float, *, accepted: bool) -> None:
+        lines: dict[int, set[int]] = {}
+        for draft in drafts:
+            lines.setdefault(draft.line, set()).add(draft.refusal)
+        for refusals in lines.values():
+            if 0 not in refusals and refusals & _BAD:
+                self._bad_sends.fail(source, now)
+            elif accepted and 0 in refusals:
+                self._bad_sends.succeed(source)
+
+    def _next_id(self) -> str:
+        self._last_id += 1
+        return str(self._last_id)
+
+    def _accept(self, id_: str, draft: Draft, order: Order, account: Account, now: float) -> None:
+        life = self._delivery.draw(
+            self._dice,
+            phone=draft.phone,
+            accepted_at=now,
+            send_at=draft.send_at,
+            validity=order.options.validity,
+            tells_reading=order.options.channel.tells_reading,
+            virtual=account.virtual,
+        )
+        self._outbox.add(
+            Message(
+                id=id_,
+                phone=draft.phone,
+                text=draft.text,
+                sender=draft.sender,
+                channel=order.options.channel,
+                accepted_at=now,
+                send_at=draft.send_at,
+                parts=draft.parts,
+                cost=draft.cost,
+                login=account.login,
+                life=life,
+            )
+        )
+
+    def _sent_fields(
+        self, id_: str, good: Sequence[Draft], cost: Decimal, order: Order, account: Account
+    ) -> dict[str, Value]:
+        # The recorded answers carry balance and cost unasked; cost=2 asks for the cost alone.
+        balance: dict[str, Value] = {"balance": plain(self._accounts.balances[account.login])}
+        asked = {} if order.options.cost == 2 else balance  # noqa: PLR2004 - as documented for `cost`
+        return {"id": id_} | asked | {"cost": plain(cost), "cnt": str(sum(draft.parts for draft in good))}
+
+
+def _quote(order: Order) -> dict[str, Value]:
+    # Money is no matter here, so a number that is refused for want of it has its price.
+    good = [draft for draft in order.drafts if draft.refusal in {0, _NO_MONEY}]
+    if not good:
+        refuse(order.drafts[0].refusal)
+    cost = sum((draft.cost for draft in good), Decimal())
+    return {"cost": plain(cost), "cnt": str(sum(draft.parts for draft in good))}
+
+
+def _errors(listed: Sequence[tuple[str, int]]) -> dict[str, Value]:
+    entries: list[Value] = [{"phone": phone, "status": str(code)} for phone, code in listed]
+    return {"errors": entries} if entries else {}
+
+
+def _refusal_fields(refusal: Refusal) -> dict[str, Value]:
+    id_: dict[str, Value] = {"id": refusal.id} if refusal.id else {}
+    return id_ | {"error": str(refusal.code)} | _errors(refusal.errors)
