@@ -1,8 +1,8 @@
 """Operations to envelopes and back, for both roles: the client that asks and the server that answers.
 
-Every quirk of the wire is here or in `_contract`: the body element is not the method name, the `...2` methods are chosen
-when there is something for `query`, an API error is HTTP 200, a Fault is HTTP 500, and a crash is HTTP 500 with an empty
-page.
+Every quirk of the wire is here or in `_contract`: the body element is not the method name, the `...2` methods are
+chosen when there is something for `query`, an API error is HTTP 200, a Fault is HTTP 500, and a crash is HTTP 500
+with an empty page.
 """
 
 from collections.abc import Mapping

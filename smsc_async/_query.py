@@ -1,8 +1,8 @@
 r"""The languages inside the envelope: the string of `query`, and the lines of its parameter `list`.
 
 `query` is URL-encoded, so that `+` in it means a blank: everything is percent-encoded. A line of `list` is
-`phone:text` or `sender,tz|phone:text`, and a newline in a text is written as a backslash and an n. There is no escape for anything
-else, so some texts can't stand in a list (see `fits_in_list`).
+`phone:text` or `sender,tz|phone:text`, and a newline in a text is written as a backslash and an n. There is no escape
+for anything else, so some texts can't stand in a list (see `fits_in_list`).
 """
 
 from collections.abc import Iterable, Mapping

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
-from typing import Annotated, ClassVar, Final, Self, TypeAlias
+from typing import Annotated, Any, ClassVar, Final, Self, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, JsonValue
 
@@ -37,6 +37,10 @@ class Result(BaseModel):
     """Fields of the wire of which at least one must be there, or the answer isn't one of this operation."""
 
     extra: dict[str, JsonValue] = {}
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        """Show what the service said, not what it left out."""
+        return ((name, value) for name, value in super().__repr_args__() if value not in (None, {}, ()))
 
     @classmethod
     def sort(cls, wire: Wire) -> tuple[dict[str, JsonValue], dict[str, JsonValue]]:

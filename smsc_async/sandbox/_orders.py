@@ -184,10 +184,7 @@ def _read_id(text: str) -> str:
 
 def _identity(lines: tuple[Line, ...], params: Mapping[str, str], sender: str, time: str) -> Hashable:
     rest = frozenset((name, value) for name, value in params.items() if value and name != "list")
-    messages = (
-        frozenset(line._replace(phones="") for line in lines),
-        frozenset((frozenset(map(canonical, split(line.phones))), line.text) for line in lines),
-    )
+    messages = frozenset((frozenset(map(canonical, split(line.phones))), line[1:]) for line in lines)
     return messages, rest, sender, "" if time == "0" else time
 
 
