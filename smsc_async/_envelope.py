@@ -156,22 +156,27 @@ def build_fault(code: str, string: str, *, version: SoapVersion = SoapVersion.V1
 
 
 def build_document(root: Node, prefixes: Mapping[str, str]) -> bytes:
-    """Return an indented document; `prefixes` maps each namespace to its prefix."""
+    """Return an indented document; `prefixes` maps each namespace to its prefix.
+
+    Raises:
+        ValueError: A value has a character that XML can't carry.
+    """
+
+    def attribute(name: str, value: str) -> str:
+        return f'{name}="{check_xml_text(value).translate(_ATTRIBUTE_ESCAPES)}"'
 
     def lines(node: Node, depth: int) -> Iterator[str]:
-        name = f"{prefixes[node.namespace]}:{node.tag}"
-        attributes = "".join(
-            f' {key}="{value.translate(_ATTRIBUTE_ESCAPES)}"' for key, value in node.attributes.items()
-        )
+        indent, name = "  " * depth, f"{prefixes[node.namespace]}:{node.tag}"
+        attributes = "".join(f" {attribute(key, value)}" for key, value in node.attributes.items())
         if not depth:
-            attributes += "".join(f'\n    xmlns:{prefix}="{uri}"' for uri, prefix in prefixes.items())
+            attributes += "".join(f"\n    {attribute(f'xmlns:{prefix}', uri)}" for uri, prefix in prefixes.items())
         if not node.children:
-            yield f"{'  ' * depth}<{name}{attributes}/>"
+            yield f"{indent}<{name}{attributes}/>"
             return
-        yield f"{'  ' * depth}<{name}{attributes}>"
+        yield f"{indent}<{name}{attributes}>"
         for child in node.children:
             yield from lines(child, depth + 1)
-        yield f"{'  ' * depth}</{name}>"
+        yield f"{indent}</{name}>"
 
     return (_DECLARATION + "\n".join(lines(root, 0)) + "\n").encode()
 

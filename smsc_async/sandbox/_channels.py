@@ -1,5 +1,6 @@
 """The server's reading of the channel flags: which kind of message a request asks for."""
 
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 
@@ -10,6 +11,7 @@ from ._fields import refuse
 __all__ = ["BIN_TAIL", "Channel", "count_parts"]
 
 _SMS_OCTETS = 140
+_HEX = re.compile(r"(?:[0-9A-Fa-f]{2})+")
 # "\n~~~\n" and "pid: value1, dcs: value2" may follow a binary message (soap-api.txt, `bin`).
 BIN_TAIL = "\n~~~\n"
 
@@ -72,7 +74,7 @@ class Channel(StrEnum):
         if self is Channel.PUSH:  # "the link and title through a line feed"
             return "\n" in text.strip()
         if self is Channel.BINARY and params.get("bin") == "2":
-            return _is_hex(text.split(BIN_TAIL, 1)[0])
+            return _HEX.fullmatch(text.split(BIN_TAIL, 1)[0]) is not None
         return bool(text or self.ignores_text or params.get("fileurl"))
 
 
@@ -83,13 +85,6 @@ def _is_asked(channel: Channel, params: Mapping[str, str]) -> bool:
     if value in {"", "0"}:
         return False
     return value == "1" or (channel is Channel.BINARY and value == "2") or refuse(1)
-
-
-def _is_hex(text: str) -> bool:
-    try:
-        return bool(bytes.fromhex(text))
-    except ValueError:
-        return False
 
 
 def count_parts(channel: Channel, text: str, params: Mapping[str, str]) -> int:

@@ -1,0 +1,133 @@
+"""Many messages through one client: batches, their prices, and one pass over the statuses."""
+
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar
+
+import anyio
+
+from ._batch import Brake, Chunk, ChunkCost, Chunker, MessageOutcome, failed, sent, to_price, to_send
+from ._exceptions import Outcome, SmscError
+from ._operations import GetStatus, Operation
+from ._results import DeliveryReport, Result
+from ._transport import Timeout
+from ._types import Message, MessageRef, Unset
+
+__all__ = ["Many", "price", "send", "statuses"]
+
+T = TypeVar("T")
+R = TypeVar("R", bound=Result)
+Many: TypeAlias = Iterable[T] | AsyncIterable[T]
+
+
+class Caller(Protocol):
+    """What a bulk job needs of the client."""
+
+    async def call(
+        self, operation: Operation[R], *, timeout: Timeout | float | Unset = ..., deadline: float | None | Unset = ...
+    ) -> R:
+        """Do an operation."""
+
+
+async def _each(items: Many[T]) -> AsyncIterator[T]:
+    if isinstance(items, AsyncIterable):
+        async for item in items:
+            yield item
+    else:
+        for item in items:
+            yield item
+
+
+async def _chunks(messages: Many[Message], size: int) -> AsyncIterator[Chunk]:
+    """Yield the chunks; if the source fails, what it gave before is a chunk too, and the failure comes after it."""
+    chunker = Chunker(size)
+    try:
+        async for message in _each(messages):
+            for chunk in chunker.add(message):
+                yield chunk
+    except Exception:
+        for chunk in chunker.rest():
+            yield chunk
+        raise
+    for chunk in chunker.rest():
+        yield chunk
+
+
+async def send(
+    caller: Caller,
+    messages: Many[Message],
+    size: int,
+    arguments: Mapping[str, Any],
+    *,
+    timeout: Timeout | float | Unset,
+    deadline: float | None | Unset,
+) -> AsyncIterator[MessageOutcome]:
+    """Send the messages in chunks, one request at a time; see `Client.send_batch`."""
+    brake = Brake()
+    has_left = False
+    async for chunk in _chunks(messages, size):
+        try:
+            brake.check()
+            operation = to_send(chunk, arguments)
+            result = await caller.call(operation, timeout=timeout, deadline=deadline)
+        except (SmscError, ValueError) as error:
+            if not has_left and (isinstance(error, ValueError) or error.outcome is Outcome.NOT_SENT):
+                raise
+            has_left = True
+            brake.notice(error)
+            outcomes = failed(chunk, error)
+        else:
+            has_left = True
+            outcomes = sent(chunk, operation, result)
+        for outcome in outcomes:
+            yield outcome
+
+
+async def price(
+    caller: Caller,
+    messages: Many[Message],
+    size: int,
+    arguments: Mapping[str, Any],
+    *,
+    timeout: Timeout | float | Unset,
+    deadline: float | None | Unset,
+) -> AsyncIterator[ChunkCost]:
+    """Ask for the price of each chunk; see `Client.cost_batch`."""
+    brake = Brake()
+    has_left = False
+    async for chunk in _chunks(messages, size):
+        try:
+            brake.check()
+            cost = await caller.call(to_price(chunk, arguments), timeout=timeout, deadline=deadline)
+        except (SmscError, ValueError) as error:
+            if not has_left and (isinstance(error, ValueError) or error.outcome is Outcome.NOT_SENT):
+                raise
+            brake.notice(error)
+            outcome = ChunkCost(chunk.messages, error=error)
+        else:
+            outcome = ChunkCost(chunk.messages, cost=cost)
+        has_left = True
+        yield outcome
+
+
+async def statuses(
+    caller: Caller, refs: Many[MessageRef], detail: Literal[0, 1, 2], *, workers: int
+) -> list[DeliveryReport | SmscError]:
+    """Ask for each status once, so many at a time; see `Client.statuses`."""
+    operations = [GetStatus.model_validate({"ref": ref, "detail": detail}) async for ref in _each(refs)]
+    answers: dict[int, DeliveryReport | SmscError] = {}
+    waiting = iter(enumerate(operations))
+    brake = Brake()
+
+    async def work() -> None:
+        for place, operation in waiting:
+            try:
+                brake.check()
+                answers[place] = await caller.call(operation)
+            except SmscError as error:
+                brake.notice(error)
+                answers[place] = error
+
+    async with anyio.create_task_group() as group:
+        for _ in range(min(workers, len(operations))):
+            group.start_soon(work)
+    return [answers[place] for place in range(len(operations))]

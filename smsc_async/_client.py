@@ -1,0 +1,405 @@
+"""The client: it only sequences the pure layers and the transport."""
+
+import logging
+import math
+import random
+import ssl
+from collections.abc import AsyncIterator, Iterable
+from datetime import datetime, timedelta, timezone, tzinfo
+from types import TracebackType
+from typing import Final, Literal, Self, TypeVar, Unpack
+
+import anyio
+import httpx
+from anyio.lowlevel import EventLoopToken, current_token
+from pydantic import SecretStr
+
+from . import _bulk
+from ._batch import ChunkCost, MessageOutcome
+from ._binding import decode, encode
+from ._channels import Channel, Sms
+from ._exceptions import Outcome, PoolTimeout, ReadTimeout, SmscError, SoapFault, TransportError
+from ._gate import Gate
+from ._namespaces import Namespaces
+from ._operations import GetBalance, GetCost, GetStatus, Operation, Send
+from ._options import QueryOptions
+from ._results import Balance, Cost, DeliveryReport, Result, SentMessage
+from ._schedule import Schedule
+from ._settings import checked_url, credentials_from
+from ._transport import HttpxTransport, Reply, Timeout, Transport
+from ._types import UNSET, Message, MessageRef, Unset
+
+__all__ = ["Client"]
+
+_log = logging.getLogger("smsc_async")
+R = TypeVar("R", bound=Result)
+Id = str | int | None
+When = Schedule | datetime | None
+
+MOSCOW: Final = timezone(timedelta(hours=3), "Moscow")
+_SPARE_CONNECTIONS: Final = 6
+_FIRST_PAUSE: Final = 0.25
+_LONGEST_PAUSE: Final = 8.0
+
+
+class Client:
+    """A client of the SOAP service of SMS Center.
+
+    Use it with `async with`, or call `aclose` at the end, or neither in a notebook. One client is for one event loop at a
+    time; on a new loop, after the old one has ended, it makes new connections.
+
+    Args:
+        apikey: The API key; else `login` and `password`; else the environment: SMSC_APIKEY, or SMSC_LOGIN and SMSC_PASSWORD.
+        login: The account's login.
+        password: The password, or its lower-case MD5 hex.
+        url: The address of the service; None for SMSC_URL, else https://smscentre.com/sys/soap.php.
+        fallback_urls: Further addresses of the same service, tried in turn where a request may be repeated.
+        namespace: The targetNamespace; None to derive it from `url`. A wrong one is healed by a look at the `?wsdl`.
+        timeout: Of one request: a `Timeout`, or seconds for reading and writing.
+        deadline: Seconds for a whole call, with its waits, repetitions and look-ups; None for no end.
+        retries: How often a call may be repeated after a network failure. A send is repeated only if nothing left.
+        transport: An object with the methods of `Transport`, or any `httpx.AsyncBaseTransport`; None for the network.
+        timezone: The account's time zone, in which the service writes local times without a timestamp.
+        max_in_flight: Requests at once (the service refuses the 15th).
+        max_status_in_flight: Status requests at once (the service refuses the 5th).
+        max_recipients: The most recipients of one `send` or `cost`; the service doesn't publish its own limit.
+        batch_size: The most messages in one request of `send_batch` and `cost_batch`.
+        allow_http: Allow an address without TLS that isn't loopback.
+        proxy: The URL of a proxy; None for what the environment says.
+        verify: An SSL context, or False to trust anybody, which is only for tests.
+        max_response_bytes: The largest answer that is read.
+
+    Raises:
+        ValueError: The credentials are missing, or an argument is wrong.
+    """
+
+    def __init__(
+        self,
+        *,
+        apikey: str | SecretStr | None = None,
+        login: str | SecretStr | None = None,
+        password: str | SecretStr | None = None,
+        url: str | None = None,
+        fallback_urls: Iterable[str] = (),
+        namespace: str | None = None,
+        timeout: Timeout | float = Timeout(),
+        deadline: float | None = 90.0,
+        retries: int = 3,
+        transport: Transport | httpx.AsyncBaseTransport | None = None,
+        timezone: tzinfo = MOSCOW,
+        max_in_flight: int = 14,
+        max_status_in_flight: int = 4,
+        max_recipients: int = 100,
+        batch_size: int = 50,
+        allow_http: bool = False,
+        proxy: str | httpx.Proxy | None = None,
+        verify: ssl.SSLContext | bool = True,
+        max_response_bytes: int = 1_048_576,
+    ) -> None:
+        if min(max_in_flight, max_status_in_flight, max_recipients, batch_size, max_response_bytes) < 1 or retries < 0:
+            raise ValueError("the limits of a client are 1 or more, and retries is 0 or more")
+        self._credentials = credentials_from(apikey, login, password)
+        first = checked_url(url, allow_http=allow_http)
+        self._urls = (first, *(checked_url(each, allow_http=allow_http) for each in fallback_urls))
+        self._namespaces = Namespaces(namespace, first)
+        self._timeout = Timeout.of(timeout)
+        self._deadline = _positive(deadline)
+        self._retries = retries
+        self._timezone = timezone
+        self._places = (max_in_flight, max_status_in_flight)
+        self._max_recipients = max_recipients
+        self._batch_size = batch_size
+        if transport is None or isinstance(transport, httpx.AsyncBaseTransport):
+            transport = HttpxTransport(
+                transport,
+                proxy=proxy,
+                verify=verify,
+                max_connections=max_in_flight + _SPARE_CONNECTIONS,
+                max_response_bytes=max_response_bytes,
+            )
+        self._transport: Transport = transport
+        self._gate = Gate(*self._places)
+        self._token: EventLoopToken | None = None
+        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"<smsc_async.Client {self._urls[0]}{' (closed)' if self._closed else ''}>"
+
+    async def __aenter__(self) -> Self:
+        self._bind()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close all connections; calling it again does nothing."""
+        if not self._closed:
+            self._closed = True
+            with anyio.CancelScope(shield=True):
+                await self._transport.aclose()
+
+    async def send(
+        self,
+        to: str | Iterable[str],
+        text: str | None = None,
+        *,
+        id: Id = None,  # noqa: A002 - the service's own word
+        sender: str | None = None,
+        at: When = None,
+        via: Channel = Sms(),
+        cost: Literal[2, 3] | None = None,
+        timeout: Timeout | float | Unset = UNSET,
+        deadline: float | None | Unset = UNSET,
+        **options: Unpack[QueryOptions],
+    ) -> SentMessage:
+        """Send one text to one or many recipients (`send_sms`, `send_sms2`).
+
+        Args:
+            to: One recipient or many: phones with or without + (the service corrects those without), group codes
+                `G<number>`, e-mail addresses for `Email`, `#ID` or a nickname for Telegram.
+            text: 1 to 1000 characters; left out where the channel has none.
+            id: 1 to 2147483647, or up to 40 of `[A-Za-z0-9._-]`; None for a new one.
+            sender: Up to 11 characters or 15 digits; None for the account's.
+            at: When: an aware datetime, `LocalTime`, `Between` or `After`; None for at once.
+            via: The channel.
+            cost: 2 to be told the cost, 3 the cost and the new balance.
+            timeout: For this call.
+            deadline: For this call, None for no end.
+            **options: The other parameters, see `QueryOptions`.
+
+        Raises:
+            ValueError: An argument is wrong; nothing was sent.
+            ApiError: The service refused it.
+            SmscError: See its `outcome`; where that is UNKNOWN, `status` of its `refs` tells.
+        """
+        arguments = {"to": to, "text": text, "id": id, "sender": sender, "at": at, "via": via, "cost": cost, **options}
+        operation = Send.model_validate(arguments)
+        self._check_number(operation.to)
+        return await self.call(operation, timeout=timeout, deadline=deadline)
+
+    async def cost(
+        self,
+        to: str | Iterable[str],
+        text: str | None = None,
+        *,
+        via: Channel = Sms(),
+        timeout: Timeout | float | Unset = UNSET,
+        deadline: float | None | Unset = UNSET,
+        **options: Unpack[QueryOptions],
+    ) -> Cost:
+        """Return what a send would cost, without sending (`get_sms_cost`, `get_sms_cost2`).
+
+        The arguments are those of `send`.
+
+        Raises:
+            ValueError: An argument is wrong.
+            SmscError: No price could be had.
+        """
+        operation = GetCost.model_validate({"to": to, "text": text, "via": via, **options})
+        self._check_number(operation.to)
+        return await self.call(operation, timeout=timeout, deadline=deadline)
+
+    def send_batch(
+        self,
+        messages: _bulk.Many[Message],
+        *,
+        sender: str | None = None,
+        at: When = None,
+        via: Channel = Sms(),
+        cost: Literal[2, 3] | None = None,
+        timeout: Timeout | float | Unset = UNSET,
+        deadline: float | None | Unset = UNSET,
+        **options: Unpack[QueryOptions],
+    ) -> AsyncIterator[MessageOutcome]:
+        """Send a message of its own to each recipient, many in one request (`send_sms2` with `list`).
+
+        Takes any iterable or async iterable and holds one chunk of it; one request is made at a time. Yields one outcome
+        for each message, in order. A text that `list` can't carry unchanged is sent by itself.
+
+        Args:
+            messages: The messages.
+            sender: For messages that have none.
+            at: When; only `LocalTime` lets a message have a `tz` of its own.
+            via: The channel of all.
+            cost: As in `send`, for each request.
+            timeout: For each request.
+            deadline: For each request, with its repetitions.
+            **options: The other parameters, see `QueryOptions`.
+
+        Raises:
+            ValueError: An argument or a message is wrong, and nothing has been sent yet.
+            SmscError: The first request never left. Once it has, errors are outcomes.
+        """
+        arguments = {"sender": sender, "at": at, "via": via, "cost": cost, **options}
+        return _bulk.send(self, messages, self._batch_size, arguments, timeout=timeout, deadline=deadline)
+
+    def cost_batch(
+        self,
+        messages: _bulk.Many[Message],
+        *,
+        via: Channel = Sms(),
+        timeout: Timeout | float | Unset = UNSET,
+        deadline: float | None | Unset = UNSET,
+        **options: Unpack[QueryOptions],
+    ) -> AsyncIterator[ChunkCost]:
+        """Yield what a batch would cost, one price for each request that `send_batch` would make; sends nothing.
+
+        Raises:
+            ValueError: An argument or a message is wrong, and nothing has been asked yet.
+        """
+        return _bulk.price(
+            self, messages, self._batch_size, {"via": via, **options}, timeout=timeout, deadline=deadline
+        )
+
+    async def status(
+        self,
+        ref: MessageRef,
+        *,
+        detail: Literal[0, 1, 2] = 0,
+        extra: dict[str, str] | None = None,
+        timeout: Timeout | float | Unset = UNSET,
+        deadline: float | None | Unset = UNSET,
+    ) -> DeliveryReport:
+        """Return where a message is (`get_status`, or `get_status2` if there is an `extra`).
+
+        Args:
+            ref: Which message.
+            detail: 0 for the status, 1 also for the message and its cost, 2 also for the operator and the region.
+            extra: Parameters for `query`.
+            timeout: For this call.
+            deadline: For this call, None for no end.
+
+        Raises:
+            MessageNotFound: No message has this phone and id.
+            SmscError: No status could be had.
+        """
+        operation = GetStatus.model_validate({"ref": ref, "detail": detail, "extra": extra})
+        return await self.call(operation, timeout=timeout, deadline=deadline)
+
+    async def statuses(
+        self, refs: _bulk.Many[MessageRef], *, detail: Literal[0, 1, 2] = 0
+    ) -> list[DeliveryReport | SmscError]:
+        """Ask once for each message, a few at a time; return the answers in the order of `refs`, errors in their places."""
+        self._bind()
+        return await _bulk.statuses(self, refs, detail, workers=min(self._places))
+
+    async def balance(
+        self, *, timeout: Timeout | float | Unset = UNSET, deadline: float | None | Unset = UNSET
+    ) -> Balance:
+        """Return the account's balance (`get_balance`).
+
+        Raises:
+            SmscError: It could not be had.
+        """
+        return await self.call(GetBalance(), timeout=timeout, deadline=deadline)
+
+    async def call(
+        self,
+        operation: Operation[R],
+        *,
+        timeout: Timeout | float | Unset = UNSET,
+        deadline: float | None | Unset = UNSET,
+    ) -> R:
+        """Do an operation; the only path to the network, and everything else is sugar over it.
+
+        Repeats what may be repeated: reads after any network failure, sends only if nothing left this machine.
+
+        Raises:
+            SmscError: It failed; `outcome` tells what became of it.
+            ValueError: A value can't travel in XML.
+        """
+        self._bind()
+        steps = self._timeout if timeout is UNSET else Timeout.of(timeout)
+        end = anyio.current_time() + (self._deadline if deadline is UNSET else _positive(deadline))
+        try:
+            for attempt in range(self._retries + 1):
+                url = self._urls[attempt % len(self._urls)]
+                try:
+                    async with self._gate.enter(is_status=isinstance(operation, GetStatus), within=_left(end)):
+                        return await self._exchange(operation, url, steps, end)
+                except TransportError as error:
+                    pause = min(_FIRST_PAUSE * 2**attempt, _LONGEST_PAUSE) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+                    if attempt == self._retries or not _may_repeat(operation, error) or _left(end) <= pause:
+                        raise
+                    _log.debug("%s: %s; again in %.2f s", operation.methods[0], type(error).__name__, pause)
+                await anyio.sleep(pause)
+        except SmscError as error:
+            error.concerning(getattr(operation, "id", None), operation.refs())
+            raise
+        raise AssertionError  # pragma: no cover - the last attempt returns or raises
+
+    async def _exchange(self, operation: Operation[R], url: str, timeout: Timeout, end: float) -> R:
+        namespace = self._namespaces.of(url)
+        try:
+            return await self._post(operation, url, namespace, timeout, end)
+        except SoapFault as fault:
+            if not fault.procedure_missing:
+                raise
+            with anyio.move_on_after(_left(end)) as scope:
+                healed = await self._namespaces.heal(fault, url, namespace, self._transport, timeout.within(_left(end)))
+            if scope.cancelled_caught:
+                raise
+        return await self._post(operation, url, healed, timeout, end)
+
+    async def _post(self, operation: Operation[R], url: str, namespace: str, timeout: Timeout, end: float) -> R:
+        request = encode(operation, self._credentials, namespace)
+        reply: Reply | None = None
+        if not _left(end):
+            raise PoolTimeout("the deadline passed before the request could leave, nothing was sent")
+        start = anyio.current_time()
+        with anyio.move_on_after(_left(end)):
+            reply = await self._transport.post(url, request.headers, request.body, timeout.within(_left(end)))
+        if reply is None:
+            raise ReadTimeout("the request was sent and no complete answer came before the deadline")
+        took = anyio.current_time() - start
+        _log.debug("%s: HTTP %d, %d bytes, %.3f s", request.method, reply.status_code, len(reply.body), took)
+        return decode(
+            operation,
+            request,
+            status_code=reply.status_code,
+            content_type=reply.content_type,
+            body=reply.body,
+            timezone=self._timezone,
+        )
+
+    def _bind(self) -> None:
+        """Take up the running event loop; places and locks of another are of no use here."""
+        if self._closed:
+            raise RuntimeError("this client is closed; make a new one")
+        token = current_token()
+        if token is self._token:
+            return
+        if self._gate.entered:
+            raise RuntimeError(
+                "this client is in use on another event loop; make a client for each event loop or thread"
+            )
+        if self._token is not None:
+            self._gate = Gate(*self._places)
+            self._namespaces.rebind()
+        self._token = token
+
+    def _check_number(self, recipients: tuple[str, ...]) -> None:
+        if len(recipients) > self._max_recipients:
+            raise ValueError(
+                f"{len(recipients)} recipients in one request; at most {self._max_recipients} are allowed: divide them, use "
+                "send_batch, or raise Client(max_recipients=)"
+            )
+
+
+def _positive(seconds: float | None) -> float:
+    if seconds is None:
+        return math.inf
+    if seconds <= 0:
+        raise ValueError("a deadline is more than 0 seconds, or None for no end")
+    return seconds
+
+
+def _left(end: float) -> float:
+    return max(0.0, end - anyio.current_time())
+
+
+def _may_repeat(operation: Operation[R], error: TransportError) -> bool:
+    return error.outcome is Outcome.NOT_SENT or (operation.is_read and error.outcome is Outcome.UNKNOWN)

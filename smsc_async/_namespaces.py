@@ -1,0 +1,85 @@
+"""Which namespace each address of the service wants, and how a wrong one is healed."""
+
+import logging
+from collections import defaultdict
+
+import anyio
+
+from ._binding import namespace_of
+from ._exceptions import SmscError, SoapFault
+from ._transport import Timeout, Transport, TransportWithGet
+from ._wsdl import target_namespace
+
+__all__ = ["Namespaces"]
+
+_log = logging.getLogger("smsc_async")
+_OK = 200
+
+
+class Namespaces:
+    """The namespaces of a client's addresses.
+
+    The service uses its own address as its namespace. Where that guess, or the caller's, is wrong, the server says
+    "Procedure ... not present", which proves that it executed nothing; then its `?wsdl` tells the right one.
+
+    Args:
+        explicit: What the caller said, None to derive it from the address.
+        url: The client's first address.
+    """
+
+    def __init__(self, explicit: str | None, url: str) -> None:
+        self._first = explicit or namespace_of(url)
+        self._warn = explicit is not None
+        self._adopted: dict[str, str] = {}
+        self._read: set[str] = set()
+        self.rebind()
+
+    def rebind(self) -> None:
+        """Forget the locks of an event loop that has ended."""
+        self._locks: defaultdict[str, anyio.Lock] = defaultdict(anyio.Lock)
+
+    def of(self, url: str) -> str:
+        """Return the namespace to use at this address."""
+        return self._adopted.get(url, self._first)
+
+    async def heal(self, fault: SoapFault, url: str, wrong: str, transport: Transport, timeout: Timeout) -> str:
+        """Return the namespace that the service at this address wants, after it refused another.
+
+        Raises:
+            SoapFault: There is no other; the message says what to do.
+        """
+        async with self._locks[url]:
+            if self.of(url) != wrong:
+                return self.of(url)  # somebody else has looked it up meanwhile
+            if url in self._read:
+                raise fault
+            found = await self._look_up(fault, url, transport, timeout)
+            self._read.add(url)
+            if found == wrong:
+                raise fault
+            self._adopted[url] = found
+        if self._warn:
+            self._warn = False
+            _log.warning(
+                "the namespace %r is wrong, the service uses %r; pass namespace= that, or leave it out", wrong, found
+            )
+        else:
+            _log.info("the service uses the namespace %r", found)
+        return found
+
+    async def _look_up(self, fault: SoapFault, url: str, transport: Transport, timeout: Timeout) -> str:
+        problem = "this transport can't fetch it"
+        if isinstance(transport, TransportWithGet):
+            try:
+                reply = await transport.get(f"{url}?wsdl", timeout)
+                if reply.status_code == _OK:
+                    return target_namespace(reply.body)
+                problem = f"HTTP {reply.status_code}"
+            except SmscError as error:
+                problem = f"{type(error).__name__}: {error}"
+        raise SoapFault(
+            f"the service doesn't know this namespace, and its ?wsdl could not be read ({problem}); pass namespace= the "
+            "targetNamespace of its WSDL",
+            fault_code=fault.fault_code,
+            fault_string=fault.fault_string,
+        ) from fault

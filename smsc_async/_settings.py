@@ -1,0 +1,67 @@
+"""What a client is told, by argument or by environment: who it is and where the service is."""
+
+import os
+from collections.abc import Mapping
+from ipaddress import ip_address
+from typing import Final
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from ._contract import CONTRACT
+from ._credentials import ApiKey, Credentials, Login
+
+__all__ = ["checked_url", "credentials_from"]
+
+_HOW: Final = "pass apikey=..., or login=... and password=..., or set SMSC_APIKEY, or SMSC_LOGIN and SMSC_PASSWORD, in the environment"
+
+
+def credentials_from(
+    apikey: str | SecretStr | None,
+    login: str | SecretStr | None,
+    password: str | SecretStr | None,
+    environment: Mapping[str, str] = os.environ,
+) -> Credentials:
+    """Return the credentials: the arguments if there are any, else the environment's.
+
+    Raises:
+        ValueError: There are none, too many, or half of a pair.
+    """
+    if apikey is None and login is None and password is None:
+        apikey = environment.get("SMSC_APIKEY") or None
+        if apikey is None:
+            login, password = environment.get("SMSC_LOGIN") or None, environment.get("SMSC_PASSWORD") or None
+    if apikey is not None:
+        if login is not None or password is not None:
+            raise ValueError("give an apikey or a login and password, not both")
+        return ApiKey.model_validate({"key": apikey})
+    if login is None or password is None:
+        raise ValueError(f"credentials are missing; {_HOW}")
+    return Login.model_validate({"login": login, "password": password})
+
+
+def checked_url(url: str | None, *, allow_http: bool = False, environment: Mapping[str, str] = os.environ) -> str:
+    """Return the address of the service without `?wsdl`: the argument, else SMSC_URL, else smscentre.com.
+
+    Raises:
+        ValueError: It isn't an address, holds a password, or would send the credentials in clear.
+    """
+    url = url or environment.get("SMSC_URL") or CONTRACT.namespace
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("url is the address of the SOAP service, such as https://smscentre.com/sys/soap.php")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("url must not hold a user or a password; they would end up in logs")
+    if parts.scheme == "http" and not allow_http and not _is_loopback(parts.hostname):
+        raise ValueError("http would send the credentials in clear; use https, or pass allow_http=True")
+    query = "" if parts.query.lower() == "wsdl" else parts.query
+    return parts._replace(query=query, fragment="").geturl()
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,76 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from smsc_async.sandbox._channels import Channel
+from smsc_async.sandbox._recipients import Recipient, canonical, read_recipients, split
+
+
+def addresses(
+    phones: str, channel: Channel = Channel.SMS, groups: dict[int, tuple[str, ...]] | None = None
+) -> list[str]:
+    """The accepted ones as they are, the wrong ones with a question mark."""
+    found = read_recipients(phones, channel, groups or {})
+    return [recipient.address + "?" * recipient.is_wrong for recipient in found]
+
+
+def test_numbers_are_separated_by_commas_and_semicolons() -> None:
+    assert list(split(" 7,8 ;;9;")) == ["7", "8", "9"]
+    assert addresses("79991234567, +79991234568;4915112345678;") == ["79991234567", "79991234568", "4915112345678"]
+
+
+@pytest.mark.parametrize(
+    "written", ["+79991234567", "79991234567", "89991234567", "9991234567", "8 (999) 123-45-67", " 7 999 123 45 67 "]
+)
+def test_spellings_of_one_number_are_one_subscriber(written: str) -> None:
+    assert addresses(f"79991234567,{written}") == ["79991234567"]
+    assert canonical(written) == "79991234567"
+
+
+def test_plus_turns_correction_off() -> None:
+    assert addresses("+89991234567,+9991234567") == ["89991234567", "9991234567"]
+    assert addresses("+7 999 123-45-67") == ["7 999 123-45-67?"]
+
+
+@pytest.mark.parametrize("written", ["123", "7999123456", "799912345678", "1234567890123456", "+0123456789", "phone"])
+def test_wrong_number_is_told_as_it_was_written(written: str) -> None:
+    assert addresses(written) == [written.removeprefix("+") + "?"]
+
+
+def test_group_stands_for_its_members() -> None:
+    groups: dict[int, tuple[str, ...]] = {7: ("+79991234567", "12", "89991234568")}
+    assert addresses("G7,79991234567", groups=groups) == ["79991234567", "12?", "79991234568"]
+
+
+def test_unknown_and_empty_groups_are_wrong_numbers() -> None:
+    assert addresses("G8,g9", groups={9: ()}) == ["G8?", "g9?"]
+
+
+def test_mail_takes_addresses_and_nothing_else() -> None:
+    assert addresses("Ivan@Example.com,79991234567", Channel.MAIL) == ["ivan@example.com", "79991234567?"]
+    assert addresses("ivan@example.com") == ["ivan@example.com?"]
+
+
+@pytest.mark.parametrize("channel", [Channel.TELEGRAM, Channel.TELEGRAM_BOT])
+def test_telegram_takes_nicknames_ids_and_numbers(channel: Channel) -> None:
+    assert addresses("@Ivan_1,#123456,olga,89991234567,no", channel) == [
+        "@ivan_1",
+        "#123456",
+        "olga",
+        "79991234567",
+        "no?",
+    ]
+    assert addresses("G1234", channel) == ["G1234?"]
+    assert addresses("#123456") == ["#123456?"]
+
+
+@given(st.from_regex(r"[1-689][0-9]{7,14}", fullmatch=True))
+def test_number_with_a_plus_is_kept_as_given(digits: str) -> None:
+    assert read_recipients(f"+{digits}", Channel.SMS, {}) == (Recipient(digits),)
+
+
+@given(st.text())
+def test_no_phones_make_the_server_stumble(phones: str) -> None:
+    for channel in (Channel.SMS, Channel.MAIL, Channel.TELEGRAM):
+        found = read_recipients(phones, channel, {1: ("79991234567",)})
+        assert len(set(found)) == len(found)
