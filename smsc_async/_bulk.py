@@ -23,7 +23,7 @@ class Caller(Protocol):
     """What a bulk job needs of the client."""
 
     async def call(
-        self, operation: Operation[R], *, timeout: Timeout | float | Unset = ..., deadline: float | None | Unset = ...
+        self, operation: Operation[R], *, timeout: Timeout | float | Unset = ..., deadline: float | Unset | None = ...
     ) -> R:
         """Do an operation."""
 
@@ -59,7 +59,7 @@ async def send(
     arguments: Mapping[str, Any],
     *,
     timeout: Timeout | float | Unset,
-    deadline: float | None | Unset,
+    deadline: float | Unset | None,
 ) -> AsyncIterator[MessageOutcome]:
     """Send the messages in chunks, one request at a time; see `Client.send_batch`."""
     brake = Brake()
@@ -89,7 +89,7 @@ async def price(
     arguments: Mapping[str, Any],
     *,
     timeout: Timeout | float | Unset,
-    deadline: float | None | Unset,
+    deadline: float | Unset | None,
 ) -> AsyncIterator[ChunkCost]:
     """Ask for the price of each chunk; see `Client.cost_batch`."""
     brake = Brake()

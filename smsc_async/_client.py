@@ -1,55 +1,48 @@
 """The client: it only sequences the pure layers and the transport."""
 
-import logging
-import math
-import random
 import ssl
 from collections.abc import AsyncIterator, Iterable
 from datetime import datetime, timedelta, timezone, tzinfo
 from types import TracebackType
 from typing import Final, Literal, Self, TypeVar, Unpack
 
-import anyio
 import httpx
-from anyio.lowlevel import EventLoopToken, current_token
 from pydantic import SecretStr
 
 from . import _bulk
 from ._batch import ChunkCost, MessageOutcome
-from ._binding import decode, encode
+from ._caller import Caller
 from ._channels import Channel, Sms
-from ._exceptions import Outcome, PoolTimeout, ReadTimeout, SmscError, SoapFault, TransportError
-from ._gate import Gate
+from ._exceptions import SmscError
 from ._namespaces import Namespaces
 from ._operations import GetBalance, GetCost, GetStatus, Operation, Send
 from ._options import QueryOptions
 from ._results import Balance, Cost, DeliveryReport, Result, SentMessage
 from ._schedule import Schedule
 from ._settings import checked_url, credentials_from
-from ._transport import HttpxTransport, Reply, Timeout, Transport
+from ._transport import HttpxTransport, Timeout, Transport
 from ._types import UNSET, Message, MessageRef, Unset
 
 __all__ = ["Client"]
 
-_log = logging.getLogger("smsc_async")
 R = TypeVar("R", bound=Result)
 Id = str | int | None
 When = Schedule | datetime | None
 
 MOSCOW: Final = timezone(timedelta(hours=3), "Moscow")
 _SPARE_CONNECTIONS: Final = 6
-_FIRST_PAUSE: Final = 0.25
-_LONGEST_PAUSE: Final = 8.0
+_SMS: Final = Sms()
+_TIMEOUT: Final = Timeout()
 
 
 class Client:
     """A client of the SOAP service of SMS Center.
 
-    Use it with `async with`, or call `aclose` at the end, or neither in a notebook. One client is for one event loop at a
-    time; on a new loop, after the old one has ended, it makes new connections.
+    Use it with `async with`, or call `aclose` at the end, or neither in a notebook. One client is for one event loop at
+    a time; on a new loop, after the old one has ended, it makes new connections.
 
     Args:
-        apikey: The API key; else `login` and `password`; else the environment: SMSC_APIKEY, or SMSC_LOGIN and SMSC_PASSWORD.
+        apikey: The API key; else `login` and `password`; else SMSC_APIKEY, or SMSC_LOGIN and SMSC_PASSWORD.
         login: The account's login.
         password: The password, or its lower-case MD5 hex.
         url: The address of the service; None for SMSC_URL, else https://smscentre.com/sys/soap.php.
@@ -82,7 +75,7 @@ class Client:
         url: str | None = None,
         fallback_urls: Iterable[str] = (),
         namespace: str | None = None,
-        timeout: Timeout | float = Timeout(),
+        timeout: Timeout | float = _TIMEOUT,
         deadline: float | None = 90.0,
         retries: int = 3,
         transport: Transport | httpx.AsyncBaseTransport | None = None,
@@ -98,15 +91,12 @@ class Client:
     ) -> None:
         if min(max_in_flight, max_status_in_flight, max_recipients, batch_size, max_response_bytes) < 1 or retries < 0:
             raise ValueError("the limits of a client are 1 or more, and retries is 0 or more")
-        self._credentials = credentials_from(apikey, login, password)
         first = checked_url(url, allow_http=allow_http)
-        self._urls = (first, *(checked_url(each, allow_http=allow_http) for each in fallback_urls))
-        self._namespaces = Namespaces(namespace, first)
+        urls = (first, *(checked_url(each, allow_http=allow_http) for each in fallback_urls))
+        self._url = first
         self._timeout = Timeout.of(timeout)
         self._deadline = _positive(deadline)
-        self._retries = retries
-        self._timezone = timezone
-        self._places = (max_in_flight, max_status_in_flight)
+        self._workers = min(max_in_flight, max_status_in_flight)
         self._max_recipients = max_recipients
         self._batch_size = batch_size
         if transport is None or isinstance(transport, httpx.AsyncBaseTransport):
@@ -117,16 +107,21 @@ class Client:
                 max_connections=max_in_flight + _SPARE_CONNECTIONS,
                 max_response_bytes=max_response_bytes,
             )
-        self._transport: Transport = transport
-        self._gate = Gate(*self._places)
-        self._token: EventLoopToken | None = None
-        self._closed = False
+        self._caller = Caller(
+            credentials=credentials_from(apikey, login, password),
+            urls=urls,
+            namespaces=Namespaces(namespace, urls[0]),
+            transport=transport,
+            timezone=timezone,
+            retries=retries,
+            places=(max_in_flight, max_status_in_flight),
+        )
 
     def __repr__(self) -> str:
-        return f"<smsc_async.Client {self._urls[0]}{' (closed)' if self._closed else ''}>"
+        return f"<smsc_async.Client {self._url}{' (closed)' if self._caller.closed else ''}>"
 
     async def __aenter__(self) -> Self:
-        self._bind()
+        self._caller.bind()
         return self
 
     async def __aexit__(
@@ -136,10 +131,7 @@ class Client:
 
     async def aclose(self) -> None:
         """Close all connections; calling it again does nothing."""
-        if not self._closed:
-            self._closed = True
-            with anyio.CancelScope(shield=True):
-                await self._transport.aclose()
+        await self._caller.aclose()
 
     async def send(
         self,
@@ -149,10 +141,10 @@ class Client:
         id: Id = None,  # noqa: A002 - the service's own word
         sender: str | None = None,
         at: When = None,
-        via: Channel = Sms(),
+        via: Channel = _SMS,
         cost: Literal[2, 3] | None = None,
         timeout: Timeout | float | Unset = UNSET,
-        deadline: float | None | Unset = UNSET,
+        deadline: float | Unset | None = UNSET,
         **options: Unpack[QueryOptions],
     ) -> SentMessage:
         """Send one text to one or many recipients (`send_sms`, `send_sms2`).
@@ -185,9 +177,9 @@ class Client:
         to: str | Iterable[str],
         text: str | None = None,
         *,
-        via: Channel = Sms(),
+        via: Channel = _SMS,
         timeout: Timeout | float | Unset = UNSET,
-        deadline: float | None | Unset = UNSET,
+        deadline: float | Unset | None = UNSET,
         **options: Unpack[QueryOptions],
     ) -> Cost:
         """Return what a send would cost, without sending (`get_sms_cost`, `get_sms_cost2`).
@@ -208,10 +200,10 @@ class Client:
         *,
         sender: str | None = None,
         at: When = None,
-        via: Channel = Sms(),
+        via: Channel = _SMS,
         cost: Literal[2, 3] | None = None,
         timeout: Timeout | float | Unset = UNSET,
-        deadline: float | None | Unset = UNSET,
+        deadline: float | Unset | None = UNSET,
         **options: Unpack[QueryOptions],
     ) -> AsyncIterator[MessageOutcome]:
         """Send a message of its own to each recipient, many in one request (`send_sms2` with `list`).
@@ -240,9 +232,9 @@ class Client:
         self,
         messages: _bulk.Many[Message],
         *,
-        via: Channel = Sms(),
+        via: Channel = _SMS,
         timeout: Timeout | float | Unset = UNSET,
-        deadline: float | None | Unset = UNSET,
+        deadline: float | Unset | None = UNSET,
         **options: Unpack[QueryOptions],
     ) -> AsyncIterator[ChunkCost]:
         """Yield what a batch would cost, one price for each request that `send_batch` would make; sends nothing.
@@ -261,7 +253,7 @@ class Client:
         detail: Literal[0, 1, 2] = 0,
         extra: dict[str, str] | None = None,
         timeout: Timeout | float | Unset = UNSET,
-        deadline: float | None | Unset = UNSET,
+        deadline: float | Unset | None = UNSET,
     ) -> DeliveryReport:
         """Return where a message is (`get_status`, or `get_status2` if there is an `extra`).
 
@@ -282,12 +274,12 @@ class Client:
     async def statuses(
         self, refs: _bulk.Many[MessageRef], *, detail: Literal[0, 1, 2] = 0
     ) -> list[DeliveryReport | SmscError]:
-        """Ask once for each message, a few at a time; return the answers in the order of `refs`, errors in their places."""
-        self._bind()
-        return await _bulk.statuses(self, refs, detail, workers=min(self._places))
+        """Ask once for each message, a few at a time; return the answers in the order of `refs`, errors among them."""
+        self._caller.bind()
+        return await _bulk.statuses(self, refs, detail, workers=self._workers)
 
     async def balance(
-        self, *, timeout: Timeout | float | Unset = UNSET, deadline: float | None | Unset = UNSET
+        self, *, timeout: Timeout | float | Unset = UNSET, deadline: float | Unset | None = UNSET
     ) -> Balance:
         """Return the account's balance (`get_balance`).
 
@@ -301,7 +293,7 @@ class Client:
         operation: Operation[R],
         *,
         timeout: Timeout | float | Unset = UNSET,
-        deadline: float | None | Unset = UNSET,
+        deadline: float | Unset | None = UNSET,
     ) -> R:
         """Do an operation; the only path to the network, and everything else is sugar over it.
 
@@ -311,95 +303,18 @@ class Client:
             SmscError: It failed; `outcome` tells what became of it.
             ValueError: A value can't travel in XML.
         """
-        self._bind()
         steps = self._timeout if timeout is UNSET else Timeout.of(timeout)
-        end = anyio.current_time() + (self._deadline if deadline is UNSET else _positive(deadline))
-        try:
-            for attempt in range(self._retries + 1):
-                url = self._urls[attempt % len(self._urls)]
-                try:
-                    async with self._gate.enter(is_status=isinstance(operation, GetStatus), within=_left(end)):
-                        return await self._exchange(operation, url, steps, end)
-                except TransportError as error:
-                    pause = min(_FIRST_PAUSE * 2**attempt, _LONGEST_PAUSE) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
-                    if attempt == self._retries or not _may_repeat(operation, error) or _left(end) <= pause:
-                        raise
-                    _log.debug("%s: %s; again in %.2f s", operation.methods[0], type(error).__name__, pause)
-                await anyio.sleep(pause)
-        except SmscError as error:
-            error.concerning(getattr(operation, "id", None), operation.refs())
-            raise
-        raise AssertionError  # pragma: no cover - the last attempt returns or raises
-
-    async def _exchange(self, operation: Operation[R], url: str, timeout: Timeout, end: float) -> R:
-        namespace = self._namespaces.of(url)
-        try:
-            return await self._post(operation, url, namespace, timeout, end)
-        except SoapFault as fault:
-            if not fault.procedure_missing:
-                raise
-            with anyio.move_on_after(_left(end)) as scope:
-                healed = await self._namespaces.heal(fault, url, namespace, self._transport, timeout.within(_left(end)))
-            if scope.cancelled_caught:
-                raise
-        return await self._post(operation, url, healed, timeout, end)
-
-    async def _post(self, operation: Operation[R], url: str, namespace: str, timeout: Timeout, end: float) -> R:
-        request = encode(operation, self._credentials, namespace)
-        reply: Reply | None = None
-        if not _left(end):
-            raise PoolTimeout("the deadline passed before the request could leave, nothing was sent")
-        start = anyio.current_time()
-        with anyio.move_on_after(_left(end)):
-            reply = await self._transport.post(url, request.headers, request.body, timeout.within(_left(end)))
-        if reply is None:
-            raise ReadTimeout("the request was sent and no complete answer came before the deadline")
-        took = anyio.current_time() - start
-        _log.debug("%s: HTTP %d, %d bytes, %.3f s", request.method, reply.status_code, len(reply.body), took)
-        return decode(
-            operation,
-            request,
-            status_code=reply.status_code,
-            content_type=reply.content_type,
-            body=reply.body,
-            timezone=self._timezone,
-        )
-
-    def _bind(self) -> None:
-        """Take up the running event loop; places and locks of another are of no use here."""
-        if self._closed:
-            raise RuntimeError("this client is closed; make a new one")
-        token = current_token()
-        if token is self._token:
-            return
-        if self._gate.entered:
-            raise RuntimeError(
-                "this client is in use on another event loop; make a client for each event loop or thread"
-            )
-        if self._token is not None:
-            self._gate = Gate(*self._places)
-            self._namespaces.rebind()
-        self._token = token
+        return await self._caller.call(operation, steps, self._deadline if deadline is UNSET else _positive(deadline))
 
     def _check_number(self, recipients: tuple[str, ...]) -> None:
         if len(recipients) > self._max_recipients:
             raise ValueError(
-                f"{len(recipients)} recipients in one request; at most {self._max_recipients} are allowed: divide them, use "
-                "send_batch, or raise Client(max_recipients=)"
+                f"{len(recipients)} recipients in one request; at most {self._max_recipients} are allowed: divide them, "
+                "use send_batch, or raise Client(max_recipients=)"
             )
 
 
-def _positive(seconds: float | None) -> float:
-    if seconds is None:
-        return math.inf
-    if seconds <= 0:
+def _positive(seconds: float | None) -> float | None:
+    if seconds is not None and seconds <= 0:
         raise ValueError("a deadline is more than 0 seconds, or None for no end")
     return seconds
-
-
-def _left(end: float) -> float:
-    return max(0.0, end - anyio.current_time())
-
-
-def _may_repeat(operation: Operation[R], error: TransportError) -> bool:
-    return error.outcome is Outcome.NOT_SENT or (operation.is_read and error.outcome is Outcome.UNKNOWN)

@@ -126,6 +126,7 @@ class _Sending(Dispatch):
 
     methods: ClassVar[tuple[str, str | None]] = ("send_sms", "send_sms2")
     is_read: ClassVar[bool] = False
+    errors: ClassVar[ErrorTable] = SENDING_ERRORS
     result: ClassVar[type[Result]] = SentMessage
 
     id: Annotated[MessageId, Field(default_factory=new_id)]
@@ -207,6 +208,8 @@ class _Pricing(Dispatch):
     """What price requests have in common."""
 
     methods: ClassVar[tuple[str, str | None]] = ("get_sms_cost", "get_sms_cost2")
+    is_read: ClassVar[bool] = True
+    errors: ClassVar[ErrorTable] = SENDING_ERRORS
     result: ClassVar[type[Result]] = Cost
     # They have no fields of their own here, so who needs them in a price may name them.
     allowed_extra: ClassVar[frozenset[str]] = frozenset({"id", "sender", "time"})
@@ -239,6 +242,7 @@ class GetStatus(Asked):
     """
 
     methods: ClassVar[tuple[str, str | None]] = ("get_status", "get_status2")
+    is_read: ClassVar[bool] = True
     errors: ClassVar[ErrorTable] = STATUS_ERRORS
     result: ClassVar[type[Result]] = DeliveryReport
 
@@ -271,6 +275,7 @@ class GetBalance(Asked):
     """The account's balance (`get_balance`)."""
 
     methods: ClassVar[tuple[str, str | None]] = ("get_balance", None)
+    is_read: ClassVar[bool] = True
     errors: ClassVar[ErrorTable] = BALANCE_ERRORS
     result: ClassVar[type[Result]] = Balance
 

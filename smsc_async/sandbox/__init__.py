@@ -1,0 +1,89 @@
+"""An emulator of SMS Center with its limits, its prices and the life of its messages: try and test without an account.
+
+    sandbox = Sandbox()
+    client = smsc_async.Client(apikey="demo", transport=sandbox.transport())
+
+The default account has the login, the password and the apikey `demo`. Some numbers have a fixed fate: see `MAGIC_NUMBERS`.
+`smsc-async sandbox` serves it over HTTP for other programs, which find its WSDL at `?wsdl`.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+
+import httpx
+
+try:
+    from ._app import make_app
+except ModuleNotFoundError as error:  # pragma: no cover - tested in a process of its own, without the extra
+    if error.name != "starlette":
+        raise
+    raise ModuleNotFoundError("the sandbox needs an extra package: pip install 'smsc-async[sandbox]'") from None
+
+from ._accounts import Account
+from ._delivery import MAGIC_NUMBERS, DeliveryPlan
+from ._limits import Limits
+from ._messages import Message
+from ._service import Service
+
+__all__ = ["MAGIC_NUMBERS", "Account", "DeliveryPlan", "Limits", "Message", "Sandbox"]
+
+_LIMITS = Limits()
+_DELIVERY = DeliveryPlan()
+
+
+class Sandbox:
+    """The service in this process.
+
+    Args:
+        accounts: The customers; by default one whose login, password and apikey are `demo`.
+        limits: What is refused with errors 9 and 4; `Limits.off()` for nothing.
+        delivery: What becomes of accepted messages, and when.
+        seed: Where chance begins: the same seed and the same calls give the same answers.
+        clock: Returns the Unix time.
+        latency: Seconds between the arrival of a request and its answer.
+
+    Attributes:
+        app: The ASGI application, for any server; every path is the service.
+        service: The emulator itself, without HTTP.
+    """
+
+    def __init__(
+        self,
+        *,
+        accounts: Iterable[Account] | None = None,
+        limits: Limits = _LIMITS,
+        delivery: DeliveryPlan = _DELIVERY,
+        seed: int = 0,
+        clock: Callable[[], float] = time.time,
+        latency: float = 0.0,
+    ) -> None:
+        customers = (Account.demo(),) if accounts is None else tuple(accounts)
+        self.service = Service(accounts=customers, limits=limits, delivery=delivery, seed=seed)
+        self._clock = clock
+        self._skipped = 0.0
+        self.app = make_app(self.service, self.now, latency)
+
+    @property
+    def messages(self) -> Sequence[Message]:
+        """The messages that were accepted, in order."""
+        return self.service.messages
+
+    @property
+    def counts(self) -> Counter[tuple[str, int]]:
+        """How often each method gave each error number, 0 for none."""
+        return self.service.counts
+
+    def now(self) -> float:
+        """Return the sandbox's Unix time."""
+        return self._clock() + self._skipped
+
+    def advance(self, seconds: float) -> None:
+        """Let so much time pass at once, so that a test needs no sleep to see a message delivered."""
+        if seconds < 0:
+            raise ValueError("time goes forward only")
+        self._skipped += seconds
+
+    def transport(self) -> httpx.ASGITransport:
+        """Return a transport for `Client(transport=)`: real HTTP messages, no network."""
+        return httpx.ASGITransport(app=self.app)

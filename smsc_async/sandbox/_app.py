@@ -1,0 +1,90 @@
+"""The service behind HTTP, as PHP's SoapServer answers it: an ASGI application."""
+
+import zlib
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+import anyio
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from .._binding import Refusal, encode_answer, encode_refusal, receive
+from .._contract import CONTRACT
+from .._envelope import SoapVersion
+from .._wsdl import write_wsdl
+from ._service import Service
+
+__all__ = ["make_app"]
+
+_MAX_REQUEST: Final = 8 * 1_048_576  # PHP's post_max_size by default
+_METHODS: Final = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+_COMPRESSIONS: Final = {"gzip", "x-gzip", "deflate"}
+
+
+def make_app(service: Service, clock: Callable[[], float], latency: float) -> Starlette:
+    """Return the application; it uses the address that it is asked at as its namespace, like the service.
+
+    Args:
+        service: The emulator.
+        clock: Returns the Unix time.
+        latency: Seconds between the arrival of a request and its answer.
+    """
+
+    async def endpoint(request: Request) -> Response:
+        url = str(request.url.replace(query="", fragment=""))
+        if request.method == "GET" and request.url.query.lower() == "wsdl":
+            return _xml(write_wsdl(replace(CONTRACT, namespace=url), url))
+        if request.method != "POST":
+            return _nothing()
+        encoding = request.headers.get("Content-Encoding")
+        if encoding is not None and encoding.lower() not in _COMPRESSIONS:
+            return _nothing()
+        body = await _body(request)
+        try:
+            incoming = receive(b"" if body is None else _unpacked(body, encoding), namespace=url)
+        except Refusal as refusal:
+            return _xml(encode_refusal(refusal), refusal.version, status_code=500)
+        source = request.client.host if request.client else "127.0.0.1"
+        answer = service.arrive(incoming.method, incoming.fields, now=clock(), source=source)
+        try:
+            if latency:
+                await anyio.sleep(latency)
+        finally:
+            service.leave(answer)
+        return _xml(encode_answer(incoming, answer.fields, url), incoming.version)
+
+    return Starlette(routes=[Route("/{path:path}", endpoint, methods=_METHODS)])
+
+
+async def _body(request: Request) -> bytes | None:
+    """Read the request's body, None if it is larger than PHP takes."""
+    parts: list[bytes] = []
+    room = _MAX_REQUEST
+    async for part in request.stream():
+        room -= len(part)
+        if room < 0:
+            return None
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _unpacked(body: bytes, encoding: str | None) -> bytes:
+    """Decompress as ext-soap does; what can't be is an empty document, which is a bad request."""
+    if encoding is None:
+        return body
+    try:
+        return zlib.decompressobj(zlib.MAX_WBITS | 32).decompress(body, _MAX_REQUEST)
+    except zlib.error:
+        return b""
+
+
+def _xml(body: bytes, version: SoapVersion = SoapVersion.V11, status_code: int = 200) -> Response:
+    return Response(body, status_code, headers={"Content-Type": version.content_type})
+
+
+def _nothing() -> Response:
+    """Return what PHP says to anything that isn't a call: nothing, as a page."""
+    return Response(b"", headers={"Content-Type": "text/html; charset=UTF-8"})
