@@ -18,7 +18,6 @@ __all__ = [
     "Chunker",
     "MessageOutcome",
     "failed",
-    "priced",
     "sent",
     "to_price",
     "to_send",
@@ -100,7 +99,7 @@ class Chunker:
 
 
 class Brake:
-    """Stops a bulk job at an answer that every further request would get too, until the service blocks the IP address."""
+    """Stops a bulk job at an answer that all further requests would get too, until the service blocks the address."""
 
     def __init__(self) -> None:
         self._reason: str | None = None

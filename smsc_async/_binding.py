@@ -5,7 +5,8 @@ chosen when there is something for `query`, an API error is HTTP 200, a Fault is
 with an empty page.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from http import HTTPStatus
@@ -16,7 +17,7 @@ from pydantic import JsonValue, ValidationError
 from . import _envelope
 from ._contract import CONTRACT
 from ._credentials import Credentials
-from ._envelope import DoctypeRefused, SoapVersion
+from ._envelope import BodyMissing, DoctypeRefused, NotAnEnvelope, SoapVersion
 from ._exceptions import HTTPStatusError, MalformedEnvelope, SoapFault
 from ._operations import Operation, api_error
 from ._query import encode_list, encode_query
@@ -109,7 +110,8 @@ def decode(
         MalformedEnvelope: The answer is not the contract's.
     """
     try:
-        envelope = _envelope.parse(body, _charset(content_type))
+        # A blank line in front of a PHP page's opening tag comes in front of its answers.
+        envelope = _envelope.parse(body.lstrip(), _charset(content_type))
     except MalformedEnvelope:
         if status_code != HTTPStatus.OK:
             raise _http_error(status_code) from None
@@ -149,16 +151,28 @@ def _http_error(status_code: int) -> HTTPStatusError:
 
 
 _SHOWN: Final = 300  # enough of a Fault's words to understand it, not enough to fill a log
+_TELLING: Final = 6  # so many characters in a row of something private are hidden
+_PROCEDURE_MISSING: Final = {"Procedure not present", *(f"Procedure '{name}' not present" for name in _METHOD_OF)}
 
 
 def _fault(fault: _envelope.Fault, request: Request) -> SoapFault:
-    text = fault.string
-    # Longest first: a phone may be a part of the text that is blotted out.
-    for private in sorted(filter(None, request.private), key=len, reverse=True):
-        if len(private) > 1:
-            text = text.replace(private, "***")
-    text = text[:_SHOWN]
-    return SoapFault(f"{fault.code or 'Fault'}: {text}", fault_code=fault.code, fault_string=text)
+    code, text = (_blot(said[: 2 * _SHOWN], request.private)[:_SHOWN] for said in (fault.code, fault.string))
+    if fault.string in _PROCEDURE_MISSING:
+        text = fault.string  # nothing private in it, and the client acts on it
+    return SoapFault(f"{code or 'Fault'}: {text}", fault_code=code, fault_string=text)
+
+
+def _blot(text: str, private: Iterable[str]) -> str:
+    """Hide what was private, also where a part of it is quoted: a phone without its +, a text that was cut."""
+    haystack = "\0".join(private)
+    hidden: set[int] = set()
+    for start in range(len(text) - _TELLING + 1):
+        if text[start : start + _TELLING] in haystack:
+            hidden.update(range(start, start + _TELLING))
+    for value in {value for value in haystack.split("\0") if 1 < len(value) < _TELLING}:
+        for found in re.finditer(re.escape(value), text):
+            hidden.update(range(*found.span()))
+    return re.sub("\0+", "***", "".join("\0" if at in hidden else letter for at, letter in enumerate(text)))
 
 
 def _result_fields(envelope: _envelope.Envelope, operation: Operation[R]) -> dict[str, JsonValue]:
@@ -219,17 +233,32 @@ def receive(body: bytes, *, namespace: str) -> Incoming:
         envelope = _envelope.parse(body)
     except DoctypeRefused:
         raise Refusal("Server", "DTD are not supported by SOAP") from None
+    except NotAnEnvelope:
+        raise Refusal("VersionMismatch", "Wrong Version") from None
+    except BodyMissing as error:
+        raise Refusal("Client", "Body must be present in a SOAP envelope", error.version) from None
     except MalformedEnvelope:
         raise Refusal("Client", "Bad Request") from None
-    if envelope.must_understand:
-        raise Refusal("MustUnderstand", "Header not understood", envelope.version)
+    if not envelope.element:
+        raise Refusal("Client", 'looks like we got "Body" without function call', envelope.version)
     method = _METHOD_OF.get(envelope.element)
     if method is None or envelope.namespace != namespace:
-        raise Refusal("Server", f"Procedure '{envelope.element}' not present", envelope.version)
+        raise _procedure_missing(envelope)
     known = {element.name for element in CONTRACT.operations[method].fields}
-    return Incoming(
-        method, {name: envelope.fields[name] for name in envelope.fields if name in known}, envelope.version
-    )
+    fields = {name: value for name, value in envelope.fields.items() if name in known}
+    if any(
+        isinstance(item, dict) for value in fields.values() for item in (value if isinstance(value, list) else [value])
+    ):
+        raise Refusal("Server", "SOAP-ERROR: Encoding: Violation of encoding rules", envelope.version)
+    if envelope.must_understand:
+        raise Refusal("MustUnderstand", "Header not understood", envelope.version)
+    return Incoming(method, fields, envelope.version)
+
+
+def _procedure_missing(envelope: _envelope.Envelope) -> Refusal:
+    if envelope.version is SoapVersion.V12:
+        return Refusal("rpc:ProcedureNotPresent", "Procedure not present", envelope.version)
+    return Refusal("Server", f"Procedure '{envelope.element}' not present", envelope.version)
 
 
 def encode_answer(incoming: Incoming, fields: Mapping[str, JsonValue], namespace: str) -> bytes:

@@ -1,6 +1,7 @@
 """Many messages through one client: batches, their prices, and one pass over the statuses."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Mapping
+from contextlib import aclosing
 from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
 import anyio
@@ -28,7 +29,7 @@ class Caller(Protocol):
         """Do an operation."""
 
 
-async def _each(items: Many[T]) -> AsyncIterator[T]:
+async def _each(items: Many[T]) -> AsyncGenerator[T, None]:
     if isinstance(items, AsyncIterable):
         async for item in items:
             yield item
@@ -37,13 +38,14 @@ async def _each(items: Many[T]) -> AsyncIterator[T]:
             yield item
 
 
-async def _chunks(messages: Many[Message], size: int) -> AsyncIterator[Chunk]:
+async def _chunks(messages: Many[Message], size: int) -> AsyncGenerator[Chunk, None]:
     """Yield the chunks; if the source fails, what it gave before is a chunk too, and the failure comes after it."""
     chunker = Chunker(size)
     try:
-        async for message in _each(messages):
-            for chunk in chunker.add(message):
-                yield chunk
+        async with aclosing(_each(messages)) as each:
+            async for message in each:
+                for chunk in chunker.add(message):
+                    yield chunk
     except Exception:
         for chunk in chunker.rest():
             yield chunk

@@ -8,9 +8,9 @@ import re
 from enum import Enum
 from typing import Annotated, ClassVar, Literal, Self, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, PlainSerializer, model_validator
 
-from ._types import FrozenModel, Text, XmlText
+from ._types import Choice, Text, XmlText
 
 __all__ = [
     "Binary",
@@ -62,7 +62,7 @@ Url: TypeAlias = Annotated[XmlText, AfterValidator(_http_url)]
 Line: TypeAlias = Annotated[XmlText, Field(min_length=1), AfterValidator(_one_line)]
 
 
-class Channel(FrozenModel):
+class Channel(Choice):
     """A way for a message to travel; use one of its subclasses, `Sms()` is the default."""
 
     text_use: ClassVar[TextUse] = TextUse.REQUIRED
@@ -95,29 +95,34 @@ class Flash(Channel):
     flag: ClassVar[str] = "flash"
 
 
-def _octets(value: bytes | str, name: str) -> bytes:
-    if isinstance(value, bytes):
+def _octets(value: object) -> object:
+    if not isinstance(value, str):
         return value
     try:
         return bytes.fromhex(value)
     except ValueError:
-        raise ValueError(f"{name} is bytes, or a string of hexadecimal digits, two for each byte") from None
+        raise ValueError("bytes are needed, or a string of hexadecimal digits, two for each byte") from None
+
+
+Octets: TypeAlias = Annotated[
+    bytes, Field(min_length=1), BeforeValidator(_octets), PlainSerializer(bytes.hex, when_used="json")
+]
 
 
 class Binary(Channel):
     """A binary SMS; travels in hexadecimal (`bin=2`), because XML can't carry bytes (`bin=1`).
 
     Attributes:
-        data: The octets, as bytes or in hexadecimal.
-        udh: The user data header with its length in the first byte, as bytes or in hexadecimal; None for none.
+        data: The octets; may be given in hexadecimal.
+        udh: The user data header with its length in the first byte; may be given in hexadecimal. None for none.
         pid: Protocol identifier, 0 to 255; goes with `dcs`.
         dcs: Data coding scheme, 0 to 255; goes with `pid`.
     """
 
     text_use: ClassVar[TextUse] = TextUse.REFUSED
 
-    data: bytes | str
-    udh: bytes | str | None = None
+    data: Octets
+    udh: Octets | None = None
     pid: Annotated[int, Field(ge=0, le=255)] | None = None
     dcs: Annotated[int, Field(ge=0, le=255)] | None = None
 
@@ -128,12 +133,8 @@ class Binary(Channel):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if not _octets(self.data, "data"):
-            raise ValueError("data must not be empty")
-        if self.udh is not None:
-            header = _octets(self.udh, "udh")
-            if not header or header[0] != len(header) - 1:
-                raise ValueError("the first byte of udh is the number of the bytes that follow it")
+        if self.udh is not None and self.udh[0] != len(self.udh) - 1:
+            raise ValueError("the first byte of udh is the number of the bytes that follow it")
         if (self.pid is None) != (self.dcs is None):
             raise ValueError("pid and dcs go together; give both or none")
         return self
@@ -144,8 +145,7 @@ class Binary(Channel):
 
     def fields(self) -> dict[str, str]:
         """Return `mes`: the header, or a null byte where there is none, the data, and the tail with pid and dcs."""
-        header = b"\0" if self.udh is None else _octets(self.udh, "udh")
-        mes = (header + _octets(self.data, "data")).hex().upper()
+        mes = ((self.udh or b"\0") + self.data).hex().upper()
         if self.pid is not None:
             # soap-api: "line feed, 3 tilde characters, and again line feed", and "exact preservation of spaces".
             mes += f"\n~~~\npid: {self.pid}, dcs: {self.dcs}"

@@ -208,8 +208,8 @@ class Client:
     ) -> AsyncIterator[MessageOutcome]:
         """Send a message of its own to each recipient, many in one request (`send_sms2` with `list`).
 
-        Takes any iterable or async iterable and holds one chunk of it; one request is made at a time. Yields one outcome
-        for each message, in order. A text that `list` can't carry unchanged is sent by itself.
+        Takes any iterable or async iterable and holds one chunk of it; one request is made at a time. Yields one
+        outcome for each message, in order. A text that `list` can't carry unchanged is sent by itself.
 
         Args:
             messages: The messages.
@@ -309,8 +309,8 @@ class Client:
     def _check_number(self, recipients: tuple[str, ...]) -> None:
         if len(recipients) > self._max_recipients:
             raise ValueError(
-                f"{len(recipients)} recipients in one request; at most {self._max_recipients} are allowed: divide them, "
-                "use send_batch, or raise Client(max_recipients=)"
+                f"{len(recipients)} recipients in one request; at most {self._max_recipients} are allowed: divide "
+                "them, use send_batch, or raise Client(max_recipients=)"
             )
 
 

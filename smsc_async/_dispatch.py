@@ -5,9 +5,10 @@ import re
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
+from decimal import Decimal
 from typing import Annotated, Any, ClassVar, Final, Self, TypeAlias
 
-from pydantic import BeforeValidator, Field, InstanceOf, model_validator
+from pydantic import BeforeValidator, Field, InstanceOf, SerializeAsAny, model_validator
 
 from ._channels import Channel, Email, Sms, Telegram, TelegramBot
 from ._types import (
@@ -30,23 +31,22 @@ CREDENTIALS: Final = frozenset({"login", "psw", "apikey"})
 # The parameters of `query` that have a keyword or a channel of their own; naming one in `extra` would set it twice.
 _MODELLED: Final = frozenset(
     {
+        *("tz", "period", "freq", "flash", "bin", "push", "hlr", "ping", "mms", "mail", "soc", "viber", "whatsapp"),
         *(
-            "tz",
-            "period",
-            "freq",
-            "flash",
-            "bin",
-            "push",
-            "hlr",
-            "ping",
-            "mms",
-            "mail",
-            "soc",
-            "viber",
-            "whatsapp",
             "tg",
+            "bot",
+            "smsreq",
+            "fileurl",
+            "call",
+            "voice",
+            "param",
+            "subj",
+            "cost",
+            "list",
+            "valid",
+            "tinyurl",
+            "maxsms",
         ),
-        *("bot", "smsreq", "fileurl", "call", "voice", "param", "subj", "cost", "list", "valid", "tinyurl", "maxsms"),
         *("imgcode", "userip", "err", "op", "pp", "query", "phones", "mes", "id", "sender", "time"),
     }
 )
@@ -78,11 +78,13 @@ def checked_extra(value: Any, modelled: frozenset[str]) -> Any:
         return {}
     if not isinstance(value, Mapping):
         return value
-    for name in value:
+    for name, item in value.items():
         if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,39}", name):
             raise ValueError("the names of `extra` are letters, digits and _")
         if name in modelled:
             raise ValueError(f"{name!r} has an argument of its own; `extra` is for parameters that have none")
+        if not isinstance(item, (str, int, float, Decimal)):
+            raise ValueError(f"the value of {name!r} in `extra` is a string or a number")
     return {name: str(int(item)) if isinstance(item, bool) else str(item) for name, item in value.items()}
 
 
@@ -96,8 +98,8 @@ def _recipients(value: Any) -> Any:
 
 def _validity(value: Any) -> Any:
     if isinstance(value, timedelta):
-        minutes, rest = divmod(int(value.total_seconds()), 60)
-        value = f"{minutes // 60:02d}:{minutes % 60:02d}" if value.total_seconds() > 0 and not rest else ""
+        minutes, rest = divmod(value, timedelta(minutes=1))
+        value = f"{minutes // 60:02d}:{minutes % 60:02d}" if minutes > 0 and not rest else ""
     if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 24:  # noqa: PLR2004 - soap-api: "from 1 to 24 hours"
         return str(value)
     if (
@@ -115,7 +117,7 @@ def _validity(value: Any) -> Any:
 
 def _ip(value: Any) -> Any:
     try:
-        return str(ipaddress.ip_address(value))
+        return str(ipaddress.ip_address(str(value)))
     except ValueError:
         raise ValueError("userip is an IPv4 or IPv6 address") from None
 
@@ -132,7 +134,7 @@ class Dispatch(Asked):
     """The channel and the other parameters of `query`; the attributes are described at `Client.send`."""
 
     allowed_extra: ClassVar[frozenset[str]] = frozenset()
-    via: InstanceOf[Channel] = Sms()
+    via: Annotated[SerializeAsAny[InstanceOf[Channel]], BeforeValidator(Channel.revive)] = Sms()
     tz: TimeZoneOffset | None = None
     period: Annotated[float, Field(ge=0.1, le=720, allow_inf_nan=False)] | None = None
     freq: Annotated[int, Field(ge=1, le=1440)] | None = None
@@ -194,7 +196,7 @@ class Dispatch(Asked):
 
 
 def _plain(value: float | None) -> str | None:
-    return None if value is None else f"{value:.10g}"
+    return str(value) if isinstance(value, int) else None if value is None else f"{value:.10g}"
 
 
 def _check_recipients(via: Channel, recipients: Iterable[str]) -> None:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from typing import Any, Final
 
 from lxml import etree
@@ -19,10 +20,12 @@ from ._exceptions import MalformedEnvelope
 from ._types import check_xml_text
 
 __all__ = [
+    "BodyMissing",
     "DoctypeRefused",
     "Envelope",
     "Fault",
     "Node",
+    "NotAnEnvelope",
     "SoapVersion",
     "build",
     "build_document",
@@ -53,6 +56,22 @@ class SoapVersion(Enum):
 
 class DoctypeRefused(MalformedEnvelope):
     """The document has a DTD, which SOAP forbids and which is how XML parsers are attacked."""
+
+
+class NotAnEnvelope(MalformedEnvelope):
+    """The document is XML, but not an envelope of a known version of SOAP."""
+
+
+class BodyMissing(MalformedEnvelope):
+    """The envelope has no body.
+
+    Attributes:
+        version: The version of SOAP.
+    """
+
+    def __init__(self, message: str, /, *, version: SoapVersion = SoapVersion.V11) -> None:
+        super().__init__(message)
+        self.version = version
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +137,8 @@ def _elements(fields: Mapping[str, JsonValue]) -> Iterator[str]:
     for name, value in fields.items():
         for item in value if isinstance(value, list) else (value,):
             if isinstance(item, Mapping):
-                yield f"<{name}>{''.join(_elements(item))}</{name}>"
+                inner = "".join(_elements(item))
+                yield f"<{name}>{inner}</{name}>" if inner else f"<{name}/>"
             elif item is not None:
                 yield f"<{name}>{_escape(str(item))}</{name}>"
 
@@ -129,9 +149,9 @@ def build(
     """Return an envelope whose body is this element of this namespace; its children have no namespace.
 
     Raises:
-        ValueError: A value has a character that XML can't carry.
+        ValueError: A value or the namespace has a character that XML can't carry.
     """
-    env, name = version.prefix, namespace.translate(_ATTRIBUTE_ESCAPES)
+    env, name = version.prefix, check_xml_text(namespace).translate(_ATTRIBUTE_ESCAPES)
     return (
         f'{_DECLARATION}<{env}:Envelope xmlns:{env}="{version.namespace}" xmlns:ns1="{name}"><{env}:Body>'
         f"<ns1:{element}>{''.join(_elements(fields))}</ns1:{element}></{env}:Body></{env}:Envelope>\n"
@@ -139,14 +159,15 @@ def build(
 
 
 def build_fault(code: str, string: str, *, version: SoapVersion = SoapVersion.V11) -> bytes:
-    """Return an envelope with a Fault, as ext-soap writes it."""
+    """Return an envelope with a Fault, as ext-soap writes it; a code with a prefix of its own stays as it is."""
     env, text = version.prefix, _escape(string)
     if version is SoapVersion.V11:
         fault = f"<faultcode>{env}:{code}</faultcode><faultstring>{text}</faultstring>"
     else:
         code = {"Client": "Sender", "Server": "Receiver"}.get(code, code)
+        value = code if ":" in code else f"{env}:{code}"
         fault = (
-            f"<{env}:Code><{env}:Value>{env}:{code}</{env}:Value></{env}:Code>"
+            f"<{env}:Code><{env}:Value>{value}</{env}:Value></{env}:Code>"
             f"<{env}:Reason><{env}:Text>{text}</{env}:Text></{env}:Reason>"
         )
     return (
@@ -194,11 +215,11 @@ def parse(data: bytes, charset: str | None = None) -> Envelope:
     root = _root(data, charset)
     version = next((version for version in SoapVersion if root.tag == f"{{{version.namespace}}}Envelope"), None)
     if version is None:
-        raise MalformedEnvelope("the answer is XML, but not a SOAP envelope")
+        raise NotAnEnvelope("the answer is XML, but not a SOAP envelope")
     soap = f"{{{version.namespace}}}"
     body = root.find(f"{soap}Body")
     if body is None:
-        raise MalformedEnvelope("the envelope has no body")
+        raise BodyMissing("the envelope has no body", version=version)
     header = root.find(f"{soap}Header")
     required = header is not None and any(
         block.get(f"{soap}mustUnderstand") in {"1", "true"} for block in _children(header)
@@ -228,39 +249,51 @@ def parse_document(data: bytes, charset: str | None = None) -> Node:
         attributes = {key: value for key, value in element.attrib.items() if not key.startswith("{")}
         return Node(tag, namespace, attributes, tuple(node(child, depth + 1) for child in _children(element)))
 
-    return node(_root(data, charset), 0)
+    return node(_root(data.lstrip(), charset), 0)
 
 
 def _root(data: bytes, charset: str | None) -> Any:
     if not data.strip():
         raise MalformedEnvelope("the answer is empty")
-    # A parser of its own for each document: libxml2's is not for two threads at once, and making one is cheap.
-    parser = etree.XMLParser(
-        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, remove_comments=True, remove_pis=True
+    try:
+        root = etree.fromstring(data, _parser(None if _names_its_encoding(data) else charset))
+    except (etree.XMLSyntaxError, UnicodeError, ValueError):
+        # The parser's words quote the document, which may quote the request, so they are left out.
+        root = None
+    if root is None:
+        raise MalformedEnvelope("the answer is not well-formed XML")
+    document: Any = root.getroottree().docinfo
+    if document.doctype:
+        raise DoctypeRefused("the answer has a DTD, which SOAP forbids")
+    return root
+
+
+def _parser(charset: str | None) -> Any:
+    # One for each document: libxml2's is not for two threads at once, and making one is cheap.
+    make = partial(
+        etree.XMLParser,
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        huge_tree=False,
+        remove_comments=True,
+        remove_pis=True,
     )
     try:
-        root = etree.fromstring(_in_utf8(data, charset), parser)
-    except (etree.XMLSyntaxError, LookupError, UnicodeError, ValueError):
-        # The parser's words quote the document, which may quote the request, so they are left out.
-        problem = "the answer is not well-formed XML"
-    else:
-        document: Any = root.getroottree().docinfo
-        if document.doctype:
-            raise DoctypeRefused("the answer has a DTD, which SOAP forbids")
-        return root
-    raise DoctypeRefused(problem) if b"<!DOCTYPE" in data else MalformedEnvelope(problem)
+        return make(encoding=charset)
+    except (LookupError, ValueError):
+        # An encoding that nobody knows is no reason to lose an answer that is plain UTF-8.
+        return make()
 
 
 _BYTE_ORDER_MARKS: Final = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
-def _in_utf8(data: bytes, charset: str | None) -> bytes:
-    """Apply the HTTP header's charset to a document that says nothing of its own encoding."""
-    data = data.lstrip(b" \t\r\n") if data[:1].isspace() else data
-    says_itself = data.startswith(_BYTE_ORDER_MARKS) or b"\0" in data[:4] or re.match(rb"<\?xml[^>]*encoding", data)
-    if charset is None or says_itself:
-        return data
-    return re.sub(rb"^<\?xml[^>]*\?>", b"", data.decode(charset).encode())
+def _names_its_encoding(data: bytes) -> bool:
+    """Return whether the document itself says how it is encoded, which outweighs the HTTP header."""
+    return (
+        data.startswith(_BYTE_ORDER_MARKS) or b"\0" in data[:4] or re.match(rb"<\?xml[^>]*encoding", data) is not None
+    )
 
 
 def _children(element: Any) -> Iterator[Any]:

@@ -1,4 +1,4 @@
-"""How many requests may be in flight: the service refuses the fifth status request at once, and the fifteenth of all."""
+"""How many requests may be in flight: the service refuses the fifth status request at once, the fifteenth of all."""
 
 import math
 from collections.abc import AsyncIterator
@@ -33,7 +33,7 @@ class Gate:
         """
         async with AsyncExitStack() as places:
             with anyio.move_on_after(within) as waiting:
-                # A status request waits for one of its own places first, so that it keeps no place of all while it waits.
+                # A status request waits for one of its own places first, and keeps no place of all meanwhile.
                 if is_status:
                     await places.enter_async_context(self._statuses)
                 await places.enter_async_context(self._everything)

@@ -32,6 +32,8 @@ class Namespaces:
         self._warn = explicit is not None
         self._adopted: dict[str, str] = {}
         self._read: set[str] = set()
+        self._problems: dict[str, str] = {}
+        self._look_ups: defaultdict[str, int] = defaultdict(int)
         self.rebind()
 
     def rebind(self) -> None:
@@ -48,16 +50,33 @@ class Namespaces:
         Raises:
             SoapFault: There is no other; the message says what to do.
         """
+        before = self._look_ups[url]
         async with self._locks[url]:
-            if self.of(url) != wrong:
-                return self.of(url)  # somebody else has looked it up meanwhile
-            if url in self._read:
-                raise fault
-            found = await self._look_up(fault, url, transport, timeout)
-            self._read.add(url)
-            if found == wrong:
-                raise fault
-            self._adopted[url] = found
+            # Who waited here shares what the one before found, be it a namespace or a failure.
+            if self.of(url) == wrong and self._look_ups[url] == before and url not in self._read:
+                await self._look_up(url, wrong, transport, timeout)
+                self._look_ups[url] += 1
+        if self.of(url) != wrong:
+            return self.of(url)
+        raise SoapFault(
+            f"the service doesn't know this namespace, and {self._problems[url]}; pass namespace= the targetNamespace "
+            "of its WSDL",
+            fault_code=fault.fault_code,
+            fault_string=fault.fault_string,
+        ) from fault
+
+    async def _look_up(self, url: str, wrong: str, transport: Transport, timeout: Timeout) -> None:
+        """Adopt the namespace of the `?wsdl`, or note why not."""
+        try:
+            found = await _published(url, transport, timeout)
+        except SmscError as error:
+            self._problems[url] = f"its ?wsdl could not be read ({type(error).__name__}: {error})"
+            return
+        self._read.add(url)
+        if found == wrong:
+            self._problems[url] = "its ?wsdl names the same one, so that this may not be the address of the service"
+            return
+        self._adopted[url] = found
         if self._warn:
             self._warn = False
             _log.warning(
@@ -65,21 +84,12 @@ class Namespaces:
             )
         else:
             _log.info("the service uses the namespace %r", found)
-        return found
 
-    async def _look_up(self, fault: SoapFault, url: str, transport: Transport, timeout: Timeout) -> str:
-        problem = "this transport can't fetch it"
-        if isinstance(transport, TransportWithGet):
-            try:
-                reply = await transport.get(f"{url}?wsdl", timeout)
-                if reply.status_code == _OK:
-                    return target_namespace(reply.body)
-                problem = f"HTTP {reply.status_code}"
-            except SmscError as error:
-                problem = f"{type(error).__name__}: {error}"
-        raise SoapFault(
-            f"the service doesn't know this namespace, and its ?wsdl could not be read ({problem}); pass namespace= the "
-            "targetNamespace of its WSDL",
-            fault_code=fault.fault_code,
-            fault_string=fault.fault_string,
-        ) from fault
+
+async def _published(url: str, transport: Transport, timeout: Timeout) -> str:
+    if not isinstance(transport, TransportWithGet):
+        raise SmscError("this transport can't fetch it")
+    reply = await transport.get(f"{url}{'&' if '?' in url else '?'}wsdl", timeout)
+    if reply.status_code != _OK:
+        raise SmscError(f"HTTP {reply.status_code}")
+    return target_namespace(reply.body)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime, tzinfo
 from typing import Annotated, Any, ClassVar, Final, Literal, Protocol, Self, TypeAlias, TypeVar
 
-from pydantic import BeforeValidator, Field, InstanceOf, model_validator
+from pydantic import BeforeValidator, Field, InstanceOf, SerializeAsAny, model_validator
 
 from ._codes import MessageStatus
 from ._dispatch import CREDENTIALS, Asked, Dispatch, Extra, MessageList, ToRecipients, checked_extra
@@ -109,7 +109,7 @@ class Operation(Protocol[R_co]):
 
 def _schedule(value: Any) -> Any:
     if not isinstance(value, datetime):
-        return value
+        return Schedule.revive(value)
     if value.utcoffset() is None:
         raise ValueError(
             "a datetime without a time zone is ambiguous; give it one (datetime.now(UTC)), or say LocalTime(...) for a "
@@ -118,7 +118,7 @@ def _schedule(value: Any) -> Any:
     return At(value)
 
 
-When: TypeAlias = Annotated[InstanceOf[Schedule] | None, BeforeValidator(_schedule)]
+When: TypeAlias = Annotated[SerializeAsAny[InstanceOf[Schedule]] | None, BeforeValidator(_schedule)]
 
 
 class _Sending(Dispatch):
@@ -187,7 +187,9 @@ class SendList(_Sending, MessageList):
     """A chunk of personal messages in one request (`send_sms2` with `list`); they share one id."""
 
     @model_validator(mode="after")
-    def _check_zones(self) -> Self:
+    def _check_lines(self) -> Self:
+        if "sender" in self.via.fields() and any(message.sender is not None for message in self.messages):
+            raise ValueError(f"the sender of an e-mail is an address: {type(self.via).__name__}(sender=...)")
         if any(message.tz is not None for message in self.messages) and not isinstance(self.at, LocalTime):
             raise ValueError("a message's own tz needs at=LocalTime(...); the service ignores it with other schedules")
         return self
@@ -266,9 +268,10 @@ class GetStatus(Asked):
         Raises:
             MessageNotFound: The status is -3, which says the same as error 3.
         """
-        if wire.get("status") == str(MessageStatus.NOT_FOUND.value):
+        report = DeliveryReport.from_wire(wire, ref=self.ref, timezone=timezone)
+        if report.status is MessageStatus.NOT_FOUND:
             raise api_error(self.errors, 3)
-        return DeliveryReport.from_wire(wire, ref=self.ref, timezone=timezone)
+        return report
 
 
 class GetBalance(Asked):

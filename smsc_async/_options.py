@@ -10,7 +10,7 @@ __all__ = ["QueryOptions"]
 
 
 class QueryOptions(TypedDict, total=False):
-    """The remaining parameters of the service's `query`, under its own names; each is checked before anything is sent."""
+    """The remaining parameters of `query`, under the service's own names; each is checked before anything is sent."""
 
     tz: float | None
     """Hours relative to Moscow in which `LocalTime` and `Between` count; None for the account's zone."""

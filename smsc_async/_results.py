@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import Annotated, Any, ClassVar, Final, Self, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, JsonValue
+from pydantic import BeforeValidator, JsonValue
 
 from ._codes import DeliveryError, MessageStatus
-from ._types import MessageRef, Money, is_group, recipient_key
+from ._types import FrozenModel, MessageRef, Money, is_group, is_phone, recipient_key
 
 __all__ = ["Balance", "Cost", "DeliveryReport", "RecipientError", "Result", "SentMessage"]
 
@@ -23,14 +23,12 @@ Status: TypeAlias = Annotated[MessageStatus, BeforeValidator(_number)]
 Failure: TypeAlias = Annotated[DeliveryError, BeforeValidator(_number)]
 
 
-class Result(BaseModel):
+class Result(FrozenModel):
     """An answer.
 
     Attributes:
         extra: Fields of the answer that this version doesn't know, as they came: strings, lists and mappings of them.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     wire_names: ClassVar[Mapping[str, str]] = {}
     required: ClassVar[tuple[str, ...]] = ()
@@ -50,7 +48,7 @@ class Result(BaseModel):
         for name, value in wire.items():
             if name not in cls.wire_names or not isinstance(value, str):
                 extra[name] = value
-            elif value:
+            elif value.strip():
                 known[cls.wire_names[name]] = value.strip() if name != "message" else value
         return known, extra
 
@@ -174,7 +172,10 @@ class Refusals:
 
     def __init__(self, errors: Sequence[RecipientError]) -> None:
         self._by_key = {recipient_key(error.phone): error for error in errors}
-        self._by_tail = {key[-_TAIL:]: error for key, error in self._by_key.items() if len(key) >= _TAIL}
+        # Phones only: the e-mail addresses of one domain end alike.
+        self._by_tail = {
+            key[-_TAIL:]: error for key, error in self._by_key.items() if is_phone(key) and len(key) >= _TAIL
+        }
 
     def find(self, recipient: str) -> RecipientError | None:
         """Return the refusal of this recipient, None if there is none."""

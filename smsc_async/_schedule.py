@@ -6,12 +6,12 @@ from typing import Annotated, Self
 
 from pydantic import AwareDatetime, BaseModel, Field, NaiveDatetime, model_validator
 
-from ._types import FrozenModel
+from ._types import Choice
 
 __all__ = ["After", "At", "Between", "LocalTime", "Schedule"]
 
 
-class Schedule(FrozenModel):
+class Schedule(Choice):
     """A time to send; use one of `At`, `LocalTime`, `Between`, `After`."""
 
     @abstractmethod

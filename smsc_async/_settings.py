@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from ipaddress import ip_address
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import SecretStr
 
@@ -13,7 +13,10 @@ from ._credentials import ApiKey, Credentials, Login
 
 __all__ = ["checked_url", "credentials_from"]
 
-_HOW: Final = "pass apikey=..., or login=... and password=..., or set SMSC_APIKEY, or SMSC_LOGIN and SMSC_PASSWORD, in the environment"
+_HOW: Final = (
+    "pass apikey=..., or login=... and password=..., "
+    "or set SMSC_APIKEY, or SMSC_LOGIN and SMSC_PASSWORD, in the environment"
+)
 
 
 def credentials_from(
@@ -47,8 +50,8 @@ def checked_url(url: str | None, *, allow_http: bool = False, environment: Mappi
         ValueError: It isn't an address, holds a password, or would send the credentials in clear.
     """
     url = url or environment.get("SMSC_URL") or CONTRACT.namespace
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    parts = _parts(url)
+    if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError("url is the address of the SOAP service, such as https://smscentre.com/sys/soap.php")
     if parts.username is not None or parts.password is not None:
         raise ValueError("url must not hold a user or a password; they would end up in logs")
@@ -56,6 +59,15 @@ def checked_url(url: str | None, *, allow_http: bool = False, environment: Mappi
         raise ValueError("http would send the credentials in clear; use https, or pass allow_http=True")
     query = "" if parts.query.lower() == "wsdl" else parts.query
     return parts._replace(query=query, fragment="").geturl()
+
+
+def _parts(url: str) -> SplitResult | None:
+    """Return the parts of the address, None if it isn't one: the words of urllib's own errors quote passwords."""
+    try:
+        parts = urlsplit(url)
+        return parts if parts.port is None or parts.port else None
+    except ValueError:
+        return None
 
 
 def _is_loopback(host: str) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol, Self, runtime_checkable
 
 import httpx
-from anyio.lowlevel import EventLoopToken, current_token
+from anyio.lowlevel import current_token
 
 from ._exceptions import (
     ConnectError,
@@ -80,8 +80,8 @@ class Reply:
 class Transport(Protocol):
     """What moves the bytes; `Client(transport=)` takes any object with these methods.
 
-    It raises this package's `TransportError`s, with the right `outcome`: `ConnectError` and `PoolTimeout` only where not a
-    byte of the request has left.
+    It raises this package's `TransportError`s with the right `outcome`: `ConnectError` and `PoolTimeout` only where not
+    a byte of the request has left.
     """
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes, timeout: Timeout) -> Reply:
@@ -112,6 +112,7 @@ _OURS: Final[Mapping[type[Exception], type[SmscError]]] = {
     httpx.ProtocolError: ConnectionLost,
     httpx.TransportError: ConnectionLost,
     httpx.RequestError: ConnectionLost,
+    OSError: ConnectionLost,  # a TLS alert after the handshake reaches us as the bare ssl.SSLError
 }
 
 _WORDS: Final[Mapping[type[SmscError], str]] = {
@@ -142,8 +143,8 @@ _LOOPBACK: Final[Mapping[str, None]] = {"all://localhost": None, "all://127.0.0.
 class HttpxTransport:
     """The default transport, over httpx.
 
-    TLS is verified, redirects are not followed (a redirected POST would lose its body or send it twice), answers are read
-    up to a limit that counts after decompression.
+    TLS is verified, redirects are not followed (a redirected POST would lose its body or send it twice), answers are
+    read up to a limit that counts after decompression.
 
     Args:
         transport: The httpx transport to use; None for the network.
@@ -168,7 +169,7 @@ class HttpxTransport:
         self._max_connections = max_connections
         self._max_bytes = max_response_bytes
         self._client: httpx.AsyncClient | None = None
-        self._token: EventLoopToken | None = None
+        self._token: object = None
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes, timeout: Timeout) -> Reply:
         """Post a request and return the whole answer, whatever its status.
@@ -186,7 +187,7 @@ class HttpxTransport:
     async def aclose(self) -> None:
         """Close all connections."""
         client, self._client = self._client, None
-        if client is not None and self._token is current_token():
+        if client is not None and self._token == current_token():
             await client.aclose()
 
     async def _exchange(self, method: str, url: str, timeout: Timeout, **request: Any) -> Reply:
@@ -195,12 +196,16 @@ class HttpxTransport:
             async with self._bound_client().stream(method, url, timeout=steps, **request) as response:
                 body = await self._read(response)
                 return Reply(response.status_code, response.headers.get("Content-Type", ""), body)
-        except httpx.RequestError as error:
+        except httpx.ProtocolError as error:
+            # Its words quote what the server sent, which may quote the request.
+            raise _ours(error) from None
+        except (httpx.RequestError, OSError) as error:
             raise _ours(error) from error
 
     def _bound_client(self) -> httpx.AsyncClient:
         token = current_token()
-        if self._client is None or self._token is not token:
+        # anyio makes a new token on each call, so tokens are compared by value.
+        if self._client is None or self._token != token:
             if self._client is not None and isinstance(self._given, httpx.AsyncHTTPTransport):
                 raise RuntimeError(
                     "the httpx transport given to this client has connections of another event loop; "

@@ -1,6 +1,7 @@
 """The words of the domain: recipients, messages, references to them, and money."""
 
 import re
+from collections.abc import Mapping
 from decimal import Decimal
 from enum import Enum
 from typing import Annotated, Any, Final, Self, TypeAlias
@@ -12,13 +13,16 @@ from pydantic import (
     ConfigDict,
     Field,
     ModelWrapValidatorHandler,
+    SerializerFunctionWrapHandler,
     ValidationError,
+    model_serializer,
     model_validator,
 )
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 __all__ = [
     "UNSET",
+    "Choice",
     "FrozenModel",
     "Message",
     "MessageId",
@@ -82,6 +86,32 @@ class FrozenModel(BaseModel):
         raise ValidationError.from_exception_data(cls.__name__, lines, hide_input=True)
 
 
+class Choice(FrozenModel):
+    """One of several classes of values; dumps and JSON name the class in `kind`, so that it can be read back."""
+
+    @model_serializer(mode="wrap")
+    def _name_the_kind(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {"kind": type(self).__name__, **handler(self)}
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _take_the_kind_off(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        if isinstance(data, Mapping) and data.get("kind") == cls.__name__:
+            return handler({name: value for name, value in data.items() if name != "kind"})
+        return handler(data)
+
+    @classmethod
+    def revive(cls, value: Any) -> Any:
+        """Return the value that a mapping with a `kind` describes; anything that isn't a mapping as it came."""
+        if not isinstance(value, Mapping):
+            return value
+        kinds = {kind.__name__: kind for kind in cls.__subclasses__()}
+        kind = kinds.get(str(value.get("kind")))
+        if kind is None:
+            raise ValueError(f"`kind` is one of {', '.join(sorted(kinds))}")
+        return kind.model_validate(value)
+
+
 # XML 1.0, production 2 (Char): anything else can't stand in a document, not even escaped; PHP answers it with a Fault.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _PHONE = re.compile(r"\+?[0-9]{4,20}")
@@ -101,6 +131,13 @@ def check_xml_text(value: str) -> str:
             f"character U+{ord(found[0]):04X} at position {found.start()} can't travel in XML; remove control "
             "characters, and repair text that was cut inside a surrogate pair"
         )
+    return value
+
+
+def _not_blank(value: str) -> str:
+    # What XML calls blanks (production 3): PHP reads an element that holds nothing else as an empty one.
+    if value and not value.strip(" \t\r\n"):
+        raise ValueError("a text of blanks and line ends only would arrive empty; write something in it")
     return value
 
 
@@ -144,8 +181,10 @@ def _message_id(value: Any) -> Any:
 
 XmlText: TypeAlias = Annotated[str, AfterValidator(check_xml_text)]
 """A string that XML can carry."""
-Text: TypeAlias = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(check_xml_text)]
-"""The text of a message: 1 to 1000 characters (soap-api: "The maximum size is 1000 characters")."""
+Text: TypeAlias = Annotated[
+    str, Field(min_length=1, max_length=1000), AfterValidator(check_xml_text), AfterValidator(_not_blank)
+]
+"""The text of a message: 1 to 1000 characters, not all blank (soap-api: "The maximum size is 1000 characters")."""
 Recipient: TypeAlias = Annotated[str, AfterValidator(_recipient)]
 """A phone, a group code, an e-mail address or a name of Telegram.
 

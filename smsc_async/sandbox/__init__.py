@@ -3,8 +3,8 @@
     sandbox = Sandbox()
     client = smsc_async.Client(apikey="demo", transport=sandbox.transport())
 
-The default account has the login, the password and the apikey `demo`. Some numbers have a fixed fate: see `MAGIC_NUMBERS`.
-`smsc-async sandbox` serves it over HTTP for other programs, which find its WSDL at `?wsdl`.
+The default account has the login, the password and the apikey `demo`. Some numbers have a fixed fate: see
+`MAGIC_NUMBERS`. `smsc-async sandbox` serves it over HTTP for other programs, which find its WSDL at `?wsdl`.
 """
 
 import time

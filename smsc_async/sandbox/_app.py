@@ -11,10 +11,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from .._binding import Refusal, encode_answer, encode_refusal, receive
-from .._contract import CONTRACT
-from .._envelope import SoapVersion
-from .._wsdl import write_wsdl
+from smsc_async._binding import Refusal, encode_answer, encode_refusal, receive
+from smsc_async._contract import CONTRACT
+from smsc_async._envelope import SoapVersion
+from smsc_async._wsdl import write_wsdl
+
 from ._service import Service
 
 __all__ = ["make_app"]

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import NoReturn, TypeAlias
 
+from pydantic import JsonValue
+
 __all__ = ["Answer", "Refusal", "Value", "plain", "read_text", "refuse"]
 
 # `None` is xsi:nil, a list is the same child repeated, a dict is a child with children.
-Value: TypeAlias = str | dict[str, "Value"] | list["Value"] | None
+Value: TypeAlias = JsonValue
 
 
 @dataclass(frozen=True, slots=True)

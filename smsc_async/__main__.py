@@ -1,0 +1,28 @@
+"""The program `smsc-async`, also `python -m smsc_async`."""
+
+import sys
+
+__all__ = ["main"]
+
+_INTERRUPTED = 130
+_USAGE = 2
+
+
+def main() -> None:
+    """Run the command line, and end the process with its exit code."""
+    try:
+        # Here and not above: who has not installed the extra gets a sentence, and an import can be interrupted too.
+        from ._cli import app  # noqa: PLC0415
+
+        app()
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in {"typer", "rich", "click"}:
+            raise
+        sys.stderr.write("the command line needs extra packages: pip install 'smsc-async[cli]'\n")
+        sys.exit(_USAGE)
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()

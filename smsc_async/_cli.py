@@ -1,0 +1,235 @@
+"""The command line: each command is a call of the client, and its result printed."""
+
+import asyncio
+import dataclasses
+import importlib
+from collections.abc import Awaitable, Callable, Coroutine
+from datetime import datetime
+from enum import StrEnum
+from types import ModuleType
+from typing import Annotated, Any, Final, Literal, NoReturn, TypeAlias, TypeVar, cast
+
+import typer
+
+from . import _cli_output as output
+from ._channels import Channel, Flash, Hlr, Ping, Sms, Social, Viber, WhatsApp
+from ._client import Client
+from ._doctor import examine
+from ._exceptions import SmscError
+from ._schedule import After, At, Schedule
+from ._settings import credentials_from
+from ._text import parts as cut
+from ._types import MessageRef, check_xml_text
+
+__all__ = ["app"]
+
+T = TypeVar("T")
+
+_FAILED: Final = 1
+_USAGE: Final = 2
+_INTERRUPTED: Final = 130
+
+app = typer.Typer(
+    name="smsc-async",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help=(
+        "SMS Center from the command line. Credentials come from the environment only: SMSC_APIKEY, or SMSC_LOGIN and "
+        "SMSC_PASSWORD. Exit codes: 0 done, 1 the service or the network failed, 2 wrong usage, 130 interrupted."
+    ),
+)
+
+
+class Via(StrEnum):
+    """The channels that need no parameters of their own."""
+
+    SMS = "sms"
+    FLASH = "flash"
+    VIBER = "viber"
+    WHATSAPP = "whatsapp"
+    SOCIAL = "social"
+    HLR = "hlr"
+    PING = "ping"
+
+
+_CHANNELS: Final[dict[Via, Callable[[], Channel]]] = {
+    Via.SMS: Sms,
+    Via.FLASH: Flash,
+    Via.VIBER: Viber,
+    Via.WHATSAPP: WhatsApp,
+    Via.SOCIAL: Social,
+    Via.HLR: Hlr,
+    Via.PING: Ping,
+}
+
+Url: TypeAlias = Annotated[str | None, typer.Option(help="Address of the service; also SMSC_URL.")]
+AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+To: TypeAlias = Annotated[list[str], typer.Argument(help="Phones, group codes G<number>.")]
+Text: TypeAlias = Annotated[str | None, typer.Option(help="The text; none for hlr and ping.")]
+ViaOption: TypeAlias = Annotated[Via, typer.Option(help="The channel.")]
+
+
+def _fail(code: int, *lines: str) -> NoReturn:
+    for line in lines:
+        typer.echo(line, err=True)
+    raise typer.Exit(code)
+
+
+def _run(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Do it, and turn each way of failing into a message and an exit code."""
+    try:
+        return asyncio.run(work())
+    except SmscError as error:
+        _fail(_FAILED, *output.error_lines(error))
+    except ValueError as error:
+        _fail(_USAGE, output.usage_line(error))
+    except OSError as error:
+        _fail(_FAILED, f"{type(error).__name__}: {error}")
+    except KeyboardInterrupt:
+        raise typer.Exit(_INTERRUPTED) from None
+
+
+def _ask(url: str | None, question: Callable[[Client], Awaitable[T]]) -> T:
+    async def work() -> T:
+        try:
+            credentials_from(None, None, None)
+        except ValueError:
+            # The client's own message also names its arguments, which nobody can give here.
+            raise ValueError(
+                "credentials are missing; set SMSC_APIKEY, or SMSC_LOGIN and SMSC_PASSWORD, in the environment"
+            ) from None
+        async with Client(url=url) as client:
+            return await question(client)
+
+    return _run(work)
+
+
+def _when(text: str | None) -> Schedule | None:
+    if text is None:
+        return None
+    if text.startswith("+") and text[1:].isdecimal():
+        return After(int(text[1:]))
+    try:
+        return At(datetime.fromisoformat(text).astimezone())
+    except ValueError:
+        raise ValueError("--at is a moment such as 2030-12-31T09:30+03:00, or +MINUTES") from None
+
+
+@app.command()
+def send(
+    to: To,
+    text: Text = None,
+    sender: Annotated[str | None, typer.Option(help="The sender's name.")] = None,
+    via: ViaOption = Via.SMS,
+    message_id: Annotated[str | None, typer.Option("--id", help="The message id; a new one by default.")] = None,
+    at: Annotated[
+        str | None, typer.Option(help="ISO date and time, without an offset in this machine's zone; or +MINUTES.")
+    ] = None,
+    cost: Annotated[bool, typer.Option("--cost", help="Ask for the cost and the new balance too.")] = False,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Send a text to one or many recipients; exit code 1 also if some of them were refused."""
+    sent = _ask(
+        url,
+        lambda client: client.send(
+            to,
+            text,
+            sender=sender,
+            via=_CHANNELS[via](),
+            id=message_id,
+            at=_when(at),
+            cost=3 if cost else None,
+        ),
+    )
+    output.emit(sent.model_dump(mode="json"), output.sent_lines(sent), as_json=as_json)
+    if sent.errors:
+        _fail(_FAILED, f"{len(sent.errors)} recipient(s) refused")
+
+
+@app.command()
+def cost(to: To, text: Text = None, via: ViaOption = Via.SMS, url: Url = None, as_json: AsJson = False) -> None:
+    """Tell what a send would cost, without sending."""
+    price = _ask(url, lambda client: client.cost(to, text, via=_CHANNELS[via]()))
+    output.emit(price.model_dump(mode="json"), output.cost_lines(price), as_json=as_json)
+
+
+@app.command()
+def status(
+    ref: Annotated[str, typer.Argument(help="PHONE:ID, as `send` printed it.")],
+    detail: Annotated[int, typer.Option(min=0, max=2, help="1 for the message too, 2 also for the operator.")] = 0,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell where a message is."""
+    level = cast("Literal[0, 1, 2]", detail)
+    report = _ask(url, lambda client: client.status(MessageRef.parse(ref), detail=level))
+    output.emit(report.model_dump(mode="json"), output.status_lines(report), as_json=as_json)
+
+
+@app.command()
+def balance(url: Url = None, as_json: AsJson = False) -> None:
+    """Tell the account's balance."""
+    found = _ask(url, lambda client: client.balance())
+    output.emit(found.model_dump(mode="json"), output.balance_lines(found), as_json=as_json)
+
+
+@app.command()
+def parts(text: Annotated[str, typer.Argument(help="The text.")], as_json: AsJson = False) -> None:
+    """Tell how many SMS a text takes, without a network."""
+    try:
+        found = cut(check_xml_text(text))
+    except ValueError as error:
+        _fail(_USAGE, output.usage_line(error))
+    output.emit({"count": found.count, **dataclasses.asdict(found)}, output.parts_lines(found), as_json=as_json)
+
+
+@app.command()
+def doctor(url: Url = None, as_json: AsJson = False) -> None:
+    """Compare the service's live WSDL with the snapshot, and try the login; exit code 1 if anything is amiss."""
+    found = _run(lambda: examine(url))
+    output.emit(dataclasses.asdict(found), output.doctor_lines(found), as_json=as_json)
+    if not found.is_healthy:
+        raise typer.Exit(_FAILED)
+
+
+@app.command()
+def demo(
+    messages: Annotated[int, typer.Option(min=1, max=100_000, help="How many messages.")] = 1000,
+    as_json: AsJson = False,
+) -> None:
+    """Show it at work: send messages to a sandbox on this machine and follow each; needs no account."""
+    demonstration, progress = _sandbox_module("_cli_demo"), _sandbox_module("_cli_progress")
+    with progress.shown(messages, quiet=as_json) as note:
+        report = _run(lambda: demonstration.demonstrate(messages, note))
+    output.emit(report.as_json(), progress.table_lines(report), as_json=as_json)
+    if not report.is_complete:
+        _fail(_FAILED, f"{report.undecided} undecided, {report.refused} refused")
+
+
+@app.command()
+def sandbox(
+    host: Annotated[str, typer.Option(help="Where to listen.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="The port, 0 for any that is free.")] = 8025,
+) -> None:
+    """Serve a sandbox of the service until Ctrl-C; login, password and apikey are all `demo`."""
+    demonstration = _sandbox_module("_cli_demo")
+
+    async def announce(url: str) -> None:
+        typer.echo(f"the sandbox listens on {url} (WSDL: {url}?wsdl); login, password and apikey: demo; stop with Ctrl-C")
+        await asyncio.Event().wait()
+
+    async def work() -> None:
+        await demonstration.serve_while(demonstration.Sandbox().app, demonstration.listen(host, port), announce)
+
+    _run(work)
+
+
+def _sandbox_module(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(f"{__package__}.{name}")
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in {"starlette", "uvicorn"}:
+            raise
+    _fail(_USAGE, "the demo and the sandbox need extra packages: pip install 'smsc-async[cli,sandbox]'")

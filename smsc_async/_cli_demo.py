@@ -1,0 +1,217 @@
+"""The sandbox as a server, and the demonstration: many messages to it, each followed to its end."""
+
+import asyncio
+import contextlib
+import socket
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from itertools import islice
+from typing import Any, Final, TypeAlias, TypeVar
+
+import anyio
+import uvicorn
+
+from ._bulk import Many
+from ._client import Client
+from ._codes import MessageStatus
+from ._results import DeliveryReport
+from ._types import Message, MessageRef
+from .sandbox import Account, DeliveryPlan, Sandbox
+
+__all__ = ["PATH", "DemoReport", "demonstrate", "listen", "serve_while"]
+
+T = TypeVar("T")
+Note: TypeAlias = Callable[[int, int], None]
+"""Is told how many messages have been sent and how many are decided, again and again."""
+
+PATH: Final = "/sys/soap.php"
+# Three in a thousand take longer than 9 s, none in ten thousand longer than about 15 s.
+PLAN = DeliveryPlan(to_operator=0.4, to_decision=3.5, spread=0.35)
+# Seconds after the last message has left. A message is asked about once in each round, and there are five of them,
+# because soap-api allows five status requests a minute for one message.
+ROUNDS: Sequence[float] = (2.0, 5.0, 8.0, 12.0, 18.0)
+_SLICE: Final = 50
+_TOO_OFTEN: Final = 9
+_NAMES: Final = ("Anna", "Boris", "Clara", "Daniil", "Elena", "Fjodor", "Galina", "Ivan")
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves the signals to the program around it."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Open the socket of a server; from now on clients can connect, and wait until they are served.
+
+    Args:
+        host: The name or address to listen at.
+        port: The port, 0 for any that is free.
+
+    Raises:
+        OSError: The port is taken, or the host isn't one of this machine.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family)
+
+
+async def serve_while(app: Any, listener: socket.socket, work: Callable[[str], Awaitable[T]]) -> T:
+    """Serve an ASGI application as long as some work takes, and return what it gives.
+
+    Args:
+        app: The application.
+        listener: Where it listens; closed at the end.
+        work: What to do meanwhile; it is told the address of the SOAP service.
+    """
+    host, port = listener.getsockname()[:2]
+    url = f"http://{f'[{host}]' if ':' in host else host}:{port}{PATH}"
+    server = _Server(
+        uvicorn.Config(app, lifespan="off", ws="none", log_level="warning", access_log=False, timeout_graceful_shutdown=2)
+    )
+    with listener:
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        try:
+            return await work(url)
+        finally:
+            server.should_exit = True
+            await serving
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoReport:
+    """What the demonstration did.
+
+    Attributes:
+        messages: How many messages there were.
+        outcomes: How many of them ended with each status.
+        refused: How many the service refused.
+        undecided: How many had no final status when the last round was over.
+        cost: What they cost, in all.
+        balance_before: The balance before the first message.
+        balance_after: The balance at the end.
+        requests: How many requests the service answered, by method.
+        too_often: How many of these with error 9.
+        seconds: How long it took.
+    """
+
+    messages: int
+    outcomes: Counter[MessageStatus] = field(default_factory=Counter)
+    refused: int
+    undecided: int
+    cost: Decimal
+    balance_before: Decimal
+    balance_after: Decimal
+    requests: Counter[str]
+    too_often: int
+    seconds: float
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether each message was accepted and has ended, well or badly."""
+        return not (self.refused or self.undecided)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return all of it in words that JSON knows."""
+        return {
+            "messages": self.messages,
+            "outcomes": {str(int(status)): number for status, number in sorted(self.outcomes.items())},
+            "refused": self.refused,
+            "undecided": self.undecided,
+            "cost": str(self.cost),
+            "balance_before": str(self.balance_before),
+            "balance_after": str(self.balance_after),
+            "requests": dict(sorted(self.requests.items())),
+            "too_often": self.too_often,
+            "seconds": round(self.seconds, 2),
+        }
+
+
+async def demonstrate(count: int, note: Note) -> DemoReport:
+    """Send so many messages to a sandbox of our own over HTTP, and follow each until it is decided.
+
+    Args:
+        count: How many, 1 to 100,000.
+        note: Is told of the progress.
+    """
+    # More than twice what they cost at 4.50 each, so that the balance lasts whatever their number.
+    account = Account(login="demo", password="demo", apikey="demo", balance=Decimal(10 * count))  # noqa: S106 - opens nothing
+    sandbox = Sandbox(accounts=[account], delivery=PLAN)
+
+    async def work(url: str) -> DemoReport:
+        async with Client(apikey="demo", url=url) as client:
+            return await _demonstrate(client, sandbox, count, note)
+
+    return await serve_while(sandbox.app, listen("127.0.0.1", 0), work)
+
+
+async def _demonstrate(client: Client, sandbox: Sandbox, count: int, note: Note) -> DemoReport:
+    start = anyio.current_time()
+    before = await client.balance()
+    refs, cost = await _send(client, _messages(count), note)
+    outcomes = await _follow(client, refs, note)
+    after = await client.balance()
+    answered = sandbox.service.counts
+    requests: Counter[str] = Counter()
+    for (method, _), number in answered.items():
+        requests[method] += number
+    return DemoReport(
+        messages=count,
+        outcomes=outcomes,
+        refused=count - len(refs),
+        undecided=len(refs) - outcomes.total(),
+        cost=cost,
+        balance_before=before.amount,
+        balance_after=after.amount,
+        requests=requests,
+        too_often=sum(number for (_, error), number in answered.items() if error == _TOO_OFTEN),
+        seconds=anyio.current_time() - start,
+    )
+
+
+def _messages(count: int) -> Iterator[Message]:
+    for number in range(count):
+        name = _NAMES[number % len(_NAMES)]
+        yield Message(f"+7916{number:07}", f"Hello {name}, your order {1000 + number} has arrived.")
+
+
+async def _send(client: Client, messages: Many[Message], note: Note) -> tuple[list[MessageRef], Decimal]:
+    refs: list[MessageRef] = []
+    costs: dict[str, Decimal] = {}
+    async for outcome in client.send_batch(messages):
+        if outcome.sent is not None:
+            costs[outcome.sent.id] = outcome.sent.cost or Decimal()
+        if outcome.ref is not None:
+            refs.append(outcome.ref)
+            note(len(refs), 0)
+    return refs, sum(costs.values(), Decimal())
+
+
+async def _follow(client: Client, refs: list[MessageRef], note: Note) -> Counter[MessageStatus]:
+    outcomes: Counter[MessageStatus] = Counter()
+    start = anyio.current_time()
+    waiting = refs
+    for seconds in ROUNDS:
+        if not waiting:
+            break
+        await anyio.sleep_until(start + seconds)
+        undecided: list[MessageRef] = []
+        for some in _slices(waiting, _SLICE):
+            for ref, answer in zip(some, await client.statuses(some), strict=True):
+                if isinstance(answer, DeliveryReport) and answer.is_decided:
+                    outcomes[answer.status] += 1
+                else:
+                    undecided.append(ref)
+            note(len(refs), outcomes.total())
+        waiting = undecided
+    return outcomes
+
+
+def _slices(refs: Sequence[MessageRef], size: int) -> Iterator[list[MessageRef]]:
+    rest = iter(refs)
+    while some := list(islice(rest, size)):
+        yield some

@@ -1,0 +1,69 @@
+"""Codes are open: a documented one has a name, a phrase and advice, any other number is kept."""
+
+import copy
+import json
+import pickle
+
+import pytest
+from pydantic import TypeAdapter
+
+from smsc_async._codes import DeliveryError, MessageStatus, Resend
+
+DECIDED = {1, 2, 3, 4, 20, 22, 23, 24, 25}
+ADVICE = {
+    Resend.NO: {0, 1, 11, 21, 200, 238, 239, 243, 244, 248, 249, 250, 252, 253, 254},
+    Resend.LATER: {6, 12, 13, 220, 237, 240, 242, 246},
+    Resend.NEXT_DAY: {219, 247, 251},
+    Resend.MAYBE: {241},
+    Resend.ONCE: {255},
+    Resend.UNKNOWN: {245},
+}
+
+
+def test_every_documented_status_has_a_name() -> None:
+    assert {int(status) for status in MessageStatus} == {-3, -2, -1, 0} | DECIDED
+
+
+@pytest.mark.parametrize("status", MessageStatus)
+def test_decided_and_delivered_follow_the_table(status: MessageStatus) -> None:
+    assert status.is_decided is (status in DECIDED)
+    assert status.is_delivered is (status in {1, 2, 4})
+    assert status.phrase
+
+
+def test_every_documented_delivery_error_has_its_advice() -> None:
+    assert {advice: {int(error) for error in DeliveryError if error.resend is advice} for advice in Resend} == ADVICE
+    assert all(error.phrase for error in DeliveryError)
+
+
+@pytest.mark.parametrize("kind", [MessageStatus, DeliveryError])
+@pytest.mark.parametrize("number", [77, 100_000, -9])
+def test_unknown_number_is_kept(kind: type[MessageStatus | DeliveryError], number: int) -> None:
+    code = kind(number)
+    assert (code, code.value, code.phrase) == (number, number, f"undocumented code {number}")
+    assert code.name == (f"UNKNOWN_{number}" if number >= 0 else f"UNKNOWN_MINUS_{-number}")
+    assert code == kind(number)
+    assert len({code, kind(number)}) == 1
+    assert number not in {int(known) for known in kind}
+
+
+def test_unknown_status_counts_as_open_and_unknown_error_gives_no_advice() -> None:
+    assert not MessageStatus(77).is_decided
+    assert not MessageStatus(77).is_delivered
+    assert DeliveryError(77).resend is Resend.UNKNOWN
+
+
+@pytest.mark.parametrize("code", [MessageStatus.DELIVERED, MessageStatus(77), DeliveryError.SPAM, DeliveryError(-77)])
+def test_code_survives_pickle_copies_and_json(code: MessageStatus | DeliveryError) -> None:
+    again = pickle.loads(pickle.dumps(code))  # noqa: S301 - our own bytes
+    assert (again, type(again), again.name, again.phrase) == (code, type(code), code.name, code.phrase)
+    assert copy.deepcopy(code) == code
+    adapter = TypeAdapter(type(code))
+    assert json.loads(adapter.dump_json(code)) == code.value
+    assert adapter.validate_json(adapter.dump_json(code)) == code
+
+
+@pytest.mark.parametrize("value", ["canary", None, 1.5])
+def test_what_is_no_number_is_no_code(value: object) -> None:
+    with pytest.raises(ValueError, match="is not a valid MessageStatus"):
+        MessageStatus(value)

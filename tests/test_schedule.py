@@ -1,0 +1,80 @@
+"""The four spellings of `time`, each a value that can't be wrong."""
+
+import pickle
+from datetime import UTC, datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
+
+import pytest
+from pydantic import ValidationError
+
+from smsc_async._schedule import After, At, Between, LocalTime, Schedule
+
+MOMENT = datetime(2024, 3, 9, 7, 5, 59, 999_999, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "wire"),
+    [
+        (At(MOMENT), "01709967959"),
+        (At(MOMENT.astimezone(timezone(timedelta(hours=5, minutes=30)))), "01709967959"),
+        (At(MOMENT.astimezone(ZoneInfo("Europe/Moscow"))), "01709967959"),
+        (At(datetime(1970, 1, 2, tzinfo=UTC)), "086400"),
+        (LocalTime(datetime(2024, 3, 9, 7, 5, 59)), "0903240705"),  # noqa: DTZ001 - a wall clock time is the point
+        (Between(0, 24), "0-24"),
+        (Between(9, 21), "9-21"),
+        (Between(23, 24), "23-24"),
+        (After(1), "+1"),
+        (After(minutes=525_600), "+525600"),
+    ],
+)
+def test_schedule_has_its_wire_form_and_survives_pickle_and_json(schedule: Schedule, wire: str) -> None:
+    assert schedule.wire() == wire
+    assert pickle.loads(pickle.dumps(schedule)) == schedule  # noqa: S301 - our own bytes
+    assert type(schedule).model_validate_json(schedule.model_dump_json()).wire() == wire
+    assert Schedule.revive(schedule.model_dump(mode="json")) == schedule
+
+
+@pytest.mark.parametrize("fold", [0, 1])
+def test_hour_that_comes_twice_is_told_apart(fold: int) -> None:
+    moment = datetime(2024, 10, 27, 2, 30, tzinfo=ZoneInfo("Europe/Berlin"), fold=fold)
+    assert At(moment).wire() == f"0{1_729_989_000 + 3600 * fold}"
+
+
+def test_instant_needs_a_zone_and_a_wall_clock_none() -> None:
+    with pytest.raises(ValidationError, match="should have timezone info"):
+        At(MOMENT.replace(tzinfo=None))
+    with pytest.raises(ValidationError, match="should not have timezone info"):
+        LocalTime(MOMENT)
+
+
+@pytest.mark.parametrize("moment", [datetime(1969, 1, 1, tzinfo=UTC), datetime(1970, 1, 1, 23, 59, tzinfo=UTC)])
+def test_instant_before_1970_is_refused(moment: datetime) -> None:
+    with pytest.raises(ValidationError, match="since 1970"):
+        At(moment)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "why"),
+    [
+        (9, 9, "ends after it starts"),
+        (22, 8, "ends after it starts"),
+        (-1, 9, "greater than or equal to 0"),
+        (24, 24, "less than or equal to 23"),
+        (0, 0, "greater than or equal to 1"),
+        (9, 25, "less than or equal to 24"),
+    ],
+)
+def test_hours_out_of_range_or_order_are_refused(start: int, end: int, why: str) -> None:
+    with pytest.raises(ValidationError, match=why):
+        Between(start, end)
+
+
+@pytest.mark.parametrize("minutes", [0, -1, 525_601])
+def test_delay_out_of_range_is_refused(minutes: int) -> None:
+    with pytest.raises(ValidationError, match="or equal to"):
+        After(minutes)
+
+
+def test_schedule_itself_is_no_schedule() -> None:
+    with pytest.raises(TypeError, match="abstract"):
+        Schedule()  # type: ignore[abstract]  # that it's abstract is the point

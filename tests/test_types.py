@@ -1,0 +1,246 @@
+"""What a recipient, a sender, an id and a text may be, and that no refusal repeats what it refused."""
+
+import copy
+import json
+import pickle
+import traceback
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
+
+from smsc_async._types import (
+    UNSET,
+    Message,
+    MessageId,
+    MessageRef,
+    Recipient,
+    Sender,
+    Text,
+    TimeZoneOffset,
+    check_xml_text,
+    is_email,
+    is_group,
+    is_phone,
+    recipient_key,
+)
+
+recipient = TypeAdapter[str](Recipient)
+sender = TypeAdapter[str](Sender)
+message_id = TypeAdapter[str](MessageId)
+text = TypeAdapter[str](Text)
+zone = TypeAdapter[float](TimeZoneOffset)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        *("+79991234567", "79991234567", "89991234567", "1234", "G1", "g20", "ivan@example.com", "#123456"),
+        *("nickname", "@nick_name1"),
+    ],
+)
+def test_recipient_goes_as_given(given: str) -> None:
+    assert recipient.validate_python(given) == given
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        *("", "+7 999 123 45 67", "+7(999)1234567", "123", "1" * 21, "+", "G", "#", "a@b@c", "abc", "имя@пример", "nick!"),
+        *("٧٩٩٩١٢٣٤٥٦٧", "79991234567\n", "+79991234567:text"),
+    ],
+)
+def test_what_is_no_recipient_is_refused(given: str) -> None:
+    if given == "имя@пример":
+        assert recipient.validate_python(given) == given  # internationalised addresses exist
+        return
+    with pytest.raises(ValidationError, match="a recipient is a phone in international format"):
+        recipient.validate_python(given)
+
+
+@pytest.mark.parametrize("separator", [",", ";"])
+def test_list_in_a_string_is_told_from_a_list(separator: str) -> None:
+    with pytest.raises(ValidationError, match="pass a list"):
+        recipient.validate_python(f"79991234567{separator}79991234568")
+
+
+def test_kinds_of_recipients_are_told_apart() -> None:
+    kinds = {
+        given: (is_phone(given), is_group(given), is_email(given)) for given in ("+7999", "G7", "a@b.c", "#12", "nick")
+    }
+    assert kinds == {
+        "+7999": (True, False, False),
+        "G7": (False, True, False),
+        "a@b.c": (False, False, True),
+        "#12": (False, False, False),
+        "nick": (False, False, False),
+    }
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("+79991234567", "79991234567"),
+        ("89991234567", "+79991234567"),
+        ("Ivan@Example.com", "ivan@example.COM"),
+        ("g12", "G12"),
+        ("@Nick", "@nick"),
+    ],
+)
+def test_spellings_of_one_recipient_have_one_key(one: str, other: str) -> None:
+    assert recipient_key(one) == recipient_key(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("+89991234567", "+79991234567"), ("8999123456", "7999123456"), ("79991234567", "79991234568"), ("#79991", "79991")],
+)
+def test_different_recipients_have_different_keys(one: str, other: str) -> None:
+    assert recipient_key(one) != recipient_key(other)
+
+
+@pytest.mark.parametrize("given", ["ivan", "My Shop", "A-1.b_c&d", "12345678901", "1" * 15, "a"])
+def test_sender_is_11_characters_or_15_digits(given: str) -> None:
+    assert sender.validate_python(given) == given
+
+
+@pytest.mark.parametrize("given", ["", " ", "twelve chars", "1" * 16, "иван", "a\nb", "a\x7f", "٣٣٣"])
+def test_sender_beyond_that_is_refused(given: str) -> None:
+    with pytest.raises(ValidationError, match="up to 11 Latin letters, digits, blanks and signs, or up to 15 digits"):
+        sender.validate_python(given)
+
+
+@pytest.mark.parametrize(
+    ("given", "wire"),
+    [
+        (1, "1"),
+        (2_147_483_647, "2147483647"),
+        ("7", "7"),
+        ("a", "a"),
+        ("A-z_0.9", "A-z_0.9"),
+        ("x" * 40, "x" * 40),
+        ("9999999999a", "9999999999a"),
+    ],
+)
+def test_id_is_a_number_or_40_characters(given: int | str, wire: str) -> None:
+    assert message_id.validate_python(given) == wire
+
+
+@pytest.mark.parametrize("given", [0, -1, 2_147_483_648, "0", "2147483648", "", "x" * 41, "a b", "é", "a\n", "١"])
+def test_id_beyond_that_is_refused_with_the_range(given: int | str) -> None:
+    with pytest.raises(ValidationError, match="1 to 2147483647"):
+        message_id.validate_python(given)
+
+
+@pytest.mark.parametrize("given", [True, 1.5, None, b"1"])
+def test_id_of_another_type_is_refused(given: object) -> None:
+    with pytest.raises(ValidationError):
+        message_id.validate_python(given)
+
+
+@pytest.mark.parametrize("given", ["a", "a" * 1000, " a ", "line\nline\r\n", "\u00a0", "😀", "]]>&<"])
+def test_text_of_1_to_1000_characters_goes(given: str) -> None:
+    assert text.validate_python(given) == given
+
+
+@pytest.mark.parametrize("given", [" ", "\n", "\r\n", " \t \r\n"])
+def test_text_of_blanks_only_is_refused_because_it_would_arrive_empty(given: str) -> None:
+    with pytest.raises(ValidationError, match="would arrive empty"):
+        text.validate_python(given)
+
+
+@pytest.mark.parametrize(("given", "limit"), [("", "at least 1 character"), ("a" * 1001, "at most 1000 characters")])
+def test_text_outside_its_length_is_refused_with_the_limit(given: str, limit: str) -> None:
+    with pytest.raises(ValidationError, match=limit):
+        text.validate_python(given)
+
+
+@pytest.mark.parametrize(("bad", "name"), [("\x00", "U+0000"), ("\x1b", "U+001B"), ("\ud83d", "U+D83D"), ("\uffff", "U+FFFF")])
+def test_character_that_xml_cannot_carry_is_named(bad: str, name: str) -> None:
+    with pytest.raises(ValueError, match=rf"character {name.replace('+', chr(92) + '+')} at position 2 "):
+        check_xml_text(f"ab{bad}")
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"], min_codepoint=32, exclude_characters="\ufffe\uffff")))
+def test_what_xml_can_carry_stays_as_it_is(value: str) -> None:
+    assert check_xml_text(value) == value
+
+
+@pytest.mark.parametrize("given", [-15, 0, 12, 5.5, 0.25])
+def test_time_zone_counts_from_moscow_in_quarters(given: float) -> None:
+    assert zone.validate_python(given) == given
+
+
+@pytest.mark.parametrize("given", [-15.25, 12.25, 0.1, float("nan"), float("inf")])
+def test_time_zone_beyond_the_globe_is_refused(given: float) -> None:
+    with pytest.raises(ValidationError):
+        zone.validate_python(given)
+
+
+@pytest.mark.parametrize("ref", [MessageRef("+79991234567", 7), MessageRef("#123", "a-b"), MessageRef("a@b.c", "x" * 40)])
+def test_reference_survives_text_json_pickle_and_copies(ref: MessageRef) -> None:
+    assert MessageRef.parse(str(ref)) == ref
+    assert MessageRef.parse(f" {ref}\n") == ref
+    assert MessageRef.model_validate_json(ref.model_dump_json()) == ref
+    assert MessageRef(**ref.model_dump()) == ref
+    assert pickle.loads(pickle.dumps(ref)) == ref  # noqa: S301 - our own bytes
+    assert copy.deepcopy(ref) == ref
+    assert len({ref, copy.copy(ref)}) == 1
+
+
+def test_reference_reads_like_phone_and_id() -> None:
+    assert str(MessageRef("+79991234567", 7)) == "+79991234567:7"
+    assert json.loads(MessageRef("+79991234567", 7).model_dump_json()) == {"phone": "+79991234567", "id": "7"}
+
+
+@pytest.mark.parametrize("given", ["", "7", "+79991234567", ":", ":7", "+79991234567:", "+79991234567:7:"])
+def test_text_that_is_no_reference_is_refused(given: str) -> None:
+    with pytest.raises(ValueError, match=r"phone:id|a recipient is|an id is"):
+        MessageRef.parse(given)
+
+
+@pytest.mark.parametrize("given", ["G1", "g22"])
+def test_group_has_no_reference_and_no_message_of_its_own(given: str) -> None:
+    with pytest.raises(ValidationError, match="give it to `send`"):
+        MessageRef(given, 1)
+    with pytest.raises(ValidationError, match="give it to `send`"):
+        Message(given, "text")
+
+
+def test_message_takes_positions_and_keywords_and_is_a_frozen_value() -> None:
+    message = Message("+79991234567", "Hi", "ivan", 2)
+    assert message == Message(phone="+79991234567", text="Hi", sender="ivan", tz=2)
+    assert pickle.loads(pickle.dumps(message)) == message  # noqa: S301 - our own bytes
+    assert Message.model_validate_json(message.model_dump_json()) == message
+    with pytest.raises(ValidationError, match="frozen"):
+        message.text = "other"  # type: ignore[misc]  # that it's frozen is the point
+
+
+def test_unset_prints_as_its_name_and_stays_itself() -> None:
+    assert repr(UNSET) == "UNSET"
+    assert pickle.loads(pickle.dumps(UNSET)) is UNSET  # noqa: S301 - our own bytes
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"phone": "canary 1", "text": "Hi"},
+        {"phone": "canary1,canary2", "text": "Hi"},
+        {"phone": "+79991234567", "text": "canary\x00"},
+        {"phone": "+79991234567", "text": "canary" * 200},
+        {"phone": "+79991234567", "text": "Hi", "sender": "canary in sender"},
+        {"phone": "+79991234567", "text": "Hi", "tz": "canary"},
+        {"phone": ["canary"], "text": {"canary": "canary"}},
+    ],
+)
+def test_refusal_never_repeats_what_it_refused(fields: dict[str, object]) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Message.model_validate(fields)
+    error = caught.value
+    shown = [str(error), repr(error), repr(error.errors()), error.json(), repr(copy.copy(error)), repr(error.args)]
+    assert "canary" not in "".join(shown).replace("test_refusal", "")
+    assert "canary" not in "".join(traceback.format_exception(error))
+    assert error.__cause__ is None
+    assert error.__context__ is None
+    assert pickle.loads(pickle.dumps(error)).errors() == error.errors()  # noqa: S301 - our own bytes
