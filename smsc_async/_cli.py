@@ -6,10 +6,12 @@ import importlib
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import datetime
 from enum import StrEnum
+from importlib.util import find_spec
 from types import ModuleType
 from typing import Annotated, Any, Final, Literal, NoReturn, TypeAlias, TypeVar, cast
 
 import typer
+from rich.console import Console
 
 from . import _cli_output as output
 from ._channels import Channel, Flash, Hlr, Ping, Sms, Social, Viber, WhatsApp
@@ -119,6 +121,7 @@ def _when(text: str | None) -> Schedule | None:
 @app.command()
 def send(
     to: To,
+    *,
     text: Text = None,
     sender: Annotated[str | None, typer.Option(help="The sender's name.")] = None,
     via: ViaOption = Via.SMS,
@@ -149,7 +152,7 @@ def send(
 
 
 @app.command()
-def cost(to: To, text: Text = None, via: ViaOption = Via.SMS, url: Url = None, as_json: AsJson = False) -> None:
+def cost(to: To, *, text: Text = None, via: ViaOption = Via.SMS, url: Url = None, as_json: AsJson = False) -> None:
     """Tell what a send would cost, without sending."""
     price = _ask(url, lambda client: client.cost(to, text, via=_CHANNELS[via]()))
     output.emit(price.model_dump(mode="json"), output.cost_lines(price), as_json=as_json)
@@ -200,10 +203,14 @@ def demo(
     as_json: AsJson = False,
 ) -> None:
     """Show it at work: send messages to a sandbox on this machine and follow each; needs no account."""
-    demonstration, progress = _sandbox_module("_cli_demo"), _sandbox_module("_cli_progress")
-    with progress.shown(messages, quiet=as_json) as note:
+    demonstration = _demonstration()
+    console = Console(quiet=as_json)
+    with output.progress(messages, console) as note:
         report = _run(lambda: demonstration.demonstrate(messages, note))
-    output.emit(report.as_json(), progress.table_lines(report), as_json=as_json)
+    if as_json:
+        output.emit(report.as_json(), (), as_json=True)
+    else:
+        output.print_demo(report, console)
     if not report.is_complete:
         _fail(_FAILED, f"{report.undecided} undecided, {report.refused} refused")
 
@@ -214,10 +221,12 @@ def sandbox(
     port: Annotated[int, typer.Option(min=0, max=65_535, help="The port, 0 for any that is free.")] = 8025,
 ) -> None:
     """Serve a sandbox of the service until Ctrl-C; login, password and apikey are all `demo`."""
-    demonstration = _sandbox_module("_cli_demo")
+    demonstration = _demonstration()
 
     async def announce(url: str) -> None:
-        typer.echo(f"the sandbox listens on {url} (WSDL: {url}?wsdl); login, password and apikey: demo; stop with Ctrl-C")
+        typer.echo(
+            f"the sandbox listens on {url} (WSDL: {url}?wsdl); login, password and apikey: demo; stop with Ctrl-C"
+        )
         await asyncio.Event().wait()
 
     async def work() -> None:
@@ -226,10 +235,7 @@ def sandbox(
     _run(work)
 
 
-def _sandbox_module(name: str) -> ModuleType:
-    try:
-        return importlib.import_module(f"{__package__}.{name}")
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in {"starlette", "uvicorn"}:
-            raise
-    _fail(_USAGE, "the demo and the sandbox need extra packages: pip install 'smsc-async[cli,sandbox]'")
+def _demonstration() -> ModuleType:
+    if not all(map(find_spec, ("starlette", "uvicorn"))):
+        _fail(_USAGE, "the demo and the sandbox need extra packages: pip install 'smsc-async[cli,sandbox]'")
+    return importlib.import_module(f"{__package__}._cli_demo")

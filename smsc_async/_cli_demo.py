@@ -5,26 +5,24 @@ import contextlib
 import socket
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import islice
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeVar
 
 import anyio
 import uvicorn
 
 from ._bulk import Many
+from ._cli_output import DemoReport, Note
 from ._client import Client
 from ._codes import MessageStatus
 from ._results import DeliveryReport
 from ._types import Message, MessageRef
 from .sandbox import Account, DeliveryPlan, Sandbox
 
-__all__ = ["PATH", "DemoReport", "demonstrate", "listen", "serve_while"]
+__all__ = ["PATH", "demonstrate", "listen", "serve_while"]
 
 T = TypeVar("T")
-Note: TypeAlias = Callable[[int, int], None]
-"""Is told how many messages have been sent and how many are decided, again and again."""
 
 PATH: Final = "/sys/soap.php"
 # Three in a thousand take longer than 9 s, none in ten thousand longer than about 15 s.
@@ -71,7 +69,9 @@ async def serve_while(app: Any, listener: socket.socket, work: Callable[[str], A
     host, port = listener.getsockname()[:2]
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}{PATH}"
     server = _Server(
-        uvicorn.Config(app, lifespan="off", ws="none", log_level="warning", access_log=False, timeout_graceful_shutdown=2)
+        uvicorn.Config(
+            app, lifespan="off", ws="none", log_level="warning", access_log=False, timeout_graceful_shutdown=2
+        )
     )
     with listener:
         serving = asyncio.create_task(server.serve(sockets=[listener]))
@@ -80,55 +80,6 @@ async def serve_while(app: Any, listener: socket.socket, work: Callable[[str], A
         finally:
             server.should_exit = True
             await serving
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DemoReport:
-    """What the demonstration did.
-
-    Attributes:
-        messages: How many messages there were.
-        outcomes: How many of them ended with each status.
-        refused: How many the service refused.
-        undecided: How many had no final status when the last round was over.
-        cost: What they cost, in all.
-        balance_before: The balance before the first message.
-        balance_after: The balance at the end.
-        requests: How many requests the service answered, by method.
-        too_often: How many of these with error 9.
-        seconds: How long it took.
-    """
-
-    messages: int
-    outcomes: Counter[MessageStatus] = field(default_factory=Counter)
-    refused: int
-    undecided: int
-    cost: Decimal
-    balance_before: Decimal
-    balance_after: Decimal
-    requests: Counter[str]
-    too_often: int
-    seconds: float
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether each message was accepted and has ended, well or badly."""
-        return not (self.refused or self.undecided)
-
-    def as_json(self) -> dict[str, Any]:
-        """Return all of it in words that JSON knows."""
-        return {
-            "messages": self.messages,
-            "outcomes": {str(int(status)): number for status, number in sorted(self.outcomes.items())},
-            "refused": self.refused,
-            "undecided": self.undecided,
-            "cost": str(self.cost),
-            "balance_before": str(self.balance_before),
-            "balance_after": str(self.balance_after),
-            "requests": dict(sorted(self.requests.items())),
-            "too_often": self.too_often,
-            "seconds": round(self.seconds, 2),
-        }
 
 
 async def demonstrate(count: int, note: Note) -> DemoReport:
@@ -155,7 +106,7 @@ async def _demonstrate(client: Client, sandbox: Sandbox, count: int, note: Note)
     refs, cost = await _send(client, _messages(count), note)
     outcomes = await _follow(client, refs, note)
     after = await client.balance()
-    answered = sandbox.service.counts
+    answered = sandbox.counts
     requests: Counter[str] = Counter()
     for (method, _), number in answered.items():
         requests[method] += number

@@ -1,24 +1,36 @@
 """What the command line prints: results as lines for people or as JSON, errors as one line."""
 
+import contextlib
 import json
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final, TypeAlias
 
 import typer
 from pydantic import ValidationError
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
 
+from ._codes import MessageStatus
 from ._doctor import Examination
 from ._exceptions import Outcome, SmscError
 from ._results import Balance, Cost, DeliveryReport, SentMessage
 from ._text import Parts
 
 __all__ = [
+    "DemoReport",
+    "Note",
     "balance_lines",
     "cost_lines",
     "doctor_lines",
     "emit",
     "error_lines",
     "parts_lines",
+    "print_demo",
+    "progress",
     "sent_lines",
     "status_lines",
     "usage_line",
@@ -121,3 +133,119 @@ def usage_line(error: Exception) -> str:
 def _detail(place: tuple[int | str, ...], words: str) -> str:
     name = ".".join(str(step) for step in place)
     return f"{name}: {words}" if name else words
+
+
+Note: TypeAlias = Callable[[int, int], None]
+"""Is told how many messages have been sent and how many are decided, again and again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoReport:
+    """What the demonstration did.
+
+    Attributes:
+        messages: How many messages there were.
+        outcomes: How many of them ended with each status.
+        refused: How many the service refused.
+        undecided: How many had no final status when the last round was over.
+        cost: What they cost, in all.
+        balance_before: The balance before the first message.
+        balance_after: The balance at the end.
+        requests: How many requests the service answered, by method.
+        too_often: How many of these with error 9.
+        seconds: How long it took.
+    """
+
+    messages: int
+    outcomes: Counter[MessageStatus]
+    refused: int
+    undecided: int
+    cost: Decimal
+    balance_before: Decimal
+    balance_after: Decimal
+    requests: Counter[str]
+    too_often: int
+    seconds: float
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether each message was accepted and has ended, well or badly."""
+        return not (self.refused or self.undecided)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return all of it in words that JSON knows."""
+        return {
+            "messages": self.messages,
+            "outcomes": {str(int(status)): number for status, number in sorted(self.outcomes.items())},
+            "refused": self.refused,
+            "undecided": self.undecided,
+            "cost": str(self.cost),
+            "balance_before": str(self.balance_before),
+            "balance_after": str(self.balance_after),
+            "requests": dict(sorted(self.requests.items())),
+            "too_often": self.too_often,
+            "seconds": round(self.seconds, 2),
+        }
+
+
+_LINES: Final = 10
+
+
+@contextlib.contextmanager
+def progress(count: int, console: Console) -> Iterator[Note]:
+    """Show how far the demonstration is: a live bar on a terminal, else a line now and then.
+
+    Args:
+        count: How many messages there are.
+        console: Where to.
+    """
+    if not console.is_terminal:
+        yield _line_by_line(count, console)
+        return
+    columns = (TextColumn("{task.description:8}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as bars:
+        sending, deciding = bars.add_task("sent", total=count), bars.add_task("decided", total=count)
+
+        def note(sent: int, decided: int) -> None:
+            bars.update(sending, completed=sent)
+            bars.update(deciding, completed=decided)
+
+        yield note
+
+
+def _line_by_line(count: int, console: Console) -> Note:
+    shown = (0, 0)
+
+    def note(sent: int, decided: int) -> None:
+        nonlocal shown
+        # One line for each tenth, so that a log stays short.
+        step = (sent * _LINES // count, decided * _LINES // count)
+        if step != shown:
+            shown = step
+            console.print(f"sent {sent} of {count}, decided {decided}", highlight=False)
+
+    return note
+
+
+def print_demo(report: DemoReport, console: Console) -> None:
+    """Print the tables that the demonstration ends with."""
+    outcomes = Table("status", "meaning", "messages", title="What became of them")
+    for status, number in sorted(report.outcomes.items()):
+        outcomes.add_row(str(int(status)), status.phrase, f"{number:,}")
+    if report.undecided:
+        outcomes.add_row("", "not decided yet", f"{report.undecided:,}")
+    if report.refused:
+        outcomes.add_row("", "refused at once", f"{report.refused:,}")
+    outcomes.add_row("", "all", f"{report.messages:,}")
+    requests = Table("method", "requests", title="What it took")
+    for method, number in sorted(report.requests.items()):
+        requests.add_row(method, f"{number:,}")
+    requests.add_row("answers with error 9", f"{report.too_often:,}")
+    for table in (outcomes, requests):
+        table.columns[-1].justify = "right"
+        console.print(table)
+    console.print(
+        f"cost {report.cost}, balance {report.balance_before} before and {report.balance_after} after, "
+        f"{report.seconds:.1f} s",
+        highlight=False,
+    )

@@ -98,9 +98,7 @@ async def _fetch(url: str, transport: TransportWithGet) -> bytes:
     return reply.body
 
 
-async def _examine_login(
-    wsdl: Examination, transport: TransportWithGet, environment: Mapping[str, str]
-) -> Examination:
+async def _examine_login(wsdl: Examination, transport: TransportWithGet, environment: Mapping[str, str]) -> Examination:
     try:
         fields = credentials_from(None, None, None, environment).fields()
     except ValueError:
