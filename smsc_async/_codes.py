@@ -34,7 +34,7 @@ class MessageStatus(_OpenCode):
         phrase: What the code means, in English.
     """
 
-    def __new__(cls, value: int, phrase: str) -> Self:
+    def __new__(cls, value: int, phrase: str = "") -> Self:
         """Make a member of a number and its phrase."""
         member = int.__new__(cls, value)
         member._value_ = value
@@ -91,7 +91,7 @@ class DeliveryError(_OpenCode):
 
     resend: Resend
 
-    def __new__(cls, value: int, phrase: str, resend: Resend) -> Self:
+    def __new__(cls, value: int, phrase: str = "", resend: Resend = Resend.UNKNOWN) -> Self:
         """Make a member of a number, its phrase and the advice."""
         member = int.__new__(cls, value)
         member._value_ = value

@@ -32,22 +32,8 @@ CREDENTIALS: Final = frozenset({"login", "psw", "apikey"})
 _MODELLED: Final = frozenset(
     {
         *("tz", "period", "freq", "flash", "bin", "push", "hlr", "ping", "mms", "mail", "soc", "viber", "whatsapp"),
-        *(
-            "tg",
-            "bot",
-            "smsreq",
-            "fileurl",
-            "call",
-            "voice",
-            "param",
-            "subj",
-            "cost",
-            "list",
-            "valid",
-            "tinyurl",
-            "maxsms",
-        ),
-        *("imgcode", "userip", "err", "op", "pp", "query", "phones", "mes", "id", "sender", "time"),
+        *("tg", "bot", "smsreq", "fileurl", "call", "voice", "param", "subj", "cost", "list", "valid", "tinyurl"),
+        *("maxsms", "imgcode", "userip", "err", "op", "pp", "query", "phones", "mes", "id", "sender", "time"),
     }
 )
 
@@ -84,7 +70,7 @@ def checked_extra(value: Any, modelled: frozenset[str]) -> Any:
         if name in modelled:
             raise ValueError(f"{name!r} has an argument of its own; `extra` is for parameters that have none")
         if not isinstance(item, (str, int, float, Decimal)):
-            raise ValueError(f"the value of {name!r} in `extra` is a string or a number")
+            raise ValueError(f"the value of {name!r} in `extra` is a string or a number")  # noqa: TRY004 - pydantic's kind
     return {name: str(int(item)) if isinstance(item, bool) else str(item) for name, item in value.items()}
 
 
@@ -196,7 +182,7 @@ class Dispatch(Asked):
 
 
 def _plain(value: float | None) -> str | None:
-    return str(value) if isinstance(value, int) else None if value is None else f"{value:.10g}"
+    return None if value is None else f"{value:.15g}"
 
 
 def _check_recipients(via: Channel, recipients: Iterable[str]) -> None:

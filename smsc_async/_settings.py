@@ -65,9 +65,10 @@ def _parts(url: str) -> SplitResult | None:
     """Return the parts of the address, None if it isn't one: the words of urllib's own errors quote passwords."""
     try:
         parts = urlsplit(url)
-        return parts if parts.port is None or parts.port else None
+        port = parts.port
     except ValueError:
         return None
+    return None if port == 0 else parts
 
 
 def _is_loopback(host: str) -> bool:

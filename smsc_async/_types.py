@@ -14,6 +14,7 @@ from pydantic import (
     Field,
     ModelWrapValidatorHandler,
     SerializerFunctionWrapHandler,
+    Strict,
     ValidationError,
     model_serializer,
     model_validator,
@@ -181,9 +182,7 @@ def _message_id(value: Any) -> Any:
 
 XmlText: TypeAlias = Annotated[str, AfterValidator(check_xml_text)]
 """A string that XML can carry."""
-Text: TypeAlias = Annotated[
-    str, Field(min_length=1, max_length=1000), AfterValidator(check_xml_text), AfterValidator(_not_blank)
-]
+Text: TypeAlias = Annotated[XmlText, Field(min_length=1, max_length=1000), AfterValidator(_not_blank)]
 """The text of a message: 1 to 1000 characters, not all blank (soap-api: "The maximum size is 1000 characters")."""
 Recipient: TypeAlias = Annotated[str, AfterValidator(_recipient)]
 """A phone, a group code, an e-mail address or a name of Telegram.
@@ -194,7 +193,7 @@ Subscriber: TypeAlias = Annotated[Recipient, AfterValidator(_not_a_group)]
 """A recipient that is one person: anything but a group code."""
 Sender: TypeAlias = Annotated[str, AfterValidator(_sender)]
 """The sender's name: up to 11 characters or 15 digits."""
-MessageId: TypeAlias = Annotated[str, BeforeValidator(_message_id)]
+MessageId: TypeAlias = Annotated[str, Strict(), BeforeValidator(_message_id)]
 """A message id: 1 to 2147483647, or up to 40 of `[A-Za-z0-9._-]`."""
 TimeZoneOffset: TypeAlias = Annotated[float, Field(ge=-15, le=12, multiple_of=0.25)]
 """Hours relative to Moscow (UTC+3), which is how the service counts `tz`."""

@@ -6,11 +6,11 @@ import pytest
 
 from smsc_async.sandbox._channels import Channel
 from smsc_async.sandbox._delivery import Change
-from smsc_async.sandbox._messages import Message, Outbox, report
+from smsc_async.sandbox._messages import AcceptedMessage, Outbox, report
 
 MOSCOW = timezone(timedelta(hours=3))
 START = 1_577_550_010.5
-MESSAGE = Message(
+MESSAGE = AcceptedMessage(
     id="5",
     phone="79991234567",
     text="Тест",

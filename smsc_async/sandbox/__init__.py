@@ -23,10 +23,10 @@ except ModuleNotFoundError as error:  # pragma: no cover - tested in a process o
 from ._accounts import Account
 from ._delivery import MAGIC_NUMBERS, DeliveryPlan
 from ._limits import Limits
-from ._messages import Message
+from ._messages import AcceptedMessage
 from ._service import Service
 
-__all__ = ["MAGIC_NUMBERS", "Account", "DeliveryPlan", "Limits", "Message", "Sandbox"]
+__all__ = ["MAGIC_NUMBERS", "AcceptedMessage", "Account", "DeliveryPlan", "Limits", "Sandbox"]
 
 _LIMITS = Limits()
 _DELIVERY = DeliveryPlan()
@@ -65,7 +65,7 @@ class Sandbox:
         self.app = make_app(self.service, self.now, latency)
 
     @property
-    def messages(self) -> Sequence[Message]:
+    def messages(self) -> Sequence[AcceptedMessage]:
         """The messages that were accepted, in order."""
         return self.service.messages
 

@@ -10,7 +10,7 @@ from ._delivery import STATUS_NAMES, Change, Life
 from ._fields import Value, plain
 from ._recipients import canonical
 
-__all__ = ["Message", "Outbox", "report"]
+__all__ = ["AcceptedMessage", "Outbox", "report"]
 
 _NOT_FOUND = -3
 # Invented names; which of them depends on the number alone.
@@ -19,7 +19,7 @@ _REGIONS = ("Москва", "Новосибирская обл.", "Примор�
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class AcceptedMessage:
     """One message to one recipient, as the service accepted it.
 
     Attributes:
@@ -61,25 +61,25 @@ class Outbox:
     """All accepted messages, found by login, recipient and id."""
 
     def __init__(self) -> None:
-        self._messages: list[Message] = []
-        self._newest: dict[tuple[str, str, str], Message] = {}
+        self._messages: list[AcceptedMessage] = []
+        self._newest: dict[tuple[str, str, str], AcceptedMessage] = {}
 
     @property
-    def messages(self) -> Sequence[Message]:
+    def messages(self) -> Sequence[AcceptedMessage]:
         """The messages accepted so far, in order."""
         return tuple(self._messages)
 
-    def add(self, message: Message) -> None:
+    def add(self, message: AcceptedMessage) -> None:
         """Keep a message; ids are not unique, a look-up finds the newest."""
         self._messages.append(message)
         self._newest[message.login, message.phone, message.id] = message
 
-    def find(self, login: str, phone: str, id: str) -> Message | None:  # noqa: A002 - the service's word
+    def find(self, login: str, phone: str, id: str) -> AcceptedMessage | None:  # noqa: A002 - the service's word
         """Return the newest message of this customer with this recipient and id."""
         return self._newest.get((login, canonical(phone), id))
 
 
-def report(message: Message, *, now: float, detail: int, zone: timezone) -> dict[str, Value]:
+def report(message: AcceptedMessage, *, now: float, detail: int, zone: timezone) -> dict[str, Value]:
     """Return the fields of a status answer, in the order of its type.
 
     Args:

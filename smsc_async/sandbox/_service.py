@@ -16,7 +16,7 @@ from ._accounts import Account, Accounts
 from ._delivery import DeliveryPlan
 from ._fields import Answer, Refusal, Value, plain, read_text, refuse
 from ._limits import Limits
-from ._messages import Message, Outbox, report
+from ._messages import AcceptedMessage, Outbox, report
 from ._orders import Draft, Order
 from ._recipients import canonical
 
@@ -85,7 +85,7 @@ class Service:
         self._bad_sends = Blocks(limits.bad_sends)
 
     @property
-    def messages(self) -> Sequence[Message]:
+    def messages(self) -> Sequence[AcceptedMessage]:
         """The messages accepted so far, in order: the sandbox knows what it accepted."""
         return self._outbox.messages
 
@@ -233,7 +233,7 @@ class Service:
             virtual=account.virtual,
         )
         self._outbox.add(
-            Message(
+            AcceptedMessage(
                 id=id_,
                 phone=draft.phone,
                 text=draft.text,

@@ -1,0 +1,164 @@
+"""Each channel sets its own flag and parameters, and can't be built wrong."""
+
+import pickle
+
+import pytest
+from pydantic import ValidationError
+
+from smsc_async._channels import (
+    Binary,
+    Channel,
+    Email,
+    Flash,
+    Hlr,
+    Mms,
+    Ping,
+    Sms,
+    Social,
+    Telegram,
+    TelegramBot,
+    Viber,
+    Voice,
+    WapPush,
+    WhatsApp,
+)
+
+URL = "https://example.com/a.jpg"
+MEN_AND_WOMEN = ["m", "m2", "m3", "m4", "w", "w2", "w3", "w4"]
+
+CHANNELS: list[tuple[Channel, dict[str, str], dict[str, str]]] = [
+    (Sms(), {}, {}),
+    (Flash(), {"flash": "1"}, {}),
+    (Binary(b"\xab\x00"), {"bin": "2"}, {"mes": "00AB00"}),
+    (Binary("0a0B", udh="0605040b8423f0"), {"bin": "2"}, {"mes": "0605040B8423F00A0B"}),
+    (Binary("ff", udh=b"\0"), {"bin": "2"}, {"mes": "00FF"}),
+    (Binary("ff", pid=0, dcs=245), {"bin": "2"}, {"mes": "00FF\n~~~\npid: 0, dcs: 245"}),
+    (WapPush("http://a.b/c", "A title"), {"push": "1"}, {"mes": "http://a.b/c\nA title"}),
+    (Hlr(), {"hlr": "1"}, {}),
+    (Ping(), {"ping": "1"}, {}),
+    (Mms(), {"mms": "1"}, {}),
+    (Mms(subject="S", file_url=URL), {"mms": "1", "subj": "S", "fileurl": URL}, {}),
+    (Email("me@a.b", "S"), {"mail": "1", "subj": "S"}, {"sender": "me@a.b"}),
+    (Email("me@a.b", "S", file_url=URL), {"mail": "1", "subj": "S", "fileurl": URL}, {"sender": "me@a.b"}),
+    (Social(), {"soc": "1"}, {}),
+    (Viber(), {"viber": "1"}, {}),
+    (WhatsApp(), {"whatsapp": "1"}, {}),
+    (WhatsApp(file_url=URL), {"whatsapp": "1", "fileurl": URL}, {}),
+    (Telegram("4821"), {"tg": "1"}, {"mes": "4821"}),
+    (TelegramBot("@botname_bot"), {"bot": "@botname_bot"}, {}),
+    (Voice(), {"call": "1"}, {}),
+    (Voice(language="en"), {"call": "1", "voice": "m3,en"}, {}),
+    (Voice(voice="w", language="fr"), {"call": "1", "voice": "w,fr"}, {}),
+    (Voice(answer_wait=10, repeat_interval=3600, attempts=9), {"call": "1", "param": "10,3600,9"}, {}),
+    (Voice(file_url=URL), {"call": "1", "fileurl": URL}, {}),
+]
+
+
+@pytest.mark.parametrize(("channel", "parameters", "fields"), CHANNELS)
+def test_channel_sets_its_own_parameters_and_fields(
+    channel: Channel, parameters: dict[str, str], fields: dict[str, str]
+) -> None:
+    assert channel.parameters() == parameters
+    assert channel.fields() == fields
+
+
+@pytest.mark.parametrize("channel", [channel for channel, _, _ in CHANNELS])
+def test_channel_survives_pickle_and_json(channel: Channel) -> None:
+    assert pickle.loads(pickle.dumps(channel)) == channel  # noqa: S301 - our own bytes
+    assert type(channel).model_validate_json(channel.model_dump_json()) == channel
+    assert Channel.revive(channel.model_dump(mode="json")) == channel
+    assert Channel.revive(channel) is channel
+
+
+@pytest.mark.parametrize("described", [{}, {"kind": "Pigeon"}, {"kind": ["Sms"]}, {"voice": "m"}])
+def test_description_of_no_known_channel_is_refused(described: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="`kind` is one of Binary, Email, Flash"):
+        Channel.revive(described)
+
+
+@pytest.mark.parametrize("voice", MEN_AND_WOMEN)
+def test_every_documented_voice_can_be_chosen(voice: str) -> None:
+    assert Voice.model_validate({"voice": voice}).parameters() == {"call": "1", "voice": voice}
+
+
+@pytest.mark.parametrize(
+    "channel", [Sms(), Flash(), Social(), Viber(), WhatsApp(file_url=URL), TelegramBot("@abc"), Email("me@a.b", "S")]
+)
+def test_channel_that_needs_a_text_says_so(channel: Channel) -> None:
+    channel.check_text("Hi")
+    with pytest.raises(ValueError, match=f"{type(channel).__name__} needs a text"):
+        channel.check_text(None)
+
+
+@pytest.mark.parametrize("channel", [Binary("00"), WapPush("http://a.b", "t"), Hlr(), Ping(), Telegram("1")])
+def test_channel_without_a_text_of_its_own_refuses_one(channel: Channel) -> None:
+    channel.check_text(None)
+    with pytest.raises(ValueError, match=f"{type(channel).__name__} has no text of its own"):
+        channel.check_text("Hi")
+
+
+def test_mms_needs_a_text_or_a_subject() -> None:
+    Mms(subject="S").check_text(None)
+    Mms().check_text("Hi")
+    with pytest.raises(ValueError, match="a text or a subject"):
+        Mms(file_url=URL).check_text(None)
+
+
+def test_voice_needs_a_text_or_a_file() -> None:
+    Voice(file_url=URL).check_text(None)
+    Voice().check_text("Hi")
+    with pytest.raises(ValueError, match="a text or a file_url"):
+        Voice().check_text(None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "why"),
+    [
+        (Binary, {"data": "canary"}, "hexadecimal"),
+        (Binary, {"data": "abc"}, "hexadecimal"),
+        (Binary, {"data": b""}, "at least 1 byte"),
+        (Binary, {"data": ""}, "at least 1 byte"),
+        (Binary, {"data": "00", "udh": "canary"}, "hexadecimal"),
+        (Binary, {"data": "00", "udh": ""}, "at least 1 byte"),
+        (Binary, {"data": "00", "udh": "02ff"}, "first byte of udh"),
+        (Binary, {"data": "00", "pid": 1}, "pid and dcs go together"),
+        (Binary, {"data": "00", "dcs": 1}, "pid and dcs go together"),
+        (Binary, {"data": "00", "pid": 256, "dcs": 0}, "less than or equal to 255"),
+        (Binary, {"data": "00", "pid": 0, "dcs": -1}, "greater than or equal to 0"),
+        (WapPush, {"url": "canary", "title": "t"}, "full address"),
+        (WapPush, {"url": "ftp://canary", "title": "t"}, "full address"),
+        (WapPush, {"url": "http://canary canary", "title": "t"}, "full address"),
+        (WapPush, {"url": "http://a.b", "title": "canary\ncanary"}, "one line only"),
+        (WapPush, {"url": "http://a.b", "title": "canary\rcanary"}, "one line only"),
+        (WapPush, {"url": "http://a.b", "title": ""}, "at least 1 character"),
+        (WapPush, {"url": "http://a.b", "title": "canary\x00"}, "can't travel in XML"),
+        (Mms, {"file_url": "/canary"}, "full address"),
+        (Email, {"sender": "canary", "subject": "S"}, "e-mail address is needed"),
+        (Email, {"sender": "a@b.c,canary@b.c", "subject": "S"}, "e-mail address is needed"),
+        (Email, {"sender": "a@b.c"}, "unexpected keyword|missing"),
+        (Telegram, {"code": "canary" * 200}, "at most 1000"),
+        (Telegram, {"code": " \n"}, "would arrive empty"),
+        (TelegramBot, {"name": "canary"}, "match pattern"),
+        (TelegramBot, {"name": "@canary\n"}, "match pattern"),
+        (Voice, {"voice": "canary"}, "Input should be 'm'"),
+        (Voice, {"language": "canary"}, "match pattern"),
+        (Voice, {"language": "EN"}, "match pattern"),
+        (Voice, {"attempts": 3}, "all three or none"),
+        (Voice, {"answer_wait": 20, "repeat_interval": 60}, "all three or none"),
+        (Voice, {"answer_wait": 9, "repeat_interval": 10, "attempts": 1}, "or equal to 10"),
+        (Voice, {"answer_wait": 36, "repeat_interval": 10, "attempts": 1}, "or equal to 35"),
+        (Voice, {"answer_wait": 10, "repeat_interval": 9, "attempts": 1}, "or equal to 10"),
+        (Voice, {"answer_wait": 10, "repeat_interval": 3601, "attempts": 1}, "or equal to 3600"),
+        (Voice, {"answer_wait": 10, "repeat_interval": 10, "attempts": 0}, "or equal to 1"),
+        (Voice, {"answer_wait": 10, "repeat_interval": 10, "attempts": 10}, "or equal to 9"),
+        (Sms, {"subject": "canary"}, "Extra inputs"),
+        (Viber, {"voice": "m"}, "Extra inputs"),
+        (Voice, {"subject": "canary"}, "Extra inputs"),
+    ],
+)
+def test_channel_cannot_be_built_wrong(kind: type[Channel], fields: dict[str, object], why: str) -> None:
+    with pytest.raises((ValidationError, TypeError), match=why) as caught:
+        kind.model_validate(fields)
+    assert "canary" not in str(caught.value)
+    if isinstance(caught.value, ValidationError):
+        assert "canary" not in f"{caught.value.errors()}{caught.value.json()}"

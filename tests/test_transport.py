@@ -1,0 +1,348 @@
+"""HTTP as it really is: cut, slow, huge, compressed, redirected; each failure becomes one of ours with its outcome."""
+
+import asyncio
+import datetime
+import gzip
+import socket
+import ssl
+import zlib
+from collections.abc import Iterator
+
+import httpx
+import pytest
+import respx
+from doubles import RawRequest, answer, http_bytes, raw_server
+
+from smsc_async import (
+    ConnectError,
+    ConnectionLost,
+    HttpxTransport,
+    MalformedEnvelope,
+    Outcome,
+    PoolTimeout,
+    ReadTimeout,
+    Reply,
+    SmscError,
+    Timeout,
+    Transport,
+    TransportError,
+    TransportWithGet,
+)
+from smsc_async import _transport as module
+
+URL = "https://sms.test/sys/soap.php"
+QUICK = Timeout.of(5)
+
+
+def _with_descendants(kind: type[Exception]) -> Iterator[type[Exception]]:
+    yield kind
+    for child in kind.__subclasses__():
+        yield from _with_descendants(child)
+
+
+# What the request may have done by the time each of httpx's exceptions is raised.
+EXPECTED: dict[type[Exception], type[SmscError]] = {
+    httpx.RequestError: ConnectionLost,
+    httpx.TransportError: ConnectionLost,
+    httpx.TimeoutException: ReadTimeout,
+    httpx.ConnectTimeout: ConnectError,
+    httpx.ReadTimeout: ReadTimeout,
+    httpx.WriteTimeout: ReadTimeout,
+    httpx.PoolTimeout: PoolTimeout,
+    httpx.NetworkError: ConnectionLost,
+    httpx.ConnectError: ConnectError,
+    httpx.ReadError: ConnectionLost,
+    httpx.WriteError: ConnectionLost,
+    httpx.CloseError: ConnectionLost,
+    httpx.ProxyError: ConnectError,
+    httpx.ProtocolError: ConnectionLost,
+    httpx.LocalProtocolError: ConnectionLost,
+    httpx.RemoteProtocolError: ConnectionLost,
+    httpx.UnsupportedProtocol: ConnectError,
+    httpx.DecodingError: ConnectionLost,
+    httpx.TooManyRedirects: ConnectionLost,
+}
+
+
+def test_table_says_what_becomes_of_every_exception_of_httpx() -> None:
+    """A new exception of httpx fails here, until somebody has thought about what it means for a send."""
+    found = {kind for kind in _with_descendants(httpx.RequestError) if kind.__module__.startswith("httpx")}
+    assert found == set(EXPECTED)
+
+
+@pytest.mark.parametrize("foreign", EXPECTED, ids=lambda kind: kind.__name__)
+@respx.mock
+async def test_foreign_exception_becomes_ours(foreign: type[httpx.RequestError]) -> None:
+    respx.post(URL).mock(side_effect=foreign("words of httpx"))
+    transport = HttpxTransport()
+    with pytest.raises(TransportError) as caught:
+        await transport.post(URL, {}, b"", QUICK)
+    await transport.aclose()
+    assert type(caught.value) is EXPECTED[foreign]
+    assert foreign.__name__ in str(caught.value)
+    assert "words of httpx" not in str(caught.value)
+    nothing_left = EXPECTED[foreign] in {ConnectError, PoolTimeout}
+    assert caught.value.outcome is (Outcome.NOT_SENT if nothing_left else Outcome.UNKNOWN)
+
+
+@pytest.mark.parametrize("foreign", [ssl.SSLError("alert"), ConnectionResetError("reset")])
+async def test_bare_exception_of_a_socket_is_a_cut_connection(foreign: OSError) -> None:
+    def fail(_: httpx.Request) -> httpx.Response:
+        raise foreign
+
+    transport = HttpxTransport(httpx.MockTransport(fail))
+    with pytest.raises(ConnectionLost) as caught:
+        await transport.post(URL, {}, b"", QUICK)
+    assert caught.value.outcome is Outcome.UNKNOWN
+    await transport.aclose()
+
+
+async def _posted(url: str, *, timeout: Timeout = QUICK, max_response_bytes: int = 1_048_576) -> Reply:
+    transport = HttpxTransport(max_response_bytes=max_response_bytes)
+    try:
+        return await transport.post(url, {"SOAPAction": '"x"'}, b"<a/>", timeout)
+    finally:
+        await transport.aclose()
+
+
+async def test_request_arrives_as_it_was_given() -> None:
+    seen: list[RawRequest] = []
+
+    async def serve(request: RawRequest, writer: asyncio.StreamWriter) -> bool:
+        seen.append(request)
+        writer.write(http_bytes(b"<b/>", status="500 Internal Server Error"))
+        return True
+
+    async with raw_server(serve) as url:
+        assert await _posted(url) == Reply(500, "text/xml; charset=utf-8", b"<b/>")
+    assert seen[0].line == "POST /sys/soap.php HTTP/1.1"
+    assert seen[0].body == b"<a/>"
+    assert seen[0].headers["soapaction"] == '"x"'
+    assert seen[0].headers["accept-encoding"] == "identity"
+    assert seen[0].headers["user-agent"].startswith("smsc-async/")
+
+
+async def test_get_fetches_a_document() -> None:
+    async def serve(request: RawRequest, writer: asyncio.StreamWriter) -> bool:
+        writer.write(http_bytes(request.line.encode()))
+        return False
+
+    transport = HttpxTransport()
+    async with raw_server(serve) as url:
+        reply = await transport.get(f"{url}?wsdl", QUICK)
+    assert reply.body == b"GET /sys/soap.php?wsdl HTTP/1.1"
+    await transport.aclose()
+
+
+async def test_answer_without_a_content_type_has_an_empty_one() -> None:
+    async def serve(_: RawRequest, writer: asyncio.StreamWriter) -> bool:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        return False
+
+    async with raw_server(serve) as url:
+        assert await _posted(url) == Reply(200, "", b"")
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_redirects_are_not_followed(status: int) -> None:
+    seen: list[str] = []
+
+    async def serve(request: RawRequest, writer: asyncio.StreamWriter) -> bool:
+        seen.append(request.line)
+        writer.write(http_bytes(b"", status=f"{status} Elsewhere", location="/elsewhere"))
+        return True
+
+    async with raw_server(serve) as url:
+        assert (await _posted(url)).status_code == status
+    assert seen == ["POST /sys/soap.php HTTP/1.1"]
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        b"HTTP/1.1 200 OK\r\nContent-Le",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n<half",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n<half",
+        b"+79991234567 not HTTP\r\n\r\n",
+    ],
+    ids=["nothing", "half a head", "half a body", "half a chunk", "nonsense"],
+)
+async def test_connection_cut_during_the_answer_leaves_a_doubt(sent: bytes) -> None:
+    async def serve(_: RawRequest, writer: asyncio.StreamWriter) -> bool:
+        writer.write(sent)
+        return False
+
+    async with raw_server(serve) as url:
+        with pytest.raises(ConnectionLost) as caught:
+            await _posted(url)
+    assert caught.value.outcome is Outcome.UNKNOWN
+    assert isinstance(caught.value, ConnectionError)
+    assert caught.value.__suppress_context__, "the words of httpx quote the server, which may quote the request"
+
+
+async def test_reset_connection_leaves_a_doubt_and_keeps_its_cause() -> None:
+    async def serve(_: RawRequest, writer: asyncio.StreamWriter) -> bool:
+        linger = b"\x01\0\0\0\0\0\0\0"
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        return False
+
+    async with raw_server(serve) as url:
+        with pytest.raises(ConnectionLost) as caught:
+            await _posted(url)
+    assert isinstance(caught.value.__cause__, httpx.ReadError)
+
+
+async def test_refused_connection_sent_nothing() -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+        with pytest.raises(ConnectError) as caught:
+            await _posted(f"http://127.0.0.1:{port}/")
+    assert caught.value.outcome is Outcome.NOT_SENT
+
+
+async def test_answer_that_never_comes_is_a_read_timeout() -> None:
+    async def serve(_request: RawRequest, _writer: asyncio.StreamWriter) -> bool:
+        await asyncio.sleep(30)
+        return False  # pragma: no cover - the server is closed before
+
+    async with raw_server(serve) as url:
+        with pytest.raises(ReadTimeout) as caught:
+            await _posted(url, timeout=Timeout(read=0.05))
+    assert caught.value.outcome is Outcome.UNKNOWN
+    assert isinstance(caught.value, TimeoutError)
+
+
+async def test_pool_that_stays_full_sent_nothing() -> None:
+    arrived = asyncio.Event()
+
+    async def serve(_request: RawRequest, _writer: asyncio.StreamWriter) -> bool:
+        arrived.set()
+        await asyncio.sleep(30)
+        return False  # pragma: no cover - the server is closed before
+
+    transport = HttpxTransport(max_connections=1)
+    async with raw_server(serve) as url:
+        first = asyncio.create_task(transport.post(url, {}, b"", QUICK))
+        await arrived.wait()
+        with pytest.raises(PoolTimeout) as caught:
+            await transport.post(url, {}, b"", Timeout(pool=0.05))
+        first.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await first
+    assert caught.value.outcome is Outcome.NOT_SENT
+    await transport.aclose()
+
+
+BOMB = gzip.compress(b"\0" * 50_000_000)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "x-gzip", "GZIP "])
+async def test_gzip_bomb_is_stopped_while_it_is_read(encoding: str) -> None:
+    async def serve(_: RawRequest, writer: asyncio.StreamWriter) -> bool:
+        writer.write(http_bytes(BOMB, content_encoding=encoding))
+        return True
+
+    async with raw_server(serve) as url:
+        with pytest.raises(MalformedEnvelope, match="larger than 1048576 bytes"):
+            await _posted(url)
+
+
+async def test_endless_answer_is_stopped_while_it_is_read() -> None:
+    async def serve(_: RawRequest, writer: asyncio.StreamWriter) -> bool:
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        while True:
+            writer.write(b"400\r\n" + b" " * 1024 + b"\r\n")
+            await writer.drain()
+
+    async with raw_server(serve) as url:
+        with pytest.raises(MalformedEnvelope, match="larger than 5000 bytes") as caught:
+            await _posted(url, max_response_bytes=5000)
+    assert caught.value.outcome is Outcome.UNKNOWN
+
+
+@pytest.mark.parametrize(("size", "fits"), [(5000, True), (5001, False)])
+@pytest.mark.parametrize("packed", [False, True])
+async def test_limit_counts_what_comes_out_of_the_decompressor(*, size: int, fits: bool, packed: bool) -> None:
+    async def serve(_: RawRequest, writer: asyncio.StreamWriter) -> bool:
+        body = b"x" * size
+        writer.write(http_bytes(gzip.compress(body), content_encoding="gzip") if packed else http_bytes(body))
+        return True
+
+    async with raw_server(serve) as url:
+        if fits:
+            assert len((await _posted(url, max_response_bytes=5000)).body) == size
+        else:
+            with pytest.raises(MalformedEnvelope):
+                await _posted(url, max_response_bytes=5000)
+
+
+@pytest.mark.parametrize(
+    ("packed", "encoding"),
+    [(b"<a/>", "identity"), (gzip.compress(b"<a/>"), "gzip"), (zlib.compress(b"<a/>"), "deflate"), (b"<a/>", "")],
+)
+async def test_compressed_answer_is_read_piece_by_piece(packed: bytes, encoding: str) -> None:
+    async def serve(_: RawRequest, writer: asyncio.StreamWriter) -> bool:
+        head = http_bytes(b"", content_encoding=encoding).replace(b"Content-Length: 0", b"Connection: close")
+        for byte in (head + packed)[:-1], packed[-1:]:
+            writer.write(byte)
+            await writer.drain()
+            await asyncio.sleep(0)
+        return False
+
+    async with raw_server(serve) as url:
+        assert (await _posted(url)).body == b"<a/>"
+
+
+@pytest.mark.parametrize(("encoding", "words"), [("gzip", "compression is broken"), ("br", "not asked for")])
+async def test_compression_that_can_not_be_read_is_said(encoding: str, words: str) -> None:
+    async def serve(_: RawRequest, writer: asyncio.StreamWriter) -> bool:
+        writer.write(http_bytes(b"<a/>", content_encoding=encoding))
+        return True
+
+    async with raw_server(serve) as url:
+        with pytest.raises(MalformedEnvelope, match=words) as caught:
+            await _posted(url)
+    assert caught.value.__context__ is None
+
+
+async def test_connection_is_kept_for_the_next_request() -> None:
+    peers: list[object] = []
+
+    async def serve(_: RawRequest, writer: asyncio.StreamWriter) -> bool:
+        peers.append(writer.get_extra_info("peername"))
+        writer.write(http_bytes(answer("get_balance", balance="1").body))
+        return True
+
+    transport = HttpxTransport()
+    async with raw_server(serve) as url:
+        for _ in range(3):
+            await transport.post(url, {}, b"", QUICK)
+        await transport.aclose()
+    assert len(peers) == 3
+    assert len(set(peers)) == 1
+
+
+async def test_idle_connections_are_dropped_before_a_server_cuts_them() -> None:
+    """Apache keeps them for 5 seconds; a request that leaves on one that is just being cut would be in doubt."""
+    assert module._KEEPALIVE_EXPIRY < 5
+
+
+async def test_self_signed_certificate_is_refused_before_anything_leaves(tmp_path: object) -> None:
+    certificate = _certificate(str(tmp_path))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    bodies: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        bodies.append(await reader.read(10_000))  # pragma: no cover - no handshake, no call
+        writer.close()  # pragma: no cover
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+    port = server.sockets[0].getsockname()[1]
+    with pytest.raises(ConnectError, match="nothing was sent") as caught:
+        await _posted(f"https://127.0.0.1:{port}/")
+    server.close()
+    assert caught.value.outcome is Outcome.NOT_SENT
+    assert bodies == []
