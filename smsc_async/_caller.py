@@ -133,7 +133,7 @@ class Caller:
         if self.closed:
             raise RuntimeError("this client is closed; make a new one")
         token = current_token()
-        if token is self._token:
+        if token == self._token:
             return
         if self._gate.entered:
             raise RuntimeError(
