@@ -167,6 +167,7 @@ def failed(chunk: Chunk, error: SmscError | ValueError) -> list[MessageOutcome]:
     outcomes = []
     for message in chunk.messages:
         own = copy.copy(error)
+        own.__cause__ = error.__cause__  # a copy leaves it out
         if isinstance(own, SmscError) and own.id is not None:
             own.concerning(own.id, [MessageRef(message.phone, own.id)])
         outcomes.append(MessageOutcome(message, error=own))

@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, PlainSerializer, model_validator
 
-from ._types import Choice, Text, XmlText
+from ._types import Choice, Text, XmlText, check_xml_text
 
 __all__ = [
     "Binary",
@@ -49,7 +49,7 @@ def _http_url(value: str) -> str:
 def _one_line(value: str) -> str:
     if "\n" in value or "\r" in value:
         raise ValueError("one line only")
-    return value
+    return check_xml_text(value)
 
 
 def _email_address(value: str) -> str:
@@ -59,7 +59,7 @@ def _email_address(value: str) -> str:
 
 
 Url: TypeAlias = Annotated[XmlText, AfterValidator(_http_url)]
-Line: TypeAlias = Annotated[XmlText, Field(min_length=1), AfterValidator(_one_line)]
+Line: TypeAlias = Annotated[str, Field(min_length=1), AfterValidator(_one_line)]
 
 
 class Channel(Choice):

@@ -135,11 +135,11 @@ def check_xml_text(value: str) -> str:
     return value
 
 
-def _not_blank(value: str) -> str:
+def _text(value: str) -> str:
     # What XML calls blanks (production 3): PHP reads an element that holds nothing else as an empty one.
-    if value and not value.strip(" \t\r\n"):
+    if not value.strip(" \t\r\n"):
         raise ValueError("a text of blanks and line ends only would arrive empty; write something in it")
-    return value
+    return check_xml_text(value)
 
 
 def _recipient(value: str) -> str:
@@ -182,7 +182,7 @@ def _message_id(value: Any) -> Any:
 
 XmlText: TypeAlias = Annotated[str, AfterValidator(check_xml_text)]
 """A string that XML can carry."""
-Text: TypeAlias = Annotated[XmlText, Field(min_length=1, max_length=1000), AfterValidator(_not_blank)]
+Text: TypeAlias = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_text)]
 """The text of a message: 1 to 1000 characters, not all blank (soap-api: "The maximum size is 1000 characters")."""
 Recipient: TypeAlias = Annotated[str, AfterValidator(_recipient)]
 """A phone, a group code, an e-mail address or a name of Telegram.

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -183,7 +184,7 @@ async def _read_request(reader: asyncio.StreamReader) -> RawRequest:
 
 
 @asynccontextmanager
-async def raw_server(handler: RawHandler) -> AsyncIterator[str]:
+async def raw_server(handler: RawHandler, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
     """Run a server on loopback; the handler writes bytes and returns whether the connection stays open."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -195,9 +196,9 @@ async def raw_server(handler: RawHandler) -> AsyncIterator[str]:
         finally:
             writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
     try:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/sys/soap.php"
+        yield f"http{'s' if tls else ''}://127.0.0.1:{server.sockets[0].getsockname()[1]}/sys/soap.php"
     finally:
         server.close()
         server.close_clients() if hasattr(server, "close_clients") else None

@@ -1,4 +1,4 @@
-r"""What stands inside `query` and `list` reads back as it was meant, by decoders that are written here and nowhere else."""
+"""What stands inside `query` and `list` reads back as it was meant, by decoders that are written only here."""
 
 import re
 from collections.abc import Sequence

@@ -6,7 +6,9 @@ import gzip
 import socket
 import ssl
 import zlib
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 
 import httpx
 import pytest
@@ -32,6 +34,7 @@ from smsc_async import _transport as module
 
 URL = "https://sms.test/sys/soap.php"
 QUICK = Timeout.of(5)
+CERTIFICATE = Path(__file__).parent / "localhost.pem"
 
 
 def _with_descendants(kind: type[Exception]) -> Iterator[type[Exception]]:
@@ -329,20 +332,86 @@ async def test_idle_connections_are_dropped_before_a_server_cuts_them() -> None:
     assert module._KEEPALIVE_EXPIRY < 5
 
 
-async def test_self_signed_certificate_is_refused_before_anything_leaves(tmp_path: object) -> None:
-    certificate = _certificate(str(tmp_path))
+@asynccontextmanager
+async def _tls_server() -> AsyncIterator[str]:
+    """Run a server whose certificate nobody has signed but itself."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    bodies: list[bytes] = []
+    context.load_cert_chain(CERTIFICATE)
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        bodies.append(await reader.read(10_000))  # pragma: no cover - no handshake, no call
-        writer.close()  # pragma: no cover
+    async def serve(_: RawRequest, writer: asyncio.StreamWriter) -> bool:
+        writer.write(http_bytes(b"<a/>"))
+        return False
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
-    port = server.sockets[0].getsockname()[1]
-    with pytest.raises(ConnectError, match="nothing was sent") as caught:
-        await _posted(f"https://127.0.0.1:{port}/")
-    server.close()
+    async with raw_server(serve, tls=context) as url:
+        yield url
+
+
+async def test_certificate_that_nobody_signed_is_refused_before_anything_leaves() -> None:
+    async with _tls_server() as url:
+        with pytest.raises(ConnectError, match="nothing was sent") as caught:
+            await _posted(url)
     assert caught.value.outcome is Outcome.NOT_SENT
-    assert bodies == []
+    assert "CERTIFICATE_VERIFY_FAILED" in str(caught.value.__cause__)
+
+
+@pytest.mark.parametrize("trusting", [False, True])
+async def test_verification_is_the_callers_to_change(*, trusting: bool) -> None:
+    async with _tls_server() as url:
+        transport = HttpxTransport(verify=ssl.create_default_context(cafile=CERTIFICATE) if trusting else False)
+        assert (await transport.post(url, {}, b"", QUICK)).body == b"<a/>"
+        await transport.aclose()
+
+
+async def test_proxy_gets_the_request_and_a_dead_one_sent_nothing() -> None:
+    lines: list[str] = []
+
+    async def serve(request: RawRequest, writer: asyncio.StreamWriter) -> bool:
+        lines.append(request.line)
+        writer.write(http_bytes(b"<a/>", status="502 Bad Gateway" if "CONNECT" in request.line else "200 OK"))
+        return False
+
+    async with raw_server(serve) as url:
+        transport = HttpxTransport(proxy=url)
+        await transport.post("http://sms.test/soap.php", {}, b"", QUICK)
+        with pytest.raises(ConnectError, match="ProxyError"):
+            await transport.post("https://sms.test/soap.php", {}, b"", QUICK)
+        await transport.aclose()
+    assert lines == ["POST http://sms.test/soap.php HTTP/1.1", "CONNECT sms.test:443 HTTP/1.1"]
+
+
+async def test_proxy_of_the_environment_is_not_for_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def serve(_: RawRequest, writer: asyncio.StreamWriter) -> bool:
+        writer.write(http_bytes(b"<a/>"))
+        return False
+
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    async with raw_server(serve) as url:
+        assert (await _posted(url)).body == b"<a/>"
+        with pytest.raises(ConnectError):
+            await _posted("http://sms.test/")
+
+
+def test_steps_of_a_timeout() -> None:
+    assert Timeout.of(3) == Timeout(connect=3, read=3, write=3, pool=3)
+    assert Timeout.of(60) == Timeout(connect=5, read=60, write=60, pool=10)
+    assert Timeout.of(Timeout(read=1)) == Timeout(read=1)
+    assert Timeout().within(4) == Timeout(connect=4, read=4, write=4, pool=4)
+    assert Timeout().within(1000) == Timeout()
+    assert Timeout().within(0).read > 0
+    with pytest.raises(ValueError, match="more than 0"):
+        Timeout(read=0)
+
+
+def test_repr_of_a_reply_hides_its_body() -> None:
+    assert "secret" not in repr(Reply(200, "", b"secret"))
+
+
+def test_transport_is_what_the_protocols_ask_for() -> None:
+    transport: Transport = HttpxTransport()
+    assert isinstance(transport, TransportWithGet)
+
+
+async def test_closing_twice_or_unused_does_nothing() -> None:
+    transport = HttpxTransport()
+    await transport.aclose()
+    await transport.aclose()

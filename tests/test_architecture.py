@@ -1,0 +1,139 @@
+"""The package keeps the table of DESIGN.md, section 3: who may import whom, and what a module may look like."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+PACKAGE: Final = Path(__file__).parent.parent / "smsc_async"
+MODULES: Final = {
+    ".".join(path.relative_to(PACKAGE).with_suffix("").parts): path for path in sorted(PACKAGE.rglob("*.py"))
+}
+LAYERS: Final = {
+    0: "_types _exceptions _codes _credentials _schedule _channels _text _version",
+    1: "_results _dispatch _operations _options",
+    2: "_query _envelope _contract _wsdl _binding _batch",
+    4: "_transport",
+    5: "_client _caller _bulk _gate _namespaces _settings",
+}
+LAYER_OF: Final = {name: layer for layer, names in LAYERS.items() for name in names.split()}
+EDGES: Final = {"__init__", "__main__", "_doctor", *(name for name in MODULES if name.startswith("_cli"))}
+SANDBOX_EDGES: Final = {"sandbox.__init__", "sandbox._app"}
+SANDBOX: Final = {name for name in MODULES if name.startswith("sandbox.")} - SANDBOX_EDGES
+CORE: Final = {name for name in MODULES if LAYER_OF.get(name, 9) <= 2}
+CLI: Final = {"__main__", "_doctor", *(name for name in MODULES if name.startswith("_cli"))}
+ONLY_IN: Final = {
+    "lxml": {"_envelope"},
+    "httpx": {"_transport", "_client", "_caller", "sandbox.__init__"},
+    "typer": CLI,
+    "rich": CLI,
+    "starlette": {*SANDBOX_EDGES, *CLI},
+    "uvicorn": {*SANDBOX_EDGES, *CLI},
+}
+UNWORLDLY: Final = {"asyncio", "anyio", "trio", "logging", "time", "socket", "threading"}
+"""What layers 0 to 2 must not know: the network, the clock, the log."""
+
+
+def _tree(name: str) -> ast.Module:
+    return ast.parse(MODULES[name].read_text(encoding="utf-8"))
+
+
+def _imports(name: str) -> Iterator[str]:
+    """Yield what a module imports: `._types` for our own modules, the first name for those of others."""
+    here = ["smsc_async", *name.split(".")[:-1]]
+    for node in ast.walk(_tree(name)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            up = here[: len(here) - node.level + 1] if node.level else []
+            path = ".".join([*up, *(node.module or "").split(".")]).strip(".")
+            for alias in node.names:
+                found = (
+                    f"{path}.{alias.name}" if f"{path}.{alias.name}".removeprefix("smsc_async.") in MODULES else path
+                )
+                yield found.removeprefix("smsc_async") if found.startswith("smsc_async.") else found.partition(".")[0]
+
+
+def _own(name: str) -> set[str]:
+    own = {imported.removeprefix(".") for imported in _imports(name) if imported.startswith(".")}
+    return {f"{module}.__init__" if f"{module}.__init__" in MODULES else module for module in own}
+
+
+def _foreign(name: str) -> set[str]:
+    return {imported for imported in _imports(name) if not imported.startswith(".")}
+
+
+def _undocumented(node: ast.AST, path: str) -> Iterator[str]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and not child.name.startswith("_"):
+            if not ast.get_docstring(child):
+                yield f"{path}.{child.name}"
+            if isinstance(child, ast.ClassDef):
+                yield from _undocumented(child, f"{path}.{child.name}")
+
+
+def test_every_module_has_its_place_in_the_table() -> None:
+    assert set(MODULES) - set(LAYER_OF) - EDGES - SANDBOX - SANDBOX_EDGES == set()
+    assert set(LAYER_OF) - set(MODULES) == set(), "the table names a module that doesn't exist"
+
+
+@pytest.mark.parametrize("name", sorted(set(LAYER_OF) & set(MODULES)))
+def test_a_module_imports_only_its_own_layer_and_those_below(name: str) -> None:
+    allowed = {other for other, layer in LAYER_OF.items() if layer <= LAYER_OF[name]}
+    if LAYER_OF[name] == 4:  # it moves bytes and knows no operations
+        allowed = {other for other, layer in LAYER_OF.items() if layer in {0, 4}}
+    assert _own(name) <= allowed
+
+
+@pytest.mark.parametrize("name", sorted(CORE | SANDBOX))
+def test_a_pure_module_knows_neither_network_nor_clock_nor_log(name: str) -> None:
+    third_party = {"pydantic", "pydantic_core", "lxml"}
+    assert _foreign(name) <= (sys.stdlib_module_names | third_party) - UNWORLDLY
+    nodes = list(ast.walk(_tree(name)))
+    assert not [node for node in nodes if isinstance(node, ast.AsyncFunctionDef | ast.Await)]
+    attributes = {ast.unparse(node) for node in nodes if isinstance(node, ast.Attribute)}
+    assert attributes.isdisjoint({"datetime.now", "datetime.utcnow", "datetime.today", "date.today"})
+
+
+@pytest.mark.parametrize("name", sorted(SANDBOX))
+def test_the_emulator_shares_only_the_protocol_with_the_client(name: str) -> None:
+    assert _own(name) <= CORE | SANDBOX
+
+
+def test_no_part_of_the_sandbox_knows_the_client() -> None:
+    for name in SANDBOX | SANDBOX_EDGES & set(MODULES):
+        assert _own(name).isdisjoint({module for module, layer in LAYER_OF.items() if layer >= 4} | {"__init__"})
+
+
+@pytest.mark.parametrize("library", ONLY_IN)
+def test_a_library_is_known_only_where_it_belongs(library: str) -> None:
+    assert {name for name in MODULES if library in _foreign(name)} <= ONLY_IN[library]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_module_has_a_telling_name_and_a_readable_size(name: str) -> None:
+    assert name.rpartition(".")[2].strip("_") not in {"util", "utils", "helper", "helpers", "common", "base", "misc"}
+    assert len(MODULES[name].read_text(encoding="utf-8").splitlines()) <= 350
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_everything_public_has_a_docstring(name: str) -> None:
+    tree = _tree(name)
+    assert ast.get_docstring(tree)
+    assert list(_undocumented(tree, name)) == []
+
+
+def test_import_brings_no_optional_part() -> None:
+    # httpx itself imports rich, for a command of its own, wherever rich and click are installed; that is not ours.
+    code = (
+        "import sys, httpx; theirs = set(sys.modules); import smsc_async; "
+        "print(*{'typer', 'rich', 'starlette', 'uvicorn', 'redis', 'zeep'} & set(sys.modules) - theirs)"
+    )
+    ran = subprocess.run(  # noqa: S603 - our own words
+        [sys.executable, "-c", code], cwd=PACKAGE.parent, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (ran.returncode, ran.stdout.strip(), ran.stderr) == (0, "", "")

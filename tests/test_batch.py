@@ -1,0 +1,169 @@
+"""A stream of messages becomes requests of a limited size, none with one recipient twice, and one outcome each."""
+
+from datetime import datetime
+
+import pytest
+from pydantic import ValidationError
+
+from smsc_async import (
+    AddressBlocked,
+    AuthenticationFailed,
+    Email,
+    GetCost,
+    GetListCost,
+    GuardError,
+    HTTPStatusError,
+    InvalidPhone,
+    LocalTime,
+    Message,
+    MessageRef,
+    Outcome,
+    RecipientError,
+    Send,
+    SendList,
+    SentMessage,
+    SoapFault,
+    Undeliverable,
+)
+from smsc_async._batch import Brake, Chunk, Chunker, failed, sent, to_price, to_send
+
+
+def _messages(count: int, first: int = 0) -> list[Message]:
+    return [Message(f"+7999{number:07d}", f"text {number}") for number in range(first, first + count)]
+
+
+def _divided(messages: list[Message], size: int = 50) -> list[Chunk]:
+    chunker = Chunker(size)
+    return [chunk for message in messages for chunk in chunker.add(message)] + chunker.rest()
+
+
+def test_chunks_are_full_but_for_the_last() -> None:
+    messages = _messages(120)
+    chunks = _divided(messages)
+    assert [len(chunk.messages) for chunk in chunks] == [50, 50, 20]
+    assert [message for chunk in chunks for message in chunk.messages] == messages
+
+
+def test_full_chunk_leaves_at_once() -> None:
+    chunker = Chunker(2)
+    assert [len(chunker.add(message)) for message in _messages(5)] == [0, 1, 0, 1, 0]
+
+
+def test_nothing_makes_no_chunk() -> None:
+    assert _divided([]) == []
+
+
+@pytest.mark.parametrize("spelling", ["+79990000001", "79990000001", "89990000001"])
+def test_same_phone_is_never_twice_in_one_chunk(spelling: str) -> None:
+    messages = [*_messages(3), Message(spelling, "again"), *_messages(2, first=3)]
+    chunks = _divided(messages)
+    assert [len(chunk.messages) for chunk in chunks] == [3, 3]
+    assert [message for chunk in chunks for message in chunk.messages] == messages
+
+
+def test_same_phone_in_a_chunk_of_one_keeps_both() -> None:
+    message = _messages(1)[0]
+    assert _divided([message, message], size=1) == [Chunk((message,)), Chunk((message,))]
+
+
+@pytest.mark.parametrize("text", [r"C:\new", "a|b", "cr\r\nlf", " blank"])
+def test_text_that_a_line_can_not_carry_goes_by_itself_in_its_place(text: str) -> None:
+    before, after = _messages(2)
+    alone = Message("+79991112233", text)
+    assert _divided([before, alone, after]) == [Chunk((before,)), Chunk((alone,), is_list=False), Chunk((after,))]
+
+
+def test_operation_of_a_list_and_of_a_single_message() -> None:
+    message = Message("+79991234567", "a|b", tz=2)
+    when = LocalTime(datetime(2026, 1, 2, 3, 4))  # noqa: DTZ001 - a wall clock time
+    options = {"sender": "shop", "at": when, "valid": 3}
+    many = to_send(Chunk(tuple(_messages(2))), options)
+    assert isinstance(many, SendList)
+    assert (many.sender, many.at, many.valid) == ("shop", when, "3")
+    one = to_send(Chunk((message,), is_list=False), options)
+    assert isinstance(one, Send)
+    assert (one.to, one.text, one.sender, one.tz, one.at) == (("+79991234567",), "a|b", "shop", 2, when)
+    own = to_send(Chunk((Message("+79991234567", "a|b", "mine"),), is_list=False), options)
+    assert own.sender == "mine"
+
+
+def test_prices_are_asked_for_the_same_requests() -> None:
+    assert isinstance(to_price(Chunk(tuple(_messages(2))), {}), GetListCost)
+    one = to_price(Chunk((Message("+79991234567", "a|b", "mine"),), is_list=False), {"valid": 3})
+    assert isinstance(one, GetCost)
+    assert (one.to, one.text, one.valid) == (("+79991234567",), "a|b", "3")
+
+
+def test_refused_recipients_get_the_error_of_their_own() -> None:
+    messages = _messages(3)
+    chunk = Chunk(tuple(messages))
+    operation = to_send(chunk, {"id": "a1"})
+    errors = (RecipientError(phone="79990000001", code=8), RecipientError(phone="79990000002", code=77))
+    result = SentMessage(id="a1", sms_count=1, errors=errors)
+    first, second, third = sent(chunk, operation, result)
+    assert (first.message, first.ref, first.error, first.sent) == (
+        messages[0],
+        MessageRef("+79990000000", "a1"),
+        None,
+        result,
+    )
+    assert second.ref is None
+    assert isinstance(second.error, Undeliverable)
+    assert (second.error.id, second.error.refs) == ("a1", (MessageRef("+79990000001", "a1"),))
+    assert getattr(third.error, "code", None) == 77
+
+
+def test_error_of_a_request_is_an_error_for_each_message_with_its_own_reference() -> None:
+    chunk = Chunk(tuple(_messages(2)))
+    cause = HTTPStatusError("HTTP 502", status_code=502)
+    cause.__cause__ = OSError("why")
+    cause.concerning("a1", [MessageRef(message.phone, "a1") for message in chunk.messages])
+    outcomes = failed(chunk, cause)
+    for outcome in outcomes:
+        error = outcome.error
+        assert isinstance(error, HTTPStatusError)
+        assert (str(error), error.status_code, error.outcome, error.id) == ("HTTP 502", 502, Outcome.UNKNOWN, "a1")
+        assert error.refs == (MessageRef(outcome.message.phone, "a1"),)
+        assert error.__cause__ is cause.__cause__
+    assert outcomes[0].error is not outcomes[1].error
+    assert len(cause.refs) == 2
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        SoapFault("Client: no", fault_code="Client", fault_string="no"),
+        HTTPStatusError("HTTP 404", status_code=404),
+        InvalidPhone("error 7", code=7),
+        GuardError("not now", retry_after=3),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_copies_of_an_error_say_all_that_it_says(error: SoapFault) -> None:
+    (outcome,) = failed(Chunk(tuple(_messages(1))), error)
+    assert type(outcome.error) is type(error)
+    assert vars(outcome.error) == vars(error)
+    assert outcome.error is not error
+    assert getattr(outcome.error, "outcome", None) is error.outcome
+
+
+def test_wrong_argument_is_an_error_for_each_message() -> None:
+    chunk = Chunk(tuple(_messages(2)))
+    with pytest.raises(ValidationError) as caught:
+        to_send(chunk, {"via": Email(sender="a@b.c", subject="s")})
+    for outcome in failed(chunk, caught.value):
+        assert isinstance(outcome.error, ValueError)
+        assert str(outcome.error) == str(caught.value)
+
+
+@pytest.mark.parametrize("kind", [AuthenticationFailed, AddressBlocked])
+def test_brake_stops_at_what_every_request_would_be_told(kind: type[AuthenticationFailed]) -> None:
+    brake = Brake()
+    brake.check()
+    brake.notice(InvalidPhone("error 7", code=7))
+    brake.notice(ValueError("no"))
+    brake.check()
+    brake.notice(kind("no", code=2))
+    with pytest.raises(GuardError, match=kind.__name__) as caught:
+        brake.check()
+    assert caught.value.outcome is Outcome.NOT_SENT
