@@ -1,6 +1,6 @@
 """Many messages through one client: batches, their prices, and one pass over the statuses."""
 
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping
 from contextlib import aclosing
 from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
@@ -62,26 +62,27 @@ async def send(
     *,
     timeout: Timeout | float | Unset,
     deadline: float | Unset | None,
-) -> AsyncIterator[MessageOutcome]:
+) -> AsyncGenerator[MessageOutcome, None]:
     """Send the messages in chunks, one request at a time; see `Client.send_batch`."""
     brake = Brake()
     has_left = False
-    async for chunk in _chunks(messages, size):
-        try:
-            brake.check()
-            operation = to_send(chunk, arguments)
-            result = await caller.call(operation, timeout=timeout, deadline=deadline)
-        except (SmscError, ValueError) as error:
-            if not has_left and (isinstance(error, ValueError) or error.outcome is Outcome.NOT_SENT):
-                raise
-            has_left = True
-            brake.notice(error)
-            outcomes = failed(chunk, error)
-        else:
-            has_left = True
-            outcomes = sent(chunk, operation, result)
-        for outcome in outcomes:
-            yield outcome
+    async with aclosing(_chunks(messages, size)) as chunks:
+        async for chunk in chunks:
+            try:
+                brake.check()
+                operation = to_send(chunk, arguments)
+                result = await caller.call(operation, timeout=timeout, deadline=deadline)
+            except (SmscError, ValueError) as error:
+                if not has_left and (isinstance(error, ValueError) or error.outcome is Outcome.NOT_SENT):
+                    raise
+                has_left = True
+                brake.notice(error)
+                outcomes = failed(chunk, error)
+            else:
+                has_left = True
+                outcomes = sent(chunk, operation, result)
+            for outcome in outcomes:
+                yield outcome
 
 
 async def price(
@@ -92,23 +93,24 @@ async def price(
     *,
     timeout: Timeout | float | Unset,
     deadline: float | Unset | None,
-) -> AsyncIterator[ChunkCost]:
+) -> AsyncGenerator[ChunkCost, None]:
     """Ask for the price of each chunk; see `Client.cost_batch`."""
     brake = Brake()
     has_left = False
-    async for chunk in _chunks(messages, size):
-        try:
-            brake.check()
-            cost = await caller.call(to_price(chunk, arguments), timeout=timeout, deadline=deadline)
-        except (SmscError, ValueError) as error:
-            if not has_left and (isinstance(error, ValueError) or error.outcome is Outcome.NOT_SENT):
-                raise
-            brake.notice(error)
-            outcome = ChunkCost(chunk.messages, error=error)
-        else:
-            outcome = ChunkCost(chunk.messages, cost=cost)
-        has_left = True
-        yield outcome
+    async with aclosing(_chunks(messages, size)) as chunks:
+        async for chunk in chunks:
+            try:
+                brake.check()
+                cost = await caller.call(to_price(chunk, arguments), timeout=timeout, deadline=deadline)
+            except (SmscError, ValueError) as error:
+                if not has_left and (isinstance(error, ValueError) or error.outcome is Outcome.NOT_SENT):
+                    raise
+                brake.notice(error)
+                outcome = ChunkCost(chunk.messages, error=error)
+            else:
+                outcome = ChunkCost(chunk.messages, cost=cost)
+            has_left = True
+            yield outcome
 
 
 async def statuses(

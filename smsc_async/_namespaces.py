@@ -56,8 +56,9 @@ class Namespaces:
             if self.of(url) == wrong and self._look_ups[url] == before and url not in self._read:
                 await self._look_up(url, wrong, transport, timeout)
                 self._look_ups[url] += 1
-        if self.of(url) != wrong:
-            return self.of(url)
+            right = self.of(url)
+        if right != wrong:
+            return right
         raise SoapFault(
             f"the service doesn't know this namespace, and {self._problems[url]}; pass namespace= the targetNamespace "
             "of its WSDL",

@@ -129,7 +129,7 @@ class _Sending(Dispatch):
     errors: ClassVar[ErrorTable] = SENDING_ERRORS
     result: ClassVar[type[Result]] = SentMessage
 
-    id: Annotated[MessageId, Field(default_factory=new_id)]
+    id: MessageId = Field(default_factory=new_id)
     sender: Sender | None = None
     at: When = None
     cost: Literal[2, 3] | None = None

@@ -48,8 +48,8 @@ class Result(FrozenModel):
         for name, value in wire.items():
             if name not in cls.wire_names or not isinstance(value, str):
                 extra[name] = value
-            elif value.strip():
-                known[cls.wire_names[name]] = value.strip() if name != "message" else value
+            elif text := value if name == "message" else value.strip():
+                known[cls.wire_names[name]] = text
         return known, extra
 
 
@@ -180,7 +180,8 @@ class Refusals:
     def find(self, recipient: str) -> RecipientError | None:
         """Return the refusal of this recipient, None if there is none."""
         key = recipient_key(recipient)
-        return self._by_key.get(key) or self._by_tail.get(key[-_TAIL:])
+        tail = key[-_TAIL:] if is_phone(key) else ""
+        return self._by_key.get(key) or self._by_tail.get(tail)
 
 
 class DeliveryReport(Result):

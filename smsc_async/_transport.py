@@ -235,16 +235,19 @@ class HttpxTransport:
 
     async def _read(self, response: httpx.Response) -> bytes:
         """Read the body up to the limit, which counts what comes out of the decompressor, not what goes in."""
+        if response.is_stream_consumed:  # it never came over a network: httpx.MockTransport makes it with its content
+            self._check_size(response.content)
+            return response.content
         unpack = _decompressor(response.headers.get("Content-Encoding", "identity"))
-        parts: list[bytes] = []
-        room = self._max_bytes
+        body = bytearray()
         async for raw in response.aiter_raw():
-            part = unpack(raw, room + 1)
-            room -= len(part)
-            if room < 0:
-                raise MalformedEnvelope(f"the answer is larger than {self._max_bytes} bytes")
-            parts.append(part)
-        return b"".join(parts)
+            body += unpack(raw, self._max_bytes + 1 - len(body))
+            self._check_size(body)
+        return bytes(body)
+
+    def _check_size(self, body: bytes | bytearray) -> None:
+        if len(body) > self._max_bytes:
+            raise MalformedEnvelope(f"the answer is larger than {self._max_bytes} bytes")
 
 
 class _Unpack(Protocol):

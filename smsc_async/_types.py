@@ -12,14 +12,17 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    GetCoreSchemaHandler,
     ModelWrapValidatorHandler,
     SerializerFunctionWrapHandler,
     Strict,
     ValidationError,
+    ValidatorFunctionWrapHandler,
     model_serializer,
     model_validator,
 )
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError
+from pydantic_core.core_schema import no_info_wrap_validator_function
 
 __all__ = [
     "UNSET",
@@ -74,17 +77,25 @@ class FrozenModel(BaseModel):
         regex_engine="python-re",
     )
 
-    @model_validator(mode="wrap")
     @classmethod
-    def _forget_the_input(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
-        try:
-            return handler(data)
-        except ValidationError as error:
-            lines = [
-                InitErrorDetails(type=PydanticCustomError(line["type"], line["msg"]), loc=line["loc"], input=None)
-                for line in error.errors(include_url=False, include_context=False, include_input=False)
-            ]
-        raise ValidationError.from_exception_data(cls.__name__, lines, hide_input=True)
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Wrap the whole schema; a wrap validator of this class would not see the errors of a subclass's validators."""
+
+        def forget_the_input(data: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+            try:
+                return validate(data)
+            except ValidationError as error:
+                lines = [
+                    InitErrorDetails(type=PydanticCustomError(line["type"], line["msg"]), loc=line["loc"], input=None)
+                    for line in error.errors(include_url=False, include_context=False, include_input=False)
+                ]
+            raise ValidationError.from_exception_data(cls.__name__, lines, hide_input=True)
+
+        return no_info_wrap_validator_function(forget_the_input, handler(source))
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # pydantic's own error for this shows the value.
+        raise AttributeError(f"{type(self).__name__} is frozen; make another one")
 
 
 class Choice(FrozenModel):

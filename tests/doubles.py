@@ -5,11 +5,12 @@ import re
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TypeAlias
 from urllib.parse import parse_qsl
 
 import anyio
+from pydantic import JsonValue
 
 from smsc_async import Client, Reply, Timeout
 from smsc_async._binding import Incoming, Refusal, encode_answer, encode_refusal, receive
@@ -50,11 +51,16 @@ _HAPPY: Mapping[str, Mapping[str, str]] = {
 Step: TypeAlias = Reply | Exception | Callable[[Incoming], Reply]
 
 
-def answer(method: str, /, *, namespace: str = NAMESPACE, errors: list[dict[str, str]] | None = None, **fields: str) -> Reply:
+def answer(
+    method: str, /, *, namespace: str = NAMESPACE, errors: list[dict[str, str]] | None = None, **fields: str
+) -> Reply:
     """Make an answer of the service to one of its methods."""
-    listed = {"errors": [dict(each) for each in errors]} if errors else {}
-    body = encode_answer(Incoming(method, {}, SoapVersion.V11), {**fields, **listed}, namespace)
+    body = encode_answer(Incoming(method, {}, SoapVersion.V11), {**fields, **_listed(errors)}, namespace)
     return Reply(200, XML, body)
+
+
+def _listed(errors: list[dict[str, str]] | None) -> dict[str, JsonValue]:
+    return {"errors": [dict[str, JsonValue](each) for each in errors]} if errors else {}
 
 
 def fault(code: str, words: str) -> Reply:
@@ -129,9 +135,11 @@ class FakeService:
         self.closed += 1
 
     def _happy(self, request: Incoming) -> Reply:
-        given = request.fields.get("id")
-        identity = {"id": str(given)} if request.method.startswith("send") else {}
-        return answer(request.method, namespace=self.namespace, **identity, **_HAPPY[request.method])
+        fields = dict(_HAPPY[request.method])
+        if request.method.startswith("send"):
+            fields["id"] = str(request.fields["id"])
+        body = encode_answer(request, fields, self.namespace)
+        return Reply(200, XML, body)
 
 
 class _counted:  # noqa: N801 - reads as a word of the `with` statement

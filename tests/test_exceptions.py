@@ -76,8 +76,10 @@ TABLE: list[tuple[SmscError, Outcome, str]] = [
     (
         api_error(SENDING_ERRORS, 2),
         REJECTED,
-        "error 2: wrong login, password or apikey, or an IP address missing from the account's list of allowed ones; "
-        "five such failures in 30 minutes block the IP address",
+        (
+            "error 2: wrong login, password or apikey, or an IP address missing from the account's list of allowed "
+            "ones; five such failures in 30 minutes block the IP address"
+        ),
     ),
     (api_error(SENDING_ERRORS, 3), REJECTED, "error 3: the account has too little money; top it up"),
     (

@@ -105,7 +105,7 @@ async def test_wsdl_that_names_the_refused_namespace_is_read_once() -> None:
     service = FakeService(namespace=TRUE, wsdl=wsdl(NAMESPACE))
     client = make_client(service)
     for _ in range(2):
-        with pytest.raises(SoapFault, match="names the same one.*namespace="):
+        with pytest.raises(SoapFault, match=r"names the same one.*namespace="):
             await client.balance()
     assert service.gets == [f"{URL}?wsdl"]
 
@@ -116,7 +116,7 @@ async def test_transport_without_get_says_that_it_cannot_look() -> None:
             service = FakeService(namespace=TRUE)
             self.post, self.aclose = service.post, service.aclose
 
-    with pytest.raises(SoapFault, match="this transport can't fetch it.*namespace="):
+    with pytest.raises(SoapFault, match=r"this transport can't fetch it.*namespace="):
         await make_client(PostOnly()).balance()
 
 
@@ -153,7 +153,7 @@ def test_nothing_is_repeated_after_a_look_that_used_up_the_deadline() -> None:
     clock = MockClock(autojump_threshold=0)
 
     class Slow(FakeService):
-        async def get(self, url: str, timeout: object) -> Reply:  # type: ignore[override]
+        async def get(self, url: str, timeout: object) -> Reply:
             self.gets.append(f"{url} {timeout is not None}")
             clock.jump(100)
             return wsdl(self.namespace)

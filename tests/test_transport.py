@@ -1,7 +1,6 @@
 """HTTP as it really is: cut, slow, huge, compressed, redirected; each failure becomes one of ours with its outcome."""
 
 import asyncio
-import datetime
 import gzip
 import socket
 import ssl
@@ -308,6 +307,20 @@ async def test_compression_that_can_not_be_read_is_said(encoding: str, words: st
         with pytest.raises(MalformedEnvelope, match=words) as caught:
             await _posted(url)
     assert caught.value.__context__ is None
+
+
+async def test_limit_is_also_that_of_an_answer_made_in_memory() -> None:
+    def serve(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, content=b"x" * 11)
+
+    for limit, fits in ((11, True), (10, False)):
+        transport = HttpxTransport(httpx.MockTransport(serve), max_response_bytes=limit)
+        if fits:
+            assert (await transport.post(URL, {}, b"", QUICK)).body == b"x" * 11
+        else:
+            with pytest.raises(MalformedEnvelope):
+                await transport.post(URL, {}, b"", QUICK)
+        await transport.aclose()
 
 
 async def test_connection_is_kept_for_the_next_request() -> None:

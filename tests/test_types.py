@@ -37,7 +37,7 @@ zone = TypeAdapter[float](TimeZoneOffset)
     "given",
     [
         *("+79991234567", "79991234567", "89991234567", "1234", "G1", "g20", "ivan@example.com", "#123456"),
-        *("nickname", "@nick_name1"),
+        *("nickname", "@nick_name1", "имя@пример.рф"),
     ],
 )
 def test_recipient_goes_as_given(given: str) -> None:
@@ -47,14 +47,23 @@ def test_recipient_goes_as_given(given: str) -> None:
 @pytest.mark.parametrize(
     "given",
     [
-        *("", "+7 999 123 45 67", "+7(999)1234567", "123", "1" * 21, "+", "G", "#", "a@b@c", "abc", "имя@пример", "nick!"),
-        *("٧٩٩٩١٢٣٤٥٦٧", "79991234567\n", "+79991234567:text"),
+        *(
+            "",
+            "+7 999 123 45 67",
+            "+7(999)1234567",
+            "123",
+            "1" * 21,
+            "+",
+            "G",
+            "#",
+            "a@b@c",
+            "abc",
+            "nick!",
+        ),
+        *("\u0667999123456", "79991234567\n", "+79991234567:text"),
     ],
 )
 def test_what_is_no_recipient_is_refused(given: str) -> None:
-    if given == "имя@пример":
-        assert recipient.validate_python(given) == given  # internationalised addresses exist
-        return
     with pytest.raises(ValidationError, match="a recipient is a phone in international format"):
         recipient.validate_python(given)
 
@@ -94,7 +103,12 @@ def test_spellings_of_one_recipient_have_one_key(one: str, other: str) -> None:
 
 @pytest.mark.parametrize(
     ("one", "other"),
-    [("+89991234567", "+79991234567"), ("8999123456", "7999123456"), ("79991234567", "79991234568"), ("#79991", "79991")],
+    [
+        ("+89991234567", "+79991234567"),
+        ("8999123456", "7999123456"),
+        ("79991234567", "79991234568"),
+        ("#79991", "79991"),
+    ],
 )
 def test_different_recipients_have_different_keys(one: str, other: str) -> None:
     assert recipient_key(one) != recipient_key(other)
@@ -105,7 +119,7 @@ def test_sender_is_11_characters_or_15_digits(given: str) -> None:
     assert sender.validate_python(given) == given
 
 
-@pytest.mark.parametrize("given", ["", " ", "twelve chars", "1" * 16, "иван", "a\nb", "a\x7f", "٣٣٣"])
+@pytest.mark.parametrize("given", ["", " ", "twelve chars", "1" * 16, "иван", "a\nb", "a\x7f", "\u0663\u0663\u0663"])
 def test_sender_beyond_that_is_refused(given: str) -> None:
     with pytest.raises(ValidationError, match="up to 11 Latin letters, digits, blanks and signs, or up to 15 digits"):
         sender.validate_python(given)
@@ -127,7 +141,7 @@ def test_id_is_a_number_or_40_characters(given: int | str, wire: str) -> None:
     assert message_id.validate_python(given) == wire
 
 
-@pytest.mark.parametrize("given", [0, -1, 2_147_483_648, "0", "2147483648", "", "x" * 41, "a b", "é", "a\n", "١"])
+@pytest.mark.parametrize("given", [0, -1, 2_147_483_648, "0", "2147483648", "", "x" * 41, "a b", "é", "a\n", "\u0661"])
 def test_id_beyond_that_is_refused_with_the_range(given: int | str) -> None:
     with pytest.raises(ValidationError, match="1 to 2147483647"):
         message_id.validate_python(given)
@@ -156,7 +170,9 @@ def test_text_outside_its_length_is_refused_with_the_limit(given: str, limit: st
         text.validate_python(given)
 
 
-@pytest.mark.parametrize(("bad", "name"), [("\x00", "U+0000"), ("\x1b", "U+001B"), ("\ud83d", "U+D83D"), ("\uffff", "U+FFFF")])
+@pytest.mark.parametrize(
+    ("bad", "name"), [("\x00", "U+0000"), ("\x1b", "U+001B"), ("\ud83d", "U+D83D"), ("\uffff", "U+FFFF")]
+)
 def test_character_that_xml_cannot_carry_is_named(bad: str, name: str) -> None:
     with pytest.raises(ValueError, match=rf"character {name.replace('+', chr(92) + '+')} at position 2 "):
         check_xml_text(f"ab{bad}")
@@ -178,7 +194,9 @@ def test_time_zone_beyond_the_globe_is_refused(given: float) -> None:
         zone.validate_python(given)
 
 
-@pytest.mark.parametrize("ref", [MessageRef("+79991234567", 7), MessageRef("#123", "a-b"), MessageRef("a@b.c", "x" * 40)])
+@pytest.mark.parametrize(
+    "ref", [MessageRef("+79991234567", 7), MessageRef("#123", "a-b"), MessageRef("a@b.c", "x" * 40)]
+)
 def test_reference_survives_text_json_pickle_and_copies(ref: MessageRef) -> None:
     assert MessageRef.parse(str(ref)) == ref
     assert MessageRef.parse(f" {ref}\n") == ref
@@ -213,7 +231,7 @@ def test_message_takes_positions_and_keywords_and_is_a_frozen_value() -> None:
     assert message == Message(phone="+79991234567", text="Hi", sender="ivan", tz=2)
     assert pickle.loads(pickle.dumps(message)) == message  # noqa: S301 - our own bytes
     assert Message.model_validate_json(message.model_dump_json()) == message
-    with pytest.raises(ValidationError, match="frozen"):
+    with pytest.raises(AttributeError, match="Message is frozen"):
         message.text = "other"  # type: ignore[misc]  # that it's frozen is the point
 
 
@@ -239,7 +257,7 @@ def test_refusal_never_repeats_what_it_refused(fields: dict[str, object]) -> Non
         Message.model_validate(fields)
     error = caught.value
     shown = [str(error), repr(error), repr(error.errors()), error.json(), repr(copy.copy(error)), repr(error.args)]
-    assert "canary" not in "".join(shown).replace("test_refusal", "")
+    assert "canary" not in "".join(shown)
     assert "canary" not in "".join(traceback.format_exception(error))
     assert error.__cause__ is None
     assert error.__context__ is None

@@ -1,0 +1,106 @@
+"""The types that users see: only checked by mypy, never run."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import assert_type
+
+import httpx
+from pydantic import SecretStr
+
+from smsc_async import (
+    After,
+    Balance,
+    ChunkCost,
+    Client,
+    Cost,
+    DeliveryError,
+    DeliveryReport,
+    GetBalance,
+    GetCost,
+    GetStatus,
+    HttpxTransport,
+    LocalTime,
+    Message,
+    MessageOutcome,
+    MessageRef,
+    MessageStatus,
+    Outcome,
+    Reply,
+    Send,
+    SendList,
+    SentMessage,
+    SmscError,
+    Timeout,
+    Transport,
+    TransportWithGet,
+    Viber,
+)
+
+
+def clients(transport: Transport) -> list[Client]:
+    return [
+        Client(),
+        Client(apikey="key"),
+        Client(login="alex", password=SecretStr("secret"), timeout=5, deadline=None),
+        Client(transport=transport, fallback_urls=("https://www2.smscentre.com/sys/soap.php",)),
+        Client(transport=httpx.ASGITransport(app=lambda _: None), timeout=Timeout(read=60)),  # type: ignore[arg-type, misc]
+    ]
+
+
+async def one_message(client: Client) -> None:
+    async with client as same:
+        assert_type(same, Client)
+    sent = await client.send("+79991234567", "Hi", via=Viber(), at=After(minutes=30), valid=3, tinyurl=True, cost=3)
+    assert_type(sent, SentMessage)
+    assert_type(sent.ref, MessageRef)
+    assert_type(sent.refs, tuple[MessageRef, ...])
+    assert_type(sent.sms_count, int | None)
+    assert_type(sent.cost, Decimal | None)
+    assert_type(await client.send(["+79991234567"], "Hi", at=datetime.now(UTC), deadline=None, timeout=5), SentMessage)
+    assert_type(await client.cost("+79991234567", "Hi", maxsms=2), Cost)
+    report = await client.status(sent.ref, detail=2)
+    assert_type(report, DeliveryReport)
+    assert_type(report.status, MessageStatus)
+    assert_type(report.error, DeliveryError | None)
+    assert_type(report.changed_at, datetime | None)
+    assert_type((await client.balance()).amount, Decimal)
+    assert_type(await client.statuses(sent.refs), list[DeliveryReport | SmscError])
+    assert_type(await client.aclose(), None)
+
+
+async def many_messages(client: Client, source: AsyncIterator[Message]) -> None:
+    async for outcome in client.send_batch(source, at=LocalTime(datetime(2026, 1, 2)), sender="shop"):  # noqa: DTZ001 - a wall clock
+        assert_type(outcome, MessageOutcome)
+        assert_type(outcome.ref, MessageRef | None)
+        assert_type(outcome.error, SmscError | ValueError | None)
+    async for price in client.cost_batch([Message("+79991234567", "Hi")], via=Viber()):
+        assert_type(price, ChunkCost)
+        assert_type(price.cost, Cost | None)
+
+
+async def operations(client: Client, ref: MessageRef, message: Message) -> None:
+    assert_type(await client.call(GetBalance()), Balance)
+    assert_type(await client.call(GetStatus(ref=ref)), DeliveryReport)
+    assert_type(await client.call(GetCost(to=("+79991234567",), text="Hi")), Cost)
+    assert_type(await client.call(Send(to=("+79991234567",), text="Hi")), SentMessage)
+    assert_type(await client.call(SendList(messages=(message,))), SentMessage)
+
+
+def errors(error: SmscError) -> None:
+    assert_type(error.outcome, Outcome)
+    assert_type(error.id, str | None)
+    assert_type(error.refs, tuple[MessageRef, ...])
+
+
+async def transports() -> None:
+    default: TransportWithGet = HttpxTransport()
+    assert_type(await default.get("https://sms.test/", Timeout()), Reply)
+
+
+async def mistakes(client: Client) -> None:
+    await client.send("+79991234567", "Hi", cost=1)  # type: ignore[arg-type]
+    await client.send("+79991234567", "Hi", at="tomorrow")  # type: ignore[arg-type]
+    await client.send("+79991234567", "Hi", colour="red")  # type: ignore[call-arg]
+    await client.status("a1")  # type: ignore[arg-type]
+    Client("key")  # type: ignore[call-arg]
