@@ -139,9 +139,8 @@ class Caller:
             raise RuntimeError(
                 "this client is in use on another event loop; make a client for each event loop or thread"
             )
-        if self._token is not None:
-            self._gate = Gate(*self._places)
-            self._namespaces.rebind()
+        self._gate = Gate(*self._places)
+        self._namespaces.rebind()
         self._token = token
 
 

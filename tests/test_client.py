@@ -29,7 +29,7 @@ from doubles import (
     raw_server,
 )
 from pydantic import SecretStr, ValidationError
-from trio.testing import MockClock
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from smsc_async import (
     At,
@@ -659,6 +659,44 @@ def test_two_loops_at_once_are_refused() -> None:
     client = make_client(Reentrant())
     asyncio.run(client.balance())
     assert ["in use on another event loop" in str(error) for error in failures] == [True]
+
+
+def test_loop_whose_call_only_pauses_is_in_use_too() -> None:
+    service = FakeService([ConnectError("gone")])
+    client = make_client(service)
+    refused: list[str] = []
+
+    def other_loop() -> None:
+        with pytest.raises(RuntimeError, match="in use on another event loop") as caught:
+            asyncio.run(client.balance())
+        refused.append(str(caught.value))
+
+    async def main() -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(client.balance)
+            await anyio.wait_all_tasks_blocked()
+            await anyio.to_thread.run_sync(other_loop)
+
+    asyncio.run(main())
+    assert len(refused) == 1
+
+
+def test_call_that_pauses_while_the_client_closes_asks_no_more() -> None:
+    async def main() -> None:
+        service = FakeService([ConnectError("gone")] * 3)
+        client = make_client(service)
+
+        async def ask() -> None:
+            with pytest.raises(RuntimeError, match="this client is closed"):
+                await client.balance()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ask)
+            await wait_all_tasks_blocked()
+            await client.aclose()
+        assert len(service.urls) == 1
+
+    trio.run(main, clock=MockClock(autojump_threshold=0.02))
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
