@@ -1,7 +1,7 @@
 """Dividing a stream of messages in requests, and one outcome for each message; no I/O."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -9,6 +9,7 @@ from ._exceptions import AddressBlocked, AuthenticationFailed, GuardError, SmscE
 from ._operations import GetCost, GetListCost, Send, SendList, api_error
 from ._query import fits_in_list
 from ._results import Cost, Refusals, SentMessage
+from ._schedule import LocalTime
 from ._types import Message, MessageRef, recipient_key
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "Chunker",
     "MessageOutcome",
     "failed",
+    "goes_with",
     "sent",
     "to_price",
     "to_send",
@@ -76,15 +78,17 @@ class Chunker:
 
     Args:
         size: The most messages in one chunk.
+        fits: Tells whether a message can be a line of this batch's `list`.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, fits: Callable[[Message], bool] = fits_in_list) -> None:
         self._size = size
+        self._fits = fits
         self._held: dict[str, Message] = {}
 
     def add(self, message: Message) -> list[Chunk]:
         """Take a message; return the chunks that are complete now."""
-        if not fits_in_list(message):
+        if not self._fits(message):
             return [*self.rest(), Chunk((message,), is_list=False)]
         key = recipient_key(message.phone)
         # An answer names a wrong number by its digits, so that a number twice in one chunk could not be told apart.
@@ -123,7 +127,10 @@ def to_send(chunk: Chunk, options: Mapping[str, Any]) -> Send | SendList:
     """
     if chunk.is_list:
         return SendList.model_validate({**options, "messages": chunk.messages})
-    return Send.model_validate({**options, **_alone(chunk.messages[0], sender=True)})
+    message = chunk.messages[0]
+    if message.tz is not None and not isinstance(options.get("at"), LocalTime):
+        raise ValueError("a message's own tz needs at=LocalTime(...); the service ignores it with other schedules")
+    return Send.model_validate({**options, **_alone(message, sender=True)})
 
 
 def to_price(chunk: Chunk, options: Mapping[str, Any]) -> GetCost | GetListCost:
@@ -137,6 +144,14 @@ def to_price(chunk: Chunk, options: Mapping[str, Any]) -> GetCost | GetListCost:
     return GetCost.model_validate({**options, **_alone(chunk.messages[0], sender=False)})
 
 
+def goes_with(make: Callable[[Chunk, Mapping[str, Any]], object], message: Message, options: Mapping[str, Any]) -> bool:
+    """Return whether a message can be a line of this batch; one that can't must not fail those it would travel with."""
+    try:
+        return fits_in_list(message) and make(Chunk((message,)), options) is not None
+    except ValueError:
+        return False
+
+
 def _alone(message: Message, *, sender: bool) -> dict[str, Any]:
     own = {"sender": message.sender if sender else None, "tz": message.tz}
     return {
@@ -148,7 +163,7 @@ def _alone(message: Message, *, sender: bool) -> dict[str, Any]:
 
 def sent(chunk: Chunk, operation: Send | SendList, result: SentMessage) -> list[MessageOutcome]:
     """Return the outcome of each message of a chunk that the service accepted, all or in part."""
-    refusals = Refusals(result.errors)
+    refusals = Refusals(result.errors, [message.phone for message in chunk.messages])
     outcomes = []
     for message in chunk.messages:
         ref = MessageRef(message.phone, result.id)

@@ -1,12 +1,13 @@
 """Many messages through one client: batches, their prices, and one pass over the statuses."""
 
-from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping
 from contextlib import aclosing
+from functools import partial
 from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
 import anyio
 
-from ._batch import Brake, Chunk, ChunkCost, Chunker, MessageOutcome, failed, sent, to_price, to_send
+from ._batch import Brake, Chunk, ChunkCost, Chunker, MessageOutcome, failed, goes_with, sent, to_price, to_send
 from ._exceptions import Outcome, SmscError
 from ._operations import GetStatus, Operation
 from ._results import DeliveryReport, Result
@@ -38,9 +39,9 @@ async def _each(items: Many[T]) -> AsyncGenerator[T, None]:
             yield item
 
 
-async def _chunks(messages: Many[Message], size: int) -> AsyncGenerator[Chunk, None]:
+async def _chunks(messages: Many[Message], size: int, fits: Callable[[Message], bool]) -> AsyncGenerator[Chunk, None]:
     """Yield the chunks; if the source fails, what it gave before is a chunk too, and the failure comes after it."""
-    chunker = Chunker(size)
+    chunker = Chunker(size, fits)
     try:
         async with aclosing(_each(messages)) as each:
             async for message in each:
@@ -64,9 +65,10 @@ async def send(
     deadline: float | Unset | None,
 ) -> AsyncGenerator[MessageOutcome, None]:
     """Send the messages in chunks, one request at a time; see `Client.send_batch`."""
+    fits = partial(goes_with, to_send, options=arguments)
     brake = Brake()
     has_left = False
-    async with aclosing(_chunks(messages, size)) as chunks:
+    async with aclosing(_chunks(messages, size, fits)) as chunks:
         async for chunk in chunks:
             try:
                 brake.check()
@@ -95,9 +97,10 @@ async def price(
     deadline: float | Unset | None,
 ) -> AsyncGenerator[ChunkCost, None]:
     """Ask for the price of each chunk; see `Client.cost_batch`."""
+    fits = partial(goes_with, to_price, options=arguments)
     brake = Brake()
     has_left = False
-    async with aclosing(_chunks(messages, size)) as chunks:
+    async with aclosing(_chunks(messages, size, fits)) as chunks:
         async for chunk in chunks:
             try:
                 brake.check()

@@ -60,17 +60,21 @@ class Caller:
         self._places = places
         self._gate = Gate(*places)
         self._token: EventLoopToken | None = None
+        self._running = 0
         self.closed = False
 
     async def call(self, operation: Operation[R], timeout: Timeout, deadline: float | None) -> R:
         """Do an operation within so many seconds, None for no end; see `Client.call`."""
         self.bind()
         end = math.inf if deadline is None else anyio.current_time() + deadline
+        self._running += 1
         try:
             return await self._attempts(operation, timeout, end)
         except SmscError as error:
             error.concerning(getattr(operation, "id", None), operation.refs())
             raise
+        finally:
+            self._running -= 1
 
     async def aclose(self) -> None:
         """Close all connections; calling it again does nothing."""
@@ -93,6 +97,7 @@ class Caller:
                 _log.debug("%s: %s; again in %.2f s", operation.methods[0], type(error).__name__, pause)
             attempt += 1
             await anyio.sleep(pause)
+            self.bind()  # the client may have been closed meanwhile
 
     async def _exchange(self, operation: Operation[R], url: str, timeout: Timeout, end: float) -> R:
         namespace = self._namespaces.of(url)
@@ -135,10 +140,11 @@ class Caller:
         token = current_token()
         if token == self._token:
             return
-        if self._gate.entered:
+        if self._running:
             raise RuntimeError(
                 "this client is in use on another event loop; make a client for each event loop or thread"
             )
+        # Also the first time: the loop on which the client was made may be another one.
         self._gate = Gate(*self._places)
         self._namespaces.rebind()
         self._token = token

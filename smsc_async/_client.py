@@ -1,7 +1,7 @@
 """The client: it only sequences the pure layers and the transport."""
 
 import ssl
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from datetime import datetime, timedelta, timezone, tzinfo
 from types import TracebackType
 from typing import Final, Literal, Self, TypeVar, Unpack
@@ -205,7 +205,7 @@ class Client:
         timeout: Timeout | float | Unset = UNSET,
         deadline: float | Unset | None = UNSET,
         **options: Unpack[QueryOptions],
-    ) -> AsyncIterator[MessageOutcome]:
+    ) -> AsyncGenerator[MessageOutcome, None]:
         """Send a message of its own to each recipient, many in one request (`send_sms2` with `list`).
 
         Takes any iterable or async iterable and holds one chunk of it; one request is made at a time. Yields one
@@ -236,7 +236,7 @@ class Client:
         timeout: Timeout | float | Unset = UNSET,
         deadline: float | Unset | None = UNSET,
         **options: Unpack[QueryOptions],
-    ) -> AsyncIterator[ChunkCost]:
+    ) -> AsyncGenerator[ChunkCost, None]:
         """Yield what a batch would cost, one price for each request that `send_batch` would make; sends nothing.
 
         Raises:

@@ -1,14 +1,15 @@
 """What the service answers, as frozen values; every one keeps what nobody has modelled yet in `extra`."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, tzinfo
 from typing import Annotated, Any, ClassVar, Final, Self, TypeAlias
 
-from pydantic import BeforeValidator, JsonValue
+from pydantic import BeforeValidator, JsonValue, ValidationError
 
 from ._codes import DeliveryError, MessageStatus
-from ._types import FrozenModel, MessageRef, Money, is_group, is_phone, recipient_key
+from ._types import FrozenModel, MessageRef, Money, is_group, is_message_id, is_phone, recipient_key
 
 __all__ = ["Balance", "Cost", "DeliveryReport", "RecipientError", "Result", "SentMessage"]
 
@@ -150,17 +151,29 @@ class SentMessage(Result):
     def from_wire(cls, wire: Wire, *, id: str, recipients: Iterable[str]) -> Self:  # noqa: A002 - the service's own word
         """Read an answer of `send_sms` or `send_sms2` to these recipients."""
         known, extra = cls.sort(wire)
-        errors = refused(extra.pop("errors", None))
-        wrong = Refusals(errors)
-        sent_id = str(known.setdefault("id", id))
-        refs = [MessageRef(to, sent_id) for to in recipients if not is_group(to) and wrong.find(to) is None]
-        return cls.model_validate({**known, "refs": refs, "errors": errors, "extra": extra})
+        people = [recipient for recipient in recipients if not is_group(recipient)]
+        errors, rest = refused(extra.pop("errors", None))
+        if rest:
+            extra["errors"] = rest
+        sent_id = str(known.get("id", id))
+        if not is_message_id(sent_id):
+            extra["id"], sent_id = sent_id, id
+        wrong = Refusals(errors, people)
+        refs = [MessageRef(to, sent_id) for to in people if wrong.find(to) is None]
+        return cls.model_validate({**known, "id": sent_id, "refs": refs, "errors": errors, "extra": extra})
 
 
-def refused(value: JsonValue) -> tuple[RecipientError, ...]:
-    """Read the `errors` of an answer: one element or several."""
-    entries = value if isinstance(value, list) else [value]
-    return tuple(RecipientError.from_wire(entry) for entry in entries if isinstance(entry, dict))
+def refused(value: JsonValue) -> tuple[list[RecipientError], list[JsonValue]]:
+    """Read the `errors` of an answer, one element or several; what isn't a phone and a number is returned apart."""
+    errors: list[RecipientError] = []
+    rest: list[JsonValue] = []
+    for entry in value if isinstance(value, list) else [value] if value else []:
+        try:
+            errors.append(RecipientError.from_wire(entry if isinstance(entry, dict) else {}))
+        except ValidationError:
+            # The message was accepted: an answer that is odd in a detail must not look like a failed send.
+            rest.append(entry)
+    return errors, rest
 
 
 # Long enough to name one subscriber, short enough to leave out the country code that the service may have put in front.
@@ -168,20 +181,25 @@ _TAIL: Final = 9
 
 
 class Refusals:
-    """The refused recipients of one answer, found however the service spells them."""
+    """The refused recipients of one answer, found however the service spells them.
 
-    def __init__(self, errors: Sequence[RecipientError]) -> None:
-        self._by_key = {recipient_key(error.phone): error for error in errors}
-        # Phones only: the e-mail addresses of one domain end alike.
-        self._by_tail = {
-            key[-_TAIL:]: error for key, error in self._by_key.items() if is_phone(key) and len(key) >= _TAIL
-        }
+    Args:
+        errors: What the service refused.
+        recipients: All recipients of the request.
+    """
+
+    def __init__(self, errors: Iterable[RecipientError], recipients: Iterable[str]) -> None:
+        keys = [recipient_key(recipient) for recipient in recipients]
+        given = {recipient_key(error.phone): error for error in errors}
+        self._by_key = {key: given.pop(key) for key in keys if key in given}
+        # Phones only: the e-mail addresses of one domain end alike. Two phones that end alike can't be told apart.
+        tails = Counter(key[-_TAIL:] for key in keys if is_phone(key) and key not in self._by_key)
+        self._by_tail = {key[-_TAIL:]: error for key, error in given.items() if tails[key[-_TAIL:]] == 1}
 
     def find(self, recipient: str) -> RecipientError | None:
         """Return the refusal of this recipient, None if there is none."""
         key = recipient_key(recipient)
-        tail = key[-_TAIL:] if is_phone(key) else ""
-        return self._by_key.get(key) or self._by_tail.get(tail)
+        return self._by_key.get(key) or (self._by_tail.get(key[-_TAIL:]) if is_phone(key) else None)
 
 
 class DeliveryReport(Result):

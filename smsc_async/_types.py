@@ -42,6 +42,7 @@ __all__ = [
     "check_xml_text",
     "is_email",
     "is_group",
+    "is_message_id",
     "is_phone",
     "recipient_key",
 ]
@@ -189,6 +190,15 @@ def _message_id(value: Any) -> Any:
     if isinstance(value, str) and value.isdecimal() and not 1 <= int(value) <= _MAX_ID:
         raise ValueError(f"an id of digits only is a number from 1 to {_MAX_ID}; add a letter to a longer one")
     return value
+
+
+def is_message_id(value: str) -> bool:
+    """Return whether this may be a message's id."""
+    try:
+        _message_id(value)
+    except ValueError:
+        return False
+    return True
 
 
 XmlText: TypeAlias = Annotated[str, AfterValidator(check_xml_text)]

@@ -167,3 +167,11 @@ def test_brake_stops_at_what_every_request_would_be_told(kind: type[Authenticati
     with pytest.raises(GuardError, match=kind.__name__) as caught:
         brake.check()
     assert caught.value.outcome is Outcome.NOT_SENT
+
+
+def test_zone_of_a_message_alone_needs_a_local_time_as_in_a_list() -> None:
+    alone = Chunk((Message("+79991234567", "a | b", tz=2),), is_list=False)
+    with pytest.raises(ValueError, match="LocalTime"):
+        to_send(alone, {})
+    when = LocalTime(datetime(2026, 1, 2, 3, 4))  # noqa: DTZ001 - a wall clock time
+    assert to_send(alone, {"at": when}).parameters()["tz"] == "2"

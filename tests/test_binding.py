@@ -284,7 +284,6 @@ def test_answer_may_have_another_order_unknown_and_missing_fields() -> None:
         (BALANCE, _answer(BALANCE, {"balance": "much"})),
         (SEND, _answer(SEND, {"cnt": ""})),
         (SEND, _answer(SEND, {"id": "41", "cnt": "some"})),
-        (SEND_MANY, _answer(SEND_MANY, {"id": "42", "errors": {"phone": "1"}})),
     ],
 )
 def test_what_is_no_answer_to_the_question_is_malformed_and_leaves_doubt(

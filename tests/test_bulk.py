@@ -201,6 +201,15 @@ async def test_message_that_turns_out_wrong_later_is_an_outcome() -> None:
     assert len(service.requests) == 1
 
 
+async def test_message_that_turns_out_wrong_fails_alone() -> None:
+    """Those that it would have travelled with are sent."""
+    service = FakeService()
+    given = [*_messages(2), Message("a@example.com", "no SMS"), *_messages(2, 2)]
+    outcomes = await _all(make_client(service).send_batch(given))
+    assert [outcome.ref is not None for outcome in outcomes] == [True, True, False, True, True]
+    assert isinstance(outcomes[2].error, ValueError)
+
+
 async def test_wrong_credentials_stop_the_job_at_the_first_request() -> None:
     service = FakeService([answer("send_sms2", error="2")])
     outcomes = await _all(make_client(service, batch_size=2).send_batch(_messages(6)))
@@ -263,7 +272,7 @@ def test_job_that_is_left_early_closes_all_behind_it_on_trio() -> None:
         service = FakeService()
         async with aclosing(source()) as messages:  # type: ignore[type-var]
             outcomes = make_client(service, batch_size=2).send_batch(messages)
-            async with aclosing(outcomes):  # type: ignore[type-var]
+            async with aclosing(outcomes):
                 async for _ in outcomes:
                     break
         assert len(service.requests) == 1

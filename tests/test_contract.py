@@ -219,7 +219,7 @@ xml_text = st.text(
     ),
     min_size=1,
     max_size=1000,
-)
+).filter(lambda text: text.strip(" \t\r\n"))
 phones = st.from_regex(r"\+?[0-9]{11,15}", fullmatch=True)
 senders = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=11)
 options_of_query = st.fixed_dictionaries(

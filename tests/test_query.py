@@ -15,7 +15,7 @@ PHONE: Final = "+79215550101"
 
 # What XML can carry, which is checked long before.
 characters = st.characters(exclude_categories=["Cs", "Cc"]) | st.sampled_from("\t\n\r|:\\n&=+% ;,")
-texts = st.text(characters, min_size=1, max_size=100)
+texts = st.text(characters, min_size=1, max_size=100).filter(lambda text: text.strip(" \t\r\n"))
 names = st.from_regex(r"[a-z][a-z0-9_]{0,9}", fullmatch=True)
 senders = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), min_size=1, max_size=11).filter(str.strip)
 messages = st.builds(

@@ -137,7 +137,7 @@ def test_id_of_the_service_wins_and_ours_stands_in_for_a_missing_one() -> None:
     ],
 )
 def test_refused_recipients_come_as_none_one_or_many(value: JsonValue, codes: list[int]) -> None:
-    assert [error.code for error in refused(value)] == codes
+    assert [error.code for error in refused(value)[0]] == codes
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_refused_recipients_come_as_none_one_or_many(value: JsonValue, codes: li
 )
 def test_refusal_is_found_however_the_service_spells_the_recipient(asked: str, answered: str) -> None:
     error = RecipientError(phone=answered, code=7)
-    assert Refusals([error]).find(asked) == error
+    assert Refusals([error], [asked]).find(asked) == error
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,24 @@ def test_refusal_is_found_however_the_service_spells_the_recipient(asked: str, a
     ],
 )
 def test_refusal_of_another_recipient_is_not_taken_for_this_one(asked: str, answered: str) -> None:
-    assert Refusals([RecipientError(phone=answered, code=7)]).find(asked) is None
+    assert Refusals([RecipientError(phone=answered, code=7)], [asked]).find(asked) is None
+
+
+def test_refusal_of_one_of_two_that_end_alike_is_not_taken_for_the_other() -> None:
+    """Who is told that a message was refused sends it again, and pays twice if it wasn't."""
+    both = ["+79991234567", "+380991234567"]
+    refusals = Refusals([RecipientError(phone="79991234567", code=7)], both)
+    assert [refusals.find(phone) is not None for phone in both] == [True, False]
+    neither = Refusals([RecipientError(phone="1991234567", code=7)], both)
+    assert [neither.find(phone) for phone in both] == [None, None]
+
+
+def test_accepted_send_is_no_failure_because_a_detail_of_its_answer_is_odd() -> None:
+    """An id that can't be one, or a refusal without a number: what was sent stays sent, and the oddity is kept."""
+    wire: dict[str, JsonValue] = {"id": "99999999999", "cnt": "1", "errors": [{"phone": "1234"}, "?"]}
+    sent = SentMessage.from_wire(wire, id="abc", recipients=["+79991234567"])
+    assert (sent.id, sent.ref.id, sent.errors) == ("abc", "abc", ())
+    assert sent.extra == {"id": "99999999999", "errors": [{"phone": "1234"}, "?"]}
 
 
 def test_full_status_is_read_to_the_last_field() -> None:

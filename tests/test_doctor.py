@@ -1,0 +1,100 @@
+import json
+import socket
+from collections.abc import Mapping
+from dataclasses import replace
+
+import httpx
+import pytest
+from typer.testing import CliRunner
+
+from smsc_async import HttpxTransport, _doctor
+from smsc_async._cli import app
+from smsc_async._contract import CONTRACT
+from smsc_async._doctor import Examination, examine
+from smsc_async._wsdl import write_wsdl
+from smsc_async.sandbox import Sandbox
+
+URL = "https://sms.example/sys/soap.php"
+KEY = {"SMSC_APIKEY": "demo"}
+
+
+async def examine_sandbox(environment: Mapping[str, str]) -> Examination:
+    return await examine(URL, transport=HttpxTransport(Sandbox().transport()), environment=environment)
+
+
+async def examine_answer(answer: httpx.Response) -> Examination:
+    return await examine(URL, transport=HttpxTransport(httpx.MockTransport(lambda _: answer)), environment={})
+
+
+@pytest.mark.parametrize("environment", [KEY, {"SMSC_LOGIN": "demo", "SMSC_PASSWORD": "demo"}])
+async def test_a_service_that_keeps_the_contract_is_healthy(environment: Mapping[str, str]) -> None:
+    found = await examine_sandbox(environment)
+    assert found.is_healthy
+    assert found.namespace == URL
+    assert found.differences == ()
+    assert str(found.balance) == "10000"
+
+
+async def test_the_address_comes_from_the_environment_too() -> None:
+    transport = HttpxTransport(Sandbox().transport())
+    found = await examine(transport=transport, environment={**KEY, "SMSC_URL": f"{URL}?wsdl"})
+    assert (found.url, found.is_healthy) == (URL, True)
+
+
+async def test_a_login_that_is_refused_is_told() -> None:
+    found = await examine_sandbox({"SMSC_APIKEY": "wrong"})
+    assert not found.is_healthy
+    assert found.login_error is not None
+    assert found.login_error.startswith("AuthenticationFailed: ")
+
+
+@pytest.mark.parametrize("environment", [{}, {"SMSC_LOGIN": "demo"}, {"SMSC_APIKEY": " "}])
+async def test_without_credentials_the_login_is_not_tried(environment: Mapping[str, str]) -> None:
+    found = await examine_sandbox(environment)
+    assert found.login_error is not None
+    assert found.login_error.startswith("not tried: ")
+    assert found.differences == ()
+    assert not found.is_healthy
+
+
+async def test_a_page_in_place_of_the_wsdl_is_told() -> None:
+    assert (await examine_answer(httpx.Response(404))).wsdl_error == "MalformedEnvelope: HTTP 404 and no WSDL"
+    page = await examine_answer(httpx.Response(200, text="<html></html>"))
+    assert page.wsdl_error == "MalformedEnvelope: the document is not a WSDL 1.1"
+
+
+async def test_a_wsdl_that_never_comes_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_doctor, "_PATIENCE", 0.0)
+    found = await examine_sandbox(KEY)
+    assert found.wsdl_error is not None
+    assert found.wsdl_error.startswith("ReadTimeout: ")
+    assert found.login_error is None
+
+
+async def test_each_difference_is_a_sentence() -> None:
+    operations = {name: each for name, each in CONTRACT.operations.items() if name != "get_status2"}
+    wsdl = write_wsdl(replace(CONTRACT, operations=operations), "urn:other")
+    found = await examine_answer(httpx.Response(200, content=wsdl))
+    assert found.namespace == "urn:other"
+    assert found.differences == (
+        f"The namespace is urn:other, expected {URL}.",
+        "The operation get_status2 is missing.",
+    )
+
+
+def test_an_unreachable_service_is_exit_code_1(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SMSC_APIKEY", "canary-key")
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}/sys/soap.php"
+        result = CliRunner().invoke(app, ["doctor", "--url", url])
+        in_json = CliRunner().invoke(app, ["doctor", "--url", url, "--json"])
+    assert result.exit_code == in_json.exit_code == 1
+    assert "WSDL       ConnectError" in result.stdout
+    assert json.loads(in_json.stdout)["login_error"].startswith("ConnectError")
+    assert "canary-key" not in result.output + in_json.output
+
+
+def test_a_wrong_address_is_exit_code_2() -> None:
+    result = CliRunner().invoke(app, ["doctor", "--url", "ftp://sms.example"])
+    assert (result.exit_code, result.stdout) == (2, "")
