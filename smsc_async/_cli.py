@@ -78,21 +78,24 @@ def _fail(code: int, *lines: str) -> NoReturn:
     raise typer.Exit(code)
 
 
-def _run(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Do it, and turn each way of failing into a message and an exit code."""
+def _run(command: Coroutine[Any, Any, None]) -> None:
     try:
-        return asyncio.run(work())
-    except SmscError as error:
-        _fail(_FAILED, *output.error_lines(error))
-    except ValueError as error:
-        _fail(_USAGE, output.usage_line(error))
-    except OSError as error:
-        _fail(_FAILED, f"{type(error).__name__}: {error}")
+        asyncio.run(command)
     except KeyboardInterrupt:
         raise typer.Exit(_INTERRUPTED) from None
 
 
-def _ask(url: str | None, question: Callable[[Client], Awaitable[T]]) -> T:
+async def _settle(work: Awaitable[T]) -> T:
+    """Wait for some work, and turn each way of failing into a message and an exit code."""
+    try:
+        return await work
+    except SmscError as error:
+        _fail(_FAILED, *output.error_lines(error))
+    except ValueError as error:
+        _fail(_USAGE, output.usage_line(error))
+
+
+async def _ask(url: str | None, question: Callable[[Client], Awaitable[T]]) -> T:
     async def work() -> T:
         try:
             credentials_from(None, None, None)
@@ -104,7 +107,7 @@ def _ask(url: str | None, question: Callable[[Client], Awaitable[T]]) -> T:
         async with Client(url=url) as client:
             return await question(client)
 
-    return _run(work)
+    return await _settle(work())
 
 
 def _when(text: str | None) -> Schedule | None:
@@ -134,28 +137,36 @@ def send(
     as_json: AsJson = False,
 ) -> None:
     """Send a text to one or many recipients; exit code 1 also if some of them were refused."""
-    sent = _ask(
-        url,
-        lambda client: client.send(
-            to,
-            text,
-            sender=sender,
-            via=_CHANNELS[via](),
-            id=message_id,
-            at=_when(at),
-            cost=3 if cost else None,
-        ),
-    )
-    output.emit(sent.model_dump(mode="json"), output.sent_lines(sent), as_json=as_json)
-    if sent.errors:
-        _fail(_FAILED, f"{len(sent.errors)} recipient(s) refused")
+
+    async def command() -> None:
+        sent = await _ask(
+            url,
+            lambda client: client.send(
+                to,
+                text,
+                sender=sender,
+                via=_CHANNELS[via](),
+                id=message_id,
+                at=_when(at),
+                cost=3 if cost else None,
+            ),
+        )
+        output.emit(sent.model_dump(mode="json"), output.sent_lines(sent), as_json=as_json)
+        if sent.errors:
+            _fail(_FAILED, f"{len(sent.errors)} recipient(s) refused")
+
+    _run(command())
 
 
 @app.command()
 def cost(to: To, *, text: Text = None, via: ViaOption = Via.SMS, url: Url = None, as_json: AsJson = False) -> None:
     """Tell what a send would cost, without sending."""
-    price = _ask(url, lambda client: client.cost(to, text, via=_CHANNELS[via]()))
-    output.emit(price.model_dump(mode="json"), output.cost_lines(price), as_json=as_json)
+
+    async def command() -> None:
+        price = await _ask(url, lambda client: client.cost(to, text, via=_CHANNELS[via]()))
+        output.emit(price.model_dump(mode="json"), output.cost_lines(price), as_json=as_json)
+
+    _run(command())
 
 
 @app.command()
@@ -167,15 +178,23 @@ def status(
 ) -> None:
     """Tell where a message is."""
     level = cast("Literal[0, 1, 2]", detail)
-    report = _ask(url, lambda client: client.status(MessageRef.parse(ref), detail=level))
-    output.emit(report.model_dump(mode="json"), output.status_lines(report), as_json=as_json)
+
+    async def command() -> None:
+        report = await _ask(url, lambda client: client.status(MessageRef.parse(ref), detail=level))
+        output.emit(report.model_dump(mode="json"), output.status_lines(report), as_json=as_json)
+
+    _run(command())
 
 
 @app.command()
 def balance(url: Url = None, as_json: AsJson = False) -> None:
     """Tell the account's balance."""
-    found = _ask(url, lambda client: client.balance())
-    output.emit(found.model_dump(mode="json"), output.balance_lines(found), as_json=as_json)
+
+    async def command() -> None:
+        found = await _ask(url, lambda client: client.balance())
+        output.emit(found.model_dump(mode="json"), output.balance_lines(found), as_json=as_json)
+
+    _run(command())
 
 
 @app.command()
@@ -191,10 +210,14 @@ def parts(text: Annotated[str, typer.Argument(help="The text.")], as_json: AsJso
 @app.command()
 def doctor(url: Url = None, as_json: AsJson = False) -> None:
     """Compare the service's live WSDL with the snapshot, and try the login; exit code 1 if anything is amiss."""
-    found = _run(lambda: examine(url))
-    output.emit(dataclasses.asdict(found), output.doctor_lines(found), as_json=as_json)
-    if not found.is_healthy:
-        raise typer.Exit(_FAILED)
+
+    async def command() -> None:
+        found = await _settle(examine(url))
+        output.emit(dataclasses.asdict(found), output.doctor_lines(found), as_json=as_json)
+        if not found.is_healthy:
+            raise typer.Exit(_FAILED)
+
+    _run(command())
 
 
 @app.command()
@@ -205,14 +228,18 @@ def demo(
     """Show it at work: send messages to a sandbox on this machine and follow each; needs no account."""
     demonstration = _demonstration()
     console = Console(quiet=as_json)
-    with output.progress(messages, console) as note:
-        report = _run(lambda: demonstration.demonstrate(messages, note))
-    if as_json:
-        output.emit(report.as_json(), (), as_json=True)
-    else:
-        output.print_demo(report, console)
-    if not report.is_complete:
-        _fail(_FAILED, f"{report.undecided} undecided, {report.refused} refused")
+
+    async def command() -> None:
+        with output.progress(messages, console) as note:
+            report = await _settle(demonstration.demonstrate(messages, note))
+        if as_json:
+            output.emit(report.as_json(), (), as_json=True)
+        else:
+            output.print_demo(report, console)
+        if not report.is_complete:
+            _fail(_FAILED, f"{report.undecided} undecided, {report.refused} refused")
+
+    _run(command())
 
 
 @app.command()
@@ -223,16 +250,18 @@ def sandbox(
     """Serve a sandbox of the service until Ctrl-C; login, password and apikey are all `demo`."""
     demonstration = _demonstration()
 
+    try:
+        listener = demonstration.listen(host, port)
+    except OSError as error:
+        _fail(_FAILED, f"can't listen on {host}, port {port}: {error.strerror}")
+
     async def announce(url: str) -> None:
         typer.echo(
             f"the sandbox listens on {url} (WSDL: {url}?wsdl); login, password and apikey: demo; stop with Ctrl-C"
         )
         await asyncio.Event().wait()
 
-    async def work() -> None:
-        await demonstration.serve_while(demonstration.Sandbox().app, demonstration.listen(host, port), announce)
-
-    _run(work)
+    _run(demonstration.serve_while(demonstration.Sandbox().app, listener, announce))
 
 
 def _demonstration() -> ModuleType:

@@ -17,7 +17,7 @@ from smsc_async import MessageStatus, _cli_demo
 from smsc_async._cli import app
 from smsc_async._cli_demo import demonstrate, listen
 from smsc_async._cli_output import DemoReport, print_demo, progress
-from smsc_async.sandbox import DeliveryPlan
+from smsc_async.sandbox import DeliveryPlan, Sandbox
 
 ROOT = Path(__file__).parent.parent
 PROGRAM = (sys.executable, "-W", "error", "-m", "smsc_async")
@@ -112,7 +112,7 @@ async def test_refused_messages_are_counted(monkeypatch: pytest.MonkeyPatch, fas
     # A demo account without money: every request is refused with error 3.
     monkeypatch.setattr(_cli_demo, "BALANCE", Decimal(0))
     report = await demonstrate(2, ignore)
-    assert (report.refused, report.undecided, report.cost) == (2, 0, 0)
+    assert (report.refused, report.undecided, report.cost) == (2, 0, Decimal(0))
     assert not report.is_complete
 
 
@@ -132,7 +132,7 @@ async def test_an_ipv6_address_stands_in_brackets() -> None:
         listener = listen("::1", 0)
     except OSError:
         pytest.skip("no IPv6 loopback")
-    sandbox = _cli_demo.Sandbox()
+    sandbox = Sandbox()
     assert (await _cli_demo.serve_while(sandbox.app, listener, work)).startswith("http://[::1]:")
 
 
