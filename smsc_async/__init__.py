@@ -52,7 +52,7 @@ from ._options import QueryOptions
 from ._results import Balance, Cost, DeliveryReport, RecipientError, Result, SentMessage
 from ._schedule import After, At, Between, LocalTime, Schedule
 from ._text import Encoding, Parts, parts
-from ._transport import HttpxTransport, Reply, Timeout, Transport, TransportWithGet
+from ._transport import Reply, Timeout, Transport, TransportWithGet
 from ._types import UNSET, Message, MessageRef, Unset
 from ._version import __version__
 
@@ -86,7 +86,6 @@ __all__ = [
     "GuardError",
     "HTTPStatusError",
     "Hlr",
-    "HttpxTransport",
     "InsufficientFunds",
     "InvalidDate",
     "InvalidParameters",

@@ -4,9 +4,8 @@ import ssl
 from collections.abc import AsyncGenerator, Iterable
 from datetime import datetime, timedelta, timezone, tzinfo
 from types import TracebackType
-from typing import Final, Literal, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Final, Literal, Self, TypeVar, Unpack
 
-import httpx
 from pydantic import SecretStr
 
 from . import _bulk
@@ -20,8 +19,12 @@ from ._options import QueryOptions
 from ._results import Balance, Cost, DeliveryReport, Result, SentMessage
 from ._schedule import Schedule
 from ._settings import checked_url, credentials_from
-from ._transport import HttpxTransport, Timeout, Transport
+from ._transport import Timeout, Transport
 from ._types import UNSET, Message, MessageRef, Unset
+
+if TYPE_CHECKING:
+    import httpx
+    from typing_extensions import TypeIs
 
 __all__ = ["Client"]
 
@@ -78,14 +81,14 @@ class Client:
         timeout: Timeout | float = _TIMEOUT,
         deadline: float | None = 90.0,
         retries: int = 3,
-        transport: Transport | httpx.AsyncBaseTransport | None = None,
+        transport: "Transport | httpx.AsyncBaseTransport | None" = None,
         timezone: tzinfo = MOSCOW,
         max_in_flight: int = 14,
         max_status_in_flight: int = 4,
         max_recipients: int = 100,
         batch_size: int = 50,
         allow_http: bool = False,
-        proxy: str | httpx.Proxy | None = None,
+        proxy: "str | httpx.Proxy | None" = None,
         verify: ssl.SSLContext | bool = True,
         max_response_bytes: int = 1_048_576,
     ) -> None:
@@ -99,7 +102,9 @@ class Client:
         self._workers = min(max_in_flight, max_status_in_flight)
         self._max_recipients = max_recipients
         self._batch_size = batch_size
-        if transport is None or isinstance(transport, httpx.AsyncBaseTransport):
+        if transport is None or _is_httpx(transport):
+            from ._httpx import HttpxTransport  # noqa: PLC0415 - see there why it is imported so late
+
             transport = HttpxTransport(
                 transport,
                 proxy=proxy,
@@ -312,6 +317,10 @@ class Client:
                 f"{len(recipients)} recipients in one request; at most {self._max_recipients} are allowed: divide "
                 "them, use send_batch, or raise Client(max_recipients=)"
             )
+
+
+def _is_httpx(transport: object) -> "TypeIs[httpx.AsyncBaseTransport]":
+    return hasattr(transport, "handle_async_request")
 
 
 def _positive(seconds: float | None) -> float | None:

@@ -12,9 +12,10 @@ from ._binding import namespace_of
 from ._client import Client
 from ._contract import CONTRACT
 from ._exceptions import MalformedEnvelope, ReadTimeout, SmscError
+from ._httpx import HttpxTransport
 from ._results import Balance
 from ._settings import checked_url, credentials_from
-from ._transport import HttpxTransport, Timeout, TransportWithGet
+from ._transport import Timeout, TransportWithGet
 from ._types import Money
 from ._wsdl import differences, read_wsdl
 

@@ -8,10 +8,11 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
-from smsc_async import HttpxTransport, Reply, Timeout, _doctor
+from smsc_async import Reply, Timeout, _doctor
 from smsc_async._cli import app
 from smsc_async._contract import CONTRACT
 from smsc_async._doctor import Examination, examine
+from smsc_async._httpx import HttpxTransport
 from smsc_async._wsdl import write_wsdl
 from smsc_async.sandbox import Sandbox
 

@@ -19,7 +19,6 @@ from smsc_async import (
     GetBalance,
     GetCost,
     GetStatus,
-    HttpxTransport,
     LocalTime,
     Message,
     MessageOutcome,
@@ -93,8 +92,7 @@ def errors(error: SmscError) -> None:
     assert_type(error.refs, tuple[MessageRef, ...])
 
 
-async def transports() -> None:
-    default: TransportWithGet = HttpxTransport()
+async def transports(default: TransportWithGet) -> None:
     assert_type(await default.get("https://sms.test/", Timeout()), Reply)
 
 

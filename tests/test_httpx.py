@@ -17,7 +17,6 @@ from doubles import RawRequest, answer, http_bytes, raw_server
 from smsc_async import (
     ConnectError,
     ConnectionLost,
-    HttpxTransport,
     MalformedEnvelope,
     Outcome,
     PoolTimeout,
@@ -29,7 +28,8 @@ from smsc_async import (
     TransportError,
     TransportWithGet,
 )
-from smsc_async import _transport as module
+from smsc_async import _httpx as module
+from smsc_async._httpx import HttpxTransport
 
 URL = "https://sms.test/sys/soap.php"
 QUICK = Timeout.of(5)
