@@ -5,7 +5,9 @@ service refused it and did nothing), UNKNOWN (it may have been done: settle it b
 
 * SmscError
   * GuardError                                                         NOT_SENT
-    x TooManyInFlight
+    x DuplicateSend          x SubscriberFlood
+    x StatusTooOften         x CostTooOften           x BalanceTooOften
+    x TooManyInFlight        x BreakerOpen            x GuardStoreError
   * TransportError
     x ConnectError (also a ConnectionError)                            NOT_SENT
     x PoolTimeout (also a TimeoutError)                                NOT_SENT
@@ -37,9 +39,14 @@ __all__ = [
     "AddressBlocked",
     "ApiError",
     "AuthenticationFailed",
+    "BalanceTooOften",
+    "BreakerOpen",
     "ConnectError",
     "ConnectionLost",
+    "CostTooOften",
+    "DuplicateSend",
     "GuardError",
+    "GuardStoreError",
     "HTTPStatusError",
     "InsufficientFunds",
     "InvalidDate",
@@ -54,6 +61,8 @@ __all__ = [
     "ReadTimeout",
     "SmscError",
     "SoapFault",
+    "StatusTooOften",
+    "SubscriberFlood",
     "TooManyInFlight",
     "TooManyRequests",
     "TransportError",
@@ -108,8 +117,36 @@ class GuardError(SmscError):
         self.retry_after = retry_after
 
 
+class DuplicateSend(GuardError):
+    """The same message went to the same recipients less than a minute ago, or is on its way."""
+
+
+class SubscriberFlood(GuardError):
+    """A recipient has had 50 messages with gaps under two minutes; the service would block the next."""
+
+
+class StatusTooOften(GuardError):
+    """The status of this message was asked for five times within a minute."""
+
+
+class CostTooOften(GuardError):
+    """The same price was asked for five times within a minute."""
+
+
+class BalanceTooOften(GuardError):
+    """The balance was asked for ten times within a minute."""
+
+
 class TooManyInFlight(GuardError):
-    """No place among the requests in flight became free before the deadline."""
+    """No place among the requests in flight became free in time."""
+
+
+class BreakerOpen(GuardError):
+    """The service blocks this address, or would after one more failure (wrong credentials, bad sends)."""
+
+
+class GuardStoreError(GuardError):
+    """The store that the guards share can't be reached or can't be trusted, so nothing is sent."""
 
 
 class TransportError(SmscError):

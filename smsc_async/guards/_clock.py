@@ -1,0 +1,31 @@
+"""The time of the guards: that of the event loop, so that a virtual clock drives everything."""
+
+import time
+
+import anyio
+
+__all__ = ["LoopClock"]
+
+
+class LoopClock:
+    """A clock that goes on when the event loop is another one.
+
+    Event loops count from instants of their own (trio's from a random one). On a new loop this clock goes on where it
+    was on the last, plus the time that has passed meanwhile on the monotonic clock.
+    """
+
+    def __init__(self) -> None:
+        self._offset = 0.0
+        self._last: tuple[float, float] | None = None
+
+    def __call__(self) -> float:
+        """Return the time in seconds."""
+        now = anyio.current_time() + self._offset
+        self._last = now, time.monotonic()
+        return now
+
+    def rebase(self) -> None:
+        """Go on, on the running event loop."""
+        if self._last is not None:
+            now, at = self._last
+            self._offset = now + (time.monotonic() - at) - anyio.current_time()

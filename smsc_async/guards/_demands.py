@@ -1,0 +1,222 @@
+"""Which places a request needs, under which keys, and what becomes of them; pure.
+
+A key is a keyed hash: nobody who sees one can tell a phone, a text or a password from it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from hashlib import blake2b
+from typing import Final, TypeAlias
+
+from smsc_async._credentials import ApiKey, Credentials
+from smsc_async._dispatch import MessageList
+from smsc_async._operations import GetBalance, GetCost, GetListCost, GetStatus, Operation, Send, SendList
+from smsc_async._results import Result, SentMessage
+from smsc_async._types import is_group, recipient_key
+
+from ._limits import Limit, Mark
+from ._rules import BAD_CODES
+from ._store import Demand
+
+__all__ = ["Fate", "Planner", "Verdict", "marks", "verdict_of"]
+
+# They shape the answer and nothing else, so sends that differ in them alone are the same for whoever gets them.
+_ANSWER_SHAPE: Final = frozenset({"err", "op", "cost"})
+_NO_MARK: Final = Mark()
+_PROVEN: Final = Mark(proof=True)
+_CLEAR: Final = Mark(clear=True)
+_WRONG_CREDENTIALS: Final = 2
+_ADDRESS_BLOCKED: Final = 4
+_TOO_OFTEN: Final = 9
+# These are said about what an account asked for, so the service knew the account.
+_SAID_TO_AN_ACCOUNT: Final = frozenset({0, 3, 6, 7, 8})
+# A flooded subscriber gets error 9 as well, but which of many it is nobody says.
+_SAID_BY_ERROR_9: Final = frozenset({"identical_send", "identical_cost", "status", "balance"})
+_GATES: Final = frozenset({"in_flight", "status_in_flight"})
+
+Priced: TypeAlias = GetCost | GetListCost
+Sending: TypeAlias = Send | SendList
+
+
+class Fate(Enum):
+    """What became of a request, as far as the service may have counted it."""
+
+    UNSENT = "unsent"
+    """It surely never left, or surely was not executed."""
+    ANSWERED = "answered"
+    """It has arrived and left the service."""
+    LOST = "lost"
+    """Nobody knows; it may still arrive."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the answer to a request says about the limits.
+
+    Attributes:
+        fate: What became of it.
+        code: The error number of the answer, 0 for none.
+        bad: How many of its messages were bad sends.
+        good: Whether one of its messages was accepted.
+    """
+
+    fate: Fate
+    code: int = 0
+    bad: int = 0
+    good: bool = False
+
+
+def verdict_of(operation: Operation[Result], result: Result) -> Verdict:
+    """Return what a result says."""
+    if not isinstance(result, SentMessage):
+        return _FINE
+    if not isinstance(operation, SendList):
+        return _ACCEPTED
+    # Without `err` the answer names no wrong numbers; one message at least was right.
+    bad = len(operation.messages) - 1 if operation.err is False else sum(e.code in BAD_CODES for e in result.errors)
+    return Verdict(Fate.ANSWERED, bad=bad, good=True)
+
+
+_FINE: Final = Verdict(Fate.ANSWERED)
+_ACCEPTED: Final = Verdict(Fate.ANSWERED, good=True)
+
+
+def marks(demands: Sequence[Demand], amounts: Sequence[int], verdict: Verdict, late: float, slack: float) -> list[Mark]:
+    """Return the mark for each demand.
+
+    Args:
+        demands: The demands of the request.
+        amounts: How many places each of them holds.
+        verdict: What became of it.
+        late: Seconds that a request of unknown fate may still be on its way.
+        slack: Seconds that the service may then take to answer it.
+    """
+    if verdict.fate is Fate.UNSENT:
+        return [_NO_MARK] * len(demands)
+    if verdict.fate is Fate.ANSWERED:
+        return [_answered(demand, amount, verdict) for demand, amount in zip(demands, amounts, strict=True)]
+    return [_lost(demand, amount, late, slack) for demand, amount in zip(demands, amounts, strict=True)]
+
+
+def _answered(demand: Demand, amount: int, verdict: Verdict) -> Mark:
+    rule, code = demand.rule, verdict.code
+    if rule in _GATES:
+        return _NO_MARK
+    if rule == "blocked":
+        return Mark(keep=1) if code == _ADDRESS_BLOCKED else _CLEAR
+    if rule in {"login_failures", "address_failures"}:
+        if code == _WRONG_CREDENTIALS:
+            return Mark(keep=1, proof=False)
+        return _PROVEN if code in _SAID_TO_AN_ACCOUNT else _NO_MARK
+    if rule == "bad_sends":
+        return Mark(keep=amount if code in BAD_CODES else verdict.bad, clear=verdict.good)
+    return Mark(keep=amount, fill=code == _TOO_OFTEN and rule in _SAID_BY_ERROR_9)
+
+
+def _lost(demand: Demand, amount: int, late: float, slack: float) -> Mark:
+    if demand.rule in {"login_failures", "blocked"}:
+        return _NO_MARK
+    return Mark(keep=amount, late=late + slack if demand.rule in _GATES else late)
+
+
+class Planner:
+    """Knows the keys of one caller.
+
+    Args:
+        limits: The limits, by the name of their rule.
+        salt: What the hashes are keyed with.
+        credentials: Whose requests these are.
+        account: The name under which all credentials of one account count together, None for the login or the apikey.
+        egress: The address that the service sees, by any name.
+    """
+
+    def __init__(
+        self, limits: Mapping[str, Limit], salt: bytes, credentials: Credentials, account: str | None, egress: str
+    ) -> None:
+        self._limits = limits
+        self._salt = salt
+        key = credentials.key if isinstance(credentials, ApiKey) else credentials.login
+        self._account = self._hash("account", account if account is not None else key.get_secret_value())
+        address = self._hash("egress", egress)
+        # Two bytes tell a corrected password from a wrong one, and are of no use to somebody who guesses passwords.
+        proof = self._account + self._hash("credentials", sorted(credentials.fields().items()))[:2]
+        self._address = address
+        # The order decides which rule is told of when several refuse: first those that raise, the gates last.
+        self._first = _present(
+            self._demand("blocked", address, amount=0),
+            self._demand("login_failures", proof, proof=proof),
+            self._demand("address_failures", address, proof=proof),
+        )
+        self._gates = _present(self._demand("in_flight", self._account))
+        self._status_gates = _present(
+            self._demand("status_in_flight", self._account), self._demand("in_flight", self._account)
+        )
+        self._balance = _present(self._demand("balance", self._account))
+
+    def demands(self, operation: Operation[Result], *, allow_duplicate: bool = False) -> Sequence[Demand]:
+        """Return what an operation needs; of one that this package doesn't know, what all need."""
+        if isinstance(operation, GetStatus):
+            ref = operation.ref
+            message = self._hash("status", self._account, recipient_key(ref.phone), ref.id)
+            return self._first + _present(self._demand("status", message)) + self._status_gates
+        if isinstance(operation, GetBalance):
+            return self._first + self._balance + self._gates
+        if isinstance(operation, GetCost | GetListCost):
+            content = self._hash("cost", self._account, _content(operation))
+            return self._first + _present(self._demand("identical_cost", content)) + self._gates
+        if isinstance(operation, Send | SendList):
+            return self._first + self._sending(operation, allow_duplicate=allow_duplicate) + self._gates
+        return self._first + self._gates
+
+    def _sending(self, operation: Sending, *, allow_duplicate: bool) -> tuple[Demand, ...]:
+        content = self._hash("send", self._account, _content(operation))
+        if isinstance(operation, SendList):
+            people = [message.phone for message in operation.messages]
+            sends = len(people)
+        else:
+            people = [to for to in operation.to if not is_group(to)]
+            sends = 1
+        return _present(
+            self._demand("bad_sends", self._address, amount=sends),
+            self._demand("identical_send", content, forced=allow_duplicate),
+            *(
+                self._demand("subscriber", self._hash("subscriber", self._account, recipient_key(person)))
+                for person in people
+            ),
+        )
+
+    def _demand(
+        self, rule: str, key: bytes, *, amount: int = 1, proof: bytes | None = None, forced: bool = False
+    ) -> Demand | None:
+        limit = self._limits.get(rule)
+        return None if limit is None else Demand(rule, key, limit, amount, proof, forced)
+
+    def _hash(self, *parts: object) -> bytes:
+        return blake2b(repr(parts).encode(), digest_size=16, key=self._salt).digest()
+
+
+def _present(*demands: Demand | None) -> tuple[Demand, ...]:
+    return tuple(demand for demand in demands if demand is not None)
+
+
+def _content(operation: Priced | Sending) -> object:
+    """Return what two requests have in common that the service takes for the same."""
+    sender = getattr(operation, "sender", None)
+    lines: list[tuple[object, ...]]
+    if isinstance(operation, MessageList):
+        lines = [
+            ((recipient_key(line.phone),), line.text, sender if line.sender is None else line.sender, line.tz)
+            for line in operation.messages
+        ]
+    else:
+        lines = [(tuple(sorted(map(recipient_key, operation.to))), operation.text, sender, None)]
+    schedule = getattr(operation, "at", None)
+    parameters = {name: value for name, value in operation.parameters().items() if name not in _ANSWER_SHAPE}
+    return (
+        sorted(lines, key=repr),
+        type(operation.via).__name__,
+        sorted(operation.via.fields().items()),
+        schedule and schedule.wire(),
+        sorted(parameters.items()),
+    )

@@ -1,0 +1,306 @@
+"""The guards: each request takes its places before it leaves, waits for them or is refused, and settles afterwards."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from threading import get_ident
+from typing import Final
+from weakref import WeakKeyDictionary
+
+import anyio
+from anyio.lowlevel import EventLoopToken, current_token
+
+from smsc_async._credentials import Credentials
+from smsc_async._exceptions import (
+    BalanceTooOften,
+    BreakerOpen,
+    CostTooOften,
+    DuplicateSend,
+    GuardError,
+    StatusTooOften,
+    SubscriberFlood,
+    TooManyInFlight,
+)
+from smsc_async._operations import Operation
+from smsc_async._results import Result
+
+from ._demands import Planner, Verdict, marks
+from ._memory import MemoryStore
+from ._rules import Rules
+from ._store import Demand, Refusal, Reservation, Store
+from ._waiters import Waiters
+
+__all__ = ["Guards", "Identity", "RuleSnapshot", "Snapshot"]
+
+_FLUSH_WITHIN: Final = 2.0
+_LATEST: Final = 60.0
+_RULES: Final = Rules()
+
+_REFUSALS: Final[Mapping[str, tuple[type[GuardError], str]]] = {
+    "identical_send": (
+        DuplicateSend,
+        "the same message to these recipients is on its way or went a minute ago; allow_duplicate=True repeats it",
+    ),
+    "identical_cost": (CostTooOften, "the same price was asked for as often as the service allows in a minute"),
+    "status": (StatusTooOften, "the status of this message was asked for as often as the service allows in a minute"),
+    "balance": (BalanceTooOften, "the balance was asked for as often as the service allows in a minute"),
+    "subscriber": (SubscriberFlood, "a recipient has had as many messages in a row as the service allows"),
+    "in_flight": (TooManyInFlight, "no place among the requests in flight became free in time"),
+    "status_in_flight": (TooManyInFlight, "no place among the status requests in flight became free in time"),
+    "login_failures": (BreakerOpen, "these credentials were refused too often (error 2); correct them"),
+    "address_failures": (
+        BreakerOpen,
+        "too many logins failed or got no answer; a few more, and the service blocks this address for half an hour",
+    ),
+    "bad_sends": (
+        BreakerOpen,
+        "nearly as many bad messages in a row (wrong numbers, forbidden texts) as make the service block this address",
+    ),
+    "blocked": (BreakerOpen, "the service blocks this address (error 4)"),
+}
+# Refused by what is in flight, these may be free in a moment, so they are worth waiting for whatever their policy.
+_MAY_CLEAR: Final = frozenset({"login_failures", "address_failures", "bad_sends"})
+
+
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+class Identity:
+    """Who calls, as far as limits are concerned.
+
+    Attributes:
+        credentials: Whose requests these are.
+        account: The name under which all credentials of one account count, None for the login or the apikey.
+        egress: The address that the service sees, by any name.
+    """
+
+    credentials: Credentials
+    account: str | None = None
+    egress: str = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSnapshot:
+    """The state of one rule.
+
+    Attributes:
+        count: Its limit.
+        keys: How many messages, accounts or addresses, whatever the rule counts, have a history.
+        in_flight: How many places requests in flight hold.
+        waiting: How many requests of these guards wait for a place.
+        full: The keys without a place, as hashes, and until when; None where that hangs on requests in flight.
+    """
+
+    count: int
+    keys: int
+    in_flight: int
+    waiting: int
+    full: Mapping[str, datetime | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The state of the guards.
+
+    Attributes:
+        taken_at: When.
+        waiting: How many requests of these guards wait.
+        rules: The state of each rule that isn't off.
+    """
+
+    taken_at: datetime
+    waiting: int
+    rules: Mapping[str, RuleSnapshot]
+
+
+class Guards:
+    """Keeps the requests of all clients that share it inside the limits of the service.
+
+    Each request takes its places before it leaves and settles when its answer is there. As an answered request arrived
+    before its answer, and a new one arrives after its start, no window of the service ever holds more than the limit,
+    whatever the latency. That is exact for answered requests; one whose answer is lost counts as arriving up to
+    `late_arrival` after it failed.
+
+    Args:
+        store: Where the histories are; None for the memory of this process.
+        rules: The limits, and what is done at each.
+        max_wait: The most seconds that a request waits, None for as long as its deadline allows.
+        max_waiters: The most requests that wait; further ones are refused at once.
+        margin: Seconds added to each window, because the service may count whole seconds.
+        late_arrival: Seconds for which a request whose answer was lost may still be on its way, at most 60.
+
+    Raises:
+        ValueError: A number is out of range.
+    """
+
+    def __init__(
+        self,
+        store: Store | None = None,
+        *,
+        rules: Rules = _RULES,
+        max_wait: float | None = None,
+        max_waiters: int = 10_000,
+        margin: float = 1.2,
+        late_arrival: float = 5.0,
+    ) -> None:
+        if max_waiters < 0 or margin < 0 or not 0 <= late_arrival <= _LATEST or (max_wait is not None and max_wait < 0):
+            raise ValueError("max_wait, max_waiters, margin and late_arrival are 0 or more, late_arrival at most 60")
+        self.rules = rules
+        self._store: Store = MemoryStore() if store is None else store
+        self._limits = rules.limits(margin)
+        self._max_wait = math.inf if max_wait is None else max_wait
+        self._max_waiters = max_waiters
+        self._margin = margin
+        self._late_arrival = late_arrival
+        self._waiters = Waiters()
+        self._busy = 0
+        self._planners: WeakKeyDictionary[Identity, tuple[bytes, Planner]] = WeakKeyDictionary()
+        self._token: EventLoopToken | None = None
+        self._thread = 0
+
+    def __repr__(self) -> str:
+        return f"<smsc_async.guards.Guards over {type(self._store).__name__}>"
+
+    def bind(self) -> None:
+        """Take up the running event loop.
+
+        Raises:
+            RuntimeError: Another one is using these guards.
+        """
+        token = current_token()
+        if token == self._token:
+            return
+        if self._busy:
+            raise RuntimeError(
+                "these guards are in use on another event loop; make guards for each event loop or thread, and let "
+                "them share a RedisStore if they use one account"
+            )
+        self._token = token
+        self._thread = get_ident()
+        self._waiters = Waiters()
+        self._store.rebind()
+
+    async def reserve(
+        self, who: Identity, operation: Operation[Result], *, within: float, allow_duplicate: bool = False
+    ) -> Reservation:
+        """Take the places of a request that has so many seconds in all, infinity for no end.
+
+        Raises:
+            GuardError: There are none, or there will be none in time; `retry_after` tells when.
+            ValueError: One request asks for more than a limit can ever give.
+        """
+        if get_ident() != self._thread:
+            self.bind()
+        self._busy += 1
+        try:
+            demands = await self._demands(who, operation, allow_duplicate=allow_duplicate)
+            ahead = self._waiters.ahead_of(demands)
+            if ahead is None:
+                answer = await self._store.acquire(demands, within)
+                if isinstance(answer, Reservation):
+                    return answer
+            else:
+                answer = Refusal(ahead, math.inf)
+            return await self._wait(demands, answer, within)
+        except BaseException:
+            self._busy -= 1
+            raise
+
+    def settle(self, reservation: Reservation, verdict: Verdict) -> None:
+        """Give back the places of a request that has ended, as far as it can't have used them."""
+        self._busy -= 1
+        given = marks(reservation.demands, reservation.amounts, verdict, late=self._late_arrival, slack=self._margin)
+        self._store.settle(reservation, given)
+        self._waiters.wake(reservation.demands)
+
+    async def flush(self) -> None:
+        """Wait until what was settled is known to everybody who shares the store, but not for long."""
+        with anyio.move_on_after(_FLUSH_WITHIN, shield=True):
+            await self._store.flush()
+
+    async def snapshot(self) -> Snapshot:
+        """Return what is in flight, what waits, and what is full until when.
+
+        Raises:
+            GuardStoreError: The store can't be reached.
+        """
+        self.bind()
+        now = datetime.now(UTC)
+        states = await self._store.snapshot(self._limits)
+        waiting = self._waiters.by_rule()
+        rules = {
+            name: RuleSnapshot(
+                self._limits[name].count,
+                state.keys,
+                state.in_flight,
+                waiting.get(name, 0),
+                {key: None if left is None else now + timedelta(seconds=left) for key, left in state.full.items()},
+            )
+            for name, state in states.items()
+        }
+        return Snapshot(now, len(self._waiters), rules)
+
+    async def aclose(self) -> None:
+        """Let everybody who shares the store know what was settled, and close connections; what is counted stays."""
+        with anyio.move_on_after(_FLUSH_WITHIN, shield=True):
+            await self._store.aclose()
+
+    async def _demands(self, who: Identity, operation: Operation[Result], *, allow_duplicate: bool) -> Sequence[Demand]:
+        salt = self._store.salt or await self._store.open()
+        known = self._planners.get(who)
+        if known is None or known[0] is not salt:
+            planner = Planner(self._limits, salt, who.credentials, who.account, who.egress)
+            self._planners[who] = known = salt, planner
+        demands = known[1].demands(operation, allow_duplicate=allow_duplicate)
+        for demand in demands:
+            if demand.amount > demand.limit.count:
+                raise ValueError(
+                    f"{demand.amount} messages in one request, and the rule {demand.rule!r} lets {demand.limit.count} "
+                    "through at most; divide them, or change the rule in Guards(rules=)"
+                )
+        return demands
+
+    async def _wait(self, demands: Sequence[Demand], refusal: Refusal, within: float) -> Reservation:
+        now = anyio.current_time()
+        end, give_up = now + within, now + min(within, self._max_wait)
+        free = self._free_at(refusal, now, give_up)
+        if len(self._waiters) >= self._max_waiters:
+            raise _refused(refusal, free - now, f"{self._max_waiters} requests wait already")
+        waiter = self._waiters.join(refusal.demand)
+        tries = 0
+        try:
+            while True:
+                first = self._waiters.is_first(waiter)
+                pause = self._store.pause(free - now, tries) if first else math.inf
+                with anyio.move_on_after(min(pause, give_up - now)):
+                    await waiter.woken.wait()
+                waiter.woken = anyio.Event()
+                now = anyio.current_time()
+                if not self._waiters.is_first(waiter):
+                    if now >= give_up:
+                        raise _refused(refusal, free - now)
+                    continue
+                answer = await self._store.acquire(demands, max(end - now, 0.0))
+                if isinstance(answer, Reservation):
+                    return answer
+                refusal, now, tries = answer, anyio.current_time(), tries + 1
+                free = self._free_at(refusal, now, give_up)
+                self._waiters.move(waiter, refusal.demand)
+        finally:
+            self._waiters.leave(waiter)
+
+    def _free_at(self, refusal: Refusal, now: float, give_up: float) -> float:
+        """Return when the demand may be met, infinity if nobody knows; refuse it if that can't be waited for."""
+        rule, delay = refusal.demand.rule, refusal.delay
+        if getattr(self.rules, rule).policy == "raise" and not (math.isinf(delay) and rule in _MAY_CLEAR):
+            # What is in flight is counted for a whole span after its answer.
+            raise _refused(refusal, refusal.demand.limit.span if math.isinf(delay) else delay)
+        if now >= give_up or give_up < now + delay < math.inf:
+            raise _refused(refusal, delay)
+        return now + delay
+
+
+def _refused(refusal: Refusal, delay: float, why: str = "") -> GuardError:
+    kind, words = _REFUSALS[refusal.demand.rule]
+    after = None if math.isinf(delay) else max(delay, 0.0)
+    when = "" if after is None else f"; free in {after:.1f} s"
+    return kind(f"{why}; {words}{when}" if why else f"{words}{when}", retry_after=after)

@@ -1,0 +1,134 @@
+"""The limits of the service in numbers, once, and which of them a request has to keep; pure.
+
+The numbers are those of the service's documentation (soap-api: identical send, subscriber, status, balance) and of its
+HTTP pages and FAQ (the others). What the service does at its limit is error 9, or error 4 for the blocks.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Final, Literal, Self, TypeAlias
+
+from ._limits import Block, Limit, Streak, Window
+
+__all__ = [
+    "BAD_CODES",
+    "BAD_SENDS",
+    "BALANCE",
+    "IDENTICAL_COST",
+    "IDENTICAL_SEND",
+    "IN_FLIGHT",
+    "LOGIN_FAILURES",
+    "STATUS",
+    "STATUS_IN_FLIGHT",
+    "SUBSCRIBER",
+    "Policy",
+    "Rule",
+    "Rules",
+]
+
+Policy: TypeAlias = Literal["wait", "raise", "off"]
+"""What the guards do with a request over a limit: let it wait for its turn, refuse it, or look away."""
+
+# What the service allows: how many, in how many seconds.
+IDENTICAL_SEND: Final = (1, 60.0)
+IDENTICAL_COST: Final = (5, 60.0)
+STATUS: Final = (5, 60.0)
+BALANCE: Final = (10, 60.0)
+SUBSCRIBER: Final = (50, 120.0)
+IN_FLIGHT: Final = 14
+STATUS_IN_FLIGHT: Final = 4
+# What it answers with a block of the address: how many failures, in how many seconds, and how long it blocks.
+LOGIN_FAILURES: Final = (5, 1800.0, 1800.0)
+BAD_SENDS: Final = (100, 600.0, 600.0)
+
+BAD_CODES: Final = frozenset({6, 7, 8})
+"""The error numbers of bad sends: forbidden, wrong number, undeliverable."""
+
+_TRIES: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One limit and what is done about it.
+
+    Attributes:
+        count: How many requests.
+        seconds: In how many seconds; 0 where requests in flight are counted.
+        policy: `wait`, `raise` or `off`.
+
+    Raises:
+        ValueError: A number is out of range, or the policy is none of the three.
+    """
+
+    count: int
+    seconds: float = 0.0
+    policy: Policy = "wait"
+
+    def __post_init__(self) -> None:
+        if self.count < 1 or self.seconds < 0:
+            raise ValueError("a rule counts 1 or more requests in 0 or more seconds; to switch it off say policy='off'")
+        if self.policy not in {"wait", "raise", "off"}:
+            raise ValueError("the policy of a rule is 'wait', 'raise' or 'off'")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """All rules of the guards; a rule that isn't named keeps the service's own number.
+
+    Attributes:
+        identical_send: Sends that differ in nothing but id and credentials. Waiting would only send it twice later.
+        identical_cost: The same for price requests.
+        status: Status requests for one message.
+        balance: Balance requests of an account.
+        subscriber: Messages of an account to one subscriber, in a row with gaps under so many seconds.
+        in_flight: Requests of an account at once.
+        status_in_flight: Status requests among them.
+        login_failures: Errors 2 of the same credentials. Credentials that have been accepted are free of this rule.
+        address_failures: Errors 2 of one address, whoever causes them.
+        bad_sends: Errors 6, 7 and 8 of one address in a row.
+        blocked: After error 4 an address is silent for `seconds`, and 30 minutes if it is still blocked then.
+    """
+
+    identical_send: Rule = Rule(*IDENTICAL_SEND, "raise")
+    identical_cost: Rule = Rule(*IDENTICAL_COST)
+    status: Rule = Rule(*STATUS)
+    balance: Rule = Rule(*BALANCE)
+    subscriber: Rule = Rule(*SUBSCRIBER, "raise")
+    in_flight: Rule = Rule(IN_FLIGHT)
+    status_in_flight: Rule = Rule(STATUS_IN_FLIGHT)
+    login_failures: Rule = Rule(_TRIES, LOGIN_FAILURES[1], "raise")
+    address_failures: Rule = Rule(LOGIN_FAILURES[0] - 1, LOGIN_FAILURES[1], "raise")
+    bad_sends: Rule = Rule(BAD_SENDS[0] - 1, BAD_SENDS[1], "raise")
+    blocked: Rule = Rule(1, BAD_SENDS[2], "raise")
+
+    def __post_init__(self) -> None:
+        for name in ("in_flight", "status_in_flight"):
+            if getattr(self, name).seconds:
+                raise ValueError(f"{name} counts requests at once, so its seconds are 0")
+
+    def with_policies(self, **policies: Policy) -> Self:
+        """Return the same rules with other policies, by the names of the rules.
+
+        Raises:
+            ValueError: There is no such rule or policy.
+        """
+        unknown = policies.keys() - {field.name for field in fields(self)}
+        if unknown:
+            raise ValueError(f"there is no rule {', '.join(sorted(unknown))}")
+        changed = {name: replace(getattr(self, name), policy=policy) for name, policy in policies.items()}
+        return replace(self, **changed)
+
+    def limits(self, margin: float) -> Mapping[str, Limit]:
+        """Return the limits of the rules that are not off, with so many seconds more than the service counts."""
+        limits: dict[str, Limit] = {}
+        for field in fields(self):
+            rule: Rule = getattr(self, field.name)
+            if rule.policy == "off":
+                continue
+            if field.name == "blocked":
+                limits[field.name] = Block(rule.seconds, max(rule.seconds, LOGIN_FAILURES[2]), LOGIN_FAILURES[2])
+            elif field.name == "subscriber":
+                limits[field.name] = Streak(rule.count, rule.seconds + margin)
+            else:
+                limits[field.name] = Window(rule.count, rule.seconds + margin if rule.seconds else 0.0)
+        return limits

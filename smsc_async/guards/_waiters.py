@@ -1,0 +1,124 @@
+"""Who waits for which key: in order for one key, and a slow key keeps nobody waiting for another."""
+
+from collections.abc import Sequence
+from heapq import heappop, heappush
+from itertools import count
+from typing import Final, TypeAlias
+
+import anyio
+
+from ._store import Demand
+
+__all__ = ["Waiter", "Waiters"]
+
+Place: TypeAlias = tuple[str, bytes]
+_SLACK: Final = 16
+
+
+class Waiter:
+    """One request that waits.
+
+    Attributes:
+        ticket: Its turn, kept when it goes on to wait for another key.
+        demand: What it waits for.
+        woken: Set when it should look whether its turn has come.
+    """
+
+    __slots__ = ("demand", "ticket", "woken")
+
+    def __init__(self, ticket: int, demand: Demand) -> None:
+        self.ticket = ticket
+        self.demand = demand
+        self.woken = anyio.Event()
+
+
+class _Queue:
+    """Those who wait for one key, by ticket; tickets that are gone leave the heap when they come up, or in bulk."""
+
+    __slots__ = ("_tickets", "waiters")
+
+    def __init__(self) -> None:
+        self.waiters: dict[int, Waiter] = {}
+        self._tickets: list[int] = []
+
+    def add(self, waiter: Waiter) -> None:
+        self.waiters[waiter.ticket] = waiter
+        heappush(self._tickets, waiter.ticket)
+
+    def remove(self, waiter: Waiter) -> None:
+        del self.waiters[waiter.ticket]
+        if len(self._tickets) > 2 * len(self.waiters) + _SLACK:
+            self._tickets = sorted(self.waiters)
+
+    def first(self) -> Waiter | None:
+        while self._tickets:
+            waiter = self.waiters.get(self._tickets[0])
+            if waiter is not None:
+                return waiter
+            heappop(self._tickets)
+        return None
+
+
+class Waiters:
+    """All who wait, in one queue for each key. The first of a queue looks after it; the others sleep."""
+
+    def __init__(self) -> None:
+        self._queues: dict[Place, _Queue] = {}
+        self._tickets = count()
+
+    def __len__(self) -> int:
+        return sum(len(queue.waiters) for queue in self._queues.values())
+
+    def ahead_of(self, demands: Sequence[Demand]) -> Demand | None:
+        """Return the first of these demands that somebody waits for already."""
+        if not self._queues:
+            return None
+        return next((demand for demand in demands if demand[:2] in self._queues and not demand.forced), None)
+
+    def join(self, demand: Demand) -> Waiter:
+        """Take a ticket and wait for a demand."""
+        waiter = Waiter(next(self._tickets), demand)
+        self._queue(demand).add(waiter)
+        return waiter
+
+    def move(self, waiter: Waiter, demand: Demand) -> None:
+        """Wait for another demand, with the same ticket."""
+        if demand[:2] != waiter.demand[:2]:
+            self.leave(waiter)
+            self._queue(demand).add(waiter)
+        waiter.demand = demand
+
+    def leave(self, waiter: Waiter) -> None:
+        """Wait no more; the next in the queue looks after it from now on."""
+        place = waiter.demand[:2]
+        queue = self._queues[place]
+        queue.remove(waiter)
+        following = queue.first()
+        if following is None:
+            del self._queues[place]
+        else:
+            following.woken.set()
+
+    def is_first(self, waiter: Waiter) -> bool:
+        """Whether it is this waiter's turn."""
+        return self._queues[waiter.demand[:2]].first() is waiter
+
+    def wake(self, demands: Sequence[Demand]) -> None:
+        """Tell the first in the queue of each of these demands that something has changed."""
+        if not self._queues:
+            return
+        for demand in demands:
+            queue = self._queues.get(demand[:2])
+            first = None if queue is None else queue.first()
+            if first is not None:
+                first.woken.set()
+
+    def by_rule(self) -> dict[str, int]:
+        """Return how many wait under each rule."""
+        counts: dict[str, int] = {}
+        for (rule, _), queue in self._queues.items():
+            counts[rule] = counts.get(rule, 0) + len(queue.waiters)
+        return counts
+
+    def _queue(self, demand: Demand) -> _Queue:
+        return self._queues.setdefault(demand[:2], _Queue())
