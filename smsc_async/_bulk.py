@@ -11,8 +11,7 @@ from ._batch import Brake, Chunk, ChunkCost, Chunker, MessageOutcome, failed, go
 from ._exceptions import Outcome, SmscError
 from ._operations import GetStatus, Operation
 from ._results import DeliveryReport, Result
-from ._transport import Timeout
-from ._types import Message, MessageRef, Unset
+from ._types import Message, MessageRef
 
 __all__ = ["Many", "price", "send", "statuses"]
 
@@ -21,12 +20,10 @@ R = TypeVar("R", bound=Result)
 Many: TypeAlias = Iterable[T] | AsyncIterable[T]
 
 
-class Caller(Protocol):
-    """What a bulk job needs of the client."""
+class Call(Protocol):
+    """Does one operation: `Client.call` with the options of a bulk job."""
 
-    async def call(
-        self, operation: Operation[R], *, timeout: Timeout | float | Unset = ..., deadline: float | Unset | None = ...
-    ) -> R:
+    async def __call__(self, operation: Operation[R], /) -> R:
         """Do an operation."""
 
 
@@ -56,13 +53,7 @@ async def _chunks(messages: Many[Message], size: int, fits: Callable[[Message], 
 
 
 async def send(
-    caller: Caller,
-    messages: Many[Message],
-    size: int,
-    arguments: Mapping[str, Any],
-    *,
-    timeout: Timeout | float | Unset,
-    deadline: float | Unset | None,
+    call: Call, messages: Many[Message], size: int, arguments: Mapping[str, Any]
 ) -> AsyncGenerator[MessageOutcome, None]:
     """Send the messages in chunks, one request at a time; see `Client.send_batch`."""
     fits = partial(goes_with, to_send, options=arguments)
@@ -73,7 +64,7 @@ async def send(
             try:
                 brake.check()
                 operation = to_send(chunk, arguments)
-                result = await caller.call(operation, timeout=timeout, deadline=deadline)
+                result = await call(operation)
             except (SmscError, ValueError) as error:
                 if not has_left and (isinstance(error, ValueError) or error.outcome is Outcome.NOT_SENT):
                     raise
@@ -88,13 +79,7 @@ async def send(
 
 
 async def price(
-    caller: Caller,
-    messages: Many[Message],
-    size: int,
-    arguments: Mapping[str, Any],
-    *,
-    timeout: Timeout | float | Unset,
-    deadline: float | Unset | None,
+    call: Call, messages: Many[Message], size: int, arguments: Mapping[str, Any]
 ) -> AsyncGenerator[ChunkCost, None]:
     """Ask for the price of each chunk; see `Client.cost_batch`."""
     fits = partial(goes_with, to_price, options=arguments)
@@ -104,7 +89,7 @@ async def price(
         async for chunk in chunks:
             try:
                 brake.check()
-                cost = await caller.call(to_price(chunk, arguments), timeout=timeout, deadline=deadline)
+                cost = await call(to_price(chunk, arguments))
             except (SmscError, ValueError) as error:
                 if not has_left and (isinstance(error, ValueError) or error.outcome is Outcome.NOT_SENT):
                     raise
@@ -117,7 +102,7 @@ async def price(
 
 
 async def statuses(
-    caller: Caller, refs: Many[MessageRef], detail: Literal[0, 1, 2], *, workers: int
+    call: Call, refs: Many[MessageRef], detail: Literal[0, 1, 2], *, workers: int
 ) -> list[DeliveryReport | SmscError]:
     """Ask for each status once, so many at a time; see `Client.statuses`."""
     operations = [GetStatus.model_validate({"ref": ref, "detail": detail}) async for ref in _each(refs)]
@@ -128,7 +113,7 @@ async def statuses(
     async def ask(place: int, operation: GetStatus) -> None:
         try:
             brake.check()
-            answers[place] = await caller.call(operation)
+            answers[place] = await call(operation)
         except SmscError as error:
             brake.notice(error)
             answers[place] = error

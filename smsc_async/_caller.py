@@ -1,8 +1,9 @@
-"""One operation through the network: a place in flight, the request, the answer, and what may be repeated."""
+"""One operation through the network: its places, the request, the answer, and what may be repeated."""
 
 import logging
 import math
 import random
+from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Final, TypeVar
 
@@ -10,13 +11,23 @@ import anyio
 from anyio.lowlevel import EventLoopToken, current_token
 
 from ._binding import decode, encode
-from ._credentials import Credentials
-from ._exceptions import Outcome, PoolTimeout, ReadTimeout, SmscError, SoapFault, TransportError
-from ._gate import Gate
+from ._exceptions import (
+    ApiError,
+    GuardError,
+    Outcome,
+    PoolTimeout,
+    ReadTimeout,
+    SmscError,
+    SoapFault,
+    TooManyRequests,
+    TransportError,
+)
 from ._namespaces import Namespaces
-from ._operations import GetStatus, Operation
+from ._operations import Operation
 from ._results import Result
 from ._transport import Reply, Timeout, Transport
+from .guards import Guards, Identity
+from .guards._demands import verdict_of, verdict_of_failure
 
 __all__ = ["Caller"]
 
@@ -27,49 +38,69 @@ _FIRST_PAUSE: Final = 0.25
 _LONGEST_PAUSE: Final = 8.0
 
 
+@dataclass(slots=True)
+class _Attempt:
+    """One try of a call.
+
+    Attributes:
+        url: The address of the service.
+        timeout: Of each step.
+        end: The time of the event loop at which it is given up.
+        posted: Whether anything may have left.
+    """
+
+    url: str
+    timeout: Timeout
+    end: float
+    posted: bool = False
+
+
 class Caller:
     """Does operations, on one event loop at a time.
 
     Args:
-        credentials: Who calls.
+        who: Who calls.
         urls: The addresses of the service; an attempt that follows another goes to the next one.
         namespaces: What each of them wants as its namespace.
         transport: What moves the bytes.
         timezone: The zone in which the service writes local times.
         retries: How often a call may be repeated.
-        places: Requests at once, and status requests among them.
+        guards: What keeps the requests inside the limits of the service, None for nothing.
     """
 
     def __init__(
         self,
         *,
-        credentials: Credentials,
+        who: Identity,
         urls: tuple[str, ...],
         namespaces: Namespaces,
         transport: Transport,
         timezone: tzinfo,
         retries: int,
-        places: tuple[int, int],
+        guards: Guards | None,
     ) -> None:
-        self._credentials = credentials
+        self._who = who
         self._urls = urls
         self._namespaces = namespaces
         self._transport = transport
         self._timezone = timezone
         self._retries = retries
-        self._places = places
-        self._gate = Gate(*places)
+        self._guards = guards
         self._token: EventLoopToken | None = None
         self._running = 0
         self.closed = False
+        if guards is not None:
+            guards.attach()
 
-    async def call(self, operation: Operation[R], timeout: Timeout, deadline: float | None) -> R:
+    async def call(
+        self, operation: Operation[R], timeout: Timeout, deadline: float | None, *, allow_duplicate: bool = False
+    ) -> R:
         """Do an operation within so many seconds, None for no end; see `Client.call`."""
         self.bind()
         end = math.inf if deadline is None else anyio.current_time() + deadline
         self._running += 1
         try:
-            return await self._attempts(operation, timeout, end)
+            return await self._attempts(operation, timeout, end, allow_duplicate=allow_duplicate)
         except SmscError as error:
             error.concerning(getattr(operation, "id", None), operation.refs())
             raise
@@ -82,44 +113,78 @@ class Caller:
             self.closed = True
             with anyio.CancelScope(shield=True):
                 await self._transport.aclose()
+                if self._guards is not None:
+                    await self._guards.detach()
 
-    async def _attempts(self, operation: Operation[R], timeout: Timeout, end: float) -> R:
-        attempt = 0
+    async def _attempts(self, operation: Operation[R], timeout: Timeout, end: float, *, allow_duplicate: bool) -> R:
+        too_often: TooManyRequests | None = None
+        number = 0
         while True:
-            url = self._urls[attempt % len(self._urls)]
+            attempt = _Attempt(self._urls[number % len(self._urls)], timeout, end)
+            pause = 0.0
             try:
-                async with self._gate.enter(is_status=isinstance(operation, GetStatus), within=_left(end)):
-                    return await self._exchange(operation, url, timeout, end)
+                return await self._guarded(operation, attempt, allow_duplicate=allow_duplicate)
             except TransportError as error:
-                pause = min(_FIRST_PAUSE * 2**attempt, _LONGEST_PAUSE) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
-                if attempt >= self._retries or not _may_repeat(operation, error) or _left(end) <= pause:
+                pause = min(_FIRST_PAUSE * 2**number, _LONGEST_PAUSE) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+                if number >= self._retries or not _may_repeat(operation, error) or _left(end) <= pause:
                     raise
                 _log.debug("%s: %s; again in %.2f s", operation.methods[0], type(error).__name__, pause)
-            attempt += 1
+            except TooManyRequests as error:
+                if number >= self._retries or self._guards is None or not self._guards.awaits(operation):
+                    raise
+                too_often = error
+            except GuardError:
+                if too_often is not None:  # the service itself had said so, and there is no time to wait for its window
+                    raise too_often from None
+                raise
+            number += 1
             await anyio.sleep(pause)
             self.bind()  # the client may have been closed meanwhile
 
-    async def _exchange(self, operation: Operation[R], url: str, timeout: Timeout, end: float) -> R:
-        namespace = self._namespaces.of(url)
+    async def _guarded(self, operation: Operation[R], attempt: _Attempt, *, allow_duplicate: bool) -> R:
+        guards = self._guards
+        if guards is None:
+            return await self._exchange(operation, attempt)
+        reservation = await guards.reserve(
+            self._who, operation, within=_left(attempt.end), allow_duplicate=allow_duplicate
+        )
+        attempt.end = min(attempt.end, reservation.expires)
         try:
-            return await self._post(operation, url, namespace, timeout, end)
+            result = await self._exchange(operation, attempt)
+        except BaseException as error:
+            guards.settle(reservation, verdict_of_failure(error, posted=attempt.posted))
+            if isinstance(error, ApiError):
+                await guards.flush()
+            raise
+        guards.settle(reservation, verdict_of(operation, result))
+        return result
+
+    async def _exchange(self, operation: Operation[R], attempt: _Attempt) -> R:
+        namespace = self._namespaces.of(attempt.url)
+        try:
+            return await self._post(operation, attempt, namespace)
         except SoapFault as fault:
             if not fault.procedure_missing:
                 raise
-            with anyio.move_on_after(_left(end)) as scope:
-                healed = await self._namespaces.heal(fault, url, namespace, self._transport, timeout.within(_left(end)))
+            left = _left(attempt.end)
+            with anyio.move_on_after(left) as scope:
+                healed = await self._namespaces.heal(
+                    fault, attempt.url, namespace, self._transport, attempt.timeout.within(left)
+                )
             if scope.cancelled_caught:
                 raise
-        return await self._post(operation, url, healed, timeout, end)
+        return await self._post(operation, attempt, healed)
 
-    async def _post(self, operation: Operation[R], url: str, namespace: str, timeout: Timeout, end: float) -> R:
-        request = encode(operation, self._credentials, namespace)
+    async def _post(self, operation: Operation[R], attempt: _Attempt, namespace: str) -> R:
+        request = encode(operation, self._who.credentials, namespace)
         reply: Reply | None = None
-        if not _left(end):
-            raise PoolTimeout("the deadline passed before the request could leave, nothing was sent")
         start = anyio.current_time()
-        with anyio.move_on_after(_left(end)):
-            reply = await self._transport.post(url, request.headers, request.body, timeout.within(_left(end)))
+        left = attempt.end - start
+        if left <= 0:
+            raise PoolTimeout("the deadline passed before the request could leave, nothing was sent")
+        attempt.posted = True
+        with anyio.move_on_after(left):
+            reply = await self._transport.post(attempt.url, request.headers, request.body, attempt.timeout.within(left))
         if reply is None:
             raise ReadTimeout("the request was sent and no complete answer came before the deadline")
         took = anyio.current_time() - start
@@ -145,7 +210,8 @@ class Caller:
                 "this client is in use on another event loop; make a client for each event loop or thread"
             )
         # Also the first time: the loop on which the client was made may be another one.
-        self._gate = Gate(*self._places)
+        if self._guards is not None:
+            self._guards.bind()
         self._namespaces.rebind()
         self._token = token
 

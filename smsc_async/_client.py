@@ -3,6 +3,7 @@
 import ssl
 from collections.abc import AsyncGenerator, Iterable
 from datetime import datetime, timedelta, timezone, tzinfo
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Literal, Self, TypeVar, Unpack
 
@@ -21,6 +22,7 @@ from ._schedule import Schedule
 from ._settings import checked_url, credentials_from
 from ._transport import Timeout, Transport
 from ._types import UNSET, Message, MessageRef, Unset
+from .guards import Guards, Identity, Rules
 
 if TYPE_CHECKING:
     import httpx
@@ -33,6 +35,7 @@ Id = str | int | None
 When = Schedule | datetime | None
 
 MOSCOW: Final = timezone(timedelta(hours=3), "Moscow")
+_RULES: Final = Rules()
 _SPARE_CONNECTIONS: Final = 6
 _SMS: Final = Sms()
 _TIMEOUT: Final = Timeout()
@@ -56,10 +59,13 @@ class Client:
         retries: How often a call may be repeated after a network failure. A send is repeated only if nothing left.
         transport: An object with the methods of `Transport`, or any `httpx.AsyncBaseTransport`; None for the network.
         timezone: The account's time zone, in which the service writes local times without a timestamp.
-        max_in_flight: Requests at once (the service refuses the 15th).
-        max_status_in_flight: Status requests at once (the service refuses the 5th).
+        guards: What keeps the requests inside the limits of the service, to be shared by clients of one account; unset
+            for guards of this client alone, None for none.
+        account: The name under which the guards count all credentials of one account; None for the login or the apikey.
+        egress: A name for the address from which the service sees the requests, for guards of several addresses.
         max_recipients: The most recipients of one `send` or `cost`; the service doesn't publish its own limit.
-        batch_size: The most messages in one request of `send_batch` and `cost_batch`.
+        batch_size: The most messages in one request of `send_batch` and `cost_batch`. Two requests of 49 are still
+            fewer than the 100 bad messages in a row for which the service blocks an address.
         allow_http: Allow an address without TLS that isn't loopback.
         proxy: The URL of a proxy; None for what the environment says.
         verify: An SSL context, or False to trust anybody, which is only for tests.
@@ -83,23 +89,26 @@ class Client:
         retries: int = 3,
         transport: "Transport | httpx.AsyncBaseTransport | None" = None,
         timezone: tzinfo = MOSCOW,
-        max_in_flight: int = 14,
-        max_status_in_flight: int = 4,
+        guards: Guards | Unset | None = UNSET,
+        account: str | None = None,
+        egress: str = "default",
         max_recipients: int = 100,
-        batch_size: int = 50,
+        batch_size: int = 49,
         allow_http: bool = False,
         proxy: "str | httpx.Proxy | None" = None,
         verify: ssl.SSLContext | bool = True,
         max_response_bytes: int = 1_048_576,
     ) -> None:
-        if min(max_in_flight, max_status_in_flight, max_recipients, batch_size, max_response_bytes) < 1 or retries < 0:
+        if min(max_recipients, batch_size, max_response_bytes) < 1 or retries < 0:
             raise ValueError("the limits of a client are 1 or more, and retries is 0 or more")
         first = checked_url(url, allow_http=allow_http)
         urls = (first, *(checked_url(each, allow_http=allow_http) for each in fallback_urls))
         self._url = first
         self._timeout = Timeout.of(timeout)
         self._deadline = _positive(deadline)
-        self._workers = min(max_in_flight, max_status_in_flight)
+        self.guards = Guards() if guards is UNSET else guards
+        rules = _RULES if self.guards is None else self.guards.rules
+        self._workers = min(rules.in_flight.count, rules.status_in_flight.count)
         self._max_recipients = max_recipients
         self._batch_size = batch_size
         if transport is None or _is_httpx(transport):
@@ -109,17 +118,17 @@ class Client:
                 transport,
                 proxy=proxy,
                 verify=verify,
-                max_connections=max_in_flight + _SPARE_CONNECTIONS,
+                max_connections=rules.in_flight.count + _SPARE_CONNECTIONS,
                 max_response_bytes=max_response_bytes,
             )
         self._caller = Caller(
-            credentials=credentials_from(apikey, login, password),
+            who=Identity(credentials_from(apikey, login, password), account, egress),
             urls=urls,
             namespaces=Namespaces(namespace, urls[0]),
             transport=transport,
             timezone=timezone,
             retries=retries,
-            places=(max_in_flight, max_status_in_flight),
+            guards=self.guards,
         )
 
     def __repr__(self) -> str:
@@ -148,6 +157,7 @@ class Client:
         at: When = None,
         via: Channel = _SMS,
         cost: Literal[2, 3] | None = None,
+        allow_duplicate: bool = False,
         timeout: Timeout | float | Unset = UNSET,
         deadline: float | Unset | None = UNSET,
         **options: Unpack[QueryOptions],
@@ -163,19 +173,22 @@ class Client:
             at: When: an aware datetime, `LocalTime`, `Between` or `After`; None for at once.
             via: The channel.
             cost: 2 to be told the cost, 3 the cost and the new balance.
+            allow_duplicate: Whether it may be what was sent in the last minute; the service refuses that (error 9).
             timeout: For this call.
             deadline: For this call, None for no end.
             **options: The other parameters, see `QueryOptions`.
 
         Raises:
             ValueError: An argument is wrong; nothing was sent.
+            DuplicateSend: The same went out in the last minute. Nothing was sent.
+            GuardError: Sending would break another limit of the service. Nothing was sent.
             ApiError: The service refused it.
             SmscError: See its `outcome`; where that is UNKNOWN, `status` of its `refs` tells.
         """
         arguments = {"to": to, "text": text, "id": id, "sender": sender, "at": at, "via": via, "cost": cost, **options}
         operation = Send.model_validate(arguments)
         self._check_number(operation.to)
-        return await self.call(operation, timeout=timeout, deadline=deadline)
+        return await self.call(operation, allow_duplicate=allow_duplicate, timeout=timeout, deadline=deadline)
 
     async def cost(
         self,
@@ -207,6 +220,7 @@ class Client:
         at: When = None,
         via: Channel = _SMS,
         cost: Literal[2, 3] | None = None,
+        allow_duplicate: bool = False,
         timeout: Timeout | float | Unset = UNSET,
         deadline: float | Unset | None = UNSET,
         **options: Unpack[QueryOptions],
@@ -222,6 +236,7 @@ class Client:
             at: When; only `LocalTime` lets a message have a `tz` of its own.
             via: The channel of all.
             cost: As in `send`, for each request.
+            allow_duplicate: As in `send`.
             timeout: For each request.
             deadline: For each request, with its repetitions.
             **options: The other parameters, see `QueryOptions`.
@@ -231,7 +246,8 @@ class Client:
             SmscError: The first request never left. Once it has, errors are outcomes.
         """
         arguments = {"sender": sender, "at": at, "via": via, "cost": cost, **options}
-        return _bulk.send(self, messages, self._batch_size, arguments, timeout=timeout, deadline=deadline)
+        call = partial(self.call, allow_duplicate=allow_duplicate, timeout=timeout, deadline=deadline)
+        return _bulk.send(call, messages, self._batch_size, arguments)
 
     def cost_batch(
         self,
@@ -247,9 +263,8 @@ class Client:
         Raises:
             ValueError: An argument or a message is wrong, and nothing has been asked yet.
         """
-        return _bulk.price(
-            self, messages, self._batch_size, {"via": via, **options}, timeout=timeout, deadline=deadline
-        )
+        call = partial(self.call, timeout=timeout, deadline=deadline)
+        return _bulk.price(call, messages, self._batch_size, {"via": via, **options})
 
     async def status(
         self,
@@ -281,7 +296,7 @@ class Client:
     ) -> list[DeliveryReport | SmscError]:
         """Ask once for each message, a few at a time; return the answers in the order of `refs`, errors among them."""
         self._caller.bind()
-        return await _bulk.statuses(self, refs, detail, workers=self._workers)
+        return await _bulk.statuses(self.call, refs, detail, workers=self._workers)
 
     async def balance(
         self, *, timeout: Timeout | float | Unset = UNSET, deadline: float | Unset | None = UNSET
@@ -297,19 +312,22 @@ class Client:
         self,
         operation: Operation[R],
         *,
+        allow_duplicate: bool = False,
         timeout: Timeout | float | Unset = UNSET,
         deadline: float | Unset | None = UNSET,
     ) -> R:
         """Do an operation; the only path to the network, and everything else is sugar over it.
 
-        Repeats what may be repeated: reads after any network failure, sends only if nothing left this machine.
+        Waits for its turn where a limit of the service demands it, or raises. Repeats what may be repeated: reads after
+        any network failure and after error 9, sends only if nothing left this machine.
 
         Raises:
             SmscError: It failed; `outcome` tells what became of it.
             ValueError: A value can't travel in XML.
         """
         steps = self._timeout if timeout is UNSET else Timeout.of(timeout)
-        return await self._caller.call(operation, steps, self._deadline if deadline is UNSET else _positive(deadline))
+        within = self._deadline if deadline is UNSET else _positive(deadline)
+        return await self._caller.call(operation, steps, within, allow_duplicate=allow_duplicate)
 
     def _check_number(self, recipients: tuple[str, ...]) -> None:
         if len(recipients) > self._max_recipients:

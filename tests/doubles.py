@@ -158,8 +158,8 @@ class _counted:  # noqa: N801 - reads as a word of the `with` statement
 
 
 def make_client(service: object, **options: object) -> Client:
-    """Make a client of a fake service."""
-    given: dict[str, object] = {"apikey": "key", "url": URL, "transport": service, **options}
+    """Make a client of a fake service, without guards unless it is given some."""
+    given: dict[str, object] = {"apikey": "key", "url": URL, "transport": service, "guards": None, **options}
     return Client(**given)  # type: ignore[arg-type]
 
 

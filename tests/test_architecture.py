@@ -17,8 +17,10 @@ LAYERS: Final = {
     0: "_types _exceptions _codes _credentials _schedule _channels _text _version",
     1: "_results _dispatch _operations _options",
     2: "_query _envelope _contract _wsdl _binding _batch",
+    3: "guards.__init__ guards._limits guards._rules guards._store guards._clock guards._memory guards._redis "
+    "guards._demands guards._waiters guards._guards",
     4: "_transport _httpx",
-    5: "_client _caller _bulk _gate _namespaces _settings",
+    5: "_client _caller _bulk _namespaces _settings",
 }
 LAYER_OF: Final = {name: layer for layer, names in LAYERS.items() for name in names.split()}
 EDGES: Final = {"__init__", "__main__", "_doctor", *(name for name in MODULES if name.startswith("_cli"))}
@@ -26,7 +28,9 @@ SANDBOX_EDGES: Final = {"sandbox.__init__", "sandbox._app"}
 SANDBOX: Final = {name for name in MODULES if name.startswith("sandbox.")} - SANDBOX_EDGES
 CORE: Final = {name for name in MODULES if LAYER_OF.get(name, 9) <= 2}
 CLI: Final = {"__main__", "_doctor", *(name for name in MODULES if name.startswith("_cli"))}
+PURE_GUARDS: Final = {"guards._limits", "guards._rules", "guards._demands"}
 ONLY_IN: Final = {
+    "redis": {"guards._redis"},
     "lxml": {"_envelope"},
     "httpx": {"_httpx", "_client", "sandbox.__init__"},
     "typer": CLI,
@@ -86,10 +90,12 @@ def test_a_module_imports_only_its_own_layer_and_those_below(name: str) -> None:
     allowed = {other for other, layer in LAYER_OF.items() if layer <= LAYER_OF[name]}
     if LAYER_OF[name] == 4:  # it moves bytes and knows no operations
         allowed = {other for other, layer in LAYER_OF.items() if layer in {0, 4}}
+    if LAYER_OF[name] == 3:  # nor anything of the wire
+        allowed = {other for other, layer in LAYER_OF.items() if layer in {0, 1, 3}}
     assert _own(name) <= allowed
 
 
-@pytest.mark.parametrize("name", sorted(CORE | SANDBOX))
+@pytest.mark.parametrize("name", sorted(CORE | PURE_GUARDS | SANDBOX))
 def test_a_pure_module_knows_neither_network_nor_clock_nor_log(name: str) -> None:
     third_party = {"pydantic", "pydantic_core", "lxml"}
     assert _foreign(name) <= (sys.stdlib_module_names | third_party) - UNWORLDLY
@@ -101,7 +107,13 @@ def test_a_pure_module_knows_neither_network_nor_clock_nor_log(name: str) -> Non
 
 @pytest.mark.parametrize("name", sorted(SANDBOX))
 def test_the_emulator_shares_only_the_protocol_with_the_client(name: str) -> None:
-    assert _own(name) <= CORE | SANDBOX
+    assert _own(name) <= CORE | SANDBOX | {"guards._rules"}
+
+
+@pytest.mark.parametrize("name", sorted(name for name, layer in LAYER_OF.items() if layer == 3))
+def test_only_those_guards_that_wait_or_have_a_clock_know_the_event_loop(name: str) -> None:
+    waiting = {"guards._guards", "guards._waiters", "guards._clock", "guards._redis"}
+    assert name in waiting or _foreign(name).isdisjoint({"anyio", "asyncio", "trio"})
 
 
 def test_no_part_of_the_sandbox_knows_the_client() -> None:

@@ -11,9 +11,14 @@ from smsc_async._exceptions import (
     AddressBlocked,
     ApiError,
     AuthenticationFailed,
+    BalanceTooOften,
+    BreakerOpen,
     ConnectError,
     ConnectionLost,
+    CostTooOften,
+    DuplicateSend,
     GuardError,
+    GuardStoreError,
     HTTPStatusError,
     InsufficientFunds,
     InvalidDate,
@@ -28,6 +33,8 @@ from smsc_async._exceptions import (
     ReadTimeout,
     SmscError,
     SoapFault,
+    StatusTooOften,
+    SubscriberFlood,
     TooManyInFlight,
     TooManyRequests,
     TransportError,
@@ -38,10 +45,20 @@ from smsc_async._types import MessageRef
 
 NOT_SENT, REJECTED, UNKNOWN = Outcome.NOT_SENT, Outcome.REJECTED, Outcome.UNKNOWN
 
+GUARDS = (
+    DuplicateSend,
+    SubscriberFlood,
+    StatusTooOften,
+    CostTooOften,
+    BalanceTooOften,
+    TooManyInFlight,
+    BreakerOpen,
+    GuardStoreError,
+)
 TABLE: list[tuple[SmscError, Outcome, str]] = [
     (SmscError("words"), UNKNOWN, "words"),
     (GuardError("words", retry_after=1.5), NOT_SENT, "words"),
-    (TooManyInFlight("words"), NOT_SENT, "words"),
+    *((kind("words"), NOT_SENT, "words") for kind in GUARDS),
     (TransportError("words"), UNKNOWN, "words"),
     (ConnectError("words"), NOT_SENT, "words"),
     (PoolTimeout("words"), NOT_SENT, "words"),

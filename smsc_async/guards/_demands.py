@@ -11,6 +11,7 @@ from typing import Final, TypeAlias
 
 from smsc_async._credentials import ApiKey, Credentials
 from smsc_async._dispatch import MessageList
+from smsc_async._exceptions import ApiError, Outcome, SmscError, SoapFault
 from smsc_async._operations import GetBalance, GetCost, GetListCost, GetStatus, Operation, Send, SendList
 from smsc_async._results import Result, SentMessage
 from smsc_async._types import is_group, recipient_key
@@ -19,7 +20,7 @@ from ._limits import Limit, Mark
 from ._rules import BAD_CODES
 from ._store import Demand
 
-__all__ = ["Fate", "Planner", "Verdict", "marks", "verdict_of"]
+__all__ = ["Fate", "Planner", "Verdict", "marks", "verdict_of", "verdict_of_failure", "window_of"]
 
 # They shape the answer and nothing else, so sends that differ in them alone are the same for whoever gets them.
 _ANSWER_SHAPE: Final = frozenset({"err", "op", "cost"})
@@ -56,8 +57,8 @@ class Verdict:
 
     Attributes:
         fate: What became of it.
-        code: The error number of the answer, 0 for none.
-        bad: How many of its messages were bad sends.
+        code: The error number of the answer, 0 for none, -1 for an answer that isn't the service's own.
+        bad: How many of the messages of an accepted request were bad sends.
         good: Whether one of its messages was accepted.
     """
 
@@ -78,8 +79,34 @@ def verdict_of(operation: Operation[Result], result: Result) -> Verdict:
     return Verdict(Fate.ANSWERED, bad=bad, good=True)
 
 
+def verdict_of_failure(error: BaseException, *, posted: bool) -> Verdict:
+    """Return what a failure says; `posted` tells whether anything may have left by then."""
+    if isinstance(error, ApiError):
+        return Verdict(Fate.ANSWERED, error.code)
+    if not posted or (isinstance(error, SmscError) and error.outcome is Outcome.NOT_SENT):
+        return _UNSENT
+    if isinstance(error, SoapFault):
+        # Only the server that didn't find the procedure says that it executed nothing and counted nothing.
+        return _UNSENT if error.procedure_missing else _FAULT
+    if isinstance(error, SmscError) and error.outcome is Outcome.REJECTED:
+        return _FAULT
+    return _LOST
+
+
+_UNSENT: Final = Verdict(Fate.UNSENT)
+_LOST: Final = Verdict(Fate.LOST)
+_FAULT: Final = Verdict(Fate.ANSWERED, code=-1)
 _FINE: Final = Verdict(Fate.ANSWERED)
 _ACCEPTED: Final = Verdict(Fate.ANSWERED, good=True)
+
+
+def window_of(operation: Operation[Result]) -> str | None:
+    """Return the rule that error 9 to a read is about, None for what isn't a read."""
+    if isinstance(operation, GetStatus):
+        return "status"
+    if isinstance(operation, GetBalance):
+        return "balance"
+    return "identical_cost" if isinstance(operation, GetCost | GetListCost) else None
 
 
 def marks(demands: Sequence[Demand], amounts: Sequence[int], verdict: Verdict, late: float, slack: float) -> list[Mark]:

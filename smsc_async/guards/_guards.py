@@ -25,7 +25,7 @@ from smsc_async._exceptions import (
 from smsc_async._operations import Operation
 from smsc_async._results import Result
 
-from ._demands import Planner, Verdict, marks
+from ._demands import Planner, Verdict, marks, window_of
 from ._memory import MemoryStore
 from ._rules import Rules
 from ._store import Demand, Refusal, Reservation, Store
@@ -40,7 +40,7 @@ _RULES: Final = Rules()
 _REFUSALS: Final[Mapping[str, tuple[type[GuardError], str]]] = {
     "identical_send": (
         DuplicateSend,
-        "the same message to these recipients is on its way or went a minute ago; allow_duplicate=True repeats it",
+        "these recipients got the same message within the last minute, or it is on its way; allow_duplicate repeats it",
     ),
     "identical_cost": (CostTooOften, "the same price was asked for as often as the service allows in a minute"),
     "status": (StatusTooOften, "the status of this message was asked for as often as the service allows in a minute"),
@@ -156,6 +156,7 @@ class Guards:
         self._planners: WeakKeyDictionary[Identity, tuple[bytes, Planner]] = WeakKeyDictionary()
         self._token: EventLoopToken | None = None
         self._thread = 0
+        self._users = 0
 
     def __repr__(self) -> str:
         return f"<smsc_async.guards.Guards over {type(self._store).__name__}>"
@@ -212,6 +213,11 @@ class Guards:
         self._store.settle(reservation, given)
         self._waiters.wake(reservation.demands)
 
+    def awaits(self, operation: Operation[Result]) -> bool:
+        """Whether a read that the service refused with error 9 is repeated when its window has room again."""
+        rule = window_of(operation)
+        return rule is not None and getattr(self.rules, rule).policy == "wait"
+
     async def flush(self) -> None:
         """Wait until what was settled is known to everybody who shares the store, but not for long."""
         with anyio.move_on_after(_FLUSH_WITHIN, shield=True):
@@ -238,6 +244,15 @@ class Guards:
             for name, state in states.items()
         }
         return Snapshot(now, len(self._waiters), rules)
+
+    def attach(self) -> None:
+        """Count one more client that uses these guards."""
+        self._users += 1
+
+    async def detach(self) -> None:
+        """Count one client less; after the last, close."""
+        self._users -= 1
+        await (self.flush() if self._users else self.aclose())
 
     async def aclose(self) -> None:
         """Let everybody who shares the store know what was settled, and close connections; what is counted stays."""

@@ -1,10 +1,12 @@
-"""The service's limits in numbers; those of FACTS where the documentation names none.
+"""The service's limits, with the numbers that the guards have too.
 
 Whether the service's windows slide or are fixed is not published. These slide, and they count every arrival, the
 refused ones too: no reading is stricter, so a client that is never refused here is never refused there.
 """
 
 from dataclasses import dataclass
+
+from smsc_async.guards import _rules
 
 __all__ = ["Block", "Limits", "Streak", "Window"]
 
@@ -80,15 +82,15 @@ class Limits:
         bad_sends: Errors 6, 7 and 8 of sends from one address in a row; each line of ``list`` is one.
     """
 
-    identical_send: Window | None = Window(1, 60)
-    identical_cost: Window | None = Window(5, 60)
-    status: Window | None = Window(5, 60)
-    balance: Window | None = Window(10, 60)
-    subscriber: Streak | None = Streak(50, 120)
-    in_flight: int | None = 14
-    status_in_flight: int | None = 4
-    login_failures: Block | None = Block(5, 1800, 1800)
-    bad_sends: Block | None = Block(100, 600, 600)
+    identical_send: Window | None = Window(*_rules.IDENTICAL_SEND)
+    identical_cost: Window | None = Window(*_rules.IDENTICAL_COST)
+    status: Window | None = Window(*_rules.STATUS)
+    balance: Window | None = Window(*_rules.BALANCE)
+    subscriber: Streak | None = Streak(*_rules.SUBSCRIBER)
+    in_flight: int | None = _rules.IN_FLIGHT
+    status_in_flight: int | None = _rules.STATUS_IN_FLIGHT
+    login_failures: Block | None = Block(*_rules.LOGIN_FAILURES)
+    bad_sends: Block | None = Block(*_rules.BAD_SENDS)
 
     @classmethod
     def off(cls) -> "Limits":
