@@ -61,6 +61,10 @@ _REFUSALS: Final[Mapping[str, tuple[type[GuardError], str]]] = {
 }
 # Refused by what is in flight, these may be free in a moment, so they are worth waiting for whatever their policy.
 _MAY_CLEAR: Final = frozenset({"login_failures", "address_failures", "bad_sends"})
+_MAY_FAIL: Final = (
+    "the requests in flight may be refused, and with more of them the service might block this address; none of them was "
+    "answered in time"
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
@@ -316,6 +320,8 @@ class Guards:
 
 def _refused(refusal: Refusal, delay: float, why: str = "") -> GuardError:
     kind, words = _REFUSALS[refusal.demand.rule]
+    if math.isinf(refusal.delay) and refusal.demand.rule in _MAY_CLEAR:
+        kind, words = TooManyInFlight, _MAY_FAIL
     after = None if math.isinf(delay) else max(delay, 0.0)
     when = "" if after is None else f"; free in {after:.1f} s"
     return kind(f"{why}; {words}{when}" if why else f"{words}{when}", retry_after=after)

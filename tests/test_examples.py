@@ -1,0 +1,103 @@
+"""The examples run as they stand."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from threading import Thread
+
+import anyio
+import httpx
+import pytest
+import uvicorn
+from redis_server import redis_server
+
+from smsc_async.sandbox import Sandbox
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+@pytest.fixture
+def sandbox() -> Iterator[tuple[Sandbox, str]]:
+    sandbox = Sandbox()
+    config = uvicorn.Config(sandbox.app, host="127.0.0.1", port=0, lifespan="off", log_level="error", ws="none")
+    server = uvicorn.Server(config)
+    with config.bind_socket() as listener:
+        thread = Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        yield sandbox, f"http://127.0.0.1:{listener.getsockname()[1]}/sys/soap.php"
+        server.should_exit = True
+        thread.join()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@asynccontextmanager
+async def _workers(environment: dict[str, str]) -> AsyncIterator[httpx.AsyncClient]:
+    port = _free_port()
+    command = [sys.executable, "-m", "uvicorn", "fastapi_workers:app", "--workers", "2", "--port", str(port)]
+    process = subprocess.Popen(  # noqa: ASYNC220, S603 - our own words, and the test has nothing else to do
+        [*command, "--log-level", "warning"],
+        cwd=EXAMPLES,
+        env={**os.environ, "PYTHONPATH": str(EXAMPLES.parent), "SMSC_APIKEY": "demo", **environment},
+    )
+    try:
+        # A new connection for each request, so that either worker may take it.
+        limits = httpx.Limits(max_keepalive_connections=0)
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", limits=limits, timeout=20) as client:
+            with anyio.fail_after(30):
+                while not await _is_up(client):  # noqa: ASYNC110 - another process, it sets no event here
+                    await anyio.sleep(0.1)
+            yield client
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+async def _is_up(client: httpx.AsyncClient) -> bool:
+    try:
+        await client.get("/openapi.json")
+    except httpx.TransportError:
+        return False
+    return True
+
+
+async def _ask_both_workers(client: httpx.AsyncClient) -> Counter[int]:
+    """Ask for one status until each worker has been asked more often than the service allows."""
+    sent = await client.post("/codes", json={"phone": "+79991234567", "code": "4821"})
+    ref = sent.json()["ref"]
+    workers: Counter[str] = Counter()
+    answers: Counter[int] = Counter()
+    with anyio.fail_after(60):
+        while len(workers) < 2 or min(workers.values()) < 6:
+            response = await client.get(f"/codes/{ref}")
+            workers[response.headers["X-Worker"]] += 1
+            answers[response.status_code] += 1
+            if response.status_code == 429:
+                assert 1 <= int(response.headers["Retry-After"]) <= 62
+    return answers
+
+
+async def test_workers_that_share_redis_never_break_the_status_limit(sandbox: tuple[Sandbox, str]) -> None:
+    service, url = sandbox
+    async with redis_server() as redis_url, _workers({"SMSC_URL": url, "REDIS_URL": redis_url}) as client:
+        answers = await _ask_both_workers(client)
+    assert answers[200] == 5
+    assert answers.keys() == {200, 429}
+    assert (service.counts["get_status", 0], service.counts["get_status", 9]) == (5, 0)
+
+
+async def test_workers_that_count_for_themselves_break_it(sandbox: tuple[Sandbox, str]) -> None:
+    service, url = sandbox
+    async with _workers({"SMSC_URL": url, "REDIS_URL": ""}) as client:
+        await _ask_both_workers(client)
+    assert service.counts["get_status", 9] > 0
