@@ -17,8 +17,8 @@ LAYERS: Final = {
     0: "_types _exceptions _codes _credentials _schedule _channels _text _version",
     1: "_results _dispatch _operations _options",
     2: "_query _envelope _contract _wsdl _binding _batch",
-    3: "guards.__init__ guards._limits guards._rules guards._store guards._clock guards._memory guards._redis "
-    "guards._demands guards._waiters guards._guards",
+    3: "guards.__init__ guards._limits guards._rules guards._store guards._clock guards._memory "
+    "guards._redis guards._redis_link guards._redis_scripts guards._redis_snapshot guards._demands guards._waiters guards._guards",
     4: "_transport _httpx",
     5: "_client _caller _bulk _namespaces _settings",
 }
@@ -30,7 +30,7 @@ CORE: Final = {name for name in MODULES if LAYER_OF.get(name, 9) <= 2}
 CLI: Final = {"__main__", "_doctor", *(name for name in MODULES if name.startswith("_cli"))}
 PURE_GUARDS: Final = {"guards._limits", "guards._rules", "guards._demands"}
 ONLY_IN: Final = {
-    "redis": {"guards._redis"},
+    "redis": {"guards._redis", "guards._redis_link", "guards._redis_snapshot"},
     "lxml": {"_envelope"},
     "httpx": {"_httpx", "_client", "sandbox.__init__"},
     "typer": CLI,
@@ -112,7 +112,7 @@ def test_the_emulator_shares_only_the_protocol_with_the_client(name: str) -> Non
 
 @pytest.mark.parametrize("name", sorted(name for name, layer in LAYER_OF.items() if layer == 3))
 def test_only_those_guards_that_wait_or_have_a_clock_know_the_event_loop(name: str) -> None:
-    waiting = {"guards._guards", "guards._waiters", "guards._clock", "guards._redis"}
+    waiting = {"guards._guards", "guards._waiters", "guards._clock", "guards._redis", "guards._redis_link"}
     assert name in waiting or _foreign(name).isdisjoint({"anyio", "asyncio", "trio"})
 
 

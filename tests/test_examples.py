@@ -14,7 +14,7 @@ import anyio
 import httpx
 import pytest
 import uvicorn
-from redis_server import redis_server
+from redis_server import RedisServer
 
 from smsc_async.sandbox import Sandbox
 
@@ -89,8 +89,9 @@ async def _ask_both_workers(client: httpx.AsyncClient) -> Counter[int]:
 
 async def test_workers_that_share_redis_never_break_the_status_limit(sandbox: tuple[Sandbox, str]) -> None:
     service, url = sandbox
-    async with redis_server() as redis_url, _workers({"SMSC_URL": url, "REDIS_URL": redis_url}) as client:
-        answers = await _ask_both_workers(client)
+    with RedisServer() as redis:
+        async with _workers({"SMSC_URL": url, "REDIS_URL": redis.url}) as client:
+            answers = await _ask_both_workers(client)
     assert answers[200] == 5
     assert answers.keys() == {200, 429}
     assert (service.counts["get_status", 0], service.counts["get_status", 9]) == (5, 0)
