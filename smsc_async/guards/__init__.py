@@ -1,8 +1,28 @@
 """The client's brakes: they keep every request inside the limits of the service, in one process or in many."""
 
+from typing import TYPE_CHECKING, Any
+
 from ._guards import Guards, Identity, RuleSnapshot, Snapshot
 from ._memory import MemoryStore
 from ._rules import Policy, Rule, Rules
 from ._store import Store
 
+if TYPE_CHECKING:
+    from ._redis import RedisStore as RedisStore
+
 __all__ = ["Guards", "Identity", "MemoryStore", "Policy", "Rule", "RuleSnapshot", "Rules", "Snapshot", "Store"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what needs an extra package when somebody asks for it."""
+    if name != "RedisStore":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        from ._redis import RedisStore  # noqa: PLC0415 - redis is an extra
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != "redis":
+            raise
+        raise ModuleNotFoundError(
+            "the Redis store needs an extra package: pip install 'smsc-async[redis]'", name="redis"
+        ) from None
+    return RedisStore

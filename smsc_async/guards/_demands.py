@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 
 from smsc_async._credentials import ApiKey, Credentials
 from smsc_async._dispatch import MessageList
-from smsc_async._exceptions import ApiError, Outcome, SmscError, SoapFault
+from smsc_async._exceptions import ApiError, HTTPStatusError, Outcome, ProtocolError, SmscError, SoapFault
 from smsc_async._operations import GetBalance, GetCost, GetListCost, GetStatus, Operation, Send, SendList
 from smsc_async._results import Result, SentMessage
 from smsc_async._types import is_group, recipient_key
@@ -26,7 +26,7 @@ __all__ = ["Fate", "Planner", "Verdict", "marks", "verdict_of", "verdict_of_fail
 _ANSWER_SHAPE: Final = frozenset({"err", "op", "cost"})
 _NO_MARK: Final = Mark()
 _PROVEN: Final = Mark(proof=True)
-_CLEAR: Final = Mark(clear=True)
+_NOT_THE_SERVICE: Final = -1
 _WRONG_CREDENTIALS: Final = 2
 _ADDRESS_BLOCKED: Final = 4
 _TOO_OFTEN: Final = 9
@@ -90,12 +90,13 @@ def verdict_of_failure(error: BaseException, *, posted: bool) -> Verdict:
         return _UNSENT if error.procedure_missing else _FAULT
     if isinstance(error, SmscError) and error.outcome is Outcome.REJECTED:
         return _FAULT
-    return _LOST
+    return _GATEWAY if isinstance(error, HTTPStatusError | ProtocolError) else _LOST
 
 
 _UNSENT: Final = Verdict(Fate.UNSENT)
 _LOST: Final = Verdict(Fate.LOST)
-_FAULT: Final = Verdict(Fate.ANSWERED, code=-1)
+_GATEWAY: Final = Verdict(Fate.LOST, code=_NOT_THE_SERVICE)
+_FAULT: Final = Verdict(Fate.ANSWERED, code=_NOT_THE_SERVICE)
 _FINE: Final = Verdict(Fate.ANSWERED)
 _ACCEPTED: Final = Verdict(Fate.ANSWERED, good=True)
 
@@ -123,7 +124,8 @@ def marks(demands: Sequence[Demand], amounts: Sequence[int], verdict: Verdict, l
         return [_NO_MARK] * len(demands)
     if verdict.fate is Fate.ANSWERED:
         return [_answered(demand, amount, verdict) for demand, amount in zip(demands, amounts, strict=True)]
-    return [_lost(demand, amount, late, slack) for demand, amount in zip(demands, amounts, strict=True)]
+    spoken = verdict.code == _NOT_THE_SERVICE
+    return [_lost(each, amount, late, slack, spoken=spoken) for each, amount in zip(demands, amounts, strict=True)]
 
 
 def _answered(demand: Demand, amount: int, verdict: Verdict) -> Mark:
@@ -131,7 +133,8 @@ def _answered(demand: Demand, amount: int, verdict: Verdict) -> Mark:
     if rule in _GATES:
         return _NO_MARK
     if rule == "blocked":
-        return Mark(keep=1) if code == _ADDRESS_BLOCKED else _CLEAR
+        # What isn't the service's own answer doesn't say that it lets this address through.
+        return Mark(keep=int(code == _ADDRESS_BLOCKED), clear=code not in {_ADDRESS_BLOCKED, _NOT_THE_SERVICE})
     if rule in {"login_failures", "address_failures"}:
         if code == _WRONG_CREDENTIALS:
             return Mark(keep=1, proof=False)
@@ -141,8 +144,9 @@ def _answered(demand: Demand, amount: int, verdict: Verdict) -> Mark:
     return Mark(keep=amount, fill=code == _TOO_OFTEN and rule in _SAID_BY_ERROR_9)
 
 
-def _lost(demand: Demand, amount: int, late: float, slack: float) -> Mark:
-    if demand.rule in {"login_failures", "blocked"}:
+def _lost(demand: Demand, amount: int, late: float, slack: float, *, spoken: bool) -> Mark:
+    # Wrong credentials are answered with error 2, so a page or an error of HTTP is no sign of them; silence may be.
+    if demand.rule in {"login_failures", "blocked"} or (spoken and demand.rule == "address_failures"):
         return _NO_MARK
     return Mark(keep=amount, late=late + slack if demand.rule in _GATES else late)
 

@@ -26,8 +26,9 @@ from smsc_async._operations import Operation
 from smsc_async._results import Result
 
 from ._demands import Planner, Verdict, marks, window_of
+from ._limits import Mark
 from ._memory import MemoryStore
-from ._rules import Rules
+from ._rules import Policy, Rule, Rules
 from ._store import Demand, Refusal, Reservation, Store
 from ._waiters import Waiters
 
@@ -62,7 +63,7 @@ _REFUSALS: Final[Mapping[str, tuple[type[GuardError], str]]] = {
 # Refused by what is in flight, these may be free in a moment, so they are worth waiting for whatever their policy.
 _MAY_CLEAR: Final = frozenset({"login_failures", "address_failures", "bad_sends"})
 _MAY_FAIL: Final = (
-    "the requests in flight may be refused, and with more of them the service might block this address; none of them was "
+    "the requests in flight may be refused, and with more of them the service might block this address; none was "
     "answered in time"
 )
 
@@ -156,6 +157,7 @@ class Guards:
         self._margin = margin
         self._late_arrival = late_arrival
         self._waiters = Waiters()
+        self._sends: set[bytes] = set()  # what waits; the same again would be sent when both have waited
         self._busy = 0
         self._planners: WeakKeyDictionary[Identity, tuple[bytes, Planner]] = WeakKeyDictionary()
         self._token: EventLoopToken | None = None
@@ -198,13 +200,9 @@ class Guards:
         self._busy += 1
         try:
             demands = await self._demands(who, operation, allow_duplicate=allow_duplicate)
-            ahead = self._waiters.ahead_of(demands)
-            if ahead is None:
-                answer = await self._store.acquire(demands, within)
-                if isinstance(answer, Reservation):
-                    return answer
-            else:
-                answer = Refusal(ahead, math.inf)
+            answer = await self._behind(demands, within) or await self._store.acquire(demands, within)
+            if isinstance(answer, Reservation):
+                return answer
             return await self._wait(demands, answer, within)
         except BaseException:
             self._busy -= 1
@@ -278,13 +276,35 @@ class Guards:
                 )
         return demands
 
+    async def _behind(self, demands: Sequence[Demand], within: float) -> Refusal | None:
+        """Return why a request has to wait behind others, None if it hasn't."""
+        if self._waiters.ahead_of(demands) is None:
+            return None
+        # What is refused at once must not queue first, and proven credentials queue with none that aren't.
+        asked = [each for each in demands if each.proof is not None or self._policy(each) == "raise"]
+        answer = await self._store.acquire(asked, within)
+        if isinstance(answer, Refusal):
+            return answer
+        self._store.settle(answer, [Mark()] * len(asked))
+        proven = {each.rule for each, amount in zip(asked, answer.amounts, strict=True) if each.proof and not amount}
+        ahead = self._waiters.ahead_of([each for each in demands if each.rule not in proven])
+        return None if ahead is None else Refusal(ahead, self._waiters.delay(ahead, anyio.current_time()))
+
+    def _policy(self, demand: Demand) -> Policy:
+        rule: Rule = getattr(self.rules, demand.rule)
+        return rule.policy
+
     async def _wait(self, demands: Sequence[Demand], refusal: Refusal, within: float) -> Reservation:
         now = anyio.current_time()
         end, give_up = now + within, now + min(within, self._max_wait)
+        sends = {each.key: each for each in demands if each.rule == "identical_send" and not each.forced}
+        refusal = next((Refusal(sends[key], math.inf) for key in sends.keys() & self._sends), refusal)
         free = self._free_at(refusal, now, give_up)
         if len(self._waiters) >= self._max_waiters:
             raise _refused(refusal, free - now, f"{self._max_waiters} requests wait already")
-        waiter = self._waiters.join(refusal.demand)
+        waiter = self._waiters.join(refusal.demand, free)
+        if self.rules.identical_send.policy == "raise":
+            self._sends |= sends.keys()
         tries = 0
         try:
             while True:
@@ -296,23 +316,24 @@ class Guards:
                 now = anyio.current_time()
                 if not self._waiters.is_first(waiter):
                     if now >= give_up:
-                        raise _refused(refusal, free - now)
+                        raise _refused(refusal, self._waiters.delay(refusal.demand, now))
                     continue
                 answer = await self._store.acquire(demands, max(end - now, 0.0))
                 if isinstance(answer, Reservation):
                     return answer
                 refusal, now, tries = answer, anyio.current_time(), tries + 1
                 free = self._free_at(refusal, now, give_up)
-                self._waiters.move(waiter, refusal.demand)
+                self._waiters.move(waiter, refusal.demand, free)
         finally:
+            self._sends -= sends.keys()
             self._waiters.leave(waiter)
 
     def _free_at(self, refusal: Refusal, now: float, give_up: float) -> float:
         """Return when the demand may be met, infinity if nobody knows; refuse it if that can't be waited for."""
-        rule, delay = refusal.demand.rule, refusal.delay
-        if getattr(self.rules, rule).policy == "raise" and not (math.isinf(delay) and rule in _MAY_CLEAR):
-            # What is in flight is counted for a whole span after its answer.
-            raise _refused(refusal, refusal.demand.limit.span if math.isinf(delay) else delay)
+        demand, delay = refusal
+        if self._policy(demand) == "raise" and not (math.isinf(delay) and demand.rule in _MAY_CLEAR):
+            # What is in flight is counted for a whole span after its answer; at a gate nobody knows.
+            raise _refused(refusal, (demand.limit.span or delay) if math.isinf(delay) else delay)
         if now >= give_up or give_up < now + delay < math.inf:
             raise _refused(refusal, delay)
         return now + delay

@@ -61,7 +61,9 @@ class Window:
 
     def settled(self, history: History, now: float, started: float, amount: int, mark: Mark) -> History:
         """Return the history after a request that held so many entries in flight since `started` is settled."""
-        return _settled(self.count, history, now, started, amount, mark)
+        # What has expired meanwhile fills nothing.
+        kept = self.fresh(history, now) if mark.fill else history
+        return _settled(self.count, kept, now, started, amount, mark)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,7 @@ class Block:
 
     def settled(self, history: History, now: float, started: float, amount: int, mark: Mark) -> History:  # noqa: ARG002
         """Return the history after a request that started at `started` met a block, or met none (`mark.clear`)."""
+        history = self.fresh(history, now)
         if mark.keep:
             over = history[-1] if history else -inf
             # A request that was already on its way when the block was noticed tells nothing new.

@@ -190,6 +190,8 @@ class MemoryStore:
         table = self._tables.get(name)
         if table is None:
             table = self._tables[name] = _Table(span)
+        elif span > table.span:  # of other guards, with other rules
+            table.span = span
         if table.is_due(now):
             table.turn(now, self._in_flight(name, table))
         return table

@@ -102,9 +102,14 @@ class Rules:
     blocked: Rule = Rule(1, BAD_SENDS[2], "raise")
 
     def __post_init__(self) -> None:
-        for name in ("in_flight", "status_in_flight"):
-            if getattr(self, name).seconds:
-                raise ValueError(f"{name} counts requests at once, so its seconds are 0")
+        for field in fields(self):
+            at_once = field.name in {"in_flight", "status_in_flight"}
+            if at_once == bool(getattr(self, field.name).seconds):
+                raise ValueError(
+                    f"{field.name} counts requests at once, so its seconds are 0"
+                    if at_once
+                    else f"{field.name} counts in a time, so it needs its seconds: Rule(count, seconds)"
+                )
 
     def with_policies(self, **policies: Policy) -> Self:
         """Return the same rules with other policies, by the names of the rules.

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from heapq import heappop, heappush
 from itertools import count
+from math import inf
 from typing import Final, TypeAlias
 
 import anyio
@@ -21,14 +22,16 @@ class Waiter:
     Attributes:
         ticket: Its turn, kept when it goes on to wait for another key.
         demand: What it waits for.
+        free: When that may be met, infinity if nobody knows.
         woken: Set when it should look whether its turn has come.
     """
 
-    __slots__ = ("demand", "ticket", "woken")
+    __slots__ = ("demand", "free", "ticket", "woken")
 
-    def __init__(self, ticket: int, demand: Demand) -> None:
+    def __init__(self, ticket: int, demand: Demand, free: float) -> None:
         self.ticket = ticket
         self.demand = demand
+        self.free = free
         self.woken = anyio.Event()
 
 
@@ -75,18 +78,24 @@ class Waiters:
             return None
         return next((demand for demand in demands if demand[:2] in self._queues and not demand.forced), None)
 
-    def join(self, demand: Demand) -> Waiter:
+    def delay(self, demand: Demand, now: float) -> float:
+        """Return how long even the first of those who wait for a demand has to, infinity if nobody knows."""
+        first = self._queues[demand[:2]].first()
+        return inf if first is None or first.free <= now else first.free - now
+
+    def join(self, demand: Demand, free: float) -> Waiter:
         """Take a ticket and wait for a demand."""
-        waiter = Waiter(next(self._tickets), demand)
+        waiter = Waiter(next(self._tickets), demand, free)
         self._queue(demand).add(waiter)
         return waiter
 
-    def move(self, waiter: Waiter, demand: Demand) -> None:
+    def move(self, waiter: Waiter, demand: Demand, free: float) -> None:
         """Wait for another demand, with the same ticket."""
         if demand[:2] != waiter.demand[:2]:
             self.leave(waiter)
             self._queue(demand).add(waiter)
         waiter.demand = demand
+        waiter.free = free
 
     def leave(self, waiter: Waiter) -> None:
         """Wait no more; the next in the queue looks after it from now on."""

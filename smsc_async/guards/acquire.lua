@@ -1,0 +1,218 @@
+-- Takes the places of one request, all or none, and says so in one line of text:
+--   "granted <start> <amount>..."      the places are taken; taken before under this token, they are not taken again
+--   "refused <demand> <delay>"         demand from 1; delay in microseconds, -1 where it hangs on requests in flight
+--   "quarantined <delay>"              the histories are incomplete for so many microseconds
+--   "epoch <id> <salt>"                the histories are not those that the caller knew; nothing is taken
+--   "ready"                            nothing was demanded
+--   "void"                             the caller has given this token up
+--   "silent"                           INFO is forbidden
+--   "evicting <policy>"                this Redis throws keys away when its memory is full
+-- All times are microseconds of the server's clock.
+--
+-- KEYS: epoch, token, the history of each demand, then proofs and turns.
+-- ARGV: token, id of the epoch that the caller knows ("" for none), id and salt for a new epoch, lease, longest lease of
+--   anybody, milliseconds for which the epoch must live on, "1" to look at the memory policy; then for each demand its
+--   kind (window, gate, streak, block), count, span, amount, "1" if it is forced, the index of its proof in KEYS or 0,
+--   "1" if the caller knows that the proof has existed, the index of its turn in KEYS or 0. No history is demanded twice.
+--   A token begins with the name of who asks.
+local HEAD, FIELDS, NAME = 8, 8, 12
+-- Who has been refused at a gate for so many microseconds comes before those who hold as much; so many milliseconds
+-- after he has asked last, nobody waits for him.
+local PATIENCE, TURN = 300000, 1000
+local SPARE = 43200000
+local DAY = 86400000
+
+local token, known = ARGV[1], ARGV[2]
+local lease, longest, life = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
+
+local function whole(number)
+  return string.format('%.0f', number)
+end
+
+local server = redis.pcall('INFO', 'server')
+local run = type(server) == 'string' and string.match(server, 'run_id:(%w+)')
+if not run then
+  return 'silent'
+end
+if ARGV[8] == '1' then
+  local memory = redis.pcall('INFO', 'memory')
+  if type(memory) ~= 'string' then
+    return 'silent'
+  end
+  local policy = string.match(memory, 'maxmemory_policy:([%w-]+)')
+  if string.match(memory, 'maxmemory:(%d+)') ~= '0' and policy ~= 'noeviction' then
+    return 'evicting ' .. (policy or 'unknown')
+  end
+end
+
+-- The epoch: one for as long as nothing is lost; in doubt, what began before `since` may be missing.
+local epoch = redis.call('HMGET', KEYS[1], 'id', 'run', 'since', 'doubt', 'salt')
+local id, since, doubt = epoch[1], tonumber(epoch[3]), epoch[4]
+if not id then
+  id, since, doubt = ARGV[3], now, known == '' and '0' or '1'
+  epoch[5] = ARGV[4]
+  redis.call('HSET', KEYS[1], 'id', id, 'run', run, 'since', whole(now), 'doubt', doubt, 'salt', ARGV[4])
+elseif epoch[2] ~= run then
+  since, doubt = now, '1'
+  redis.call('HSET', KEYS[1], 'run', run, 'since', whole(now), 'doubt', doubt)
+elseif known ~= '' and known ~= id and doubt ~= '1' then
+  doubt = '1'
+  redis.call('HSET', KEYS[1], 'doubt', doubt)
+end
+if redis.call('PTTL', KEYS[1]) < life + SPARE then
+  redis.call('PEXPIRE', KEYS[1], life + 2 * SPARE)
+end
+if known ~= id then
+  return 'epoch ' .. id .. ' ' .. epoch[5]
+end
+
+if #ARGV == HEAD then
+  return 'ready'
+end
+local before = redis.call('GET', KEYS[2])
+if before then
+  return before
+end
+
+local function is_flying(member, at)
+  return string.sub(member, 1, 1) == 'f' and at > now
+end
+
+-- Returns what refuses so many more in a window or a row: 0 for nothing, -1 for requests in flight, or a delay.
+local function excess_in_window(key, count, span, amount)
+  redis.call('ZREMRANGEBYSCORE', key, '-inf', whole(now - span))
+  local excess = redis.call('ZCARD', key) + amount - count
+  if excess <= 0 then
+    return 0
+  end
+  local entries = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')
+  local settled = {}
+  for i = 1, #entries, 2 do
+    local at = tonumber(entries[i + 1])
+    if not is_flying(entries[i], at) then
+      settled[#settled + 1] = at
+    end
+  end
+  return settled[excess] and settled[excess] + span - now or -1
+end
+
+local served = {}
+
+-- The same for requests at once, of which any may be the next to go. The last place is left to another who waits for
+-- his turn and holds no more than this one.
+local function excess_at_gate(key, count, amount, turn)
+  redis.call('ZREMRANGEBYSCORE', key, '-inf', whole(now))
+  local excess = redis.call('ZCARD', key) + amount - count
+  if excess < 0 then
+    return 0
+  end
+  local me, entries = string.sub(token, 1, NAME), redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')
+  local who, since = string.match(redis.call('GET', turn) or '', '(%w+) (%d+)')
+  local flying, mine, theirs = false, 0, 0
+  for i = 1, #entries, 2 do
+    if is_flying(entries[i], tonumber(entries[i + 1])) then
+      local holder = string.sub(entries[i], 2, NAME + 1)
+      flying = true
+      mine = mine + (holder == me and 1 or 0)
+      theirs = theirs + (holder == who and 1 or 0)
+    end
+  end
+  if excess == 0 and (not who or who == me or mine < theirs or now < tonumber(since) + PATIENCE) then
+    served[#served + 1] = who == me and turn or nil
+    return 0
+  end
+  if excess > 0 and not flying then
+    return entries[2 * excess] and tonumber(entries[2 * excess]) - now or -1
+  end
+  if not who or who == me or mine < theirs then
+    redis.call('SET', turn, me .. ' ' .. (who == me and since or whole(now)), 'PX', TURN)
+  end
+  return -1
+end
+
+local function excess_in_streak(key, count, span, amount)
+  local last = redis.call('ZRANGE', key, -1, -1, 'WITHSCORES')
+  if not last[1] then
+    return 0
+  end
+  if tonumber(last[2]) <= now - span then
+    redis.call('DEL', key)
+    return 0
+  end
+  if redis.call('ZCARD', key) + amount <= count then
+    return 0
+  end
+  local entries = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')
+  for i = 1, #entries, 2 do
+    if is_flying(entries[i], tonumber(entries[i + 1])) then
+      return -1
+    end
+  end
+  return tonumber(last[2]) + span - now
+end
+
+local granted, refused, worst = {}, nil, 0
+for i = 1, (#ARGV - HEAD) / FIELDS do
+  local at, key = HEAD + (i - 1) * FIELDS, KEYS[2 + i]
+  local kind, count, span, amount = ARGV[at + 1], tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4])
+  local forced, proof = ARGV[at + 5] == '1', tonumber(ARGV[at + 6])
+  local missing = 0
+  if doubt == '1' and kind ~= 'block' then
+    missing = since + longest + span - now
+  end
+  local proven = false
+  if proof > 0 then
+    local value = redis.call('GET', KEYS[proof])
+    if not value and missing > 0 and ARGV[at + 7] == '1' then
+      redis.call('SET', KEYS[proof], '1', 'PX', DAY)
+      value = '1'
+    end
+    proven = value == '1'
+  end
+  if proven then
+    granted[i] = 0
+  else
+    granted[i] = amount
+    if not forced then
+      worst = math.max(worst, missing)
+      local delay
+      if kind == 'window' then
+        delay = excess_in_window(key, count, span, amount)
+      elseif kind == 'gate' then
+        delay = excess_at_gate(key, count, amount, KEYS[tonumber(ARGV[at + 8])])
+      elseif kind == 'streak' then
+        delay = excess_in_streak(key, count, span, amount)
+      else
+        delay = math.max(tonumber(redis.call('GET', key) or '0') - now, 0)
+      end
+      if delay ~= 0 and not refused then
+        refused = 'refused ' .. i .. ' ' .. whole(delay)
+      end
+    end
+  end
+end
+if worst > 0 then
+  return 'quarantined ' .. whole(worst)
+end
+if refused then
+  return refused
+end
+
+for i = 1, #granted do
+  local key, amount, span = KEYS[2 + i], granted[i], tonumber(ARGV[HEAD + (i - 1) * FIELDS + 3])
+  if amount > 0 then
+    for j = 1, amount do
+      redis.call('ZADD', key, whole(now + lease), 'f' .. token .. '/' .. j)
+    end
+    local last = redis.call('ZRANGE', key, -1, -1, 'WITHSCORES')
+    redis.call('PEXPIREAT', key, whole(math.ceil((tonumber(last[2]) + span) / 1000) + 1))
+  end
+end
+for i = 1, #served do
+  redis.call('DEL', served[i])
+end
+local answer = 'granted ' .. whole(now) .. ' ' .. table.concat(granted, ' ')
+redis.call('SET', KEYS[2], answer, 'PX', whole(math.ceil(lease / 1000)))
+return answer

@@ -1,0 +1,82 @@
+-- Settles requests: gives back the places that they hold and leaves behind what must be kept. Doing it again changes
+-- nothing but the dates. All times are microseconds of the server's clock.
+--
+-- KEYS, for each request: its token, then for each of its demands the history and, where a proof is told of, the proof.
+-- ARGV, for each request: token, start, milliseconds for which the token stays void ("0" if it was granted), how many
+--   demands; then for each demand its kind (window, gate, streak, block), count, span, amount, and of its mark: keep, late,
+--   "1" to clear, "1" to fill, "1", "0" or "" for the proof; and how long a first block and the next one last.
+local FIELDS = 11
+local DAY = 86400000
+
+local time = redis.call('TIME')
+local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
+
+local function whole(number)
+  return string.format('%.0f', number)
+end
+
+local function settle_block(key, started, demand)
+  local over = tonumber(redis.call('GET', key))
+  if demand.keep > 0 then
+    -- A request that was already on its way when the block was noticed tells nothing new.
+    if not over or over <= started then
+      local ends = now + (over and demand.again or demand.first)
+      redis.call('SET', key, whole(ends), 'PX', whole(math.ceil((ends - now + demand.span) / 1000)))
+    end
+  elseif demand.clear and over and over <= started then
+    redis.call('DEL', key)
+  end
+end
+
+local function settle_entries(key, token, started, demand)
+  for j = 1, demand.amount do
+    redis.call('ZREM', key, 'f' .. token .. '/' .. j)
+  end
+  if demand.clear then
+    redis.call('ZREMRANGEBYSCORE', key, '-inf', whole(started))
+  end
+  local keep = demand.keep
+  if demand.fill then
+    if demand.kind ~= 'streak' then
+      redis.call('ZREMRANGEBYSCORE', key, '-inf', whole(now - demand.span))
+    end
+    keep = math.max(keep, demand.count - redis.call('ZCARD', key))
+  end
+  if keep > 0 then
+    for j = 1, keep do
+      redis.call('ZADD', key, whole(now + demand.late), 's' .. token .. '/' .. j)
+    end
+    local last = redis.call('ZRANGE', key, -1, -1, 'WITHSCORES')
+    redis.call('PEXPIREAT', key, whole(math.ceil((tonumber(last[2]) + demand.span) / 1000) + 1))
+  end
+end
+
+local k, a = 1, 1
+while a < #ARGV do
+  local token, started, void, demands = ARGV[a], tonumber(ARGV[a + 1]), ARGV[a + 2], tonumber(ARGV[a + 3])
+  if void == '0' then
+    redis.call('DEL', KEYS[k])
+  else
+    redis.call('SET', KEYS[k], 'void', 'PX', void)
+  end
+  k, a = k + 1, a + 4
+  for _ = 1, demands do
+    local demand = {
+      kind = ARGV[a], count = tonumber(ARGV[a + 1]), span = tonumber(ARGV[a + 2]), amount = tonumber(ARGV[a + 3]),
+      keep = tonumber(ARGV[a + 4]), late = tonumber(ARGV[a + 5]), clear = ARGV[a + 6] == '1', fill = ARGV[a + 7] == '1',
+      first = tonumber(ARGV[a + 9]), again = tonumber(ARGV[a + 10]),
+    }
+    if demand.kind == 'block' then
+      settle_block(KEYS[k], started, demand)
+    else
+      settle_entries(KEYS[k], token, started, demand)
+    end
+    local proof = ARGV[a + 8]
+    k, a = k + 1, a + FIELDS
+    if proof ~= '' then
+      redis.call('SET', KEYS[k], proof, 'PX', DAY)
+      k = k + 1
+    end
+  end
+end
+return 'settled'

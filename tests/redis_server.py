@@ -1,0 +1,95 @@
+"""A private redis-server on loopback, for tests that need a real one."""
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Self
+
+import pytest
+
+__all__ = ["RedisServer", "redis_server"]
+
+_STARTS_WITHIN = 10.0
+
+
+class RedisServer:
+    """A redis-server of our own, on a free port of loopback, in a folder of its own.
+
+    Args:
+        options: More options of redis-server, such as `"--maxmemory", "100mb"`.
+        persistent: Whether it keeps what it knows over a restart.
+    """
+
+    def __init__(self, *options: str, persistent: bool = False) -> None:
+        self._binary = _binary()
+        self._options = options
+        self._persistent = persistent
+        self._folder = tempfile.TemporaryDirectory(prefix="redis-")
+        self._process: subprocess.Popen[bytes] | None = None
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port: int = probe.getsockname()[1]
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        self._folder.cleanup()
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        persistence = ("--appendonly", "yes", "--appendfsync", "always") if self._persistent else ("--appendonly", "no")
+        arguments = [self._binary, "--bind", "127.0.0.1", "--port", str(self.port), "--save", "", *persistence]
+        arguments += ["--dir", self._folder.name, "--loglevel", "warning", *self._options]
+        with (Path(self._folder.name) / "log").open("ab") as log:
+            self._process = subprocess.Popen(arguments, stdout=log, stderr=log)  # noqa: S603 - our own words
+        end = time.monotonic() + _STARTS_WITHIN
+        while not self._answers():
+            assert self._process.poll() is None, (Path(self._folder.name) / "log").read_text()
+            assert time.monotonic() < end, "redis-server doesn't answer"
+            time.sleep(0.01)
+
+    def stop(self) -> None:
+        """End it, if it runs."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(_STARTS_WITHIN)
+            self._process = None
+
+    def restart(self) -> None:
+        """End it and start it again on the same port."""
+        self.stop()
+        self.start()
+
+    def _answers(self) -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
+                connection.sendall(b"PING\r\n")
+                return connection.recv(64).startswith((b"+PONG", b"-NOAUTH"))
+        except OSError:
+            return False
+
+
+def _binary() -> str:
+    binary = shutil.which("redis-server") or shutil.which("valkey-server")
+    if binary is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("CI has to test against a real redis-server, and there is none")
+        pytest.skip("there is no redis-server on this machine")
+    return binary
+
+
+@asynccontextmanager
+async def redis_server() -> AsyncIterator[str]:
+    """Yield the URL of a private redis-server."""
+    with RedisServer() as server:
+        yield server.url

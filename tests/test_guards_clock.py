@@ -1,0 +1,82 @@
+"""The time of the guards is that of the event loop, and goes on when the loop is another one."""
+
+import time
+
+import anyio
+import pytest
+import trio
+from trio.testing import MockClock
+
+from smsc_async.guards._clock import LoopClock
+
+
+async def read(clock: LoopClock, *, rebase: bool = True, after: float = 0.0) -> float:
+    if rebase:
+        clock.rebase()
+    if after:
+        await trio.sleep(after)
+    return clock()
+
+
+def test_on_its_first_loop_the_clock_shows_the_time_of_the_loop() -> None:
+    async def main() -> None:
+        clock = LoopClock()
+        clock.rebase()
+        start = anyio.current_time()
+        await trio.sleep(3600)
+        assert clock() == start + 3600
+
+    trio.run(main, clock=MockClock(autojump_threshold=0))
+
+
+async def test_on_asyncio_the_clock_shows_the_time_of_the_loop_as_well() -> None:
+    before = anyio.current_time()
+    assert before <= LoopClock()() <= anyio.current_time()
+
+
+def test_on_a_second_loop_time_goes_on_by_the_monotonic_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monotonic = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: monotonic)
+    clock = LoopClock()
+    first = trio.run(read, clock, clock=MockClock())
+    monotonic += 30
+    second = trio.run(read, clock, clock=MockClock())
+    assert second == pytest.approx(first + 30)
+
+
+def test_the_random_start_of_a_trio_run_is_no_jump() -> None:
+    clock = LoopClock()
+    first = trio.run(read, clock)
+    loops = []
+    for _ in range(3):
+        loops.append(trio.run(trio_time))
+        assert first <= trio.run(read, clock) < first + 60
+    assert max(loops) - min(loops) > 60, "each run of trio begins somewhere else"
+
+
+async def trio_time() -> float:
+    return trio.current_time()
+
+
+def test_time_that_passes_on_the_second_loop_is_that_of_its_own_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "monotonic", lambda: 1000.0)
+    clock = LoopClock()
+    first = trio.run(read, clock, clock=MockClock())
+
+    async def twice() -> tuple[float, float]:
+        return await read(clock), await read(clock, rebase=False, after=500)
+
+    start, end = trio.run(twice, clock=MockClock(autojump_threshold=0))
+    assert start == pytest.approx(first)
+    assert end == pytest.approx(start + 500)
+
+
+def test_many_loops_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monotonic = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: monotonic)
+    clock = LoopClock()
+    first = anyio.run(read, clock)
+    for backend in ("trio", "asyncio", "trio"):
+        monotonic += 10
+        last = anyio.run(read, clock, backend=backend)
+    assert last == pytest.approx(first + 30, abs=1)

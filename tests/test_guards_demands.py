@@ -1,0 +1,565 @@
+"""What two requests have in common, which places each needs, and what its answer says about them."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime, tzinfo
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from smsc_async import (
+    After,
+    ApiError,
+    ApiKey,
+    At,
+    Balance,
+    Between,
+    Binary,
+    ConnectError,
+    ConnectionLost,
+    Cost,
+    DeliveryReport,
+    Email,
+    Flash,
+    GetBalance,
+    GetCost,
+    GetStatus,
+    GuardError,
+    HTTPStatusError,
+    LocalTime,
+    Login,
+    MalformedEnvelope,
+    Message,
+    MessageRef,
+    MessageStatus,
+    PoolTimeout,
+    ReadTimeout,
+    Send,
+    SendList,
+    SentMessage,
+    SoapFault,
+    TooManyRequests,
+    Viber,
+    Voice,
+)
+from smsc_async._credentials import Credentials
+from smsc_async._operations import BALANCE_ERRORS, ErrorTable, GetListCost, Operation
+from smsc_async._results import RecipientError, Result, Wire
+from smsc_async.guards import Rules
+from smsc_async.guards._demands import Fate, Planner, Verdict, marks, verdict_of, verdict_of_failure, window_of
+from smsc_async.guards._limits import Mark
+from smsc_async.guards._store import Demand
+
+SALT = b"0123456789abcdef"
+LIMITS = Rules().limits(1.2)
+PHONE = "+79991234567"
+OTHER = "+79991234568"
+LOGIN = Login.model_validate({"login": "ivan", "password": "secret"})
+APIKEY = ApiKey.model_validate({"key": "key"})
+MOMENT = datetime(2030, 1, 2, 3, 4, tzinfo=UTC)
+FIRST = ["blocked", "login_failures", "address_failures"]
+
+
+def send(to: str | list[str] = PHONE, text: str | None = "Hi", **options: Any) -> Send:
+    return Send.model_validate({"to": to, "text": text, **options})
+
+
+def cost(to: str | list[str] = PHONE, text: str = "Hi", **options: Any) -> GetCost:
+    return GetCost.model_validate({"to": to, "text": text, **options})
+
+
+def login(name: str, password: str) -> Login:
+    return Login.model_validate({"login": name, "password": password})
+
+
+def planner(
+    credentials: Credentials = LOGIN, *, account: str | None = None, egress: str = "default", salt: bytes = SALT
+) -> Planner:
+    return Planner(LIMITS, salt, credentials, account, egress)
+
+
+def demands(operation: Operation[Result], by: Planner | None = None) -> dict[str, Demand]:
+    """Return what an operation needs, by rule; of several under one rule the last."""
+    return {demand.rule: demand for demand in (by or planner()).demands(operation)}
+
+
+def sending_key(by: Planner | None = None, /, **changes: Any) -> bytes:
+    return demands(send(**changes), by)["identical_send"].key
+
+
+def keys(operation: Operation[Result], rule: str) -> list[bytes]:
+    return [demand.key for demand in planner().demands(operation) if demand.rule == rule]
+
+
+# --- which places an operation needs
+
+
+def test_a_send_needs_places_for_itself_its_recipient_the_address_and_the_gate() -> None:
+    found = planner().demands(send())
+    assert [demand.rule for demand in found] == [*FIRST, "bad_sends", "identical_send", "subscriber", "in_flight"]
+    assert {demand.rule: demand.limit for demand in found}.items() <= LIMITS.items()
+    assert [demand.amount for demand in found] == [0, 1, 1, 1, 1, 1, 1]
+
+
+def test_a_status_request_needs_both_gates() -> None:
+    found = planner().demands(GetStatus(ref=MessageRef(PHONE, "a1")))
+    assert [demand.rule for demand in found] == [*FIRST, "status", "status_in_flight", "in_flight"]
+
+
+@pytest.mark.parametrize("operation", [cost(), GetListCost(messages=(Message(PHONE, "Hi"), Message(OTHER, "Hi")))])
+def test_a_price_request_counts_for_itself_and_for_no_subscriber(operation: Operation[Result]) -> None:
+    assert [demand.rule for demand in planner().demands(operation)] == [*FIRST, "identical_cost", "in_flight"]
+
+
+def test_a_balance_request_counts_for_its_account() -> None:
+    found = planner().demands(GetBalance())
+    assert [demand.rule for demand in found] == [*FIRST, "balance", "in_flight"]
+
+
+def test_an_operation_from_elsewhere_needs_what_all_need() -> None:
+    class Ping:
+        methods = ("ping", None)
+        is_read = True
+        errors: ErrorTable = BALANCE_ERRORS
+        result: type[Result] = Balance
+
+        def fields(self) -> dict[str, str]:
+            return {}
+
+        def parameters(self) -> dict[str, str]:
+            return {}
+
+        def lines(self) -> tuple[Message, ...]:
+            return ()
+
+        def refs(self) -> tuple[MessageRef, ...]:
+            return ()
+
+        def read(self, wire: Wire, timezone: tzinfo) -> Balance:
+            raise NotImplementedError
+
+    assert [demand.rule for demand in planner().demands(Ping())] == [*FIRST, "in_flight"]
+    assert window_of(Ping()) is None
+
+
+def test_each_recipient_of_one_text_counts_once_and_the_request_is_one_send() -> None:
+    found = planner().demands(send([PHONE, OTHER]))
+    assert len({demand.key for demand in found if demand.rule == "subscriber"}) == 2
+    assert [demand.amount for demand in found if demand.rule == "bad_sends"] == [1]
+
+
+def test_each_line_of_a_list_counts_for_its_subscriber_and_as_a_send() -> None:
+    lines = tuple(Message(f"+7999123456{digit}", "Hi") for digit in range(7))
+    found = planner().demands(SendList(messages=lines))
+    assert len({demand.key for demand in found if demand.rule == "subscriber"}) == 7
+    assert [demand.amount for demand in found if demand.rule == "bad_sends"] == [7]
+    assert [demand.amount for demand in found if demand.rule == "identical_send"] == [1]
+
+
+def test_members_of_a_group_are_not_counted() -> None:
+    assert keys(send("G1"), "subscriber") == []
+    assert keys(send(["g2", PHONE]), "subscriber") == keys(send(PHONE, "Ho"), "subscriber")
+
+
+def test_a_rule_that_is_off_needs_no_place() -> None:
+    for rule in LIMITS:
+        some = Planner({name: limit for name, limit in LIMITS.items() if name != rule}, SALT, LOGIN, None, "default")
+        for operation in (send(), GetBalance(), GetStatus(ref=MessageRef(PHONE, "a1"))):
+            found = [demand.rule for demand in some.demands(operation)]
+            assert found == [each.rule for each in planner().demands(operation) if each.rule != rule]
+
+
+def test_allowing_a_duplicate_forces_its_place_under_that_rule_alone() -> None:
+    found = planner().demands(send(), allow_duplicate=True)
+    assert [demand.rule for demand in found if demand.forced] == ["identical_send"]
+    assert not any(demand.forced for demand in planner().demands(send()))
+
+
+def test_accepted_credentials_make_the_places_for_wrong_ones_needless() -> None:
+    found = demands(GetBalance())
+    assert found["login_failures"].proof == found["address_failures"].proof == found["login_failures"].key
+    assert {rule for rule, demand in found.items() if demand.proof is not None} == {
+        "login_failures",
+        "address_failures",
+    }
+
+
+# --- identical sends
+
+
+def test_spellings_of_one_number_are_one_recipient() -> None:
+    spellings = ["+79991234567", "79991234567", "89991234567"]
+    assert len({sending_key(to=phone) for phone in spellings}) == 1
+    assert len({tuple(keys(send(phone), "subscriber")) for phone in spellings}) == 1
+    assert len({tuple(keys(GetStatus(ref=MessageRef(phone, "a")), "status")) for phone in spellings}) == 1
+    assert len({tuple(keys(cost(phone), "identical_cost")) for phone in spellings}) == 1
+    assert sending_key(to="+89991234567") != sending_key()
+
+
+def test_recipients_are_a_set() -> None:
+    assert sending_key(to=[PHONE, OTHER]) == sending_key(to=["89991234568", "79991234567"])
+    assert sending_key(to=[PHONE, OTHER]) != sending_key(to=[PHONE])
+
+
+def test_lines_of_a_list_are_a_set() -> None:
+    one, two = Message(PHONE, "Hi", sender="ivan"), Message(OTHER, "Ho")
+    forth, back = SendList(messages=(one, two)), SendList(messages=(two, one))
+    assert keys(forth, "identical_send") == keys(back, "identical_send")
+    swapped = SendList(messages=(Message(PHONE, "Ho", sender="ivan"), Message(OTHER, "Hi")))
+    assert keys(forth, "identical_send") != keys(swapped, "identical_send")
+
+
+def test_the_sender_of_a_list_is_that_of_the_lines_that_have_none() -> None:
+    for_all = SendList(messages=(Message(PHONE, "Hi"), Message(OTHER, "Hi", sender="petr")), sender="ivan")
+    for_each = SendList(messages=(Message(PHONE, "Hi", sender="ivan"), Message(OTHER, "Hi", sender="petr")))
+    assert keys(for_all, "identical_send") == keys(for_each, "identical_send")
+    unnamed = SendList(messages=(Message(PHONE, "Hi"), Message(OTHER, "Hi", sender="petr")))
+    assert keys(for_all, "identical_send") != keys(unnamed, "identical_send")
+
+
+def test_the_zone_of_a_line_is_part_of_it() -> None:
+    at = LocalTime(MOMENT.replace(tzinfo=None))
+    moscow, omsk = (SendList(messages=(Message(PHONE, "Hi", tz=tz),), at=at) for tz in (0, 3))
+    assert keys(moscow, "identical_send") != keys(omsk, "identical_send")
+
+
+def test_a_list_of_one_line_is_the_same_as_the_plain_send() -> None:
+    assert keys(SendList(messages=(Message(PHONE, "Hi"),)), "identical_send") == [sending_key()]
+
+
+def test_the_id_makes_no_difference() -> None:
+    assert sending_key(id="a1") == sending_key(id="a2") == sending_key()
+
+
+def test_the_credentials_make_no_difference_within_one_account() -> None:
+    corrected = login("ivan", "other")
+    assert sending_key(planner(corrected)) == sending_key()
+    assert len({sending_key(planner(each, account="shop")) for each in (LOGIN, corrected, APIKEY)}) == 1
+    assert sending_key(planner(APIKEY)) != sending_key()
+    assert sending_key(planner(APIKEY)) == sending_key(planner(account="key"))
+
+
+def test_the_address_makes_no_difference_to_a_send() -> None:
+    assert sending_key(planner(egress="b")) == sending_key()
+
+
+@pytest.mark.parametrize("shape", [{"err": True}, {"err": False}, {"op": True}, {"cost": 2}, {"cost": 3}])
+def test_what_shapes_only_the_answer_makes_no_difference(shape: dict[str, Any]) -> None:
+    assert sending_key(**shape) == sending_key()
+    assert sending_key(to=[PHONE, OTHER], **shape) == sending_key(to=[PHONE, OTHER])
+
+
+VARIANTS: list[dict[str, Any]] = [
+    {},
+    {"text": "Ho"},
+    {"to": OTHER},
+    {"to": "G1"},
+    {"sender": "ivan"},
+    {"sender": "petr"},
+    {"at": At(MOMENT)},
+    {"at": At(MOMENT.replace(year=2031))},
+    {"at": LocalTime(MOMENT.replace(tzinfo=None))},
+    {"at": Between(9, 21)},
+    {"at": After(5)},
+    {"via": Viber()},
+    {"via": Flash()},
+    {"via": Voice()},
+    {"via": Voice(voice="m")},
+    {"via": Binary("00ff"), "text": None},
+    {"via": Binary("00fe"), "text": None},
+    {"via": Email("a@sms.test", "Hello"), "to": "b@sms.test"},
+    {"via": Email("c@sms.test", "Hello"), "to": "b@sms.test"},
+    {"tz": 3},
+    {"period": 1},
+    {"period": 1, "freq": 10},
+    {"smsreq": 30},
+    {"valid": 5},
+    {"tinyurl": True},
+    {"maxsms": 2},
+    {"userip": "10.0.0.1"},
+    {"userip": "10.0.0.1", "imgcode": "x"},
+    {"pp": "7"},
+    {"extra": {"novelty": "1"}},
+    {"extra": {"novelty": "2"}},
+]
+
+
+def test_text_recipients_sender_schedule_channel_and_options_make_a_send_another_one() -> None:
+    assert len({sending_key(**variant) for variant in VARIANTS}) == len(VARIANTS)
+
+
+def test_names_of_telegram_and_mail_addresses_count_without_case() -> None:
+    mail = Email("a@sms.test", "Hello")
+    assert sending_key(via=mail, to="B@SMS.test") == sending_key(via=mail, to="b@sms.test")
+
+
+# --- the other keys
+
+
+def test_price_requests_are_identical_by_content_and_never_share_with_sends() -> None:
+    price = keys(cost([PHONE, OTHER]), "identical_cost")
+    assert price == keys(cost([OTHER, PHONE]), "identical_cost")
+    assert price != keys(cost([PHONE, OTHER], "Ho"), "identical_cost")
+    assert price != keys(cost([PHONE, OTHER], "Hi", via=Viber()), "identical_cost")
+    assert price != keys(send([PHONE, OTHER]), "identical_send")
+    lines = GetListCost(messages=(Message(PHONE, "Hi"), Message(OTHER, "Hi")))
+    assert keys(lines, "identical_cost") != price
+
+
+def test_the_status_of_each_message_counts_for_itself_whatever_the_detail() -> None:
+    status = keys(GetStatus(ref=MessageRef(PHONE, "a1")), "status")
+    assert status == keys(GetStatus(ref=MessageRef(PHONE, "a1"), detail=2), "status")
+    assert status != keys(GetStatus(ref=MessageRef(PHONE, "a2")), "status")
+    assert status != keys(GetStatus(ref=MessageRef(OTHER, "a1")), "status")
+
+
+@pytest.mark.parametrize(
+    ("operation", "rules"),
+    [
+        (send(), ["identical_send", "subscriber", "in_flight"]),
+        (GetStatus(ref=MessageRef(PHONE, "a1")), ["status", "status_in_flight"]),
+        (cost(), ["identical_cost"]),
+        (GetBalance(), ["balance"]),
+    ],
+)
+def test_accounts_share_nothing_but_the_address(operation: Operation[Result], rules: list[str]) -> None:
+    mine, theirs = demands(operation), demands(operation, planner(account="other"))
+    for rule in rules:
+        assert mine[rule].key != theirs[rule].key
+    assert mine["address_failures"].key == theirs["address_failures"].key == mine["blocked"].key
+    assert mine["login_failures"].key != theirs["login_failures"].key
+
+
+def test_addresses_fail_apart() -> None:
+    mine, other = demands(send()), demands(send(), planner(egress="b"))
+    for rule in ("blocked", "address_failures", "bad_sends"):
+        assert mine[rule].key != other[rule].key
+    assert mine["login_failures"].key == other["login_failures"].key
+
+
+def test_a_corrected_password_fails_apart_from_the_wrong_one() -> None:
+    wrong, corrected = (demands(GetBalance(), planner(login("ivan", each))) for each in ("a", "b"))
+    assert wrong["login_failures"].key != corrected["login_failures"].key
+    assert wrong["address_failures"].key == corrected["address_failures"].key
+    assert wrong["balance"].key == corrected["balance"].key
+
+
+def test_deployments_hash_apart() -> None:
+    there = planner(salt=b"another salt....")
+    operation = send()
+    here = {demand.key for demand in planner().demands(operation)}
+    assert here.isdisjoint(demand.key for demand in there.demands(operation))
+
+
+def test_neither_keys_nor_their_printed_form_hold_phones_texts_or_credentials() -> None:
+    who = planner(login("ivanov", "geheim"), account="grocery", egress="10.1.2.3")
+    sends = SendList(messages=(Message(PHONE, "Kontonummer", sender="absender"),))
+    found = [*who.demands(sends), *who.demands(GetStatus(ref=MessageRef(PHONE, "message-id")))]
+    words = ["9991234567", "Kontonummer", "absender", "ivanov", "geheim", "grocery", "10.1.2.3", "message-id"]
+    for shown in (repr(found), repr(who), *(demand.key.decode("latin-1") for demand in found)):
+        assert not [word for word in words if word in shown]
+
+
+def test_a_guessed_password_can_not_be_checked_against_a_key() -> None:
+    # So few bits of the password are in the keys that each of them fits one guess in 65536.
+    found = (demands(GetBalance(), planner(login("ivan", each))) for each in ("a", "b"))
+    one, two = (each["login_failures"].key for each in found)
+    assert len(one) == 18
+    assert one[:16] == two[:16] == demands(GetBalance())["in_flight"].key
+
+
+# --- what an answer says
+
+SENT = SentMessage(id="a1", sms_count=1)
+LINES = SendList(messages=tuple(Message(f"+7999123456{digit}", "Hi") for digit in range(5)))
+
+
+@pytest.mark.parametrize(
+    ("operation", "result"),
+    [
+        (GetBalance(), Balance(amount=Decimal(1))),
+        (cost(), Cost(amount=Decimal(1))),
+        (
+            GetStatus(ref=MessageRef(PHONE, "a")),
+            DeliveryReport(ref=MessageRef(PHONE, "a"), status=MessageStatus.DELIVERED),
+        ),
+    ],
+)
+def test_an_answered_read_says_nothing_of_sends(operation: Operation[Result], result: Result) -> None:
+    assert verdict_of(operation, result) == Verdict(Fate.ANSWERED)
+
+
+def test_an_accepted_send_is_a_good_one() -> None:
+    refused = SENT.model_copy(update={"errors": (RecipientError(phone=OTHER, code=7),)})
+    assert verdict_of(send(), SENT) == Verdict(Fate.ANSWERED, good=True)
+    assert verdict_of(send([PHONE, OTHER]), refused) == Verdict(Fate.ANSWERED, good=True)
+
+
+def test_of_an_accepted_list_the_lines_that_were_refused_are_bad_sends() -> None:
+    codes = (6, 7, 8, 1)
+    errors = tuple(RecipientError(phone=f"+7999123456{digit}", code=code) for digit, code in enumerate(codes))
+    result = SENT.model_copy(update={"errors": errors})
+    assert verdict_of(LINES, result) == Verdict(Fate.ANSWERED, bad=3, good=True)
+    assert verdict_of(LINES, SENT) == Verdict(Fate.ANSWERED, bad=0, good=True)
+
+
+def test_of_a_list_whose_answer_names_no_errors_all_lines_but_one_may_be_bad() -> None:
+    silent = LINES.model_copy(update={"err": False})
+    assert verdict_of(silent, SENT) == Verdict(Fate.ANSWERED, bad=4, good=True)
+
+
+@pytest.mark.parametrize(
+    ("error", "verdict"),
+    [
+        (TooManyRequests("error 9", code=9), Verdict(Fate.ANSWERED, 9)),
+        (ApiError("error 77", code=77), Verdict(Fate.ANSWERED, 77)),
+        (ConnectError("refused"), Verdict(Fate.UNSENT)),
+        (PoolTimeout("no connection"), Verdict(Fate.UNSENT)),
+        (SoapFault("x", fault_code="Server", fault_string="Procedure 'send' not present"), Verdict(Fate.UNSENT)),
+        (SoapFault("x", fault_code="Client", fault_string="Bad Request"), Verdict(Fate.ANSWERED, -1)),
+        (SoapFault("x", fault_code="Server", fault_string="Oops"), Verdict(Fate.ANSWERED, -1)),
+        (HTTPStatusError("HTTP 404", status_code=404), Verdict(Fate.ANSWERED, -1)),
+        (HTTPStatusError("HTTP 502", status_code=502), Verdict(Fate.LOST, -1)),
+        (MalformedEnvelope("not XML"), Verdict(Fate.LOST, -1)),
+        (ConnectionLost("cut"), Verdict(Fate.LOST)),
+        (ReadTimeout("late"), Verdict(Fate.LOST)),
+        (asyncio.CancelledError(), Verdict(Fate.LOST)),
+        (KeyError("a bug"), Verdict(Fate.LOST)),
+    ],
+    ids=lambda value: value.args[0] if isinstance(value, BaseException) and value.args else None,
+)
+def test_a_failure_after_the_post_says_what_the_service_may_have_counted(
+    error: BaseException, verdict: Verdict
+) -> None:
+    assert verdict_of_failure(error, posted=True) == verdict
+
+
+@pytest.mark.parametrize("error", [asyncio.CancelledError(), KeyError("a bug"), ReadTimeout("?"), GuardError("full")])
+def test_a_failure_before_the_post_means_that_nothing_left(error: BaseException) -> None:
+    assert verdict_of_failure(error, posted=False) == Verdict(Fate.UNSENT)
+
+
+@pytest.mark.parametrize(
+    ("operation", "rule"),
+    [
+        (GetStatus(ref=MessageRef(PHONE, "a")), "status"),
+        (GetBalance(), "balance"),
+        (cost(), "identical_cost"),
+        (GetListCost(messages=(Message(PHONE, "Hi"),)), "identical_cost"),
+        (send(), None),
+        (LINES, None),
+    ],
+)
+def test_error_9_to_a_read_is_about_one_rule(operation: Operation[Result], rule: str | None) -> None:
+    assert window_of(operation) == rule
+
+
+# --- marks: every rule, every fate, every error number
+
+AMOUNT = 3
+CODES = [-1, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 77]
+GATES = ["in_flight", "status_in_flight"]
+WINDOWS = ["identical_send", "identical_cost", "status", "balance"]
+
+
+def mark_of(rule: str, verdict: Verdict, amount: int = AMOUNT) -> Mark:
+    found = marks([Demand(rule, b"key", LIMITS[rule])], [amount], verdict, late=5.0, slack=1.2)
+    assert len(found) == 1
+    return found[0]
+
+
+@pytest.mark.parametrize("rule", LIMITS)
+def test_what_never_left_leaves_nothing(rule: str) -> None:
+    assert mark_of(rule, Verdict(Fate.UNSENT)) == Mark()
+
+
+def codes_but(*codes: int) -> Sequence[int]:
+    return [code for code in CODES if code not in codes]
+
+
+@pytest.mark.parametrize("rule", WINDOWS)
+def test_every_answered_request_keeps_its_place_in_a_window(rule: str) -> None:
+    for code in codes_but(9):
+        assert mark_of(rule, Verdict(Fate.ANSWERED, code)) == Mark(keep=AMOUNT)
+    assert mark_of(rule, Verdict(Fate.ANSWERED, good=True)) == Mark(keep=AMOUNT)
+
+
+@pytest.mark.parametrize("rule", WINDOWS)
+def test_error_9_fills_the_window(rule: str) -> None:
+    assert mark_of(rule, Verdict(Fate.ANSWERED, 9)) == Mark(keep=AMOUNT, fill=True)
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_every_answered_message_counts_for_its_subscriber_and_error_9_names_none(code: int) -> None:
+    assert mark_of("subscriber", Verdict(Fate.ANSWERED, code)) == Mark(keep=AMOUNT)
+
+
+@pytest.mark.parametrize("rule", GATES)
+@pytest.mark.parametrize("code", CODES)
+def test_an_answered_request_has_left_the_gate(rule: str, code: int) -> None:
+    assert mark_of(rule, Verdict(Fate.ANSWERED, code)) == Mark()
+
+
+@pytest.mark.parametrize("rule", ["login_failures", "address_failures"])
+@pytest.mark.parametrize("code", CODES)
+def test_error_2_refutes_credentials_and_what_is_said_to_an_account_proves_them(rule: str, code: int) -> None:
+    expected = Mark(keep=1, proof=False) if code == 2 else Mark(proof=True if code in {0, 3, 6, 7, 8} else None)
+    assert mark_of(rule, Verdict(Fate.ANSWERED, code)) == expected
+    assert mark_of(rule, Verdict(Fate.ANSWERED, code), amount=0) == expected
+
+
+def test_error_4_is_a_block_and_every_other_answer_of_the_service_is_none() -> None:
+    assert mark_of("blocked", Verdict(Fate.ANSWERED, 4), amount=0) == Mark(keep=1)
+    for code in codes_but(4, -1):
+        assert mark_of("blocked", Verdict(Fate.ANSWERED, code), amount=0) == Mark(clear=True)
+
+
+def test_what_a_server_in_front_of_the_service_says_does_not_end_the_memory_of_a_block() -> None:
+    assert mark_of("blocked", Verdict(Fate.ANSWERED, -1), amount=0) == Mark()
+
+
+def test_errors_6_7_and_8_are_bad_sends_of_all_that_was_sent() -> None:
+    for code in (6, 7, 8):
+        assert mark_of("bad_sends", Verdict(Fate.ANSWERED, code)) == Mark(keep=AMOUNT)
+    for code in codes_but(6, 7, 8):
+        assert mark_of("bad_sends", Verdict(Fate.ANSWERED, code)) == Mark()
+
+
+def test_an_accepted_message_ends_the_row_of_bad_ones_and_begins_it_with_those_beside_it() -> None:
+    assert mark_of("bad_sends", Verdict(Fate.ANSWERED, good=True)) == Mark(clear=True)
+    assert mark_of("bad_sends", Verdict(Fate.ANSWERED, bad=2, good=True)) == Mark(keep=2, clear=True)
+
+
+@pytest.mark.parametrize("rule", [*WINDOWS, "subscriber", "bad_sends", "address_failures"])
+def test_a_lost_request_counts_as_one_that_arrives_late(rule: str) -> None:
+    assert mark_of(rule, Verdict(Fate.LOST)) == Mark(keep=AMOUNT, late=5.0)
+    # A page of HTTP came instead of an answer: that is no error 2.
+    spoken = Mark() if rule == "address_failures" else Mark(keep=AMOUNT, late=5.0)
+    assert mark_of(rule, Verdict(Fate.LOST, -1)) == spoken
+
+
+@pytest.mark.parametrize("rule", GATES)
+def test_a_lost_request_holds_the_gate_until_it_has_arrived_and_been_answered(rule: str) -> None:
+    assert mark_of(rule, Verdict(Fate.LOST)) == Mark(keep=AMOUNT, late=6.2)
+
+
+@pytest.mark.parametrize("rule", ["login_failures", "blocked"])
+def test_a_lost_request_accuses_no_credentials_and_meets_no_block(rule: str) -> None:
+    assert mark_of(rule, Verdict(Fate.LOST)) == Mark()
+
+
+def test_each_demand_gets_its_own_mark() -> None:
+    found = planner().demands(LINES)
+    amounts = [demand.amount for demand in found]
+    assert marks(found, amounts, Verdict(Fate.ANSWERED, 9), 5.0, 1.2) == [
+        Mark(clear=True),
+        Mark(),
+        Mark(),
+        Mark(),
+        Mark(keep=1, fill=True),
+        *[Mark(keep=1)] * 5,
+        Mark(),
+    ]
+    assert marks(found, amounts, Verdict(Fate.LOST), 5.0, 1.2)[3] == Mark(keep=5, late=5.0)
+    assert marks(found, amounts, Verdict(Fate.UNSENT), 5.0, 1.2) == [Mark()] * len(found)

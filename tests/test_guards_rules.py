@@ -1,0 +1,112 @@
+"""The numbers of the service stand once, and a wrong rule is refused when it is made."""
+
+from dataclasses import FrozenInstanceError, fields
+
+import pytest
+
+from smsc_async.guards import Policy, Rule, Rules
+from smsc_async.guards._limits import Block, Streak, Window
+from smsc_async.guards._rules import BAD_CODES
+
+RULES = [field.name for field in fields(Rules)]
+
+
+def test_the_numbers_are_those_of_the_service() -> None:
+    rules = Rules()
+    assert rules.identical_send == Rule(1, 60, "raise")
+    assert rules.identical_cost == Rule(5, 60, "wait")
+    assert rules.status == Rule(5, 60, "wait")
+    assert rules.balance == Rule(10, 60, "wait")
+    assert rules.subscriber == Rule(50, 120, "raise")
+    assert rules.in_flight == Rule(14, 0, "wait")
+    assert rules.status_in_flight == Rule(4, 0, "wait")
+
+
+def test_the_brakes_before_a_block_stop_one_short_of_it() -> None:
+    rules = Rules()
+    assert rules.login_failures == Rule(3, 1800, "raise")
+    assert rules.address_failures == Rule(4, 1800, "raise")
+    assert rules.bad_sends == Rule(99, 600, "raise")
+    assert rules.blocked == Rule(1, 600, "raise")
+
+
+def test_bad_sends_are_forbidden_wrong_or_undeliverable() -> None:
+    assert frozenset({6, 7, 8}) == BAD_CODES
+
+
+def test_limits_are_windows_with_the_margin_except_streak_gates_and_block() -> None:
+    assert Rules().limits(1.25) == {
+        "identical_send": Window(1, 61.25),
+        "identical_cost": Window(5, 61.25),
+        "status": Window(5, 61.25),
+        "balance": Window(10, 61.25),
+        "subscriber": Streak(50, 121.25),
+        "in_flight": Window(14, 0),
+        "status_in_flight": Window(4, 0),
+        "login_failures": Window(3, 1801.25),
+        "address_failures": Window(4, 1801.25),
+        "bad_sends": Window(99, 601.25),
+        "blocked": Block(600, 1800, 1800),
+    }
+
+
+def test_a_block_that_is_set_longer_than_half_an_hour_never_gets_shorter() -> None:
+    assert Rules(blocked=Rule(1, 3600, "raise")).limits(0)["blocked"] == Block(3600, 3600, 1800)
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_rule_that_is_off_has_no_limit(name: str) -> None:
+    off: Policy = "off"
+    limits = Rules().with_policies(**{name: off}).limits(1.2)
+    assert set(limits) == set(RULES) - {name}
+
+
+@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("policy", ["wait", "raise"])
+def test_a_policy_changes_no_number(name: str, policy: Policy) -> None:
+    rules = Rules().with_policies(**{name: policy})
+    assert getattr(rules, name).policy == policy
+    assert rules.limits(1.2) == Rules().limits(1.2)
+
+
+def test_policies_leave_the_given_rules_as_they_are() -> None:
+    given = Rules(status=Rule(3, 30))
+    changed = given.with_policies(status="raise", balance="off")
+    assert changed == Rules(status=Rule(3, 30, "raise"), balance=Rule(10, 60, "off"))
+    assert given == Rules(status=Rule(3, 30))
+
+
+def test_a_policy_for_an_unknown_rule_is_refused_by_its_name() -> None:
+    with pytest.raises(ValueError, match="no rule sends, stati"):
+        Rules().with_policies(stati="wait", sends="off", status="wait")
+
+
+def test_an_unknown_policy_is_refused() -> None:
+    with pytest.raises(ValueError, match="'wait', 'raise' or 'off'"):
+        Rule(1, 60, "ignore")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="'wait', 'raise' or 'off'"):
+        Rules().with_policies(status="ignore")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("count", "seconds"), [(0, 60), (-1, 60), (1, -1)])
+def test_a_rule_that_allows_nothing_or_counts_backwards_is_refused(count: int, seconds: float) -> None:
+    with pytest.raises(ValueError, match="policy='off'"):
+        Rule(count, seconds)
+
+
+@pytest.mark.parametrize("name", ["in_flight", "status_in_flight"])
+def test_what_is_counted_at_once_has_no_seconds(name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} counts requests at once"):
+        Rules(**{name: Rule(5, 60)})
+    assert Rules(**{name: Rule(5)}).limits(1.2)[name] == Window(5, 0)
+
+
+@pytest.mark.parametrize("name", [name for name in RULES if not name.endswith("in_flight")])
+def test_what_is_counted_in_a_time_needs_its_seconds(name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} counts in a time"):
+        Rules(**{name: Rule(1)})
+
+
+def test_rules_do_not_change() -> None:
+    with pytest.raises(FrozenInstanceError):
+        Rules().status = Rule(1, 1)  # type: ignore[misc]

@@ -1,0 +1,175 @@
+"""Who waits for which key: turns, tickets, and nothing left of those who are gone."""
+
+from math import inf
+
+import pytest
+
+from smsc_async.guards._limits import Window
+from smsc_async.guards._store import Demand
+from smsc_async.guards._waiters import Waiter, Waiters
+
+
+def on(key: str, *, rule: str = "status", forced: bool = False) -> Demand:
+    return Demand(rule, key.encode(), Window(1, 60), forced=forced)
+
+
+@pytest.fixture
+def waiters() -> Waiters:
+    return Waiters()
+
+
+def woken(*waiting: Waiter) -> list[bool]:
+    return [waiter.woken.is_set() for waiter in waiting]
+
+
+def leave_in_order(waiters: Waiters, *waiting: Waiter) -> list[Waiter]:
+    """Let always the first leave; return who left when."""
+    order = []
+    left = list(waiting)
+    while left:
+        firsts = [waiter for waiter in left if waiters.is_first(waiter)]
+        assert len(firsts) == 1
+        order += firsts
+        waiters.leave(firsts[0])
+        left.remove(firsts[0])
+    return order
+
+
+async def test_nobody_waits_at_first(waiters: Waiters) -> None:
+    assert len(waiters) == 0
+    assert waiters.by_rule() == {}
+    assert waiters.ahead_of([on("a"), on("b")]) is None
+    waiters.wake([on("a")])
+
+
+async def test_those_who_wait_for_one_key_have_their_turns_in_the_order_they_came(waiters: Waiters) -> None:
+    waiting = [waiters.join(on("a"), inf) for _ in range(5)]
+    assert leave_in_order(waiters, *waiting) == waiting
+
+
+async def test_each_key_has_a_first_of_its_own(waiters: Waiters) -> None:
+    one, two, other = waiters.join(on("a"), inf), waiters.join(on("b"), inf), waiters.join(on("a", rule="balance"), inf)
+    assert all(map(waiters.is_first, (one, two, other)))
+    assert len(waiters) == 3
+
+
+async def test_who_needs_a_key_that_others_wait_for_is_told_the_first_such(waiters: Waiters) -> None:
+    waiters.join(on("a"), inf)
+    waiters.join(on("b"), inf)
+    assert waiters.ahead_of([on("x"), on("b"), on("a")]) == on("b")
+    assert waiters.ahead_of([on("x")]) is None
+    assert waiters.ahead_of([on("a", rule="balance")]) is None
+
+
+async def test_a_forced_demand_waits_behind_nobody(waiters: Waiters) -> None:
+    waiters.join(on("a"), inf)
+    assert waiters.ahead_of([on("a", forced=True)]) is None
+
+
+async def test_nobody_is_served_before_the_first_of_those_who_wait(waiters: Waiters) -> None:
+    first = waiters.join(on("a"), 100)
+    waiters.join(on("a"), 70)
+    assert waiters.delay(on("a"), 40) == 60
+    assert waiters.delay(on("a"), 100) == inf, "it is its turn, and nobody knows who is next"
+    waiters.move(first, on("a"), 130)
+    assert waiters.delay(on("a"), 100) == 30
+    waiters.leave(first)
+    assert waiters.delay(on("a"), 40) == 30
+    waiters.join(on("b"), inf)
+    assert waiters.delay(on("b"), 40) == inf
+
+
+async def test_leaving_wakes_the_next_of_the_same_key_and_nobody_else(waiters: Waiters) -> None:
+    one, two, three, other = *(waiters.join(on("a"), inf) for _ in range(3)), waiters.join(on("b"), inf)
+    waiters.leave(one)
+    assert woken(two, three, other) == [True, False, False]
+
+
+async def test_leaving_from_the_middle_changes_nobody_s_turn(waiters: Waiters) -> None:
+    one, two, three = (waiters.join(on("a"), inf) for _ in range(3))
+    waiters.leave(two)
+    assert waiters.is_first(one)
+    assert leave_in_order(waiters, one, three) == [one, three]
+
+
+async def test_the_last_to_leave_leaves_nothing(waiters: Waiters) -> None:
+    one, two = waiters.join(on("a"), inf), waiters.join(on("a"), inf)
+    waiters.leave(two)
+    waiters.leave(one)
+    assert len(waiters) == 0
+    assert waiters.by_rule() == {}
+    assert waiters._queues == {}
+    assert waiters.ahead_of([on("a")]) is None
+
+
+async def test_a_ticket_is_kept_on_the_way_to_another_key(waiters: Waiters) -> None:
+    early = waiters.join(on("a"), inf)
+    late = waiters.join(on("b"), inf)
+    waiters.move(early, on("b"), inf)
+    assert early.demand == on("b")
+    assert waiters.ahead_of([on("a")]) is None
+    assert leave_in_order(waiters, early, late) == [early, late]
+
+
+async def test_going_on_to_another_key_wakes_those_behind(waiters: Waiters) -> None:
+    one, two = waiters.join(on("a"), inf), waiters.join(on("a"), inf)
+    waiters.move(one, on("b"), inf)
+    assert woken(one, two) == [False, True]
+    assert waiters.is_first(two)
+
+
+async def test_waiting_on_for_the_same_key_keeps_the_turn_and_wakes_nobody(waiters: Waiters) -> None:
+    one, two = waiters.join(on("a"), inf), waiters.join(on("a"), inf)
+    changed = on("a")._replace(amount=3)
+    waiters.move(one, changed, inf)
+    assert one.demand is changed
+    assert woken(one, two) == [False, False]
+    assert waiters.is_first(one)
+
+
+async def test_there_and_back_again_is_one_place(waiters: Waiters) -> None:
+    one, two = waiters.join(on("a"), inf), waiters.join(on("a"), inf)
+    waiters.move(one, on("b"), inf)
+    waiters.move(one, on("a"), inf)
+    assert len(waiters) == 2
+    assert leave_in_order(waiters, one, two) == [one, two]
+    assert waiters._queues == {}
+
+
+async def test_what_has_changed_is_told_to_the_first_of_each_key_concerned(waiters: Waiters) -> None:
+    one, two, other, third = (waiters.join(on(key), inf) for key in "aabc")
+    waiters.wake([on("x"), on("a"), on("b")])
+    assert woken(one, two, other, third) == [True, False, True, False]
+
+
+async def test_waiters_are_counted_by_rule(waiters: Waiters) -> None:
+    for demand in (on("a"), on("a"), on("b"), on("a", rule="balance")):
+        waiters.join(demand, inf)
+    assert waiters.by_rule() == {"status": 3, "balance": 1}
+    assert len(waiters) == 4
+
+
+async def test_those_who_gave_up_behind_a_patient_first_leave_nothing_behind(waiters: Waiters) -> None:
+    patient = waiters.join(on("a"), inf)
+    for _ in range(1000):
+        waiters.leave(waiters.join(on("a"), inf))
+    assert len(waiters._queues["status", b"a"]._tickets) < 50
+    last = waiters.join(on("a"), inf)
+    assert leave_in_order(waiters, patient, last) == [patient, last]
+
+
+async def test_tickets_stay_in_order_when_the_gone_ones_are_thrown_out(waiters: Waiters) -> None:
+    waiting = [waiters.join(on("a"), inf) for _ in range(60)]
+    for waiter in [each for number, each in enumerate(waiting) if number % 3]:
+        waiters.leave(waiter)
+    remaining = waiting[::3]
+    assert leave_in_order(waiters, *remaining) == remaining
+
+
+async def test_a_queue_of_nobody_has_no_first(waiters: Waiters) -> None:
+    waiters.join(on("a"), inf)
+    queue = waiters._queues["status", b"a"]
+    queue.waiters.clear()
+    assert queue.first() is None
+    assert waiters.delay(on("a"), 0) == inf
+    waiters.wake([on("a")])
