@@ -297,12 +297,11 @@ def test_names_of_telegram_and_mail_addresses_count_without_case() -> None:
 # --- the other keys
 
 
-def test_price_requests_are_identical_by_content_and_never_share_with_sends() -> None:
+def test_price_requests_are_identical_by_content() -> None:
     price = keys(cost([PHONE, OTHER]), "identical_cost")
     assert price == keys(cost([OTHER, PHONE]), "identical_cost")
     assert price != keys(cost([PHONE, OTHER], "Ho"), "identical_cost")
     assert price != keys(cost([PHONE, OTHER], "Hi", via=Viber()), "identical_cost")
-    assert price != keys(send([PHONE, OTHER]), "identical_send")
     lines = GetListCost(messages=(Message(PHONE, "Hi"), Message(OTHER, "Hi")))
     assert keys(lines, "identical_cost") != price
 

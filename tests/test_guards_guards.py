@@ -1174,3 +1174,115 @@ async def test_an_identity_keeps_its_keys_as_long_as_it_lives_and_no_longer() ->
     known = desk.guards._planners[ME]
     await desk.call(who=ME)
     assert desk.guards._planners[ME] is known
+
+
+class Recording(MemoryStore):
+    """Notes for how long places are wanted and how often they were asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.holds: list[float] = []
+        self.tries: list[int] = []
+
+    async def acquire(self, demands: Any, hold: float) -> Any:
+        self.holds.append(hold)
+        return await super().acquire(demands, hold)
+
+    def pause(self, delay: float, tries: int) -> float:
+        self.tries.append(tries)
+        return super().pause(delay, tries)
+
+
+@virtual
+async def test_store_is_told_for_how_long_a_place_is_wanted_and_how_often_it_was_asked() -> None:
+    store = Recording()
+    guards = Guards(store, rules=TRUSTING_ONE)
+    guards.bind()
+    first = await guards.reserve(ME, BALANCE, within=90)
+    assert store.holds == [90]
+
+    async def later() -> None:
+        await anyio.sleep(5)
+        guards.settle(first, FINE)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(later)
+        guards.settle(await guards.reserve(ME, status(), within=30), FINE)
+    assert store.holds == [90, 30, 29, 28, 27, 26, 25]
+    assert store.tries == [0, 1, 2, 3, 4]
+
+
+@virtual
+async def test_place_that_comes_with_the_deadline_is_wanted_for_no_time() -> None:
+    store = Recording()
+    guards = Guards(store, rules=TRUSTING_ONE)
+    guards.bind()
+    await guards.reserve(ME, BALANCE, within=90)
+    with pytest.raises(TooManyInFlight):
+        await guards.reserve(ME, status(), within=3)
+    assert store.holds == [90, 3, 2, 1, 0]
+
+
+@virtual
+async def test_words_of_a_refusal_tell_when_it_is_free_if_anybody_knows() -> None:
+    desk = Desk()
+    await desk.call(send())
+    with pytest.raises(DuplicateSend) as caught:
+        await desk.reserve(send())
+    assert str(caught.value).endswith("repeats it; free in 61.2 s")
+    desk = Desk(TRUSTING_ONE)
+    await desk.reserve()
+    with pytest.raises(TooManyInFlight) as caught_too:
+        await desk.reserve(status(), within=1)
+    assert str(caught_too.value).endswith("free in time")
+
+
+async def test_a_send_may_not_be_repeated_unless_that_is_said() -> None:
+    guards = Guards()
+    guards.bind()
+    guards.settle(await guards.reserve(ME, send(), within=1), GOOD)
+    with pytest.raises(DuplicateSend):
+        await guards.reserve(ME, send(), within=1)
+
+
+def test_closing_is_shielded_but_not_for_ever() -> None:
+    class Slow(MemoryStore):
+        closed = flushed = False
+
+        async def aclose(self) -> None:
+            await anyio.sleep(1)
+            self.closed = True
+
+        async def flush(self) -> None:
+            await anyio.sleep(3)
+            self.flushed = True
+
+    async def main() -> None:
+        store = Slow()
+        guards = Guards(store)
+        start = anyio.current_time()
+        with anyio.CancelScope() as scope:
+            scope.cancel()
+            await guards.aclose()
+        assert store.closed
+        await guards.flush()
+        assert not store.flushed
+        assert anyio.current_time() == start + 3
+
+    trio.run(main, clock=MockClock(autojump_threshold=0))
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: Rule(0, 1), "a rule counts 1 or more"),
+        (
+            lambda: Rule(1, 1, "no"),  # type: ignore[arg-type]
+            "the policy of a rule is",
+        ),
+        (lambda: Guards(margin=-1), "max_wait, max_waiters, margin and late_arrival are 0 or more"),
+    ],
+)
+def test_what_is_wrong_is_said_from_the_beginning(make: Callable[[], object], words: str) -> None:
+    with pytest.raises(ValueError, match=f"^{words}"):
+        make()

@@ -168,10 +168,10 @@ class Planner:
         self._limits = limits
         self._salt = salt
         key = credentials.key if isinstance(credentials, ApiKey) else credentials.login
-        self._account = self._hash("account", account if account is not None else key.get_secret_value())
-        address = self._hash("egress", egress)
+        self._account = self._hash(account if account is not None else key.get_secret_value())
+        address = self._hash(egress)
         # Two bytes tell a corrected password from a wrong one, and are of no use to somebody who guesses passwords.
-        proof = self._account + self._hash("credentials", sorted(credentials.fields().items()))[:2]
+        proof = self._account + self._hash(sorted(credentials.fields().items()))[:2]
         self._address = address
         # The order decides which rule is told of when several refuse: first those that raise, the gates last.
         self._first = _present(
@@ -189,19 +189,19 @@ class Planner:
         """Return what an operation needs; of one that this package doesn't know, what all need."""
         if isinstance(operation, GetStatus):
             ref = operation.ref
-            message = self._hash("status", self._account, recipient_key(ref.phone), ref.id)
+            message = self._hash(self._account, recipient_key(ref.phone), ref.id)
             return self._first + _present(self._demand("status", message)) + self._status_gates
         if isinstance(operation, GetBalance):
             return self._first + self._balance + self._gates
         if isinstance(operation, GetCost | GetListCost):
-            content = self._hash("cost", self._account, _content(operation))
+            content = self._hash(self._account, _content(operation))
             return self._first + _present(self._demand("identical_cost", content)) + self._gates
         if isinstance(operation, Send | SendList):
             return self._first + self._sending(operation, allow_duplicate=allow_duplicate) + self._gates
         return self._first + self._gates
 
     def _sending(self, operation: Sending, *, allow_duplicate: bool) -> tuple[Demand, ...]:
-        content = self._hash("send", self._account, _content(operation))
+        content = self._hash(self._account, _content(operation))
         if isinstance(operation, SendList):
             people = [message.phone for message in operation.messages]
             sends = len(people)
@@ -212,7 +212,7 @@ class Planner:
             self._demand("bad_sends", self._address, amount=sends),
             self._demand("identical_send", content, forced=allow_duplicate),
             *(
-                self._demand("subscriber", self._hash("subscriber", self._account, recipient_key(person)))
+                self._demand("subscriber", self._hash(self._account, recipient_key(person)))
                 for person in people
             ),
         )
@@ -224,6 +224,7 @@ class Planner:
         return None if limit is None else Demand(rule, key, limit, amount, proof, forced)
 
     def _hash(self, *parts: object) -> bytes:
+        # Histories are kept by rule and key, so that the same parts under two rules don't meet.
         return blake2b(repr(parts).encode(), digest_size=16, key=self._salt).digest()
 
 
