@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -61,6 +62,7 @@ class Link:
         self._make = make
         self._timeout = timeout
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._tasks: set[asyncio.Task[Any]] = set()
 
     def take_up(self) -> asyncio.AbstractEventLoop:
         """Return the running event loop; the connections of another one are dropped.
@@ -88,29 +90,41 @@ class Link:
         Raises:
             GuardStoreError: There is no answer, or one is an error.
         """
-        return await self.reach(self._run(calls))
+        return await self.reach(partial(self._run, calls))
 
-    async def reach(self, asking: Awaitable[T]) -> T:
-        """Wait for an answer of Redis, but not for long.
+    async def reach(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Ask Redis and wait for its answer, but not for long.
+
+        Who is cancelled while he waits goes at once, and his request goes on by itself: a client of redis-py that is
+        cancelled more than once may lose a connection of its pool.
 
         Raises:
-            GuardStoreError: There is none, or it is an error.
+            GuardStoreError: There is no answer, or it is an error.
         """
+        task = self.take_up().create_task(self._reach(ask))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return await asyncio.shield(task)
+
+    async def aclose(self) -> None:
+        """Close the connections of a client of our own."""
+        if self._make is not None:
+            with suppress(GuardStoreError, RedisError, OSError):
+                self.take_up()
+                if self._tasks:
+                    await asyncio.wait(self._tasks)
+                await self.client.connection_pool.disconnect()
+
+    async def _reach(self, ask: Callable[[], Awaitable[T]]) -> T:
         try:
             async with asyncio.timeout(self._timeout):
-                return await asking
+                return await ask()
         except (TimeoutError, RedisTimeoutError):
             raise GuardStoreError(f"Redis didn't answer within {self._timeout:g} s") from None
         except ResponseError as error:  # its words may quote what was sent
             raise GuardStoreError(f"Redis refused the request ({_code(error)})") from None
         except (RedisError, OSError) as error:
             raise GuardStoreError(f"Redis can't be reached ({type(error).__name__})") from error
-
-    async def aclose(self) -> None:
-        """Close the connections of a client of our own."""
-        if self._make is not None:
-            with suppress(RedisError, OSError):
-                await self.client.connection_pool.disconnect()
 
     async def _run(self, calls: Sequence[Call]) -> str:
         loaded = fresh = False
@@ -142,6 +156,7 @@ class Link:
 
     def _drop(self) -> None:
         # There is no way to close sockets of a loop that may be closed itself; they go with their objects.
+        self._tasks.clear()
         if self._make is not None:
             self.client = self._make()
         else:

@@ -14,6 +14,7 @@ __all__ = ["read_states"]
 _MICROSECONDS: Final = 1_000_000
 _SHOWN: Final = 10_000
 _SCANNED: Final = 1_000
+_PAGE: Final = 1_000
 _READ: Final = 500
 
 
@@ -70,7 +71,7 @@ async def _find(client: Redis, start: str, limits: Mapping[str, Limit]) -> list[
     found: list[tuple[str, str]] = []
     cursor = 0
     for _ in range(_SCANNED):
-        cursor, names = await client.scan(cursor, match=f"{start}*", count=1_000)
+        cursor, names = await client.scan(cursor, match=f"{start}*", count=_PAGE)
         for name in map(_text, names):
             rule = name.removeprefix(start).partition(":")[0]
             if rule in limits:

@@ -175,18 +175,18 @@ for i = 1, (#ARGV - HEAD) / FIELDS do
     granted[i] = 0
   else
     granted[i] = amount
+    local delay
+    if kind == 'window' then
+      delay = excess_in_window(key, count, span, amount)
+    elseif kind == 'gate' then
+      delay = excess_at_gate(key, count, amount, KEYS[tonumber(ARGV[at + 8])])
+    elseif kind == 'streak' then
+      delay = excess_in_streak(key, count, span, amount)
+    else
+      delay = math.max(tonumber(redis.call('GET', key) or '0') - now, 0)
+    end
     if not forced then
       worst = math.max(worst, missing)
-      local delay
-      if kind == 'window' then
-        delay = excess_in_window(key, count, span, amount)
-      elseif kind == 'gate' then
-        delay = excess_at_gate(key, count, amount, KEYS[tonumber(ARGV[at + 8])])
-      elseif kind == 'streak' then
-        delay = excess_in_streak(key, count, span, amount)
-      else
-        delay = math.max(tonumber(redis.call('GET', key) or '0') - now, 0)
-      end
       if delay ~= 0 and not refused then
         refused = 'refused ' .. i .. ' ' .. whole(delay)
       end
