@@ -17,8 +17,8 @@ LAYERS: Final = {
     0: "_types _exceptions _codes _credentials _schedule _channels _text _version",
     1: "_results _dispatch _operations _options",
     2: "_query _envelope _contract _wsdl _binding _batch",
-    3: "guards.__init__ guards._limits guards._rules guards._store guards._clock guards._memory "
-    "guards._redis guards._redis_link guards._redis_scripts guards._redis_snapshot guards._demands guards._waiters guards._guards",
+    3: "guards.__init__ guards._limits guards._rules guards._store guards._clock guards._memory guards._redis "
+    "guards._redis_link guards._redis_scripts guards._redis_snapshot guards._demands guards._waiters guards._guards",
     4: "_transport _httpx",
     5: "_client _caller _bulk _namespaces _settings",
 }

@@ -70,6 +70,8 @@ def test_forty_calls_at_once_keep_to_four_statuses_and_fourteen_in_all() -> None
         async with anyio.create_task_group() as group:
             for number in range(20):
                 group.start_soon(client.status, MessageRef(PHONE, str(number + 1)))
+            await trio.testing.wait_all_tasks_blocked()
+            for number in range(20):
                 group.start_soon(client.send, PHONE, f"text {number}")
         assert (service.status_peak, service.peak) == (4, 14)
         assert len(service.requests) == 40

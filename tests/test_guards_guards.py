@@ -551,6 +551,8 @@ async def test_four_status_requests_and_fourteen_of_all_are_in_flight_at_most() 
     async with trio.open_nursery() as nursery:
         for number in range(20):
             nursery.start_soon(lambda each: desk.call(status(each), latency=10), number)
+        await wait_all_tasks_blocked()
+        for _ in range(20):
             nursery.start_soon(lambda: desk.call(latency=10))
         await trio.sleep(5)
         rules = (await desk.guards.snapshot()).rules

@@ -29,7 +29,7 @@ from smsc_async import (
     Send,
     SendList,
 )
-from smsc_async.guards import Identity, MemoryStore, Rules
+from smsc_async.guards import Identity, MemoryStore, Policy, Rules
 from smsc_async.guards._demands import Fate, Verdict
 
 ACCOUNT: Final = "ivan"
@@ -317,7 +317,8 @@ def guards(scenario: Scenario, **options: Any) -> list[Guards]:
     """Return guards that share a store."""
     store, rules = MemoryStore(), Rules()
     if scenario.waits:
-        rules = rules.with_policies(**{each.name: "wait" for each in fields(rules)})
+        policies: dict[str, Policy] = {each.name: "wait" for each in fields(rules)}
+        rules = rules.with_policies(**policies)
     found = [Guards(store, rules=rules, **options) for _ in range(scenario.guards)]
     for each in found:
         each.bind()
