@@ -211,10 +211,7 @@ class Planner:
         return _present(
             self._demand("bad_sends", self._address, amount=sends),
             self._demand("identical_send", content, forced=allow_duplicate),
-            *(
-                self._demand("subscriber", self._hash(self._account, recipient_key(person)))
-                for person in people
-            ),
+            *(self._demand("subscriber", self._hash(self._account, recipient_key(person))) for person in people),
         )
 
     def _demand(
