@@ -24,7 +24,9 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 @pytest.fixture
 def sandbox() -> Iterator[tuple[Sandbox, str]]:
     sandbox = Sandbox()
-    config = uvicorn.Config(sandbox.app, host="127.0.0.1", port=0, lifespan="off", log_level="error", ws="none")
+    config = uvicorn.Config(
+        sandbox.app, host="127.0.0.1", port=0, lifespan="off", log_level="error", ws="none", timeout_graceful_shutdown=2
+    )
     server = uvicorn.Server(config)
     with config.bind_socket() as listener:
         thread = Thread(target=server.run, kwargs={"sockets": [listener]})

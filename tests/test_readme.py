@@ -20,7 +20,15 @@ BLOCKS = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    config = uvicorn.Config(Sandbox().app, host="127.0.0.1", port=0, lifespan="off", log_level="error", ws="none")
+    config = uvicorn.Config(
+        Sandbox().app,
+        host="127.0.0.1",
+        port=0,
+        lifespan="off",
+        log_level="error",
+        ws="none",
+        timeout_graceful_shutdown=2,
+    )
     server = uvicorn.Server(config)
     with config.bind_socket() as listener:
         thread = Thread(target=server.run, kwargs={"sockets": [listener]})

@@ -176,7 +176,14 @@ class AppServer(uvicorn.Server):
 
     def __init__(self) -> None:
         super().__init__(
-            uvicorn.Config(self._serve_app, interface="asgi3", lifespan="off", log_level="warning", ws="none")
+            uvicorn.Config(
+                self._serve_app,
+                interface="asgi3",
+                lifespan="off",
+                log_level="warning",
+                ws="none",
+                timeout_graceful_shutdown=2,  # a peer that keeps its connection must not keep the whole run
+            )
         )
         self.app: Any = None
         self.url = ""
