@@ -222,6 +222,15 @@ async def test_filling_keeps_what_others_hold_and_no_more_than_the_limit(bench: 
     await bench.refused(demand)
 
 
+async def test_error_9_to_a_request_too_many_keeps_that_request(bench: Bench) -> None:
+    demand = on("a", Window(1, SPAN), "identical_send")
+    await bench.spend(demand)
+    await bench.wait(SPAN / 2)
+    await bench.spend(demand._replace(forced=True), FILLED)
+    await bench.wait(GONE - SPAN / 2)
+    assert 0 < (await bench.refused(demand)).delay <= SPAN
+
+
 async def test_row_goes_on_for_as_long_as_gaps_are_short(bench: Bench) -> None:
     demand = on("a", Streak(3, SPAN), "subscriber")
     for _ in range(3):
@@ -266,6 +275,7 @@ async def test_answer_to_a_request_that_was_on_its_way_neither_prolongs_nor_ends
     blocked, cleared, last = [await bench.take(demand) for _ in range(3)]
     await bench.settle(last, KEPT)
     await bench.settle(cleared, CLEARED)
+    assert 59 < (await bench.refused(demand)).delay <= 60
     await bench.settle(blocked, KEPT)
     assert 59 < (await bench.refused(demand)).delay <= 60
 

@@ -57,6 +57,9 @@ class RedisStore:
     path. A process that dies in flight keeps its places until its lease ends (`hold` of the reservation, at most
     `max_hold`, and `late_arrival` and 5 s more), and after that its requests count as arrived at that moment.
 
+    There is no queue in Redis: who is refused asks again. At a gate the last place is left to a process that has been
+    refused there for a while and holds no more places than the others, so that none starves.
+
     All keys bear one hash tag, so a cluster keeps them in one slot: clients of several accounts may share an address,
     and its limits are taken together with theirs. Every key expires. Rules, `max_hold` and `late_arrival` are to be
     the same in all processes. The server's clock may be slewed, but a step ahead shortens what is being counted.
@@ -265,9 +268,9 @@ class RedisStore:
         )
         settled = self._take_batch()
         line = await (self._carrying(settled, call) if settled else self._link.run(call))
-        if now >= self._look_at and not line.startswith("evicting "):
-            self._look_at = now + _LOOK_EVERY
-        self._trusted_until = max(self._trusted_until, now + span_of(demands) + lease + _EPOCH_OUTLIVES)
+        if line != "silent" and not line.startswith("evicting "):
+            self._look_at = now + _LOOK_EVERY if now >= self._look_at else self._look_at
+            self._trusted_until = max(self._trusted_until, now + span_of(demands) + lease + _EPOCH_OUTLIVES)
         return line
 
     async def _carrying(self, settled: list[Call], call: Call) -> str:

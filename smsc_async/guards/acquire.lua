@@ -123,7 +123,7 @@ local function excess_at_gate(key, count, amount, turn)
     served[#served + 1] = who == me and turn or nil
     return 0
   end
-  if excess > 0 and not flying then
+  if not flying then
     return entries[2 * excess] and tonumber(entries[2 * excess]) - now or -1
   end
   if not who or who == me or mine < theirs then
@@ -132,15 +132,8 @@ local function excess_at_gate(key, count, amount, turn)
   return -1
 end
 
+-- The same for a row, which expires as a whole.
 local function excess_in_streak(key, count, span, amount)
-  local last = redis.call('ZRANGE', key, -1, -1, 'WITHSCORES')
-  if not last[1] then
-    return 0
-  end
-  if tonumber(last[2]) <= now - span then
-    redis.call('DEL', key)
-    return 0
-  end
   if redis.call('ZCARD', key) + amount <= count then
     return 0
   end
@@ -150,7 +143,7 @@ local function excess_in_streak(key, count, span, amount)
       return -1
     end
   end
-  return tonumber(last[2]) + span - now
+  return tonumber(entries[#entries]) + span - now
 end
 
 local granted, refused, worst = {}, nil, 0

@@ -37,9 +37,7 @@ local function settle_entries(key, token, started, demand)
   end
   local keep = demand.keep
   if demand.fill then
-    if demand.kind ~= 'streak' then
-      redis.call('ZREMRANGEBYSCORE', key, '-inf', whole(now - demand.span))
-    end
+    redis.call('ZREMRANGEBYSCORE', key, '-inf', whole(now - demand.span))
     keep = math.max(keep, demand.count - redis.call('ZCARD', key))
   end
   if keep > 0 then
