@@ -54,6 +54,7 @@ from ._exceptions import (
     TransportError,
     Undeliverable,
 )
+from ._followed import Pending, Update
 from ._operations import GetBalance, GetCost, GetListCost, GetStatus, Operation, Send, SendList
 from ._options import QueryOptions
 from ._results import Balance, Cost, DeliveryReport, RecipientError, Result, SentMessage
@@ -62,6 +63,7 @@ from ._text import Encoding, Parts, parts
 from ._transport import Reply, Timeout, Transport, TransportWithGet
 from ._types import UNSET, Message, MessageRef, Unset
 from ._version import __version__
+from ._watch import Watcher
 from .guards import Guards, Rule, Rules
 
 __all__ = [
@@ -117,6 +119,7 @@ __all__ = [
     "Operation",
     "Outcome",
     "Parts",
+    "Pending",
     "Ping",
     "PoolTimeout",
     "ProtocolError",
@@ -148,9 +151,11 @@ __all__ = [
     "TransportWithGet",
     "Undeliverable",
     "Unset",
+    "Update",
     "Viber",
     "Voice",
     "WapPush",
+    "Watcher",
     "WhatsApp",
     "__version__",
     "parts",

@@ -5,9 +5,8 @@ import contextlib
 import os
 import socket
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from decimal import Decimal
-from itertools import islice
 from typing import Any, Final, TypeVar
 
 import anyio
@@ -17,7 +16,6 @@ from ._bulk import Many
 from ._cli_output import DemoReport, Note
 from ._client import Client
 from ._codes import MessageStatus
-from ._results import DeliveryReport
 from ._types import Message, MessageRef
 from .sandbox import Account, DeliveryPlan, Sandbox
 
@@ -28,11 +26,10 @@ T = TypeVar("T")
 PATH: Final = "/sys/soap.php"
 # Three in a thousand take longer than 9 s, none in ten thousand longer than about 15 s.
 PLAN = DeliveryPlan(to_operator=0.4, to_decision=3.5, spread=0.35)
-# Seconds after the last message has left. A message is asked about once in each round, and there are five of them,
-# because soap-api allows five status requests a minute for one message.
-ROUNDS: Sequence[float] = (2.0, 5.0, 8.0, 12.0, 18.0)
+PATIENCE = 600.0  # seconds
+PRICE = 5.0  # seconds of delay that a request is worth
 BALANCE = Decimal(10)  # for each message, more than twice what it costs
-_SLICE: Final = 50
+_NOTED: Final = 50
 _TOO_OFTEN: Final = 9
 _NAMES: Final = ("Anna", "Boris", "Clara", "Daniil", "Elena", "Fjodor", "Galina", "Ivan")
 
@@ -155,25 +152,11 @@ async def _send(client: Client, messages: Many[Message], note: Note) -> tuple[li
 
 async def _follow(client: Client, refs: list[MessageRef], note: Note) -> Counter[MessageStatus]:
     outcomes: Counter[MessageStatus] = Counter()
-    start = anyio.current_time()
-    waiting = refs
-    for seconds in ROUNDS:
-        if not waiting:
-            break
-        await anyio.sleep_until(start + seconds)
-        undecided: list[MessageRef] = []
-        for some in _slices(waiting, _SLICE):
-            for ref, answer in zip(some, await client.statuses(some), strict=True):
-                if isinstance(answer, DeliveryReport) and answer.is_decided:
-                    outcomes[answer.status] += 1
-                else:
-                    undecided.append(ref)
-            note(len(refs), outcomes.total())
-        waiting = undecided
+    async with client.watch(refs, timeout=PATIENCE, price=PRICE) as updates:
+        async for update in updates:
+            if update.is_last and update.status is not None:
+                outcomes[update.status] += 1
+                if outcomes.total() % _NOTED == 0:
+                    note(len(refs), outcomes.total())
+    note(len(refs), outcomes.total())
     return outcomes
-
-
-def _slices(refs: Sequence[MessageRef], size: int) -> Iterator[list[MessageRef]]:
-    rest = iter(refs)
-    while some := list(islice(rest, size)):
-        yield some

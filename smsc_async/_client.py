@@ -19,14 +19,14 @@ from ._operations import GetBalance, GetCost, GetStatus, Operation, Send
 from ._options import QueryOptions
 from ._results import Balance, Cost, DeliveryReport, Result, SentMessage
 from ._schedule import Schedule
-from ._settings import checked_url, credentials_from
+from ._settings import checked_url, credentials_from, positive, transport_from
 from ._transport import Timeout, Transport
 from ._types import UNSET, Message, MessageRef, Unset
+from ._watch import Source, Watcher, last_report
 from .guards import Guards, Identity, Rules
 
 if TYPE_CHECKING:
     import httpx
-    from typing_extensions import TypeIs
 
 __all__ = ["Client"]
 
@@ -37,6 +37,7 @@ When = Schedule | datetime | None
 MOSCOW: Final = timezone(timedelta(hours=3), "Moscow")
 _RULES: Final = Rules()
 _SPARE_CONNECTIONS: Final = 6
+_DAY: Final = 86_400.0
 _SMS: Final = Sms()
 _TIMEOUT: Final = Timeout()
 
@@ -105,27 +106,23 @@ class Client:
         urls = (first, *(checked_url(each, allow_http=allow_http) for each in fallback_urls))
         self._url = first
         self._timeout = Timeout.of(timeout)
-        self._deadline = _positive(deadline)
+        self._deadline = positive(deadline)
         self.guards = Guards() if guards is UNSET else guards
         rules = _RULES if self.guards is None else self.guards.rules
         self._workers = min(rules.in_flight.count, rules.status_in_flight.count)
         self._max_recipients = max_recipients
         self._batch_size = batch_size
-        if transport is None or _is_httpx(transport):
-            from ._httpx import HttpxTransport  # noqa: PLC0415 - see there why it is imported so late
-
-            transport = HttpxTransport(
+        self._caller = Caller(
+            who=Identity(credentials_from(apikey, login, password), account, egress),
+            urls=urls,
+            namespaces=Namespaces(namespace, urls[0]),
+            transport=transport_from(
                 transport,
                 proxy=proxy,
                 verify=verify,
                 max_connections=rules.in_flight.count + _SPARE_CONNECTIONS,
                 max_response_bytes=max_response_bytes,
-            )
-        self._caller = Caller(
-            who=Identity(credentials_from(apikey, login, password), account, egress),
-            urls=urls,
-            namespaces=Namespaces(namespace, urls[0]),
-            transport=transport,
+            ),
             timezone=timezone,
             retries=retries,
             guards=self.guards,
@@ -144,7 +141,7 @@ class Client:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close all connections; calling it again does nothing."""
+        """Close all connections; again does nothing."""
         await self._caller.aclose()
 
     async def send(
@@ -206,7 +203,6 @@ class Client:
 
         Raises:
             ValueError: An argument is wrong.
-            SmscError: No price could be had.
         """
         operation = GetCost.model_validate({"to": to, "text": text, "via": via, **options})
         self._check_number(operation.to)
@@ -261,7 +257,7 @@ class Client:
         """Yield what a batch would cost, one price for each request that `send_batch` would make; sends nothing.
 
         Raises:
-            ValueError: An argument or a message is wrong, and nothing has been asked yet.
+            ValueError: An argument or a message is wrong; nothing was asked.
         """
         call = partial(self.call, timeout=timeout, deadline=deadline)
         return _bulk.price(call, messages, self._batch_size, {"via": via, **options})
@@ -286,7 +282,6 @@ class Client:
 
         Raises:
             MessageNotFound: No message has this phone and id.
-            SmscError: No status could be had.
         """
         operation = GetStatus.model_validate({"ref": ref, "detail": detail, "extra": extra})
         return await self.call(operation, timeout=timeout, deadline=deadline)
@@ -298,14 +293,32 @@ class Client:
         self._caller.bind()
         return await _bulk.statuses(self.call, refs, detail, workers=self._workers)
 
+    def watch(
+        self, messages: Source, *, timeout: float | None = _DAY, grace: float = 30.0, price: float = 10.0
+    ) -> Watcher:
+        """Follow the delivery of many messages; see `Watcher` for its use.
+
+        Args:
+            messages: References, an iterable or async iterable; also what an earlier watch left in `pending`.
+            timeout: Seconds after which an undecided message has expired, None for never.
+            grace: Seconds for which the service may not know a message yet.
+            price: How many seconds of delay between a decision and its update a request is worth.
+        """
+        self._caller.bind()
+        return Watcher(self.call, messages, workers=self._workers, timeout=timeout, grace=grace, price=price)
+
+    async def wait_delivered(self, ref: MessageRef, timeout: float | None = _DAY) -> DeliveryReport:
+        """Wait until the delivery of one message is decided, well or badly, and return the report.
+
+        Raises:
+            TimeoutError: It is undecided after so many seconds.
+        """
+        return await last_report(self.watch([ref], timeout=timeout, price=1.0))
+
     async def balance(
         self, *, timeout: Timeout | float | Unset = UNSET, deadline: float | Unset | None = UNSET
     ) -> Balance:
-        """Return the account's balance (`get_balance`).
-
-        Raises:
-            SmscError: It could not be had.
-        """
+        """Return the account's balance (`get_balance`)."""
         return await self.call(GetBalance(), timeout=timeout, deadline=deadline)
 
     async def call(
@@ -318,15 +331,15 @@ class Client:
     ) -> R:
         """Do an operation; the only path to the network, and everything else is sugar over it.
 
-        Waits for its turn where a limit of the service demands it, or raises. Repeats what may be repeated: reads after
-        any network failure and after error 9, sends only if nothing left this machine.
+        Waits for its turn where a limit demands it, or raises. Repeats reads after network failures and error 9, sends
+        only if nothing left.
 
         Raises:
             SmscError: It failed; `outcome` tells what became of it.
             ValueError: A value can't travel in XML.
         """
         steps = self._timeout if timeout is UNSET else Timeout.of(timeout)
-        within = self._deadline if deadline is UNSET else _positive(deadline)
+        within = self._deadline if deadline is UNSET else positive(deadline)
         return await self._caller.call(operation, steps, within, allow_duplicate=allow_duplicate)
 
     def _check_number(self, recipients: tuple[str, ...]) -> None:
@@ -335,13 +348,3 @@ class Client:
                 f"{len(recipients)} recipients in one request; at most {self._max_recipients} are allowed: divide "
                 "them, use send_batch, or raise Client(max_recipients=)"
             )
-
-
-def _is_httpx(transport: object) -> "TypeIs[httpx.AsyncBaseTransport]":
-    return hasattr(transport, "handle_async_request")
-
-
-def _positive(seconds: float | None) -> float | None:
-    if seconds is not None and seconds <= 0:
-        raise ValueError("a deadline is more than 0 seconds, or None for no end")
-    return seconds

@@ -1,17 +1,23 @@
 """What a client is told, by argument or by environment: who it is and where the service is."""
 
 import os
+import ssl
 from collections.abc import Mapping
 from ipaddress import ip_address
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import SecretStr
 
 from ._contract import CONTRACT
 from ._credentials import ApiKey, Credentials, Login
+from ._transport import Transport
 
-__all__ = ["checked_url", "credentials_from"]
+if TYPE_CHECKING:
+    import httpx
+    from typing_extensions import TypeIs
+
+__all__ = ["checked_url", "credentials_from", "positive", "transport_from"]
 
 _HOW: Final = (
     "pass apikey=..., or login=... and password=..., "
@@ -78,3 +84,40 @@ def _is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def transport_from(
+    transport: "Transport | httpx.AsyncBaseTransport | None",
+    *,
+    proxy: "str | httpx.Proxy | None",
+    verify: ssl.SSLContext | bool,
+    max_connections: int,
+    max_response_bytes: int,
+) -> Transport:
+    """Return what moves the bytes: what was given, or over httpx."""
+    if transport is not None and not _is_httpx(transport):
+        return transport
+    from ._httpx import HttpxTransport  # noqa: PLC0415 - see there why it is imported so late
+
+    return HttpxTransport(
+        transport,
+        proxy=proxy,
+        verify=verify,
+        max_connections=max_connections,
+        max_response_bytes=max_response_bytes,
+    )
+
+
+def _is_httpx(transport: object) -> "TypeIs[httpx.AsyncBaseTransport]":
+    return hasattr(transport, "handle_async_request")
+
+
+def positive(seconds: float | None) -> float | None:
+    """Return the seconds of a deadline.
+
+    Raises:
+        ValueError: It is over before it begins.
+    """
+    if seconds is not None and seconds <= 0:
+        raise ValueError("a deadline is more than 0 seconds, or None for no end")
+    return seconds

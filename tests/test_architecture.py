@@ -16,11 +16,11 @@ MODULES: Final = {
 LAYERS: Final = {
     0: "_types _exceptions _codes _credentials _schedule _channels _text _version",
     1: "_results _dispatch _operations _options",
-    2: "_query _envelope _contract _wsdl _binding _batch",
+    2: "_query _envelope _contract _wsdl _binding _batch _polling _polling_curve _polling_lines",
     3: "guards.__init__ guards._limits guards._rules guards._store guards._clock guards._memory guards._redis "
     "guards._redis_link guards._redis_scripts guards._redis_snapshot guards._demands guards._waiters guards._guards",
     4: "_transport _httpx",
-    5: "_client _caller _bulk _namespaces _settings",
+    5: "_client _caller _bulk _namespaces _settings _watch _followed",
 }
 LAYER_OF: Final = {name: layer for layer, names in LAYERS.items() for name in names.split()}
 EDGES: Final = {"__init__", "__main__", "_doctor", *(name for name in MODULES if name.startswith("_cli"))}
@@ -32,7 +32,7 @@ PURE_GUARDS: Final = {"guards._limits", "guards._rules", "guards._demands"}
 ONLY_IN: Final = {
     "redis": {"guards._redis", "guards._redis_link", "guards._redis_snapshot"},
     "lxml": {"_envelope"},
-    "httpx": {"_httpx", "_client", "sandbox.__init__"},
+    "httpx": {"_httpx", "_client", "_settings", "sandbox.__init__"},
     "typer": CLI,
     "rich": CLI,
     "starlette": {*SANDBOX_EDGES, *CLI},

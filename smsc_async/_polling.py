@@ -1,0 +1,323 @@
+"""Which message to ask next, and when. Pure: no clock, no I/O, no tasks; every time is given, in seconds.
+
+The server answers for one message a request, so requests are the scarce good. Messages last found undecided at about
+the same age stand in one line: what is learnt of the curve then moves a whole line at once and no message.
+"""
+
+import heapq
+import math
+from collections import deque
+from typing import Final
+
+from ._polling_curve import BINS, EDGES, Curve, Schedule, bin_at, edge_near
+from ._polling_lines import Followed, Line, Place
+
+_FIRST_CAPACITY: Final = 20.0  # requests a second, until measured
+_SPREAD: Final = 0.5  # waits differ by up to a quarter either way, so that what was asked together parts
+_GOLDEN: Final = 0.6180339887498949
+_FAIR_TURN: Final = 16  # each so-many-th choice goes to the line that is overdue the longest
+_SHORTEST_TURN: Final = 0.05
+_LONGEST_TURN: Final = 1.0
+_TURN_SHARE: Final = 0.02  # of the time its first message waited, a line is asked without a look at the others
+_SLACK: Final = 0.1  # of that time, messages may be younger than the first
+_PAUSE: Final = 2.0  # seconds after a failure, doubled with each more
+_LONGEST_PAUSE: Final = 60.0
+_FIRST_LESSON: Final = 8
+_LONGEST_LESSON: Final = 500
+_NEWS: Final = 0.5
+_SURGE_PACE: Final = 0.2
+_SCOUTS: Final = 8  # in the time that messages wait between requests, at least one is asked so many times,
+_SCOUTED: Final = 20  # if so many messages wait for each
+_SURGE: Final = 0.3  # of the answers about long-undecided messages, beyond what was expected: an outage ended
+
+
+def _size(line: Line) -> int:
+    return line.size
+
+
+class Plan:
+    """Which of many messages to ask for its status next, and when.
+
+    Args:
+        price: The one trade-off: how many seconds of delay (between a message's decision and its discovery) a request
+            is worth. 1 asks often, 100 seldom; a message that is decided once an hour on average, at any moment
+            alike, is asked about every sqrt(2 x 3600 x price) seconds: 4.5 minutes at 10. When more is worth asking
+            than the capacity allows, the price decides no more, only the order.
+        interval_limit: At most so many requests for one message in so many seconds, counted from answer to start.
+        curve: What an earlier plan learnt (its `curve`), to go on from; a new one starts from a prior.
+
+    Raises:
+        ValueError: The price or the limit makes no sense.
+    """
+
+    def __init__(
+        self, *, price: float = 10.0, interval_limit: tuple[int, float] = (5, 61.2), curve: Curve | None = None
+    ) -> None:
+        if not 0 < price < math.inf:
+            raise ValueError(f"price must be a number of seconds above 0, not {price}")
+        if interval_limit[0] < 1 or not interval_limit[1] >= 0:
+            raise ValueError(f"interval_limit must be (1 or more requests, 0 or more seconds), not {interval_limit}")
+        self._most, self._interval = interval_limit
+        self.requests_a_second = _FIRST_CAPACITY
+        self._followed: dict[int, Followed] = {}
+        self._lines = [Line(number) for number in range(BINS + 1)]
+        self._front: deque[Followed] = deque()
+        self._later: list[tuple[float, Followed]] = []
+        self._recent: deque[tuple[float, Followed]] = deque()  # what counts against limits
+        self._held = 0
+        self.curve = Curve() if curve is None else curve
+        self._schedule = Schedule(self.curve, price)
+        self._answers = 0
+        self._next_lesson = _FIRST_LESSON
+        self._phase = 0.0
+        self._surge = 0.0
+        self._surge_began = -math.inf
+        self._scouted = -math.inf  # when a message once found undecided was last asked
+        self._turns = 0
+        self._line = self._lines[0]  # the line being asked,
+        self._line_from = -math.inf  # those that wait since then or longer,
+        self._line_until = -math.inf  # until then
+        self._wake = math.inf  # before this, no message of a line is worth asking
+
+    def __len__(self) -> int:
+        return len(self._followed)
+
+    def add(self, key: int, now: float, *, sent_at: float | None = None) -> None:
+        """Follow a message sent at `sent_at` (now, unless given; it may lie ahead).
+
+        Raises:
+            ValueError: The key is followed already.
+        """
+        if key in self._followed:
+            raise ValueError(f"{key!r} is followed already")
+        message = self._followed[key] = Followed(key, now if sent_at is None else sent_at)
+        self._line_up(message)
+
+    def capacity(self, requests_a_second: float) -> None:
+        """Say how many requests a second can be made, as measured; 0 or less is ignored.
+
+        Only noted: the order does not depend on it, and to raise the price with the backlog made delays longer than
+        the requests it saved were worth.
+        """
+        if requests_a_second > 0:
+            self.requests_a_second = requests_a_second
+
+    def pick(self, now: float) -> int | None:
+        """Return the message to ask now, or None if none is worth a request; `answered` or `failed` must follow."""
+        if self._recent and self._recent[0][0] <= now - self._interval:
+            self._expire(now)
+        if self._later and self._later[0][0] <= now:
+            self._retry(now)
+        while self._front:
+            message = self._front.popleft()
+            if message.place is Place.FRONT:
+                message.place = Place.ASKED
+                message.hinted = False
+                return message.key
+        if now < self._wake:
+            return None
+        chosen = self._line.take(self._line_from) if now < self._line_until else None
+        if chosen is None:
+            chosen = self._choose(now)
+        return None if chosen is None else chosen.key
+
+    def next_at(self, now: float) -> float:
+        """Return when `pick`, having returned None, may next return something.
+
+        Infinity if that takes an answer, a hint or an addition. Where `pick` was not called since, it may say now.
+        """
+        if self._front:
+            return now
+        at = self._wake
+        if self._later:
+            at = min(at, self._later[0][0])
+        if self._held:
+            at = min(at, self._recent[0][0] + self._interval)
+        return max(now, at)
+
+    def answered(
+        self, key: int, now: float, *, decided: bool, changed: bool = False, decided_at: float | None = None
+    ) -> None:
+        """Learn from an answer. A decided message is forgotten, an unknown key ignored.
+
+        Args:
+            key: The message.
+            now: When the answer came.
+            decided: Whether its status is final.
+            changed: Whether an undecided status differs from an earlier one: then its clock starts anew.
+            decided_at: The service's own time of the decision, if known; an impossible one is taken for the nearest
+                possible.
+        """
+        message = self._followed.get(key)
+        if message is None:
+            return
+        self._leave(message)
+        start, age = message.line, now - message.sent
+        end = max(edge_near(age), start)
+        if start:
+            chance = -math.expm1(self.curve.cumulative[start] - self.curve.undecided_to(age))
+            self._expect(now, decided=decided, chance=chance)
+        if decided:
+            del self._followed[key]
+            message.place = Place.GONE
+            if decided_at is None:
+                self.curve.decided(start, end)
+            else:
+                self.curve.decided_in(start, bin_at(min(decided_at - message.sent, age)))
+        else:
+            self.curve.survived(start, end)
+            self._undecided(message, now, 0 if changed and start else end)
+        self._answers += 1
+        if self._answers >= self._next_lesson:
+            self._learn()
+
+    def failed(self, key: int, now: float) -> None:
+        """Ask again later: after 2 s, doubled with each failure in a row up to a minute. An unknown key is ignored."""
+        message = self._followed.get(key)
+        if message is None:
+            return
+        self._leave(message)
+        self._count(message, now)
+        pause = min(_PAUSE * 2.0 ** min(message.failures, 10), _LONGEST_PAUSE)
+        message.failures += 1
+        message.place = Place.LATER
+        heapq.heappush(self._later, (now + pause, message))
+
+    def hint(self, key: int, now: float) -> None:
+        """Ask a message before all others, as soon as its limit allows. An unknown key is ignored."""
+        message = self._followed.get(key)
+        if message is None:
+            return
+        self._expire(now)
+        message.hinted = True
+        if message.place in {Place.LINE, Place.LATER}:
+            self._leave(message)
+            self._wait(message)
+
+    def remove(self, key: int) -> None:
+        """Follow a message no longer; added again, it starts anew. An unknown key is ignored."""
+        message = self._followed.pop(key, None)
+        if message is not None:
+            self._leave(message)
+            message.place = Place.GONE
+
+    def _leave(self, message: Followed) -> None:
+        """Take a message out of where it waits; entries left behind are skipped when met."""
+        if message.place is Place.LINE:
+            self._lines[message.line].size -= 1
+        elif message.place is Place.HELD:
+            self._held -= 1
+        message.place = Place.ASKED
+
+    def _undecided(self, message: Followed, now: float, line: int) -> None:
+        self._count(message, now)
+        message.failures = 0
+        message.line = line
+        message.since = now
+        if line:
+            self._phase = (self._phase + _GOLDEN) % 1.0
+            message.since += (self._phase - 0.5) * _SPREAD * self._schedule.waits[line]
+        else:
+            message.sent = now
+        self._wait(message)
+
+    def _wait(self, message: Followed) -> None:
+        """Let a message wait where it belongs: at the front, in its line, or for its limit."""
+        if message.asks >= self._most:
+            message.place = Place.HELD
+            self._held += 1
+        elif message.hinted:
+            message.place = Place.FRONT
+            self._front.append(message)
+        else:
+            self._line_up(message)
+
+    def _line_up(self, message: Followed) -> None:
+        self._lines[message.line].put(message)
+        self._wake = min(self._wake, message.since + self._schedule.waits[message.line])
+
+    def _count(self, message: Followed, now: float) -> None:
+        """Count a request that ended now against the message's limit."""
+        message.asks += 1
+        self._recent.append((now, message))
+
+    def _expire(self, now: float) -> None:
+        """Let requests count no longer that ended an interval ago."""
+        recent = self._recent
+        while recent and recent[0][0] <= now - self._interval:
+            message = recent.popleft()[1]
+            message.asks -= 1
+            if message.place is Place.HELD:
+                self._leave(message)
+                self._wait(message)
+
+    def _retry(self, now: float) -> None:
+        """Let messages whose request failed wait again, their pause being over."""
+        while self._later and self._later[0][0] <= now:
+            message = heapq.heappop(self._later)[1]
+            if message.place is Place.LATER:
+                self._wait(message)
+
+    def _choose(self, now: float) -> Followed | None:
+        """Turn to the line whose first message has gathered most hazard beyond what makes it worth a request."""
+        self._turns += 1
+        fair = self._turns % _FAIR_TURN == 0
+        best, best_rank, best_first, best_wait, wake = None, -math.inf, 0.0, 0.0, math.inf
+        for line in self._lines:
+            if line.size:
+                first, wait = line.first(), self._schedule.waits[line.number]
+                if first + wait > now and not self._surges(line.number, first, now):
+                    wake = min(wake, first + wait)
+                    continue
+                rank = now - first - wait if fair else self._rank(line.number, now - first)
+                if rank > best_rank:
+                    best, best_rank, best_first, best_wait = line, rank, first, wait
+        if best is None:
+            self._line_until = -math.inf
+            return self._scout(now, wake)
+        waited = now - best_first
+        self._line, self._wake = best, -math.inf
+        self._line_from = max(best_first, min(now - best_wait, best_first + _SLACK * waited))
+        self._line_until = now + min(max(_TURN_SHARE * waited, _SHORTEST_TURN), _LONGEST_TURN)
+        return best.take(self._line_from)
+
+    def _scout(self, now: float, wake: float) -> Followed | None:
+        """Ask one of many messages before its time, for all others: what was asked together would wait together."""
+        lines = self._lines[1:]
+        most = max(lines, key=_size)
+        scouts = min(sum(map(_size, lines)) // _SCOUTED, _SCOUTS)
+        if scouts:
+            due = self._scouted + self._schedule.waits[most.number] / scouts
+            if due <= now:
+                self._scouted = now
+                return most.take(math.inf)
+            wake = min(wake, due)
+        self._wake = wake
+        return None
+
+    def _rank(self, number: int, waited: float) -> float:
+        """Return the hazard a message gathered since it was asked, less what makes it worth a request."""
+        age = EDGES[number] + max(waited, 0.0)
+        return self.curve.undecided_to(age) - self.curve.cumulative[number] - self._schedule.thresholds[bin_at(age)]
+
+    def _expect(self, now: float, *, decided: bool, chance: float) -> None:
+        """Notice when messages undecided for long are decided far more often than expected: an outage ended."""
+        before = self._surge
+        excess = decided - chance if before < _SURGE else decided  # a surge lasts as long as decisions come
+        self._surge += _SURGE_PACE * (excess - before)
+        self._scouted = -math.inf if excess > _NEWS else now  # one more at once, if this is news
+        if before < _SURGE <= self._surge:
+            self._surge_began = now
+            self._wake = -math.inf
+
+    def _surges(self, number: int, first: float, now: float) -> bool:
+        """Return whether a message not asked since a surge began is worth asking before its time."""
+        if self._surge < _SURGE or number == 0 or first >= self._surge_began:
+            return False
+        return self._surge * (first + self._schedule.waits[number] - now) >= self._schedule.price
+
+    def _learn(self) -> None:
+        self._next_lesson = self._answers + min(max(self._answers // 4, _FIRST_LESSON), _LONGEST_LESSON)
+        self.curve.learn()
+        self._schedule = Schedule(self.curve, self._schedule.price)
+        self._wake = -math.inf

@@ -1,0 +1,218 @@
+"""When messages get decided, learnt from the answers, and when one is therefore best asked again. Pure.
+
+The chance that a message which is undecided becomes so within the next second (the hazard) is kept for each bin of
+age, bins growing with age. `Curve` learns it; `Schedule` turns it and the price of a request into waits: the classical
+problem of optimal inspection, solved backwards over the bins.
+"""
+
+import itertools
+import math
+from typing import Final
+
+PER_OCTAVE: Final = 6
+FIRST: Final = 0.5
+"""Seconds: the first bin ends here, each further one is 2 ** (1 / PER_OCTAVE) times as long as the one before."""
+OCTAVES: Final = 21
+BINS: Final = 1 + PER_OCTAVE * OCTAVES
+EDGES: Final = (0.0, *(FIRST * 2 ** (number / PER_OCTAVE) for number in range(BINS)))
+"""The ages, in seconds, between which the bins lie: one more than there are bins; the last is 12 days."""
+
+_PRIOR_MEDIAN: Final = 6.0
+_PRIOR_SHAPE: Final = 0.7  # log-logistic: 83 % within a minute, 99 % within an hour, a tail of days
+_PRIOR_WEIGHT: Final = 8.0  # as many messages as the prior is worth, in each bin
+_KERNEL: Final = (1 / 9, 2 / 9, 3 / 9, 2 / 9, 1 / 9)
+_MEMORY: Final = 30_000.0  # answers; beyond, older ones fade
+_FADE: Final = 0.7
+_FORGOTTEN: Final = 0.01  # of an answer
+_EM_STEPS: Final = 6
+_SURELY: Final = 0.98  # no bin decides more of those who reach it
+_LONGEST_WAIT: Final = 6 * 3600.0  # whatever is learnt,
+_EVER_ALLOWED: Final = 900.0  # and no wait is longer than the message is old, or this
+_NEWTON_STEPS: Final = 5
+
+
+def bin_at(age: float) -> int:
+    """Return the number of the bin in which this age (seconds) lies."""
+    if age < FIRST:
+        return 0
+    return min(BINS - 1, 1 + int(math.log2(age / FIRST) * PER_OCTAVE))
+
+
+def edge_near(age: float) -> int:
+    """Return the number of the edge nearest to this age, never 0: an age of 0 is a message never asked for."""
+    if age < FIRST:
+        return 1
+    return min(BINS, int(math.log2(age / FIRST) * PER_OCTAVE + 1.5))
+
+
+def _prior() -> list[float]:
+    """Return the share of those reaching each bin that is decided in it, before anything is known."""
+    alive = [1 / (1 + (edge / _PRIOR_MEDIAN) ** _PRIOR_SHAPE) for edge in EDGES]
+    return [1 - later / earlier for earlier, later in itertools.pairwise(alive)]
+
+
+def _smooth(values: list[float]) -> list[float]:
+    """Return the values, each mixed with its neighbours; beyond the ends the end repeats."""
+    padded = [values[0], values[0], *values, values[-1], values[-1]]
+    far, near, here = _KERNEL[0], _KERNEL[1], _KERNEL[2]
+    return [
+        far * (padded[i] + padded[i + 4]) + near * (padded[i + 1] + padded[i + 3]) + here * padded[i + 2]
+        for i in range(len(values))
+    ]
+
+
+class Curve:
+    """The distribution of the time to decision. Ages are given as numbers: of edges (`edge_near`), bins (`bin_at`)."""
+
+    __slots__ = ("_between", "_events", "_prior", "_risk", "_weight", "cumulative", "hazards")
+
+    def __init__(self) -> None:
+        self._prior = _prior()
+        self._risk = [0.0] * (BINS + 1)  # differences: how many more reach this bin than the one before
+        self._events = [0.0] * BINS
+        self._between: dict[tuple[int, int], float] = {}
+        self._weight = 0.0
+        self.hazards: list[float] = []
+        """Decisions a second, for each bin."""
+        self.cumulative: list[float] = []
+        """The hazard summed up to each edge: exp(-this) is the share still undecided there."""
+        self._publish(self._prior)
+
+    def survived(self, start: int, end: int) -> None:
+        """Learn that a message undecided at edge `start` was so at edge `end`."""
+        self._risk[start] += 1.0
+        self._risk[end] -= 1.0
+        self._weight += 1.0
+
+    def decided(self, start: int, end: int) -> None:
+        """Learn that a message undecided at edge `start` was decided by edge `end`, nobody knows when."""
+        if end > start + 1:
+            self._between[start, end] = self._between.get((start, end), 0.0) + 1.0
+            self._weight += 1.0
+        else:
+            self.decided_in(start, start)
+
+    def decided_in(self, start: int, number: int) -> None:
+        """Learn that a message undecided at edge `start` was decided in the bin of this number."""
+        number = min(max(number, start), BINS - 1)
+        self._events[number] += 1.0
+        self._risk[min(start, number)] += 1.0
+        self._risk[number + 1] -= 1.0
+        self._weight += 1.0
+
+    def undecided_to(self, age: float) -> float:
+        """Return the hazard summed up to this age in seconds."""
+        number = bin_at(age)
+        return self.cumulative[number] + self.hazards[number] * (age - EDGES[number])
+
+    def learn(self) -> None:
+        """Take the answers since the last call into `hazards` and `cumulative`; let old ones fade."""
+        reached, total = [], 0.0
+        for change in self._risk[:BINS]:
+            total += change
+            reached.append(total + _PRIOR_WEIGHT)
+        events = [seen + _PRIOR_WEIGHT * share for seen, share in zip(self._events, self._prior, strict=True)]
+        for _ in range(_EM_STEPS if self._between else 1):
+            self._publish(self._shares(events, reached))
+        if self._weight > _MEMORY:
+            self._fade()
+
+    def _shares(self, events: list[float], reached: list[float]) -> list[float]:
+        """Return the share decided in each bin; decisions known as intervals are spread as the present curve says."""
+        if self._between:
+            events, reached = self._spread(events, reached)
+        return [e / r for e, r in zip(_smooth(events), _smooth(reached), strict=True)]
+
+    def _spread(self, events: list[float], reached: list[float]) -> tuple[list[float], list[float]]:
+        """Return events and numbers at risk with the interval-censored decisions in them (expectation step)."""
+        alive = [math.exp(-value) for value in self.cumulative]
+        rate, after = [0.0] * (BINS + 1), [0.0] * (BINS + 1)
+        for (start, end), count in self._between.items():
+            share = count / (alive[start] - alive[end])
+            rate[start] += share
+            rate[end] -= share
+            after[start] += share * alive[end]
+            after[end] -= share * alive[end]
+        spread_events, spread_reached, rates, afters = [], [], 0.0, 0.0
+        for number in range(BINS):
+            rates += rate[number]
+            afters += after[number]
+            spread_events.append(events[number] + max(0.0, rates * (alive[number] - alive[number + 1])))
+            spread_reached.append(reached[number] + max(0.0, rates * alive[number] - afters))
+        return spread_events, spread_reached
+
+    def _publish(self, shares: list[float]) -> None:
+        steps = [-math.log1p(-min(share, _SURELY)) for share in shares]
+        self.hazards = [step / (EDGES[number + 1] - EDGES[number]) for number, step in enumerate(steps)]
+        total, cumulative = 0.0, [0.0]
+        for step in steps:
+            total += step
+            cumulative.append(total)
+        self.cumulative = cumulative
+
+    def _fade(self) -> None:
+        self._weight *= _FADE
+        self._risk = [value * _FADE for value in self._risk]
+        self._events = [value * _FADE for value in self._events]
+        self._between = {pair: count * _FADE for pair, count in self._between.items() if count > _FORGOTTEN}
+
+
+def steady_gap(hazard: float, price: float) -> float:
+    """Return the best time between two requests where the hazard stays as it is: exp(h g) = 1 + h (g + price)."""
+    aim = hazard * price
+    guess = min(math.sqrt(2 * aim), math.log1p(aim) + 1)
+    for _ in range(_NEWTON_STEPS):
+        grown = math.expm1(guess)
+        guess -= (grown - guess - aim) / grown
+    return guess / hazard
+
+
+class Schedule:
+    """When a message is to be asked next, if a request is worth `price` seconds of delay of one message."""
+
+    __slots__ = ("price", "thresholds", "waits")
+
+    def __init__(self, curve: Curve, price: float) -> None:
+        self.price = price
+        self.waits = _waits(curve, price)
+        """Seconds, for each edge: how long after an answer 'undecided' at this age the next request is best."""
+        self.thresholds = [
+            math.log1p(hazard * ((self.waits[number] + self.waits[number + 1]) / 2 + price))
+            for number, hazard in enumerate(curve.hazards)
+        ]
+        """For each bin: the hazard a message must have gathered since it was asked for a request to be worth it."""
+
+
+def _waits(curve: Curve, price: float) -> list[float]:
+    """Minimise, backwards from the last edge, the sum over all requests of undecided share x (gap + price)."""
+    alive = [math.exp(-value) for value in curve.cumulative]
+    cost = [0.0] * (BINS + 1)
+    waits = [0.0] * BINS + [steady_gap(curve.hazards[-1], price)]
+    furthest = BINS
+    for start in range(BINS - 1, -1, -1):
+        age, share = EDGES[start], alive[start]
+        best, best_end = math.inf, start + 1
+        for end in range(start + 1, furthest + 1):  # the best next age never falls as the present age grows
+            value = share * (EDGES[end] - age + price) + cost[end]
+            if value < best:
+                best, best_end = value, end
+        waits[start], furthest = _refine(start, best_end, share, cost, price), best_end
+        hazard, width = curve.hazards[start], EDGES[start + 1] - age
+        gap = steady_gap(hazard, price)
+        several = (gap + price) * (share - alive[start + 1]) / -math.expm1(-hazard * gap) + cost[start + 1]
+        if gap < width and several < best:  # requests within the bin rather than one at its end or beyond
+            best, waits[start] = several, gap
+        cost[start] = best
+    return [min(wait, _LONGEST_WAIT, max(_EVER_ALLOWED, age)) for age, wait in zip(EDGES, waits, strict=True)]
+
+
+def _refine(start: int, end: int, share: float, cost: list[float], price: float) -> float:
+    """Return the wait to the lowest point of the parabola through the best edge and its neighbours."""
+    if start + 1 < end < BINS:
+        left, here, right = (share * (EDGES[i] + price) + cost[i] for i in (end - 1, end, end + 1))
+        down, up = EDGES[end] - EDGES[end - 1], EDGES[end + 1] - EDGES[end]
+        below, above = (left - here) / down, (right - here) / up
+        bend = below + above
+        shift = (below * up - above * down) / (2 * bend) if bend > 0 else 0.0
+        return EDGES[end] + min(max(shift, -down / 2), up / 2) - EDGES[start]
+    return EDGES[end] - EDGES[start]

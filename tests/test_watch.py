@@ -1,0 +1,351 @@
+"""A watch tells each change of each message once, its end last, and leaves nothing behind."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+from typing import TypeVar
+
+import anyio
+import pytest
+import trio
+from doubles import FakeService, answer, make_client
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from smsc_async import (
+    AuthenticationFailed,
+    BreakerOpen,
+    Client,
+    Guards,
+    InvalidParameters,
+    MessageNotFound,
+    MessageRef,
+    MessageStatus,
+    Pending,
+    ReadTimeout,
+    Reply,
+    Rules,
+    Update,
+    Watcher,
+)
+from smsc_async._binding import Incoming
+
+T = TypeVar("T")
+REFS = [MessageRef(f"+7999123456{number}", f"a{number}") for number in range(5)]
+ONE = REFS[0]
+
+
+def virtually(main: Callable[[], Awaitable[T]]) -> T:
+    """Run on a clock that jumps to the next timer when all tasks wait."""
+    return trio.run(main, clock=MockClock(autojump_threshold=0))
+
+
+class Life:
+    """Answers by the age of each message: (seconds, status) until that age."""
+
+    def __init__(self, *stages: tuple[float, int]) -> None:
+        self._stages = stages
+        self._start: float | None = None
+
+    def __call__(self, request: Incoming) -> Reply:
+        if self._start is None:
+            self._start = anyio.current_time()
+        age = anyio.current_time() - self._start
+        status = next((status for until, status in self._stages if age < until), 1)
+        return answer(request.method, status=str(status))
+
+
+def service(*stages: tuple[float, int]) -> FakeService:
+    life = Life(*stages)
+    return FakeService([life] * 10_000, latency=0.06)
+
+
+async def take(watcher: Watcher, told: list[Update]) -> None:
+    async with watcher:
+        async for update in watcher:
+            told.append(update)  # noqa: PERF401 - it may fail half-way
+
+
+async def collect(client: Client, messages: object = None, **options: object) -> list[Update]:
+    async with client.watch(REFS if messages is None else messages, **options) as updates:  # type: ignore[arg-type]
+        return [update async for update in updates]
+
+
+def test_each_change_is_told_once_and_the_end_last() -> None:
+    async def main() -> None:
+        client = make_client(service((300, -1), (2000, 0)), guards=Guards())
+        updates = await collect(client)
+        for ref in REFS:
+            told = [(update.status, update.is_last) for update in updates if update.ref == ref]
+            assert told == [
+                (MessageStatus.WAITING, False),
+                (MessageStatus.SENT, False),
+                (MessageStatus.DELIVERED, True),
+            ]
+        snapshot = await client.guards.snapshot()  # type: ignore[union-attr]
+        assert snapshot.waiting == 0
+
+    virtually(main)
+
+
+def test_no_more_than_four_are_asked_at_once_and_none_more_often_than_allowed() -> None:
+    async def main() -> None:
+        fake = service((300, 0))
+        await collect(make_client(fake, guards=None))
+        assert fake.status_peak <= 4
+        assert len(fake.requests) <= 5 * (5 * 300 / 61.2 + 5)
+
+    virtually(main)
+
+
+def test_nothing_to_watch_ends_at_once_and_a_message_is_watched_once() -> None:
+    async def main() -> None:
+        client = make_client(service())
+        assert await collect(client, []) == []
+        assert len(await collect(client, [ONE, ONE])) == 1
+
+    virtually(main)
+
+
+def test_messages_may_come_while_watching() -> None:
+    async def source() -> AsyncIterator[MessageRef]:
+        for ref in REFS[:3]:
+            yield ref
+            await anyio.sleep(5)
+
+    async def main() -> None:
+        client = make_client(service())
+        seen = []
+        async with client.watch(source()) as updates:
+            async for update in updates:
+                seen.append(update.ref)
+                if update.ref == ONE:
+                    updates.add(REFS[3], REFS[4])
+            assert (updates.done, updates.total) == (5, 5)
+        assert sorted(seen, key=str) == REFS
+
+    virtually(main)
+
+
+def test_long_list_does_not_keep_the_event_loop() -> None:
+    async def main() -> None:
+        client = make_client(FakeService(latency=0.001))
+        refs = [MessageRef("+79991234567", number) for number in range(1, 2_501)]
+        assert len(await collect(client, refs)) == 2_500
+
+    virtually(main)
+
+
+def test_undecided_message_expires_and_is_pending_no_more() -> None:
+    async def main() -> None:
+        client = make_client(service((1e9, 0)))
+        async with client.watch([ONE], timeout=100) as updates:
+            told = [update async for update in updates]
+            assert updates.pending == []
+        assert [(update.expired, update.is_last, update.status) for update in told] == [
+            (False, False, MessageStatus.SENT),
+            (True, True, None),
+        ]
+
+    virtually(main)
+
+
+def test_answer_that_comes_after_the_expiry_is_no_news() -> None:
+    async def main() -> None:
+        (update,) = await collect(make_client(FakeService(latency=50)), [ONE], timeout=10)
+        assert update.expired
+
+    virtually(main)
+
+
+def test_unknown_message_is_given_time_and_then_told_as_an_error() -> None:
+    async def main() -> None:
+        known_later = FakeService([answer("get_status", error="3")] * 2, latency=0.06)
+        assert [update.status for update in await collect(make_client(known_later), [ONE], grace=999)] == [
+            MessageStatus.DELIVERED
+        ]
+        never = FakeService([answer("get_status", error="3")] * 99, latency=0.06)
+        start = anyio.current_time()
+        (update,) = await collect(make_client(never), [ONE], grace=30)
+        assert isinstance(update.error, MessageNotFound)
+        assert update.is_last
+        assert anyio.current_time() - start >= 30
+
+    virtually(main)
+
+
+def test_error_about_one_message_is_an_update_about_it() -> None:
+    async def main() -> None:
+        def reply(request: Incoming) -> Reply:
+            wrong = request.fields["id"] == "a0"
+            return answer("get_status", error="1") if wrong else answer("get_status", status="1")
+
+        updates = await collect(make_client(FakeService([reply] * 99)))
+        assert [type(update.error) for update in updates if update.ref == ONE] == [InvalidParameters]
+        assert len(updates) == 5
+
+    virtually(main)
+
+
+def test_failing_network_is_outlasted() -> None:
+    async def main() -> None:
+        client = make_client(FakeService([ReadTimeout("late")] * 7), retries=0)
+        assert [update.status for update in await collect(client, [ONE])] == [MessageStatus.DELIVERED]
+
+    virtually(main)
+
+
+@pytest.mark.parametrize("error", ["2", "4"])
+def test_what_concerns_all_ends_the_watch_and_leaves_the_rest_pending(error: str) -> None:
+    async def main() -> None:
+        fake = FakeService([answer("get_status", status="0"), *[answer("get_status", error=error)] * 99])
+        client = make_client(fake)
+        told: list[Update] = []
+        watcher = client.watch(REFS)
+        with pytest.raises(Exception, match=f"error {error}"):
+            await take(watcher, told)
+        assert [pending.ref for pending in watcher.pending] == REFS
+        assert [pending.status for pending in watcher.pending].count(0) == len(told)
+
+    virtually(main)
+
+
+def test_open_breaker_ends_the_watch() -> None:
+    async def main() -> None:
+        fake = FakeService([answer("get_balance", error="4")])
+        client = make_client(fake, guards=Guards(rules=Rules()))
+        with pytest.raises(Exception, match="error 4"):
+            await client.balance()
+        with pytest.raises(BreakerOpen):
+            await collect(client)
+
+    virtually(main)
+
+
+def test_pending_is_plain_data_and_goes_on_in_another_watch() -> None:
+    async def main() -> None:
+        client = make_client(service((100, -1), (200, 0)))
+        async with client.watch(REFS, timeout=1000) as updates:
+            async for update in updates:
+                if update.ref == REFS[4]:
+                    break
+        kept = [pending.model_dump_json() for pending in updates.pending]
+        assert len(kept) == 5
+        again = await collect(client, [Pending.model_validate_json(line) for line in kept])
+        # What was told once is not told again.
+        assert {update.status for update in again if update.ref == REFS[4]} == {
+            MessageStatus.SENT,
+            MessageStatus.DELIVERED,
+        }
+        assert sum(update.is_last for update in again) == 5
+
+    virtually(main)
+
+
+def test_slow_consumer_slows_the_asking() -> None:
+    async def main() -> None:
+        fake = FakeService(latency=0.01)
+        refs = [MessageRef("+79991234567", number) for number in range(1, 501)]
+        async with make_client(fake).watch(refs) as updates:
+            await anext(updates)
+            await anyio.sleep(60)
+            assert len(fake.requests) < 100
+            async for _ in updates:
+                pass
+        assert len(fake.requests) == 500
+
+    virtually(main)
+
+
+def test_hint_asks_at_once() -> None:
+    async def main() -> None:
+        fake = service((1000, 0))
+        async with make_client(fake).watch([ONE]) as updates:
+            await anext(updates)
+            await anyio.sleep(500)
+            asked = len(fake.requests)
+            updates.hint(ONE)
+            updates.hint(REFS[1])
+            await anyio.sleep(1)
+            assert len(fake.requests) == asked + 1
+
+    virtually(main)
+
+
+def test_source_that_fails_ends_the_watch_with_its_own_error() -> None:
+    async def main() -> None:
+        async def source() -> AsyncIterator[MessageRef]:
+            yield ONE
+            raise LookupError("no more")
+
+        with pytest.raises(LookupError, match="no more"):
+            await collect(make_client(service((1e9, 0))), source())
+
+    virtually(main)
+
+
+def test_error_of_the_block_comes_out_as_it_is() -> None:
+    async def fail() -> None:
+        async with make_client(service((1e9, 0))).watch(REFS) as updates:
+            await anext(updates)
+            raise ValueError("mine")
+
+    async def main() -> None:
+        with pytest.raises(ValueError, match="mine"):
+            await fail()
+
+    virtually(main)
+
+
+def test_misuse_is_told() -> None:
+    async def main() -> None:
+        watcher = make_client(service()).watch(REFS)
+        with pytest.raises(RuntimeError, match="inside"):
+            await anext(watcher)
+        with pytest.raises(RuntimeError, match="inside"):
+            watcher.add(ONE)
+        async with watcher:
+            pass
+        with pytest.raises(RuntimeError, match="once"):
+            async with watcher:
+                pass
+
+    virtually(main)
+
+
+def test_wait_for_one_message() -> None:
+    async def main() -> None:
+        report = await make_client(service((30, 0))).wait_delivered(ONE)
+        assert report.is_delivered
+        with pytest.raises(TimeoutError):
+            await make_client(service((1e9, 0))).wait_delivered(ONE, timeout=100)
+        with pytest.raises(AuthenticationFailed):
+            await make_client(FakeService([answer("get_status", error="2")] * 9)).wait_delivered(ONE)
+        with pytest.raises(MessageNotFound):
+            await make_client(FakeService([answer("get_status", error="3")] * 99)).wait_delivered(ONE)
+
+    virtually(main)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_cancelled_watches_leak_nothing(backend: str) -> None:
+    async def main() -> None:
+        client = make_client(FakeService(latency=3600), guards=Guards())
+        for number in range(300):
+            with anyio.move_on_after(0):
+                async with client.watch([MessageRef("+79991234567", number + 1)]) as updates:
+                    await anext(updates)
+        snapshot = await client.guards.snapshot()  # type: ignore[union-attr]
+        assert snapshot.waiting == 0
+        if backend == "trio":
+            await wait_all_tasks_blocked()
+            assert trio.lowlevel.current_statistics().tasks_living <= 3
+
+    anyio.run(main, backend=backend)
+
+
+def test_message_keeps_its_age_in_a_later_watch() -> None:
+    async def main() -> None:
+        old = Pending(ref=ONE, status=0, since=datetime(2020, 1, 1, tzinfo=UTC))
+        (update,) = await collect(make_client(service((1e9, 0))), [old], timeout=60)
+        assert update.expired
+
+    virtually(main)
