@@ -21,6 +21,7 @@ from ._channels import (
 from ._client import Client
 from ._codes import DeliveryError, MessageStatus, Resend
 from ._credentials import ApiKey, Credentials, Login
+from ._doubts import Doubt
 from ._exceptions import (
     AddressBlocked,
     ApiError,
@@ -45,6 +46,7 @@ from ._exceptions import (
     PoolTimeout,
     ProtocolError,
     ReadTimeout,
+    SendOutcomeUnknown,
     SmscError,
     SoapFault,
     StatusTooOften,
@@ -89,6 +91,7 @@ __all__ = [
     "Credentials",
     "DeliveryError",
     "DeliveryReport",
+    "Doubt",
     "DuplicateSend",
     "Email",
     "Encoding",
@@ -134,6 +137,7 @@ __all__ = [
     "Schedule",
     "Send",
     "SendList",
+    "SendOutcomeUnknown",
     "SentMessage",
     "Sms",
     "SmscError",

@@ -1,11 +1,12 @@
 """One operation through the network: its places, the request, the answer, and what may be repeated."""
 
 import logging
-import math
 import random
-from dataclasses import dataclass
-from datetime import tzinfo
-from typing import Final, TypeVar
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, tzinfo
+from functools import partial
+from typing import Final, Generic, TypeVar
 
 import anyio
 from anyio.lowlevel import EventLoopToken, current_token
@@ -27,9 +28,9 @@ from ._operations import Operation
 from ._results import Result
 from ._transport import Reply, Timeout, Transport
 from .guards import Guards, Identity
-from .guards._demands import verdict_of, verdict_of_failure
+from .guards._demands import Part, verdict_of, verdict_of_failure
 
-__all__ = ["Caller"]
+__all__ = ["Caller", "Trace"]
 
 _log = logging.getLogger("smsc_async")
 R = TypeVar("R", bound=Result)
@@ -39,19 +40,37 @@ _LONGEST_PAUSE: Final = 8.0
 
 
 @dataclass(slots=True)
-class _Attempt:
+class Trace(Generic[R]):
+    """What a call leaves behind, for one who has to know whether it was done.
+
+    Attributes:
+        check: Looks whether an earlier call has done it already, and returns the result if so. It is asked while this
+            call holds its claim to the message, so that no other may do it meanwhile.
+        began: When the first try that may have left began, aware; None if none has.
+        may_have_left: Whether the last try may have left and no answer has told what became of it.
+    """
+
+    check: Callable[[], Awaitable[R | None]] | None = None
+    began: datetime | None = None
+    may_have_left: bool = False
+
+
+@dataclass(slots=True)
+class _Attempt(Generic[R]):
     """One try of a call.
 
     Attributes:
         url: The address of the service.
         timeout: Of each step.
         end: The time of the event loop at which it is given up.
+        trace: What it leaves behind.
         posted: Whether anything may have left.
     """
 
     url: str
     timeout: Timeout
     end: float
+    trace: Trace[R] = field(default_factory=Trace)
     posted: bool = False
 
 
@@ -93,16 +112,23 @@ class Caller:
             guards.attach()
 
     async def call(
-        self, operation: Operation[R], timeout: Timeout, deadline: float | None, *, allow_duplicate: bool = False
+        self,
+        operation: Operation[R],
+        timeout: Timeout,
+        end: float,
+        *,
+        allow_duplicate: bool = False,
+        trace: Trace[R] | None = None,
     ) -> R:
-        """Do an operation within so many seconds, None for no end; see `Client.call`."""
+        """Do an operation until this time of the event loop, infinity for no end; see `Client.call`."""
         self.bind()
-        end = math.inf if deadline is None else anyio.current_time() + deadline
+        trace = Trace() if trace is None else trace
         self._running += 1
         try:
-            return await self._attempts(operation, timeout, end, allow_duplicate=allow_duplicate)
+            return await self._attempts(operation, timeout, end, trace, allow_duplicate=allow_duplicate)
         except SmscError as error:
-            error.concerning(getattr(operation, "id", None), operation.refs())
+            if error.doubt is None:  # that of a check knows better
+                error.concerning(getattr(operation, "id", None), operation.refs())
             raise
         finally:
             self._running -= 1
@@ -116,15 +142,18 @@ class Caller:
                 if self._guards is not None:
                     await self._guards.detach()
 
-    async def _attempts(self, operation: Operation[R], timeout: Timeout, end: float, *, allow_duplicate: bool) -> R:
+    async def _attempts(
+        self, operation: Operation[R], timeout: Timeout, end: float, trace: Trace[R], *, allow_duplicate: bool
+    ) -> R:
         too_often: TooManyRequests | None = None
         number = 0
         while True:
-            attempt = _Attempt(self._urls[number % len(self._urls)], timeout, end)
+            attempt = _Attempt(self._urls[number % len(self._urls)], timeout, end, trace)
             pause = 0.0
             try:
                 return await self._guarded(operation, attempt, allow_duplicate=allow_duplicate)
             except TransportError as error:
+                trace.may_have_left = error.outcome is Outcome.UNKNOWN
                 pause = min(_FIRST_PAUSE * 2**number, _LONGEST_PAUSE) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
                 if number >= self._retries or not _may_repeat(operation, error) or _left(end) <= pause:
                     raise
@@ -141,16 +170,39 @@ class Caller:
             await anyio.sleep(pause)
             self.bind()  # the client may have been closed meanwhile
 
-    async def _guarded(self, operation: Operation[R], attempt: _Attempt, *, allow_duplicate: bool) -> R:
+    async def _guarded(self, operation: Operation[R], attempt: _Attempt[R], *, allow_duplicate: bool) -> R:
+        hold = partial(self._hold, operation, attempt, allow_duplicate=allow_duplicate)
+        exchange = partial(self._exchange, operation, attempt)
+        check = attempt.trace.check
+        if check is None:
+            return await hold(Part.ALL, exchange)
+
+        async def unless_done() -> R:
+            found = await check()
+            return await hold(Part.PASSAGE, exchange) if found is None else found
+
+        # Places in flight are taken after the check: its own requests need some, so many checks could lock each other.
+        return await hold(Part.CLAIM, unless_done)
+
+    async def _hold(
+        self,
+        operation: Operation[R],
+        attempt: _Attempt[R],
+        part: Part,
+        work: Callable[[], Awaitable[R]],
+        *,
+        allow_duplicate: bool,
+    ) -> R:
+        """Do some work while the places of a request are held."""
         guards = self._guards
         if guards is None:
-            return await self._exchange(operation, attempt)
+            return await work()
         reservation = await guards.reserve(
-            self._who, operation, within=_left(attempt.end), allow_duplicate=allow_duplicate
+            self._who, operation, within=_left(attempt.end), allow_duplicate=allow_duplicate, part=part
         )
         attempt.end = min(attempt.end, reservation.expires)
         try:
-            result = await self._exchange(operation, attempt)
+            result = await work()
         except BaseException as error:
             guards.settle(reservation, verdict_of_failure(error, posted=attempt.posted))
             if isinstance(error, ApiError):
@@ -159,7 +211,7 @@ class Caller:
         guards.settle(reservation, verdict_of(operation, result))
         return result
 
-    async def _exchange(self, operation: Operation[R], attempt: _Attempt) -> R:
+    async def _exchange(self, operation: Operation[R], attempt: _Attempt[R]) -> R:
         namespace = self._namespaces.of(attempt.url)
         try:
             return await self._post(operation, attempt, namespace)
@@ -175,14 +227,15 @@ class Caller:
                 raise
         return await self._post(operation, attempt, healed)
 
-    async def _post(self, operation: Operation[R], attempt: _Attempt, namespace: str) -> R:
+    async def _post(self, operation: Operation[R], attempt: _Attempt[R], namespace: str) -> R:
         request = encode(operation, self._who.credentials, namespace)
         reply: Reply | None = None
         start = anyio.current_time()
         left = attempt.end - start
         if left <= 0:
             raise PoolTimeout("the deadline passed before the request could leave, nothing was sent")
-        attempt.posted = True
+        attempt.posted = attempt.trace.may_have_left = True
+        attempt.trace.began = attempt.trace.began or datetime.now(UTC)
         with anyio.move_on_after(left):
             reply = await self._transport.post(attempt.url, request.headers, request.body, attempt.timeout.within(left))
         if reply is None:

@@ -8,12 +8,14 @@ from typing import Final, Literal, Unpack
 from . import _bulk
 from ._batch import ChunkCost, MessageOutcome
 from ._channels import Channel, Sms
+from ._doubts import Doubt
 from ._exceptions import SmscError
 from ._operations import GetBalance, GetCost, GetStatus, Send
 from ._options import QueryOptions
 from ._results import Balance, Cost, DeliveryReport, SentMessage
 from ._schedule import Schedule
 from ._session import Session
+from ._settling import doubt_of
 from ._transport import Timeout
 from ._types import UNSET, Message, MessageRef, Unset
 from ._watch import Source, Watcher, last_report
@@ -56,6 +58,12 @@ class Client(Session):
         proxy: The URL of a proxy; None for what the environment says.
         verify: An SSL context, or False to trust anybody, which is only for tests.
         max_response_bytes: The largest answer that is read.
+        on_unknown: What is done when the answer to a send is lost. "settle": its status tells whether the service has
+            it; "resend": if it has not, the send is repeated with the same id, after the minute in which the service
+            refuses duplicates; "raise": nothing. Either way within the deadline.
+        on_unresolved: Is told of each send that ends in doubt, also of one that is cancelled; must return at once.
+        clock_skew: Seconds by which the service's clock may be behind this machine's. It counts where an id that was
+            given might be that of an older message.
 
     Raises:
         ValueError: The credentials are missing, or an argument is wrong.
@@ -72,6 +80,7 @@ class Client(Session):
         via: Channel = _SMS,
         cost: Literal[2, 3] | None = None,
         allow_duplicate: bool = False,
+        attempt: int = 1,
         timeout: Timeout | float | Unset = UNSET,
         deadline: float | Unset | None = UNSET,
         **options: Unpack[QueryOptions],
@@ -88,6 +97,8 @@ class Client(Session):
             via: The channel.
             cost: 2 to be told the cost, 3 the cost and the new balance.
             allow_duplicate: Whether it may be what was sent in the last minute; the service refuses that (error 9).
+            attempt: Which attempt at this message it is, counted by whoever repeats it with the same `id`. From 2 on
+                the service is asked first, and what it has is not sent again.
             timeout: For this call.
             deadline: For this call, None for no end.
             **options: The other parameters, see `QueryOptions`.
@@ -97,12 +108,42 @@ class Client(Session):
             DuplicateSend: The same went out in the last minute. Nothing was sent.
             GuardError: Sending would break another limit of the service. Nothing was sent.
             ApiError: The service refused it.
-            SmscError: See its `outcome`; where that is UNKNOWN, `status` of its `refs` tells.
+            SendOutcomeUnknown: Nobody knows whether it was sent; `resolve` settles it later.
+            SmscError: See its `outcome`.
         """
         arguments = {"to": to, "text": text, "id": id, "sender": sender, "at": at, "via": via, "cost": cost, **options}
         operation = Send.model_validate(arguments)
         self._check_number(operation.to)
-        return await self.call(operation, allow_duplicate=allow_duplicate, timeout=timeout, deadline=deadline)
+        return await self.call(
+            operation, allow_duplicate=allow_duplicate, attempt=attempt, timeout=timeout, deadline=deadline
+        )
+
+    async def resolve(
+        self,
+        send: MessageRef | Doubt | SmscError,
+        *,
+        since: datetime | None = None,
+        timeout: Timeout | float | Unset = UNSET,
+        deadline: float | Unset | None = UNSET,
+    ) -> SentMessage | None:
+        """Settle a send of which nobody knows whether it was done; return None if it surely was not.
+
+        A doubt about a recipient that the service may know under another name (a phone without +, an e-mail address)
+        can't be settled by "not found".
+
+        Args:
+            send: The error, its `doubt`, or a reference.
+            since: With a reference, when the first attempt began, aware: an older message with the same id is another
+                one. Without it only an id that this package has made counts.
+            timeout: Of each request.
+            deadline: For all of it, None for 90 s.
+
+        Raises:
+            ValueError: The error leaves no doubt.
+            SendOutcomeUnknown: It can't be settled, or not in time.
+        """
+        self._caller.bind()
+        return await self._settler.resolve(doubt_of(send, since), *self._times(timeout, deadline))
 
     async def cost(
         self,

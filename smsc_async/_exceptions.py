@@ -24,6 +24,7 @@ service refused it and did nothing), UNKNOWN (it may have been done: settle it b
     x AddressBlocked 4         x InvalidDate 5
     x MessageForbidden 6       x InvalidPhone 7
     x Undeliverable 8          x TooManyRequests 9
+  * SendOutcomeUnknown                                                 UNKNOWN
 
 Wrong arguments are `ValueError` (pydantic's `ValidationError` is one), raised before anything is sent.
 No message holds a credential, a phone or a text; those of an interrupted send are in the attributes `id` and `refs`.
@@ -33,6 +34,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import ClassVar
 
+from ._doubts import Doubt
 from ._types import MessageRef
 
 __all__ = [
@@ -59,6 +61,7 @@ __all__ = [
     "PoolTimeout",
     "ProtocolError",
     "ReadTimeout",
+    "SendOutcomeUnknown",
     "SmscError",
     "SoapFault",
     "StatusTooOften",
@@ -88,6 +91,7 @@ class SmscError(Exception):
         outcome: What became of the request.
         id: The message id of the send that failed, None for other operations.
         refs: One reference for each recipient of the send that failed, for `Client.status`.
+        doubt: What `Client.resolve` needs, where a send may have been done; None otherwise.
     """
 
     outcome: Outcome = Outcome.UNKNOWN
@@ -96,6 +100,7 @@ class SmscError(Exception):
         super().__init__(message)
         self.id: str | None = None
         self.refs: tuple[MessageRef, ...] = ()
+        self.doubt: Doubt | None = None
 
     def concerning(self, id: str | None, refs: Sequence[MessageRef]) -> None:  # noqa: A002 - the service's own word
         """Note which message this is about; never part of `str()` or `repr()`."""
@@ -296,3 +301,31 @@ class TooManyRequests(ApiError):
     """Error 9: the same request too often within a minute."""
 
     advice = "the same request came too often within a minute; wait a minute"
+
+
+class SendOutcomeUnknown(SmscError):
+    """A send may have been done, and its status could not settle it in time; hand it to `Client.resolve`.
+
+    Attributes:
+        refs: The recipients in doubt.
+        accepted: Recipients whose message the service has.
+        unsent: Recipients whose message it surely does not have.
+    """
+
+    def __init__(
+        self, message: str, /, *, accepted: Sequence[MessageRef] = (), unsent: Sequence[MessageRef] = ()
+    ) -> None:
+        super().__init__(message)
+        self.accepted = tuple(accepted)
+        self.unsent = tuple(unsent)
+
+    @property
+    def ref(self) -> MessageRef:
+        """The reference of the only recipient in doubt.
+
+        Raises:
+            ValueError: There isn't exactly one; see `refs`.
+        """
+        if len(self.refs) != 1:
+            raise ValueError(f"{len(self.refs)} recipients are in doubt, not one; use .refs")
+        return self.refs[0]

@@ -3,6 +3,7 @@
 Each knows its wire names, its result and its own table of errors: 3 is "no money" on a send, "not found" on a status.
 """
 
+import re
 import uuid
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -42,6 +43,7 @@ __all__ = [
     "Send",
     "SendList",
     "api_error",
+    "is_own_id",
     "new_id",
 ]
 
@@ -70,6 +72,11 @@ def api_error(errors: ErrorTable, code: int) -> ApiError:
 def new_id() -> str:
     """Return a new message id: 32 hexadecimal digits."""
     return uuid.uuid4().hex
+
+
+def is_own_id(id: str) -> bool:  # noqa: A002 - the service's own word
+    """Return whether an id looks like one of `new_id`."""
+    return re.fullmatch("[0-9a-f]{12}4[0-9a-f]{3}[89ab][0-9a-f]{15}", id) is not None
 
 
 class Operation(Protocol[R_co]):

@@ -39,7 +39,11 @@ class Result(FrozenModel):
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
         """Show what the service said, not what it left out."""
-        return ((name, value) for name, value in super().__repr_args__() if value not in (None, {}, ()))
+        return (
+            (name, value)
+            for name, value in super().__repr_args__()
+            if value is not False and value not in (None, {}, ())
+        )
 
     @classmethod
     def sort(cls, wire: Wire) -> tuple[dict[str, JsonValue], dict[str, JsonValue]]:
@@ -124,6 +128,8 @@ class SentMessage(Result):
         cost: What it cost, where the service says so (always with `cost=2` or `cost=3`).
         balance: The balance after it, where the service says so (always with `cost=3`).
         errors: The recipients that were refused, where `err` asked for them.
+        settled: Whether the answer was lost and status requests have shown that the service accepted it.
+        missing: Of a settled send the recipients whom the service does not know: it accepted the others and not them.
     """
 
     wire_names: ClassVar[Mapping[str, str]] = {"id": "id", "cnt": "sms_count", "cost": "cost", "balance": "balance"}
@@ -135,6 +141,8 @@ class SentMessage(Result):
     cost: Money | None = None
     balance: Money | None = None
     errors: tuple[RecipientError, ...] = ()
+    settled: bool = False
+    missing: tuple[MessageRef, ...] = ()
 
     @property
     def ref(self) -> MessageRef:

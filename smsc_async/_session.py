@@ -1,18 +1,22 @@
 """Who calls, which service, and the one path to it: what all the verbs of a client stand on."""
 
+import math
 import ssl
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import timedelta, timezone, tzinfo
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Final, Self, TypeVar, cast, get_args
 
+import anyio
 from pydantic import SecretStr
 
 from ._caller import Caller
+from ._doubts import Doubt
 from ._namespaces import Namespaces
-from ._operations import Operation
+from ._operations import Operation, Send, SendList
 from ._results import Result
 from ._settings import checked_url, credentials_from, positive, transport_from
+from ._settling import OnUnknown, Patience, Settler
 from ._transport import Timeout, Transport
 from ._types import UNSET, Unset
 from .guards import Guards, Identity, Rules
@@ -28,6 +32,7 @@ MOSCOW: Final = timezone(timedelta(hours=3), "Moscow")
 _RULES: Final = Rules()
 _SPARE_CONNECTIONS: Final = 6
 _TIMEOUT: Final = Timeout()
+_GUARDING: Final = Guards()
 
 
 class Session:
@@ -56,9 +61,14 @@ class Session:
         proxy: "str | httpx.Proxy | None" = None,
         verify: ssl.SSLContext | bool = True,
         max_response_bytes: int = 1_048_576,
+        on_unknown: OnUnknown = "settle",
+        on_unresolved: Callable[[Doubt], None] | None = None,
+        clock_skew: float = 5.0,
     ) -> None:
-        if min(max_recipients, batch_size, max_response_bytes) < 1 or retries < 0:
-            raise ValueError("the limits of a client are 1 or more, and retries is 0 or more")
+        if min(max_recipients, batch_size, max_response_bytes) < 1 or min(retries, clock_skew) < 0:
+            raise ValueError("the limits of a client are 1 or more, retries and clock_skew are 0 or more")
+        if on_unknown not in get_args(OnUnknown):
+            raise ValueError("on_unknown is 'settle', 'raise' or 'resend'")
         first = checked_url(url, allow_http=allow_http)
         urls = (first, *(checked_url(each, allow_http=allow_http) for each in fallback_urls))
         self._url = first
@@ -84,6 +94,11 @@ class Session:
             retries=retries,
             guards=self.guards,
         )
+        guarding = self.guards or _GUARDING
+        patience = Patience(guarding.late_arrival, rules.identical_send.seconds + guarding.margin, clock_skew)
+        self._settler = Settler(
+            self._caller, patience, on_unknown=on_unknown, on_unresolved=on_unresolved, workers=self._workers
+        )
 
     def __repr__(self) -> str:
         return f"<smsc_async.{type(self).__name__} {self._url}{' (closed)' if self._caller.closed else ''}>"
@@ -106,18 +121,40 @@ class Session:
         operation: Operation[R],
         *,
         allow_duplicate: bool = False,
+        attempt: int = 1,
+        unique_id: bool = False,
         timeout: Timeout | float | Unset = UNSET,
         deadline: float | Unset | None = UNSET,
     ) -> R:
         """Do an operation; the only path to the network, and everything else is sugar over it.
 
         Waits for its turn where a limit demands it, or raises. Repeats reads after network failures and error 9, sends
-        only if nothing left.
+        only if nothing left. A send whose answer is lost is settled, as `on_unknown` says.
+
+        Args:
+            operation: What to do.
+            allow_duplicate: Of a send, whether it may be what was sent in the last minute.
+            attempt: Which attempt at this send it is. From 2 on the service is asked first whether it has the message.
+            unique_id: A promise that nobody else uses the id of this send, so that no clocks need to be compared.
+            timeout: Of each request.
+            deadline: For all of it, None for no end.
 
         Raises:
             SmscError: It failed; `outcome` tells what became of it.
-            ValueError: A value can't travel in XML.
+            ValueError: An argument is wrong, or a value can't travel in XML.
         """
+        steps, end = self._times(timeout, deadline)
+        asked: object = operation
+        if isinstance(asked, Send | SendList):
+            if attempt < 1 or (attempt > 1 and "id" not in asked.model_fields_set):
+                raise ValueError("attempt is 1 or more, and from 2 on it needs the id of the first")
+            sent = await self._settler.send(
+                asked, steps, end, allow_duplicate=allow_duplicate, attempt=attempt, unique_id=unique_id
+            )
+            return cast("R", sent)
+        return await self._caller.call(operation, steps, end)
+
+    def _times(self, timeout: Timeout | float | Unset, deadline: float | Unset | None) -> tuple[Timeout, float]:
         steps = self._timeout if timeout is UNSET else Timeout.of(timeout)
         within = self._deadline if deadline is UNSET else positive(deadline)
-        return await self._caller.call(operation, steps, within, allow_duplicate=allow_duplicate)
+        return steps, math.inf if within is None else anyio.current_time() + within

@@ -158,9 +158,15 @@ class _counted:  # noqa: N801 - reads as a word of the `with` statement
 
 
 def make_client(service: object, **options: object) -> Client:
-    """Make a client of a fake service, without guards unless it is given some."""
-    given: dict[str, object] = {"apikey": "key", "url": URL, "transport": service, "guards": None, **options}
-    return Client(**given)  # type: ignore[arg-type]
+    """Make a client of a fake service that neither guards nor settles anything, unless it is told to."""
+    given: dict[str, object] = {
+        "apikey": "key",
+        "url": URL,
+        "transport": service,
+        "guards": None,
+        "on_unknown": "raise",
+    }
+    return Client(**given | options)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)

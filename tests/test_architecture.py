@@ -14,13 +14,14 @@ MODULES: Final = {
     ".".join(path.relative_to(PACKAGE).with_suffix("").parts): path for path in sorted(PACKAGE.rglob("*.py"))
 }
 LAYERS: Final = {
-    0: "_types _exceptions _codes _credentials _schedule _channels _text _version",
+    0: "_types _doubts _exceptions _codes _credentials _schedule _channels _text _version",
     1: "_results _dispatch _operations _options",
-    2: "_query _envelope _contract _wsdl _binding _batch _polling _polling_curve _polling_lines",
+    2: "_query _envelope _contract _wsdl _binding _batch _polling _polling_curve _polling_lines _settlement",
     3: "guards.__init__ guards._limits guards._rules guards._store guards._clock guards._memory guards._redis "
-    "guards._redis_link guards._redis_scripts guards._redis_snapshot guards._demands guards._waiters guards._guards",
+    "guards._redis_link guards._redis_scripts guards._redis_snapshot guards._demands guards._refusals guards._waiters "
+    "guards._guards",
     4: "_transport _httpx",
-    5: "_client _session _caller _bulk _namespaces _settings _watch _followed",
+    5: "_client _session _caller _bulk _namespaces _settings _settling _watch _followed",
 }
 LAYER_OF: Final = {name: layer for layer, names in LAYERS.items() for name in names.split()}
 EDGES: Final = {"__init__", "__main__", "_doctor", *(name for name in MODULES if name.startswith("_cli"))}
@@ -28,7 +29,7 @@ SANDBOX_EDGES: Final = {"sandbox.__init__", "sandbox._app"}
 SANDBOX: Final = {name for name in MODULES if name.startswith("sandbox.")} - SANDBOX_EDGES
 CORE: Final = {name for name in MODULES if LAYER_OF.get(name, 9) <= 2}
 CLI: Final = {"__main__", "_doctor", *(name for name in MODULES if name.startswith("_cli"))}
-PURE_GUARDS: Final = {"guards._limits", "guards._rules", "guards._demands"}
+PURE_GUARDS: Final = {"guards._limits", "guards._rules", "guards._demands", "guards._refusals"}
 ONLY_IN: Final = {
     "redis": {"guards._redis", "guards._redis_link", "guards._redis_snapshot"},
     "lxml": {"_envelope"},

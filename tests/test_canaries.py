@@ -111,7 +111,9 @@ async def test_failing_call_keeps_what_is_private(
     who = {"apikey": APIKEY} if with_key else {"login": LOGIN, "password": PASSWORD}
     async with raw_server(SERVERS[server]) as url:
         quick = Timeout(read=0.02) if server == "silence" else Timeout()
-        async with Client(url=url, timeout=quick, retries=0, max_response_bytes=5000, **who) as client:  # type: ignore[arg-type]
+        async with Client(
+            url=url, timeout=quick, retries=0, max_response_bytes=5000, on_unknown="raise", **who
+        ) as client:  # type: ignore[arg-type]
             for name, call in CALLS.items():
                 with pytest.raises((SmscError, ValueError)) as caught:
                     await call(client)
@@ -127,7 +129,7 @@ async def test_connection_that_is_refused_keeps_what_is_private(caplog: pytest.L
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{closed.getsockname()[1]}/"
-        async with Client(login=LOGIN, password=PASSWORD, url=url, retries=1) as client:
+        async with Client(login=LOGIN, password=PASSWORD, url=url, retries=1, on_unknown="raise") as client:
             for call in CALLS.values():
                 with pytest.raises(SmscError) as caught:
                     await call(client)

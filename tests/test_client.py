@@ -359,7 +359,7 @@ async def test_answer_of_another_operation_leaves_a_doubt() -> None:
 @respx.mock
 async def test_broken_network_behind_httpx_is_ours_to_name() -> None:
     respx.post(URL).mock(side_effect=[httpx.ReadTimeout("late"), httpx.ConnectError("gone")])
-    async with Client(apikey="key", url=URL, retries=0) as client:
+    async with Client(apikey="key", url=URL, retries=0, on_unknown="raise") as client:
         with pytest.raises(ReadTimeout):
             await client.send(PHONE, "Hi")
         with pytest.raises(ConnectError):
@@ -385,7 +385,7 @@ async def test_answer_that_drips_is_ended_by_the_deadline() -> None:
             await writer.drain()
             await asyncio.sleep(0.02)
 
-    async with raw_server(serve) as url, Client(apikey="key", url=url) as client:
+    async with raw_server(serve) as url, Client(apikey="key", url=url, on_unknown="raise") as client:
         with pytest.raises(ReadTimeout, match="deadline") as caught:
             await client.send(PHONE, "Hi", deadline=0.3)
     assert caught.value.outcome is Outcome.UNKNOWN
@@ -396,7 +396,10 @@ async def test_answer_that_is_too_large_is_refused() -> None:
         writer.write(http_bytes(b" " * 2000))
         return True
 
-    async with raw_server(serve) as url, Client(apikey="key", url=url, max_response_bytes=1999) as client:
+    async with (
+        raw_server(serve) as url,
+        Client(apikey="key", url=url, max_response_bytes=1999, on_unknown="raise") as client,
+    ):
         with pytest.raises(MalformedEnvelope, match="larger than 1999"):
             await client.balance()
 
@@ -589,7 +592,7 @@ def test_second_event_loop_makes_connections_of_its_own(
 ) -> None:
     """The first loop ends with an open connection, which can't even be closed any more."""
     url, peers = keeping_server
-    client = Client(apikey="key", url=url, retries=0)
+    client = Client(apikey="key", url=url, retries=0, on_unknown="raise")
 
     async def twice() -> None:
         await client.balance()
@@ -700,7 +703,7 @@ def test_call_that_pauses_while_the_client_closes_asks_no_more() -> None:
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_both_backends_over_a_real_connection(backend: str, keeping_server: tuple[str, list[tuple[str, int]]]) -> None:
     async def main() -> None:
-        async with Client(apikey="key", url=keeping_server[0]) as client:
+        async with Client(apikey="key", url=keeping_server[0], on_unknown="raise") as client:
             assert (await client.balance()).amount == 1
             with pytest.raises(MalformedEnvelope):
                 await client.send(PHONE, "Hi")

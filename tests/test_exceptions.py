@@ -31,6 +31,7 @@ from smsc_async._exceptions import (
     PoolTimeout,
     ProtocolError,
     ReadTimeout,
+    SendOutcomeUnknown,
     SmscError,
     SoapFault,
     StatusTooOften,
@@ -43,6 +44,7 @@ from smsc_async._exceptions import (
 from smsc_async._operations import BALANCE_ERRORS, SENDING_ERRORS, STATUS_ERRORS, api_error
 from smsc_async._types import MessageRef
 
+REF = MessageRef("+79991234568", "id-0")
 NOT_SENT, REJECTED, UNKNOWN = Outcome.NOT_SENT, Outcome.REJECTED, Outcome.UNKNOWN
 
 GUARDS = (
@@ -57,6 +59,7 @@ GUARDS = (
 )
 TABLE: list[tuple[SmscError, Outcome, str]] = [
     (SmscError("words"), UNKNOWN, "words"),
+    (SendOutcomeUnknown("words", accepted=[REF], unsent=[]), UNKNOWN, "words"),
     (GuardError("words", retry_after=1.5), NOT_SENT, "words"),
     *((kind("words"), NOT_SENT, "words") for kind in GUARDS),
     (TransportError("words"), UNKNOWN, "words"),

@@ -20,7 +20,7 @@ from ._limits import Limit, Mark
 from ._rules import BAD_CODES
 from ._store import Demand
 
-__all__ = ["Fate", "Planner", "Verdict", "marks", "verdict_of", "verdict_of_failure", "window_of"]
+__all__ = ["Fate", "Part", "Planner", "Verdict", "marks", "verdict_of", "verdict_of_failure", "window_of"]
 
 # They shape the answer and nothing else, so sends that differ in them alone are the same for whoever gets them.
 _ANSWER_SHAPE: Final = frozenset({"err", "op", "cost"})
@@ -38,6 +38,16 @@ _GATES: Final = frozenset({"in_flight", "status_in_flight"})
 
 Priced: TypeAlias = GetCost | GetListCost
 Sending: TypeAlias = Send | SendList
+
+
+class Part(Enum):
+    """Which of its places a send takes; the two parts are for one who must look something up in between."""
+
+    ALL = "all"
+    CLAIM = "claim"
+    """To be the only one who sends this message."""
+    PASSAGE = "passage"
+    """To be let through to the service."""
 
 
 class Fate(Enum):
@@ -72,6 +82,8 @@ def verdict_of(operation: Operation[Result], result: Result) -> Verdict:
     """Return what a result says."""
     if not isinstance(result, SentMessage):
         return _FINE
+    if result.settled:  # by status requests: this one has sent nothing
+        return _UNSENT
     if not isinstance(operation, SendList):
         return _ACCEPTED
     # Without `err` the answer names no wrong numbers; one message at least was right.
@@ -185,8 +197,10 @@ class Planner:
         )
         self._balance = _present(self._demand("balance", self._account))
 
-    def demands(self, operation: Operation[Result], *, allow_duplicate: bool = False) -> Sequence[Demand]:
-        """Return what an operation needs; of one that this package doesn't know, what all need."""
+    def demands(
+        self, operation: Operation[Result], *, allow_duplicate: bool = False, part: Part = Part.ALL
+    ) -> Sequence[Demand]:
+        """Return what an operation needs, or a part of it; of one that this package doesn't know, what all need."""
         if isinstance(operation, GetStatus):
             ref = operation.ref
             message = self._hash(self._account, recipient_key(ref.phone), ref.id)
@@ -196,8 +210,9 @@ class Planner:
         if isinstance(operation, GetCost | GetListCost):
             content = self._hash(self._account, _content(operation))
             return self._first + _present(self._demand("identical_cost", content)) + self._gates
-        if isinstance(operation, Send | SendList):
-            return self._first + self._sending(operation, allow_duplicate=allow_duplicate) + self._gates
+        if isinstance(operation, Send | SendList) and part is not Part.PASSAGE:
+            claim = self._sending(operation, allow_duplicate=allow_duplicate)
+            return claim if part is Part.CLAIM else self._first + claim + self._gates
         return self._first + self._gates
 
     def _sending(self, operation: Sending, *, allow_duplicate: bool) -> tuple[Demand, ...]:

@@ -12,22 +12,13 @@ import anyio
 from anyio.lowlevel import EventLoopToken, current_token
 
 from smsc_async._credentials import Credentials
-from smsc_async._exceptions import (
-    BalanceTooOften,
-    BreakerOpen,
-    CostTooOften,
-    DuplicateSend,
-    GuardError,
-    StatusTooOften,
-    SubscriberFlood,
-    TooManyInFlight,
-)
 from smsc_async._operations import Operation
 from smsc_async._results import Result
 
-from ._demands import Planner, Verdict, marks, window_of
+from ._demands import Part, Planner, Verdict, marks, window_of
 from ._limits import Mark
 from ._memory import MemoryStore
+from ._refusals import MAY_CLEAR, refused
 from ._rules import Policy, Rule, Rules
 from ._store import Demand, Refusal, Reservation, Store
 from ._waiters import Waiters
@@ -37,35 +28,6 @@ __all__ = ["Guards", "Identity", "RuleSnapshot", "Snapshot"]
 _FLUSH_WITHIN: Final = 2.0
 _LATEST: Final = 60.0
 _RULES: Final = Rules()
-
-_REFUSALS: Final[Mapping[str, tuple[type[GuardError], str]]] = {
-    "identical_send": (
-        DuplicateSend,
-        "these recipients got the same message within the last minute, or it is on its way; allow_duplicate repeats it",
-    ),
-    "identical_cost": (CostTooOften, "the same price was asked for as often as the service allows in a minute"),
-    "status": (StatusTooOften, "the status of this message was asked for as often as the service allows in a minute"),
-    "balance": (BalanceTooOften, "the balance was asked for as often as the service allows in a minute"),
-    "subscriber": (SubscriberFlood, "a recipient has had as many messages in a row as the service allows"),
-    "in_flight": (TooManyInFlight, "no place among the requests in flight became free in time"),
-    "status_in_flight": (TooManyInFlight, "no place among the status requests in flight became free in time"),
-    "login_failures": (BreakerOpen, "these credentials were refused too often (error 2); correct them"),
-    "address_failures": (
-        BreakerOpen,
-        "too many logins failed or got no answer; a few more, and the service blocks this address for half an hour",
-    ),
-    "bad_sends": (
-        BreakerOpen,
-        "nearly as many bad messages in a row (wrong numbers, forbidden texts) as make the service block this address",
-    ),
-    "blocked": (BreakerOpen, "the service blocks this address (error 4)"),
-}
-# Refused by what is in flight, these may be free in a moment, so they are worth waiting for whatever their policy.
-_MAY_CLEAR: Final = frozenset({"login_failures", "address_failures", "bad_sends"})
-_MAY_FAIL: Final = (
-    "the requests in flight may be refused, and with more of them the service might block this address; none was "
-    "answered in time"
-)
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
@@ -154,8 +116,8 @@ class Guards:
         self._limits = rules.limits(margin)
         self._max_wait = math.inf if max_wait is None else max_wait
         self._max_waiters = max_waiters
-        self._margin = margin
-        self._late_arrival = late_arrival
+        self.margin = margin
+        self.late_arrival = late_arrival
         self._waiters = Waiters()
         self._sends: set[bytes] = set()  # what waits; the same again would be sent when both have waited
         self._busy = 0
@@ -187,7 +149,13 @@ class Guards:
         self._store.rebind()
 
     async def reserve(
-        self, who: Identity, operation: Operation[Result], *, within: float, allow_duplicate: bool = False
+        self,
+        who: Identity,
+        operation: Operation[Result],
+        *,
+        within: float,
+        allow_duplicate: bool = False,
+        part: Part = Part.ALL,
     ) -> Reservation:
         """Take the places of a request that has so many seconds in all, infinity for no end.
 
@@ -199,7 +167,7 @@ class Guards:
             self.bind()
         self._busy += 1
         try:
-            demands = await self._demands(who, operation, allow_duplicate=allow_duplicate)
+            demands = await self._demands(who, operation, allow_duplicate=allow_duplicate, part=part)
             answer = await self._behind(demands, within) or await self._store.acquire(demands, within)
             if isinstance(answer, Reservation):
                 return answer
@@ -211,7 +179,7 @@ class Guards:
     def settle(self, reservation: Reservation, verdict: Verdict) -> None:
         """Give back the places of a request that has ended, as far as it can't have used them."""
         self._busy -= 1
-        given = marks(reservation.demands, reservation.amounts, verdict, late=self._late_arrival, slack=self._margin)
+        given = marks(reservation.demands, reservation.amounts, verdict, late=self.late_arrival, slack=self.margin)
         self._store.settle(reservation, given)
         self._waiters.wake(reservation.demands)
 
@@ -261,13 +229,15 @@ class Guards:
         with anyio.move_on_after(_FLUSH_WITHIN, shield=True):
             await self._store.aclose()
 
-    async def _demands(self, who: Identity, operation: Operation[Result], *, allow_duplicate: bool) -> Sequence[Demand]:
+    async def _demands(
+        self, who: Identity, operation: Operation[Result], *, allow_duplicate: bool, part: Part
+    ) -> Sequence[Demand]:
         salt = self._store.salt or await self._store.open()
         known = self._planners.get(who)
         if known is None or known[0] is not salt:
             planner = Planner(self._limits, salt, who.credentials, who.account, who.egress)
             self._planners[who] = known = salt, planner
-        demands = known[1].demands(operation, allow_duplicate=allow_duplicate)
+        demands = known[1].demands(operation, allow_duplicate=allow_duplicate, part=part)
         for demand in demands:
             if demand.amount > demand.limit.count:
                 raise ValueError(
@@ -301,7 +271,7 @@ class Guards:
         refusal = next((Refusal(sends[key], math.inf) for key in sends.keys() & self._sends), refusal)
         free = self._free_at(refusal, now, give_up)
         if len(self._waiters) >= self._max_waiters:
-            raise _refused(refusal, free - now, f"{self._max_waiters} requests wait already")
+            raise refused(refusal, free - now, f"{self._max_waiters} requests wait already")
         waiter = self._waiters.join(refusal.demand, free)
         if self.rules.identical_send.policy == "raise":
             self._sends |= sends.keys()
@@ -316,7 +286,7 @@ class Guards:
                 now = anyio.current_time()
                 if not self._waiters.is_first(waiter):
                     if now >= give_up:
-                        raise _refused(refusal, self._waiters.delay(refusal.demand, now))
+                        raise refused(refusal, self._waiters.delay(refusal.demand, now))
                     continue
                 answer = await self._store.acquire(demands, max(end - now, 0.0))
                 if isinstance(answer, Reservation):
@@ -331,18 +301,9 @@ class Guards:
     def _free_at(self, refusal: Refusal, now: float, give_up: float) -> float:
         """Return when the demand may be met, infinity if nobody knows; refuse it if that can't be waited for."""
         demand, delay = refusal
-        if self._policy(demand) == "raise" and not (math.isinf(delay) and demand.rule in _MAY_CLEAR):
+        if self._policy(demand) == "raise" and not (math.isinf(delay) and demand.rule in MAY_CLEAR):
             # What is in flight is counted for a whole span after its answer; at a gate nobody knows.
-            raise _refused(refusal, (demand.limit.span or delay) if math.isinf(delay) else delay)
+            raise refused(refusal, (demand.limit.span or delay) if math.isinf(delay) else delay)
         if now >= give_up or give_up < now + delay < math.inf:
-            raise _refused(refusal, delay)
+            raise refused(refusal, delay)
         return now + delay
-
-
-def _refused(refusal: Refusal, delay: float, why: str = "") -> GuardError:
-    kind, words = _REFUSALS[refusal.demand.rule]
-    if math.isinf(refusal.delay) and refusal.demand.rule in _MAY_CLEAR:
-        kind, words = TooManyInFlight, _MAY_FAIL
-    after = None if math.isinf(delay) else max(delay, 0.0)
-    when = "" if after is None else f"; free in {after:.1f} s"
-    return kind(f"{why}; {words}{when}" if why else f"{words}{when}", retry_after=after)
