@@ -5,7 +5,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from ._exceptions import AddressBlocked, AuthenticationFailed, GuardError, SmscError
+from ._exceptions import (
+    AddressBlocked,
+    ApiError,
+    AuthenticationFailed,
+    GuardError,
+    Outcome,
+    SendOutcomeUnknown,
+    SmscError,
+)
 from ._operations import GetCost, GetListCost, Send, SendList, api_error
 from ._query import fits_in_list
 from ._results import Cost, Refusals, SentMessage
@@ -168,10 +176,12 @@ def sent(chunk: Chunk, operation: Send | SendList, result: SentMessage) -> list[
     for message in chunk.messages:
         ref = MessageRef(message.phone, result.id)
         refusal = refusals.find(message.phone)
-        if refusal is None:
+        error = None if refusal is None else api_error(operation.errors, refusal.code)
+        if ref in result.missing:
+            error = ApiError("the service refused this recipient and no other; the answer that told why is lost")
+        if error is None:
             outcomes.append(MessageOutcome(message, ref=ref, sent=result))
         else:
-            error = api_error(operation.errors, refusal.code)
             error.concerning(result.id, [ref])
             outcomes.append(MessageOutcome(message, error=error, sent=result))
     return outcomes
@@ -179,11 +189,22 @@ def sent(chunk: Chunk, operation: Send | SendList, result: SentMessage) -> list[
 
 def failed(chunk: Chunk, error: SmscError | ValueError) -> list[MessageOutcome]:
     """Return the outcome of each message of a chunk that failed as a whole; each has an error of its own."""
-    outcomes = []
-    for message in chunk.messages:
-        own = copy.copy(error)
-        own.__cause__ = error.__cause__  # a copy leaves it out
-        if isinstance(own, SmscError) and own.id is not None:
-            own.concerning(own.id, [MessageRef(message.phone, own.id)])
-        outcomes.append(MessageOutcome(message, error=own))
-    return outcomes
+    return [_failed(message, error) for message in chunk.messages]
+
+
+def _failed(message: Message, error: SmscError | ValueError) -> MessageOutcome:
+    own = copy.copy(error)
+    own.__cause__ = error.__cause__  # a copy leaves it out
+    if isinstance(own, SmscError) and own.id is not None:
+        ref = MessageRef(message.phone, own.id)
+        own.concerning(own.id, [ref])
+        own.doubt = None if own.doubt is None else own.doubt.about(ref)
+        if isinstance(own, SendOutcomeUnknown):
+            if ref in own.accepted:
+                return MessageOutcome(message, ref=ref)
+            if ref in own.unsent:
+                # The service executes a request as a whole: what is missing where others are known was refused.
+                own.outcome, own.doubt = Outcome.REJECTED if own.accepted else Outcome.NOT_SENT, None
+                own.args = ("the answer to the request is lost, and the service does not know this message: not sent",)
+            own.accepted = own.unsent = ()
+    return MessageOutcome(message, error=own)

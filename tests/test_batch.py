@@ -1,6 +1,6 @@
 """A stream of messages becomes requests of a limited size, none with one recipient twice, and one outcome each."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pytest
 from pydantic import ValidationError
@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from smsc_async import (
     AddressBlocked,
     AuthenticationFailed,
+    Doubt,
     Email,
     GetCost,
     GetListCost,
@@ -21,6 +22,7 @@ from smsc_async import (
     RecipientError,
     Send,
     SendList,
+    SendOutcomeUnknown,
     SentMessage,
     SoapFault,
     Undeliverable,
@@ -175,3 +177,18 @@ def test_zone_of_a_message_alone_needs_a_local_time_as_in_a_list() -> None:
         to_send(alone, {})
     when = LocalTime(datetime(2026, 1, 2, 3, 4))  # noqa: DTZ001 - a wall clock time
     assert to_send(alone, {"at": when}).parameters()["tz"] == "2"
+
+
+def test_partly_known_request_is_an_outcome_for_each_message() -> None:
+    accepted, doubtful, refused = (MessageRef(f"+7999000000{number}", "a1") for number in range(3))
+    error = SendOutcomeUnknown("nobody knows", accepted=[accepted], unsent=[refused])
+    error.concerning("a1", [doubtful])
+    now = datetime(2026, 11, 25, tzinfo=UTC)
+    error.doubt = Doubt(id="a1", refs=(accepted, doubtful, refused), began=now, failed=now)
+    first, second, third = failed(Chunk(tuple(_messages(3))), error)
+    assert (first.ref, first.error) == (accepted, None)
+    assert isinstance(second.error, SendOutcomeUnknown)
+    assert second.error.doubt is not None
+    assert (second.error.outcome, second.error.ref, second.error.doubt.refs) == (Outcome.UNKNOWN, doubtful, (doubtful,))
+    assert isinstance(third.error, SendOutcomeUnknown)
+    assert (third.error.outcome, third.error.doubt, third.error.refs) == (Outcome.REJECTED, None, (refused,))

@@ -111,9 +111,8 @@ async def test_failing_call_keeps_what_is_private(
     who = {"apikey": APIKEY} if with_key else {"login": LOGIN, "password": PASSWORD}
     async with raw_server(SERVERS[server]) as url:
         quick = Timeout(read=0.02) if server == "silence" else Timeout()
-        async with Client(
-            url=url, timeout=quick, retries=0, max_response_bytes=5000, on_unknown="raise", **who
-        ) as client:  # type: ignore[arg-type]
+        options = {"timeout": quick, "retries": 0, "max_response_bytes": 5000, "on_unknown": "raise", **who}
+        async with Client(url=url, **options) as client:  # type: ignore[arg-type]
             for name, call in CALLS.items():
                 with pytest.raises((SmscError, ValueError)) as caught:
                     await call(client)

@@ -1,0 +1,99 @@
+"""Status answers settle a send in doubt only as far as they prove something."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from smsc_async import DeliveryReport, Doubt, MessageNotFound, MessageRef, ReadTimeout
+from smsc_async._settlement import Settlement
+
+BEGAN = datetime(2026, 11, 25, 9, 30, tzinfo=UTC)
+ANN, BOB = MessageRef("+79991234567", "a1"), MessageRef("+79991234568", "a1")
+PLAIN = MessageRef("79991234569", "a1")
+MAIL = MessageRef("ann@example.com", "a1")
+NOT_FOUND = MessageNotFound("error 3")
+
+
+def _settlement(*refs: MessageRef, own: bool = True, groups: int = 0, skew: float = 5.0) -> Settlement:
+    doubt = Doubt(id="a1", refs=refs, groups=groups, is_own_id=own, began=BEGAN, failed=BEGAN)
+    return Settlement(doubt, skew)
+
+
+def _report(ref: MessageRef, **fields: object) -> DeliveryReport:
+    return DeliveryReport.model_validate({"ref": ref, "status": 0, **fields})
+
+
+def test_message_that_is_found_was_accepted_and_its_status_tells_the_cost() -> None:
+    settlement = _settlement(ANN, BOB)
+    settlement.learn(ANN, _report(ANN, cost="4.50", parts=1), in_time=False)
+    settlement.learn(BOB, _report(BOB, cost="9.00", parts=2), in_time=False)
+    assert settlement.is_settled
+    result = settlement.result()
+    assert (result.id, result.refs, result.settled, result.missing) == ("a1", (ANN, BOB), True, ())
+    assert (result.cost, result.sms_count) == (Decimal("13.50"), 3)
+
+
+def test_cost_that_is_not_told_for_all_is_not_guessed() -> None:
+    settlement = _settlement(ANN, BOB)
+    settlement.learn(ANN, _report(ANN, cost="4.50", parts=1), in_time=True)
+    settlement.learn(BOB, _report(BOB), in_time=True)
+    assert (settlement.result().cost, settlement.result().sms_count) == (None, None)
+
+
+def test_not_found_proves_nothing_while_the_request_may_still_arrive() -> None:
+    settlement = _settlement(ANN)
+    settlement.learn(ANN, NOT_FOUND, in_time=False)
+    assert settlement.in_doubt == (ANN,)
+    settlement.learn(ANN, NOT_FOUND, in_time=True)
+    assert settlement.missing == (ANN,)
+    assert settlement.is_settled
+
+
+@pytest.mark.parametrize("ref", [PLAIN, MAIL, MessageRef("#12345", "a1"), MessageRef("@anna", "a1")])
+def test_not_found_proves_nothing_where_the_service_may_know_the_recipient_by_another_name(ref: MessageRef) -> None:
+    settlement = _settlement(ref)
+    settlement.learn(ref, NOT_FOUND, in_time=True)
+    assert settlement.in_doubt == (ref,)
+    settlement.learn(ref, _report(ref), in_time=True)
+    assert settlement.accepted == (ref,)
+
+
+def test_failed_question_proves_nothing() -> None:
+    settlement = _settlement(ANN)
+    settlement.learn(ANN, ReadTimeout("late"), in_time=True)
+    assert settlement.in_doubt == (ANN,)
+
+
+@pytest.mark.parametrize(
+    ("sent_at", "counts"),
+    [
+        (BEGAN, True),
+        (BEGAN - timedelta(seconds=5), True),
+        (BEGAN - timedelta(seconds=6), False),
+        (BEGAN + timedelta(days=3), True),
+        (None, False),
+    ],
+)
+def test_id_that_may_be_anothers_counts_from_the_first_attempt_on(sent_at: datetime | None, *, counts: bool) -> None:
+    settlement = _settlement(ANN, own=False)
+    settlement.learn(ANN, _report(ANN, sent_at=sent_at), in_time=True)
+    assert settlement.is_settled is counts
+    assert settlement.in_doubt == (() if counts else (ANN,))
+
+
+def test_recipient_missing_where_another_is_found_was_refused() -> None:
+    settlement = _settlement(ANN, BOB)
+    settlement.learn(ANN, NOT_FOUND, in_time=True)
+    settlement.learn(BOB, _report(BOB), in_time=True)
+    assert (settlement.result().refs, settlement.result().missing) == ((BOB,), (ANN,))
+
+
+def test_members_of_a_group_are_known_by_the_others() -> None:
+    assert not _settlement(groups=1).is_settled
+    settlement = _settlement(ANN, groups=1)
+    settlement.learn(ANN, NOT_FOUND, in_time=True)
+    assert not settlement.is_settled
+    settlement = _settlement(ANN, groups=1)
+    settlement.learn(ANN, _report(ANN), in_time=True)
+    assert settlement.is_settled
