@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from threading import Thread
 
@@ -19,11 +20,13 @@ from redis_server import RedisServer
 from smsc_async.sandbox import Sandbox
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
+WORKERS = "fastapi_workers", "--workers", "2"
 
 
 @pytest.fixture
-def sandbox() -> Iterator[tuple[Sandbox, str]]:
-    sandbox = Sandbox()
+def sandbox(request: pytest.FixtureRequest) -> Iterator[tuple[Sandbox, str]]:
+    """Serve a sandbox; its parameter is the latency in seconds."""
+    sandbox = Sandbox(latency=getattr(request, "param", 0.0))
     config = uvicorn.Config(
         sandbox.app, host="127.0.0.1", port=0, lifespan="off", log_level="error", ws="none", timeout_graceful_shutdown=2
     )
@@ -44,9 +47,9 @@ def _free_port() -> int:
 
 
 @asynccontextmanager
-async def _workers(environment: dict[str, str]) -> AsyncIterator[httpx.AsyncClient]:
+async def _served(app: str, *options: str, **environment: str) -> AsyncIterator[httpx.AsyncClient]:
     port = _free_port()
-    command = [sys.executable, "-m", "uvicorn", "fastapi_workers:app", "--workers", "2", "--port", str(port)]
+    command = [sys.executable, "-m", "uvicorn", f"{app}:app", *options, "--port", str(port)]
     process = subprocess.Popen(  # noqa: ASYNC220, S603 - our own words, and the test has nothing else to do
         [*command, "--log-level", "warning"],
         cwd=EXAMPLES,
@@ -92,7 +95,7 @@ async def _ask_both_workers(client: httpx.AsyncClient) -> Counter[int]:
 async def test_workers_that_share_redis_never_break_the_status_limit(sandbox: tuple[Sandbox, str]) -> None:
     service, url = sandbox
     with RedisServer() as redis:
-        async with _workers({"SMSC_URL": url, "REDIS_URL": redis.url}) as client:
+        async with _served(*WORKERS, SMSC_URL=url, REDIS_URL=redis.url) as client:
             answers = await _ask_both_workers(client)
     assert answers[200] == 5
     assert answers.keys() == {200, 429}
@@ -101,6 +104,33 @@ async def test_workers_that_share_redis_never_break_the_status_limit(sandbox: tu
 
 async def test_workers_that_count_for_themselves_break_it(sandbox: tuple[Sandbox, str]) -> None:
     service, url = sandbox
-    async with _workers({"SMSC_URL": url, "REDIS_URL": ""}) as client:
+    async with _served(*WORKERS, SMSC_URL=url, REDIS_URL="") as client:
         await _ask_both_workers(client)
     assert service.counts["get_status", 9] > 0
+
+
+async def _until(client: httpx.AsyncClient, number: str, *outcomes: str) -> None:
+    """Wait until the application says one of these about an invoice."""
+    with anyio.fail_after(20):
+        while (await client.get(f"/invoices/{number}")).text not in outcomes:  # noqa: ASYNC110 - another process
+            await anyio.sleep(0.02)
+
+
+@pytest.mark.parametrize("sandbox", [1.0], indirect=True)
+async def test_handler_that_is_cancelled_mid_send_loses_nothing_and_sends_nothing_twice(
+    sandbox: tuple[Sandbox, str],
+) -> None:
+    service, url = sandbox
+    async with _served("fastapi_cancelled", SMSC_URL=url) as client:
+        invoice = {"number": "2026-11", "phone": "+79991234567", "amount": "100.00"}
+        async with anyio.create_task_group() as group:
+            group.start_soon(partial(client.post, "/invoices", json=invoice))
+            while not service.messages:  # noqa: ASYNC110 - the service is in another thread
+                await anyio.sleep(0.02)
+            group.cancel_scope.cancel()
+        await _until(client, "2026-11", "in doubt", "sent")
+        await _until(client, "2026-11", "sent")
+        assert service.counts["get_status", 0] == 1  # it was in doubt, and asked for
+        again = await client.post("/invoices", json={**invoice, "number": "2026-12"})
+        assert again.text == "sent"
+    assert [message.id for message in service.messages] == ["2026-11", "2026-12"]

@@ -16,6 +16,7 @@ from smsc_async import (
     Cost,
     DeliveryError,
     DeliveryReport,
+    Doubt,
     GetBalance,
     GetCost,
     GetStatus,
@@ -28,6 +29,7 @@ from smsc_async import (
     Reply,
     Send,
     SendList,
+    SendOutcomeUnknown,
     SentMessage,
     SmscError,
     Timeout,
@@ -84,6 +86,16 @@ async def operations(client: Client, ref: MessageRef, message: Message) -> None:
     assert_type(await client.call(GetCost(to=("+79991234567",), text="Hi")), Cost)
     assert_type(await client.call(Send(to=("+79991234567",), text="Hi")), SentMessage)
     assert_type(await client.call(SendList(messages=(message,))), SentMessage)
+
+
+async def doubts(client: Client, error: SendOutcomeUnknown, ref: MessageRef) -> None:
+    kept: list[Doubt] = []
+    Client(on_unknown="resend", on_unresolved=kept.append, clock_skew=30)
+    assert_type(error.doubt, Doubt | None)
+    assert_type(error.ref, MessageRef)
+    assert_type(await client.resolve(error), SentMessage | None)
+    assert_type(await client.resolve(ref, since=datetime.now(UTC), deadline=None), SentMessage | None)
+    assert_type(await client.send("+79991234567", "Hi", id="job-1", attempt=2), SentMessage)
 
 
 def errors(error: SmscError) -> None:

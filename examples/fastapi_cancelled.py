@@ -1,0 +1,107 @@
+"""Invoices over SMS from a handler that is cancelled when its client goes away: none is lost, none is sent twice.
+
+    pip install smsc-async fastapi uvicorn
+    export SMSC_APIKEY=...
+    uvicorn fastapi_cancelled:app
+
+A send that is cancelled half-way may have left. Its doubt goes to a task that lives as long as the application and asks
+the service what became of it. A program that must remember doubts over a restart keeps them in a `Journal`.
+"""
+
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+
+import anyio
+from anyio.streams.memory import MemoryObjectReceiveStream
+from fastapi import FastAPI, HTTPException, Request, Response
+from pydantic import BaseModel, Field
+
+from smsc_async import Client, Doubt, SendOutcomeUnknown
+
+AGAIN = 60.0  # seconds
+
+
+class Invoice(BaseModel):
+    """Who is asked to pay how much; `number` is the message's id."""
+
+    number: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,40}$")]
+    phone: Annotated[str, Field(pattern=r"^\+[0-9]{8,15}$")]
+    amount: Annotated[str, Field(pattern=r"^[0-9]+\.[0-9]{2}$")]
+
+
+async def settle(client: Client, doubts: MemoryObjectReceiveStream[Doubt], outcomes: dict[str, str]) -> None:
+    """Find out what became of each send that was left in doubt."""
+    async with anyio.create_task_group() as group:
+        async for doubt in doubts:
+            group.start_soon(settle_one, client, doubt, outcomes)
+
+
+async def settle_one(client: Client, doubt: Doubt, outcomes: dict[str, str]) -> None:
+    """Ask until the service tells."""
+    while True:
+        try:
+            found = await client.resolve(doubt)
+        except SendOutcomeUnknown:
+            await anyio.sleep(AGAIN)
+        else:
+            outcomes[doubt.id] = "sent" if found else "not sent"
+            return
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Keep one client, and one task for what is left in doubt, for the life of the application."""
+    hand_over, doubts = anyio.create_memory_object_stream[Doubt](math.inf)
+    app.state.outcomes = {}
+
+    def remember(doubt: Doubt) -> None:
+        app.state.outcomes[doubt.id] = "in doubt"
+        hand_over.send_nowait(doubt)
+
+    async with Client(on_unresolved=remember) as client, anyio.create_task_group() as group:
+        app.state.client = client
+        group.start_soon(settle, client, doubts, app.state.outcomes)
+        yield
+        group.cancel_scope.cancel()
+
+
+app = FastAPI(lifespan=lifespan)
+
+
+async def unless_gone(request: Request, work: Callable[[], Awaitable[Any]]) -> None:
+    """Do some work, and cancel it if the client goes away."""
+
+    async def watch() -> None:
+        while not await request.is_disconnected():  # noqa: ASYNC110 - ASGI tells it only to one who asks
+            await anyio.sleep(0.05)
+        group.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(watch)
+        await work()
+        group.cancel_scope.cancel()
+
+
+@app.post("/invoices")
+async def send_invoice(invoice: Invoice, request: Request) -> Response:
+    """Send an invoice."""
+    outcomes: dict[str, str] = request.app.state.outcomes
+
+    async def send() -> None:
+        text = f"Please pay {invoice.amount} for invoice {invoice.number}"
+        await request.app.state.client.send(invoice.phone, text, id=invoice.number)
+        outcomes[invoice.number] = "sent"
+
+    await unless_gone(request, send)
+    return Response(outcomes[invoice.number], media_type="text/plain")
+
+
+@app.get("/invoices/{number}")
+async def outcome(number: str, request: Request) -> Response:
+    """Tell what became of an invoice."""
+    outcomes: dict[str, str] = request.app.state.outcomes
+    if number not in outcomes:
+        raise HTTPException(404)
+    return Response(outcomes[number], media_type="text/plain")
