@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from datetime import datetime
 from enum import StrEnum
 from importlib.util import find_spec
+from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any, Final, Literal, NoReturn, TypeAlias, TypeVar, cast
 
@@ -246,6 +247,9 @@ def demo(
 def sandbox(
     host: Annotated[str, typer.Option(help="Where to listen.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65_535, help="The port, 0 for any that is free.")] = 8025,
+    state: Annotated[
+        Path | None, typer.Option(help="A file to keep its state in, for a sandbox that goes on after a restart.")
+    ] = None,
 ) -> None:
     """Serve a sandbox of the service until Ctrl-C; login, password and apikey are all `demo`."""
     demonstration = _demonstration()
@@ -261,7 +265,12 @@ def sandbox(
         )
         await asyncio.Event().wait()
 
-    _run(demonstration.serve_while(demonstration.Sandbox().app, listener, announce))
+    try:
+        served = demonstration.Sandbox(state=state)
+    except (ValueError, OSError) as error:
+        listener.close()
+        _fail(_FAILED, f"can't use the state: {error}")
+    _run(demonstration.serve_while(served.app, listener, announce))
 
 
 def _demonstration() -> ModuleType:

@@ -241,3 +241,11 @@ def test_no_option_takes_a_credential() -> None:
     for command in ("send", "cost", "status", "balance", "doctor", "demo", "sandbox"):
         shown = run(command, "--help").stdout
         assert not {"--apikey", "--login", "--password", "--psw"} & set(shown.split())
+
+
+def test_sandbox_with_a_state_that_is_none_does_not_start(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    state.write_text("nonsense\n", encoding="utf-8")
+    result = run("sandbox", "--port", "0", "--state", str(state))
+    assert result.exit_code == 1
+    assert "can't use the state: line 1 of the state file" in result.stderr

@@ -7,9 +7,11 @@ The default account has the login, the password and the apikey `demo`. Some numb
 `MAGIC_NUMBERS`. `smsc-async sandbox` serves it over HTTP for other programs, which find its WSDL at `?wsdl`.
 """
 
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 
 import httpx
 
@@ -22,6 +24,7 @@ except ModuleNotFoundError as error:  # pragma: no cover - tested in a process o
 
 from ._accounts import Account
 from ._delivery import MAGIC_NUMBERS, DeliveryPlan
+from ._diary import Diary
 from ._limits import Limits
 from ._messages import AcceptedMessage
 from ._service import Service
@@ -42,6 +45,11 @@ class Sandbox:
         seed: Where chance begins: the same seed and the same calls give the same answers.
         clock: Returns the Unix time.
         latency: Seconds between the arrival of a request and its answer.
+        state: A file that keeps what has happened, so that a sandbox made with it again, and with the same accounts,
+            limits, delivery and seed, goes on where this one ended, however it ended. Only one may use it at a time.
+
+    Raises:
+        ValueError: The file is not the state of such a sandbox.
 
     Attributes:
         app: The ASGI application, for any server; every path is the service.
@@ -57,11 +65,21 @@ class Sandbox:
         seed: int = 0,
         clock: Callable[[], float] = time.time,
         latency: float = 0.0,
+        state: str | os.PathLike[str] | None = None,
     ) -> None:
         customers = (Account.demo(),) if accounts is None else tuple(accounts)
-        self.service = Service(accounts=customers, limits=limits, delivery=delivery, seed=seed)
+        diary = None if state is None else Diary(Path(state), seed)
+        self.service = Service(
+            accounts=customers,
+            limits=limits,
+            delivery=delivery,
+            seed=seed,
+            diary=None if diary is None else diary.write,
+        )
         self._clock = clock
-        self._skipped = 0.0
+        self._diary = diary
+        # Time that was skipped before a restart stays skipped.
+        self._skipped = 0.0 if diary is None else max(0.0, self.service.relive(diary.read()) - clock())
         self.app = make_app(self.service, self.now, latency)
 
     @property
@@ -83,6 +101,11 @@ class Sandbox:
         if seconds < 0:
             raise ValueError("time goes forward only")
         self._skipped += seconds
+
+    def close(self) -> None:
+        """Close the state file; without one this does nothing, and what arrives later opens it again."""
+        if self._diary is not None:
+            self._diary.close()
 
     def transport(self) -> httpx.ASGITransport:
         """Return a transport for `Client(transport=)`: real HTTP messages, no network."""

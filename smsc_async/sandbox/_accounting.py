@@ -91,6 +91,11 @@ class Places:
         fits_status = not is_status or self._most_of_status is None or status <= self._most_of_status
         return self._tickets, fits_all and fits_status
 
+    def clear(self) -> None:
+        """Free all places."""
+        self._held.clear()
+        self._taken.clear()
+
     def free(self, ticket: int) -> None:
         """Free a place; twice is as good as once."""
         held = self._held.pop(ticket, None)

@@ -90,6 +90,17 @@ class Accounts:
         """What each login has left."""
         return MappingProxyType(self._balances)
 
+    def named(self, login: str) -> Account:
+        """Return the customer with this login.
+
+        Raises:
+            ValueError: There is none.
+        """
+        account = self._by_login.get(login)
+        if account is None:
+            raise ValueError("the state tells of an account that this sandbox does not have; give it the same accounts")
+        return account
+
     def find(self, *, login: str, psw: str, apikey: str) -> Account:
         """Return the customer with these credentials; an apikey stands for login and password.
 

@@ -7,13 +7,14 @@ it, except that one with bad parameters (1, 5) names nothing that could be count
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from types import MappingProxyType
 
 from ._accounting import Blocks, Places, Streaks, Turnstile
 from ._accounts import Account, Accounts
 from ._delivery import DeliveryPlan
+from ._diary import Arrival, Departure
 from ._fields import Answer, Refusal, Value, plain, read_text, refuse
 from ._limits import Limits
 from ._messages import AcceptedMessage, Outbox, report
@@ -37,6 +38,7 @@ METHODS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 """The methods and their fields; others are dropped unread, as PHP's SoapServer does."""
 
 _STATUS_METHODS = frozenset({"get_status", "get_status2"})
+_WRONG_CREDENTIALS = 2
 _NO_MONEY = 3
 _TOO_OFTEN = 9
 _BAD = frozenset({6, 7, 8})
@@ -56,6 +58,7 @@ class Service:
         limits: What is refused with errors 9 and 4.
         delivery: What becomes of accepted messages.
         seed: Where chance begins.
+        diary: Is told of all that arrives and leaves.
 
     Attributes:
         counts: How many requests were answered, by method and error code (0 for none).
@@ -68,7 +71,9 @@ class Service:
         limits: Limits = _LIMITS,
         delivery: DeliveryPlan = _PLAN,
         seed: int = 0,
+        diary: Callable[[Arrival | Departure], None] | None = None,
     ) -> None:
+        self._diary = diary
         self.counts: Counter[tuple[str, int]] = Counter()
         self._accounts = Accounts(accounts)
         self._delivery = delivery
@@ -115,20 +120,60 @@ class Service:
             KeyError: There is no such method.
         """
         known = {name: fields[name] for name in METHODS[method] if name in fields}
-        ticket: int | None = None
+        login: str | None = None
         try:
             account = self._authenticate(known, now, source)
-            ticket, fits = self._places.take(account.login, is_status=method in _STATUS_METHODS)
-            answer = Answer(self._answer(method, known, account, now, source, crowded=not fits), ticket=ticket)
         except Refusal as refusal:
-            answer = Answer(_refusal_fields(refusal), refusal.code, ticket)
-        self.counts[method, answer.error] += 1
+            answer = Answer(_refusal_fields(refusal), refusal.code)
+            self.counts[method, answer.error] += 1
+        else:
+            login = account.login
+            answer = self._serve(method, known, account, now, source)
+        if self._diary is not None:
+            private = {name: value for name, value in known.items() if name not in _CREDENTIALS}
+            self._diary(Arrival(method, now, source, login, answer.error, private))
         return answer
 
     def leave(self, answer: Answer) -> None:
         """Let a request leave the service, which frees its place in flight."""
         if answer.ticket is not None:
             self._places.free(answer.ticket)
+            if self._diary is not None:
+                self._diary(Departure(answer.ticket))
+
+    def relive(self, past: Iterable[Arrival | Departure]) -> float:
+        """Let happen again what a diary tells; what was in flight at its end leaves.
+
+        Returns:
+            The Unix time of the last arrival, 0 if there was none.
+
+        Raises:
+            ValueError: It tells of a customer whom this service doesn't know.
+        """
+        last = 0.0
+        for entry in past:
+            if isinstance(entry, Departure):
+                self._places.free(entry.ticket)
+                continue
+            last = entry.now
+            if entry.login is not None:
+                account = self._accounts.named(entry.login)
+                self._serve(entry.method, entry.fields, account, entry.now, entry.source)
+                continue
+            if entry.error == _WRONG_CREDENTIALS:
+                self._login_failures.fail(entry.source, entry.now)
+            self.counts[entry.method, entry.error] += 1
+        self._places.clear()
+        return last
+
+    def _serve(self, method: str, fields: Mapping[str, Value], account: Account, now: float, source: str) -> Answer:
+        ticket, fits = self._places.take(account.login, is_status=method in _STATUS_METHODS)
+        try:
+            answer = Answer(self._answer(method, fields, account, now, source, crowded=not fits), ticket=ticket)
+        except Refusal as refusal:
+            answer = Answer(_refusal_fields(refusal), refusal.code, ticket)
+        self.counts[method, answer.error] += 1
+        return answer
 
     def _authenticate(self, fields: Mapping[str, Value], now: float, source: str) -> Account:
         if self._login_failures.holds(source, now) or self._bad_sends.holds(source, now):
@@ -137,7 +182,7 @@ class Service:
         try:
             return self._accounts.find(login=login, psw=psw, apikey=apikey)
         except Refusal as refusal:
-            if refusal.code == 2:  # noqa: PLR2004 - missing credentials (1) were not tried
+            if refusal.code == _WRONG_CREDENTIALS:  # missing credentials (1) were not tried
                 self._login_failures.fail(source, now)
             raise
 

@@ -1,0 +1,115 @@
+"""What arrived at the sandbox and what left it, line by line in a file, so that a restart can live through it again.
+
+A line is written before its answer leaves. It is handed to the operating system at once, so a killed process loses
+nothing; a machine that loses its power may. Credentials are not in it: of a request whose caller was recognised it
+holds the login, of another only the error.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, TextIO
+
+from ._fields import Value
+
+__all__ = ["Arrival", "Departure", "Diary"]
+
+_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A request that has arrived.
+
+    Attributes:
+        method: Its method.
+        now: Unix time.
+        source: The address it came from.
+        login: Whose it is; `None` where the credentials were not accepted.
+        error: The error of one without a login.
+        fields: Its fields without the credentials.
+    """
+
+    method: str
+    now: float
+    source: str
+    login: str | None
+    error: int
+    fields: Mapping[str, Value] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """A request that has left.
+
+    Attributes:
+        ticket: The place in flight that it held.
+    """
+
+    ticket: int
+
+
+class Diary:
+    """The file.
+
+    Args:
+        path: Where; made if it doesn't exist.
+        seed: The seed of the service that is written about.
+
+    Raises:
+        ValueError: The file is of another seed or version, or isn't a diary.
+    """
+
+    def __init__(self, path: Path, seed: int) -> None:
+        self._path = path
+        self._head = {"sandbox": _VERSION, "seed": seed}
+        self._file: TextIO | None = None
+
+    def read(self) -> Iterator[Arrival | Departure]:
+        """Yield what is in the file; a last line that was cut was never answered, and goes."""
+        if not self._path.exists() or not self._path.stat().st_size:
+            return
+        whole = 0
+        with self._path.open("rb") as file:
+            for number, line in enumerate(file):
+                if not line.endswith(b"\n"):
+                    break
+                entry = self._entry(line, number)
+                whole += len(line)
+                if entry is not None:
+                    yield entry
+        with self._path.open("r+b") as file:
+            file.truncate(whole)
+
+    def write(self, entry: Arrival | Departure) -> None:
+        """Append a line, and hand it to the operating system."""
+        if self._file is None:
+            self._file = self._path.open("a", encoding="utf-8")
+            if not self._file.tell():
+                self._put(self._head)
+        self._put(asdict(entry))
+
+    def close(self) -> None:
+        """Close the file; the next line opens it again."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _put(self, line: dict[str, Any]) -> None:
+        assert self._file is not None  # noqa: S101 - opened by `write`
+        self._file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        self._file.flush()
+
+    def _entry(self, line: bytes, number: int) -> Arrival | Departure | None:
+        try:
+            read = json.loads(line)
+            if number:
+                return Departure(**read) if "ticket" in read else Arrival(**read)
+        except (ValueError, TypeError):
+            read = None
+        if number or read != self._head:
+            raise ValueError(
+                f"line {number + 1} of the state file is not of a sandbox with this seed and version; give another file"
+            )
+        return None
