@@ -220,12 +220,13 @@ class Settler:
         now = anyio.current_time()
         arrived, end, pause = now + late, min(terms.end, now + _PATIENCE), _FIRST_PAUSE
         if late > 0:
-            # A request is executed as a whole, so one recipient speaks for all.
+            # One recipient speaks for all: who is found shows that the request is executed. It need not be done yet.
             await self._learn(settlement, doubt.refs[:1], terms, end, in_time=False)
-            if not settlement.accepted:
-                if arrived >= end:
-                    return settlement
-                await anyio.sleep_until(arrived)
+            if settlement.accepted:
+                await self._learn(settlement, settlement.in_doubt, terms, end, in_time=False)
+            if not settlement.in_doubt or arrived >= end:
+                return settlement
+            await anyio.sleep_until(arrived)
         while settlement.in_doubt and anyio.current_time() < end:
             answers = await self._learn(settlement, settlement.in_doubt, terms, end, in_time=True)
             if not any(map(_may_change, answers)) or anyio.current_time() + pause >= end:
