@@ -13,11 +13,13 @@ from ._operations import GetStatus, Operation
 from ._results import DeliveryReport, Result
 from ._types import Message, MessageRef
 
-__all__ = ["Many", "price", "send", "statuses"]
+__all__ = ["Many", "OnProgress", "price", "send", "statuses"]
 
 T = TypeVar("T")
 R = TypeVar("R", bound=Result)
 Many: TypeAlias = Iterable[T] | AsyncIterable[T]
+OnProgress: TypeAlias = Callable[[int, int], object]
+"""Is told how many are done, and how many there are."""
 
 
 class Call(Protocol):
@@ -102,7 +104,12 @@ async def price(
 
 
 async def statuses(
-    call: Call, refs: Many[MessageRef], detail: Literal[0, 1, 2], *, workers: int
+    call: Call,
+    refs: Many[MessageRef],
+    detail: Literal[0, 1, 2],
+    *,
+    workers: int,
+    on_progress: OnProgress | None = None,
 ) -> list[DeliveryReport | SmscError]:
     """Ask for each status once, so many at a time; see `Client.statuses`."""
     operations = [GetStatus.model_validate({"ref": ref, "detail": detail}) async for ref in _each(refs)]
@@ -117,6 +124,8 @@ async def statuses(
         except SmscError as error:
             brake.notice(error)
             answers[place] = error
+        if on_progress is not None:
+            on_progress(len(answers), len(operations))
 
     async def work() -> None:
         for place, operation in waiting:

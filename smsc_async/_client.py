@@ -245,25 +245,54 @@ class Client(Session):
         return await self.call(operation, timeout=timeout, deadline=deadline)
 
     async def statuses(
-        self, refs: _bulk.Many[MessageRef], *, detail: Literal[0, 1, 2] = 0
+        self,
+        refs: _bulk.Many[MessageRef],
+        *,
+        detail: Literal[0, 1, 2] = 0,
+        on_progress: _bulk.OnProgress | None = None,
     ) -> list[DeliveryReport | SmscError]:
-        """Ask once for each message, a few at a time; return the answers in the order of `refs`, errors among them."""
+        """Ask once for each message, a few at a time; return the answers in the order of `refs`, errors among them.
+
+        Args:
+            refs: Which messages, any iterable or async iterable.
+            detail: As in `status`.
+            on_progress: Is called after each answer with two numbers: how many there are, and how many there will be.
+        """
         self._caller.bind()
-        return await _bulk.statuses(self.call, refs, detail, workers=self._workers)
+        return await _bulk.statuses(self.call, refs, detail, workers=self._workers, on_progress=on_progress)
 
     def watch(
-        self, messages: Source, *, timeout: float | None = _DAY, grace: float = 30.0, price: float = 10.0
+        self,
+        messages: Source,
+        *,
+        timeout: float | None = _DAY,
+        grace: float = 30.0,
+        price: float = 10.0,
+        on_progress: _bulk.OnProgress | None = None,
     ) -> Watcher:
         """Follow the delivery of many messages; see `Watcher` for its use.
+
+        What a watch learns about the time that deliveries take, the client's other watches know.
 
         Args:
             messages: References, an iterable or async iterable; also what an earlier watch left in `pending`.
             timeout: Seconds after which an undecided message has expired, None for never.
             grace: Seconds for which the service may not know a message yet.
             price: How many seconds of delay between a decision and its update a request is worth.
+            on_progress: Is called after each last update with two numbers: how many messages have had theirs, and how
+                many are watched so far.
         """
         self._caller.bind()
-        return Watcher(self.call, messages, workers=self._workers, timeout=timeout, grace=grace, price=price)
+        return Watcher(
+            self.call,
+            messages,
+            workers=self._workers,
+            timeout=timeout,
+            grace=grace,
+            price=price,
+            curve=self._curve,
+            on_progress=on_progress,
+        )
 
     async def wait_delivered(self, ref: MessageRef, timeout: float | None = _DAY) -> DeliveryReport:
         """Wait until the delivery of one message is decided, well or badly, and return the report.

@@ -9,7 +9,7 @@ import math
 from collections import deque
 from typing import Final
 
-from ._polling_curve import BINS, EDGES, Curve, Schedule, bin_at, edge_near
+from ._polling_curve import BINS, EDGES, Curve, bin_at, edge_near
 from ._polling_lines import Followed, Line, Place
 
 _FIRST_CAPACITY: Final = 20.0  # requests a second, until measured
@@ -22,8 +22,6 @@ _TURN_SHARE: Final = 0.02  # of the time its first message waited, a line is ask
 _SLACK: Final = 0.1  # of that time, messages may be younger than the first
 _PAUSE: Final = 2.0  # seconds after a failure, doubled with each more
 _LONGEST_PAUSE: Final = 60.0
-_FIRST_LESSON: Final = 8
-_LONGEST_LESSON: Final = 500
 _NEWS: Final = 0.5
 _SURGE_PACE: Final = 0.2
 _SCOUTS: Final = 8  # in the time that messages wait between requests, at least one is asked so many times,
@@ -59,16 +57,21 @@ class Plan:
             raise ValueError(f"interval_limit must be (1 or more requests, 0 or more seconds), not {interval_limit}")
         self._most, self._interval = interval_limit
         self.requests_a_second = _FIRST_CAPACITY
-        self._followed: dict[int, Followed] = {}
+        self._followed: list[Followed | None] = []  # by key: a fifth of the memory of a dict
+        self._count_followed = 0
+        # What few messages have at a time stands beside them, not in each.
+        self._asks: dict[Followed, int] = {}  # how many requests count against its limit
+        self._failures: dict[Followed, int] = {}  # in a row
+        self._hinted: set[Followed] = set()
         self._lines = [Line(number) for number in range(BINS + 1)]
         self._front: deque[Followed] = deque()
         self._later: list[tuple[float, Followed]] = []
         self._recent: deque[tuple[float, Followed]] = deque()  # what counts against limits
         self._held = 0
         self.curve = Curve() if curve is None else curve
-        self._schedule = Schedule(self.curve, price)
-        self._answers = 0
-        self._next_lesson = _FIRST_LESSON
+        self._price = price
+        self._lessons = self.curve.lessons
+        self._schedule = self.curve.schedule(price)
         self._phase = 0.0
         self._surge = 0.0
         self._surge_began = -math.inf
@@ -80,17 +83,23 @@ class Plan:
         self._wake = math.inf  # before this, no message of a line is worth asking
 
     def __len__(self) -> int:
-        return len(self._followed)
+        return self._count_followed
 
     def add(self, key: int, now: float, *, sent_at: float | None = None) -> None:
         """Follow a message sent at `sent_at` (now, unless given; it may lie ahead).
 
+        Keys are small numbers from 0 on, and best used again: a plan takes memory up to the largest it ever had.
+
         Raises:
-            ValueError: The key is followed already.
+            ValueError: The key is followed already, or below 0.
         """
-        if key in self._followed:
-            raise ValueError(f"{key!r} is followed already")
-        message = self._followed[key] = Followed(key, now if sent_at is None else sent_at)
+        if key < 0 or self._get(key) is not None:
+            raise ValueError(f"{key!r} is followed already, or below 0")
+        message = Followed(key, now if sent_at is None else sent_at)
+        if key >= len(self._followed):
+            self._followed.extend([None] * (key + 1 - len(self._followed)))
+        self._followed[key] = message
+        self._count_followed += 1
         self._line_up(message)
 
     def capacity(self, requests_a_second: float) -> None:
@@ -112,7 +121,7 @@ class Plan:
             message = self._front.popleft()
             if message.place is Place.FRONT:
                 message.place = Place.ASKED
-                message.hinted = False
+                self._hinted.discard(message)
                 return message.key
         if now < self._wake:
             return None
@@ -148,7 +157,7 @@ class Plan:
             decided_at: The service's own time of the decision, if known; an impossible one is taken for the nearest
                 possible.
         """
-        message = self._followed.get(key)
+        message = self._get(key)
         if message is None:
             return
         self._leave(message)
@@ -158,8 +167,7 @@ class Plan:
             chance = -math.expm1(self.curve.cumulative[start] - self.curve.undecided_to(age))
             self._expect(now, decided=decided, chance=chance)
         if decided:
-            del self._followed[key]
-            message.place = Place.GONE
+            self._forget(message)
             if decided_at is None:
                 self.curve.decided(start, end)
             else:
@@ -167,39 +175,52 @@ class Plan:
         else:
             self.curve.survived(start, end)
             self._undecided(message, now, 0 if changed and start else end)
-        self._answers += 1
-        if self._answers >= self._next_lesson:
-            self._learn()
+        self.curve.answered()
+        if self.curve.lessons != self._lessons:  # by this answer, or by those of another plan
+            self._lessons = self.curve.lessons
+            self._schedule = self.curve.schedule(self._price)
+            self._wake = -math.inf
 
     def failed(self, key: int, now: float) -> None:
         """Ask again later: after 2 s, doubled with each failure in a row up to a minute. An unknown key is ignored."""
-        message = self._followed.get(key)
+        message = self._get(key)
         if message is None:
             return
         self._leave(message)
         self._count(message, now)
-        pause = min(_PAUSE * 2.0 ** min(message.failures, 10), _LONGEST_PAUSE)
-        message.failures += 1
+        failures = self._failures.get(message, 0)
+        pause = min(_PAUSE * 2.0 ** min(failures, 10), _LONGEST_PAUSE)
+        self._failures[message] = failures + 1
         message.place = Place.LATER
         heapq.heappush(self._later, (now + pause, message))
 
     def hint(self, key: int, now: float) -> None:
         """Ask a message before all others, as soon as its limit allows. An unknown key is ignored."""
-        message = self._followed.get(key)
+        message = self._get(key)
         if message is None:
             return
         self._expire(now)
-        message.hinted = True
+        self._hinted.add(message)
         if message.place in {Place.LINE, Place.LATER}:
             self._leave(message)
             self._wait(message)
 
     def remove(self, key: int) -> None:
         """Follow a message no longer; added again, it starts anew. An unknown key is ignored."""
-        message = self._followed.pop(key, None)
+        message = self._get(key)
         if message is not None:
             self._leave(message)
-            message.place = Place.GONE
+            self._forget(message)
+
+    def _get(self, key: int) -> Followed | None:
+        return self._followed[key] if 0 <= key < len(self._followed) else None
+
+    def _forget(self, message: Followed) -> None:
+        self._followed[message.key] = None
+        self._count_followed -= 1
+        self._failures.pop(message, None)
+        self._hinted.discard(message)
+        message.place = Place.GONE
 
     def _leave(self, message: Followed) -> None:
         """Take a message out of where it waits; entries left behind are skipped when met."""
@@ -211,7 +232,7 @@ class Plan:
 
     def _undecided(self, message: Followed, now: float, line: int) -> None:
         self._count(message, now)
-        message.failures = 0
+        self._failures.pop(message, None)
         message.line = line
         message.since = now
         if line:
@@ -223,10 +244,10 @@ class Plan:
 
     def _wait(self, message: Followed) -> None:
         """Let a message wait where it belongs: at the front, in its line, or for its limit."""
-        if message.asks >= self._most:
+        if self._asks.get(message, 0) >= self._most:
             message.place = Place.HELD
             self._held += 1
-        elif message.hinted:
+        elif message in self._hinted:
             message.place = Place.FRONT
             self._front.append(message)
         else:
@@ -238,7 +259,7 @@ class Plan:
 
     def _count(self, message: Followed, now: float) -> None:
         """Count a request that ended now against the message's limit."""
-        message.asks += 1
+        self._asks[message] = self._asks.get(message, 0) + 1
         self._recent.append((now, message))
 
     def _expire(self, now: float) -> None:
@@ -246,7 +267,9 @@ class Plan:
         recent = self._recent
         while recent and recent[0][0] <= now - self._interval:
             message = recent.popleft()[1]
-            message.asks -= 1
+            self._asks[message] -= 1
+            if not self._asks[message]:
+                del self._asks[message]
             if message.place is Place.HELD:
                 self._leave(message)
                 self._wait(message)
@@ -314,10 +337,4 @@ class Plan:
         """Return whether a message not asked since a surge began is worth asking before its time."""
         if self._surge < _SURGE or number == 0 or first >= self._surge_began:
             return False
-        return self._surge * (first + self._schedule.waits[number] - now) >= self._schedule.price
-
-    def _learn(self) -> None:
-        self._next_lesson = self._answers + min(max(self._answers // 4, _FIRST_LESSON), _LONGEST_LESSON)
-        self.curve.learn()
-        self._schedule = Schedule(self.curve, self._schedule.price)
-        self._wake = -math.inf
+        return self._surge * (first + self._schedule.waits[number] - now) >= self._price

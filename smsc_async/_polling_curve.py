@@ -29,6 +29,9 @@ _SURELY: Final = 0.98  # no bin decides more of those who reach it
 _LONGEST_WAIT: Final = 6 * 3600.0  # whatever is learnt,
 _EVER_ALLOWED: Final = 900.0  # and no wait is longer than the message is old, or this
 _NEWTON_STEPS: Final = 5
+_FIRST_LESSON: Final = 8  # answers
+_LONGEST_LESSON: Final = 500
+_PRICES: Final = 8
 
 
 def bin_at(age: float) -> int:
@@ -62,9 +65,24 @@ def _smooth(values: list[float]) -> list[float]:
 
 
 class Curve:
-    """The distribution of the time to decision. Ages are given as numbers: of edges (`edge_near`), bins (`bin_at`)."""
+    """The distribution of the time to decision. Ages are given as numbers: of edges (`edge_near`), bins (`bin_at`).
 
-    __slots__ = ("_between", "_events", "_prior", "_risk", "_weight", "cumulative", "hazards")
+    Several plans may share one, and learn from each other's answers.
+    """
+
+    __slots__ = (
+        "_answers",
+        "_between",
+        "_events",
+        "_next_lesson",
+        "_prior",
+        "_risk",
+        "_schedules",
+        "_weight",
+        "cumulative",
+        "hazards",
+        "lessons",
+    )
 
     def __init__(self) -> None:
         self._prior = _prior()
@@ -72,6 +90,11 @@ class Curve:
         self._events = [0.0] * BINS
         self._between: dict[tuple[int, int], float] = {}
         self._weight = 0.0
+        self._answers = 0
+        self._next_lesson = _FIRST_LESSON
+        self._schedules: dict[float, Schedule] = {}
+        self.lessons = 0
+        """How often answers were taken into `hazards`: where it has grown, there is another `schedule`."""
         self.hazards: list[float] = []
         """Decisions a second, for each bin."""
         self.cumulative: list[float] = []
@@ -105,6 +128,22 @@ class Curve:
         number = bin_at(age)
         return self.cumulative[number] + self.hazards[number] * (age - EDGES[number])
 
+    def answered(self) -> None:
+        """Count an answer, and `learn` when there have been enough: often at first, later each 500."""
+        self._answers += 1
+        if self._answers >= self._next_lesson:
+            self._next_lesson = self._answers + min(max(self._answers // 4, _FIRST_LESSON), _LONGEST_LESSON)
+            self.learn()
+
+    def schedule(self, price: float) -> "Schedule":
+        """Return the schedule for what is known; made once for all who ask for it at the same price."""
+        found = self._schedules.get(price)
+        if found is None:
+            if len(self._schedules) >= _PRICES:
+                self._schedules.clear()
+            found = self._schedules[price] = Schedule(self, price)
+        return found
+
     def learn(self) -> None:
         """Take the answers since the last call into `hazards` and `cumulative`; let old ones fade."""
         reached, total = [], 0.0
@@ -116,6 +155,8 @@ class Curve:
             self._publish(self._shares(events, reached))
         if self._weight > _MEMORY:
             self._fade()
+        self.lessons += 1
+        self._schedules.clear()
 
     def _shares(self, events: list[float], reached: list[float]) -> list[float]:
         """Return the share decided in each bin; decisions known as intervals are spread as the present curve says."""

@@ -29,7 +29,7 @@ _LINE: Final = Place.LINE
 class Followed:
     """A message that is followed."""
 
-    __slots__ = ("asks", "failures", "hinted", "key", "line", "place", "sent", "since")
+    __slots__ = ("key", "line", "place", "sent", "since")
 
     def __init__(self, key: int, sent: float) -> None:
         self.key = key
@@ -39,11 +39,6 @@ class Followed:
         self.line = 0
         """The number of its line: the edge nearest to the age at which it was last found undecided."""
         self.place = _LINE
-        self.asks = 0
-        """How many requests count against its limit at present."""
-        self.failures = 0
-        """In a row."""
-        self.hinted = False
 
     def __lt__(self, other: "Followed") -> bool:
         return self.sent < other.sent  # where two entries of a heap have the same time

@@ -4,6 +4,7 @@ import math
 import ssl
 from collections.abc import Callable, Iterable
 from datetime import timedelta, timezone, tzinfo
+from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self, TypeVar, cast, get_args
 
@@ -14,6 +15,7 @@ from ._caller import Caller
 from ._doubts import Doubt
 from ._namespaces import Namespaces
 from ._operations import Operation, Send, SendList
+from ._polling_curve import Curve
 from ._results import Result
 from ._settings import checked_url, credentials_from, positive, transport_from
 from ._settling import OnUnknown, Patience, Settler
@@ -99,6 +101,11 @@ class Session:
         self._settler = Settler(
             self._caller, patience, on_unknown=on_unknown, on_unresolved=on_unresolved, workers=self._workers
         )
+
+    @cached_property
+    def _curve(self) -> Curve:
+        """What the watches of this client have learnt about the time that deliveries take; made by the first."""
+        return Curve()
 
     def __repr__(self) -> str:
         return f"<smsc_async.{type(self).__name__} {self._url}{' (closed)' if self._caller.closed else ''}>"

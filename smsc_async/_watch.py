@@ -2,16 +2,16 @@
 
 import math
 import time
+from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
-from heapq import heappop, heappush
 from types import TracebackType
 from typing import Final, Protocol, Self, TypeAlias
 
 import anyio
 import anyio.lowlevel
 from anyio.abc import TaskGroup
-from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
+from ._bulk import OnProgress
 from ._exceptions import (
     AddressBlocked,
     AuthenticationFailed,
@@ -20,9 +20,10 @@ from ._exceptions import (
     MessageNotFound,
     SmscError,
 )
-from ._followed import Book, Pending, Update, utc
+from ._followed import Book, Expiries, Pending, Update
 from ._operations import GetStatus
 from ._polling import Plan
+from ._polling_curve import Curve
 from ._results import DeliveryReport
 from ._types import MessageRef
 
@@ -65,6 +66,8 @@ class Watcher:
         timeout: Seconds after which an undecided message has expired, None for never.
         grace: Seconds in which a message may be unknown to the service.
         price: How many seconds of delay between a decision and its update a request is worth.
+        curve: What earlier watches learnt, and later ones will know.
+        on_progress: Is told, after each last update, how many messages have had theirs and how many are watched.
     """
 
     def __init__(
@@ -76,24 +79,26 @@ class Watcher:
         timeout: float | None,
         grace: float,
         price: float,
+        curve: Curve | None = None,
+        on_progress: OnProgress | None = None,
     ) -> None:
         self._ask = ask
         self._source = source
         self._workers = workers
-        self._timeout = math.inf if timeout is None else timeout
         self._grace = grace
+        self._on_progress = on_progress
         self._book = Book()
-        self._plan = Plan(price=price)
-        self._expiries: list[tuple[float, int]] = []
-        self._group: TaskGroup | None = None
+        self._plan = Plan(price=price, curve=curve)
+        self._expiries = Expiries(self._book, math.inf if timeout is None else timeout)
+        self._told: deque[tuple[int, Update]] = deque()
         self._news = anyio.Event()
+        self._group: TaskGroup | None = None
+        self._crew = 1
         self._error: Exception | None = None
         self._took = 0.0
         self._fed = False
+        self._is_over = False
         self._offset = 0.0
-        self._send: MemoryObjectSendStream[tuple[int, Update]] | None = None
-        self._receive: MemoryObjectReceiveStream[tuple[int, Update]] | None = None
-        self._done = 0
 
     @property
     def pending(self) -> list[Pending]:
@@ -103,20 +108,20 @@ class Watcher:
     @property
     def total(self) -> int:
         """How many messages have been watched so far."""
-        return len(self._book)
+        return self._book.entered
 
     @property
     def done(self) -> int:
         """How many of them have had their last update."""
-        return self._done
+        return self._book.entered - len(self._book)
 
     def add(self, *messages: Followed) -> None:
-        """Watch more messages; one that is watched already is not watched twice.
+        """Watch more messages; one that is being watched is not watched twice.
 
         Raises:
             RuntimeError: The watch has not begun or has ended.
         """
-        if self._group is None:
+        if self._group is None or self._is_over:
             raise RuntimeError("a watch takes messages inside its `async with`")
         now = anyio.current_time()
         for message in messages:
@@ -133,20 +138,18 @@ class Watcher:
     async def __aenter__(self) -> Self:
         if self._group is not None:
             raise RuntimeError("a watch is entered once; make another one of its `pending`")
-        self._send, self._receive = anyio.create_memory_object_stream[tuple[int, Update]](_BUFFER)
         self._offset = time.time() - anyio.current_time()
         self._group = await anyio.create_task_group().__aenter__()
         self._group.start_soon(self._feed)
-        self._group.start_soon(self._watch_over)
+        self._group.start_soon(self._work)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
         assert self._group is not None  # noqa: S101 - entered
-        assert self._receive is not None  # noqa: S101 - entered
+        self._is_over = True
         self._group.cancel_scope.cancel()
-        self._receive.close()
         if error is None or isinstance(error, anyio.get_cancelled_exc_class()):
             return await self._group.__aexit__(kind, error, traceback)
         # What was raised inside the block comes out as it is, not in a group.
@@ -157,16 +160,24 @@ class Watcher:
         return self
 
     async def __anext__(self) -> Update:
-        if self._receive is None:
+        if self._group is None or self._is_over:
             raise RuntimeError("a watch gives updates inside its `async with`")
-        try:
-            key, update = await self._receive.receive()
-        except anyio.EndOfStream:
+        await anyio.lowlevel.checkpoint()
+        self._expire()
+        while not self._told:
             if self._error is not None:
                 raise self._error from None
-            raise StopAsyncIteration from None
+            if self._fed and not len(self._book):
+                raise StopAsyncIteration
+            await self._rest(self._expiries.next_at() - self._offset)
+            self._expire()
+        # From here on nothing waits, so that no update is lost if whoever takes them is cancelled.
+        if len(self._told) == _BUFFER:
+            self._wake()
+        key, update = self._told.popleft()
         self._book.take(key, update)
-        self._done += update.is_last
+        if update.is_last and self._on_progress is not None:
+            self._on_progress(self.done, self.total)
         return update
 
     async def _feed(self) -> None:
@@ -183,88 +194,111 @@ class Watcher:
                         self._wake()
                         await anyio.lowlevel.checkpoint()
         except Exception as error:  # noqa: BLE001 - whoever takes the updates gets it
-            self._error = error
+            self._end(error)
         self._fed = True
         self._wake()
 
     def _enter(self, message: Followed, now: float) -> None:
-        pending = message if isinstance(message, Pending) else Pending(ref=message, since=utc(now + self._offset))
-        since = pending.since.timestamp()
-        key = self._book.add(pending.ref, since, pending.status)
+        since = now + self._offset
+        if isinstance(message, Pending):
+            since = message.since.timestamp()
+            key = self._book.add(message.ref, since, message.status)
+        else:
+            key = self._book.add(message, since, None)
         if key is not None:
             self._plan.add(key, now, sent_at=min(since - self._offset, now))
-            heappush(self._expiries, (since - self._offset + self._timeout, key))
+            self._expiries.add(key)
 
     def _wake(self) -> None:
         self._news.set()
         self._news = anyio.Event()
 
-    async def _watch_over(self) -> None:
-        """Let the workers ask until nothing is left to ask."""
-        assert self._send is not None  # noqa: S101 - entered
-        async with self._send, anyio.create_task_group() as workers:
-            for _ in range(self._workers):
-                workers.start_soon(self._work, workers.cancel_scope)
+    def _end(self, error: Exception) -> None:
+        """Ask no more; the first error is the one that ended the watch."""
+        self._error = self._error or error
+        self._wake()
 
-    async def _work(self, everything: anyio.CancelScope) -> None:
-        while True:
-            await self._expire()
-            if self._error is not None:
-                everything.cancel()
-                return
-            if self._fed and not len(self._plan):
-                self._wake()  # the others have nothing to do either
-                return
-            now = anyio.current_time()
-            key = self._plan.pick(now)
-            if key is None:
-                news = self._news
-                until = min(self._plan.next_at(now), self._expiries[0][0] if self._expiries else math.inf)
-                with anyio.move_on_after(max(until - now, _SHORTEST_PAUSE)):
-                    await news.wait()
-                continue
-            await self._ask_for(key)
+    async def _work(self) -> None:
+        """Ask for one message at a time, as long as the watch lasts."""
+        try:
+            while self._error is None:
+                now, has_room = anyio.current_time(), len(self._told) < _BUFFER
+                key = self._plan.pick(now) if has_room else None
+                if key is None:
+                    await self._rest(self._plan.next_at(now) if has_room else math.inf)
+                else:
+                    await self._ask_for(key)
+                    self._hire()
+        except Exception as error:  # noqa: BLE001 - whoever takes the updates gets it
+            self._end(error)
+
+    def _hire(self) -> None:
+        """Let one worker more ask, if there is a message for it.
+
+        The first asks alone until it has an answer: with wrong credentials all would fail at once, and five failures
+        block the address.
+        """
+        assert self._group is not None  # noqa: S101 - entered
+        if self._error is None and self._crew < min(self._workers, len(self._plan)):
+            self._crew += 1
+            self._group.start_soon(self._work)
+
+    async def _rest(self, until: float) -> None:
+        """Wait until then, or until something has happened."""
+        with anyio.move_on_after(max(until - anyio.current_time(), _SHORTEST_PAUSE)):
+            await self._news.wait()
 
     async def _ask_for(self, key: int) -> None:
         start = anyio.current_time()
         ref = self._book.ref(key)
+        self._book.hold(key)
         try:
             report = await self._ask(GetStatus(ref=ref))
         except _ENDS_ALL as error:
             self._plan.failed(key, anyio.current_time())
-            self._error = error
-            self._wake()
+            self._end(error)
         except _NO_USE_ASKING as error:
-            now = anyio.current_time()
-            young = isinstance(error, MessageNotFound) and now + self._offset < self._book.since(key) + self._grace
-            self._plan.answered(key, now, decided=not young)
-            if not young:
-                await self._tell(key, Update(ref, error=error, is_last=True))
+            self._refused(key, ref, error)
         except SmscError:
             self._plan.failed(key, anyio.current_time())
         else:
-            now = anyio.current_time()
-            # As many at once, each as long as lately, is what can be had in a second.
-            self._took += (now - start - self._took) * (_PACE if self._took else 1.0)
-            self._plan.capacity(self._workers / self._took if self._took else 0.0)
-            changed = self._book.is_news(key, int(report.status))
-            at = None if report.changed_at is None else report.changed_at.timestamp() - self._offset
-            self._plan.answered(key, now, decided=report.is_decided, changed=changed, decided_at=at)
-            if changed or report.is_decided:
-                await self._tell(key, Update(ref, report, is_last=report.is_decided))
+            self._answered(key, report, start)
+        finally:
+            self._book.release(key)
 
-    async def _expire(self) -> None:
-        """Tell of the messages whose time is over."""
-        while self._expiries and self._expiries[0][0] <= anyio.current_time():
-            _, key = heappop(self._expiries)
+    def _answered(self, key: int, report: DeliveryReport, start: float) -> None:
+        now = anyio.current_time()
+        # As many at once, each as long as lately, is what can be had in a second.
+        self._took += (now - start - self._took) * (_PACE if self._took else 1.0)
+        self._plan.capacity(self._workers / self._took if self._took else 0.0)
+        changed = self._book.is_news(key, int(report.status))
+        at = None if report.changed_at is None else report.changed_at.timestamp() - self._offset
+        self._plan.answered(key, now, decided=report.is_decided, changed=changed, decided_at=at)
+        if changed or report.is_decided:
+            self._tell(key, Update(report.ref, report, is_last=report.is_decided))
+
+    def _refused(self, key: int, ref: MessageRef, error: SmscError) -> None:
+        now = anyio.current_time()
+        if isinstance(error, MessageNotFound) and now + self._offset < self._book.since(key) + self._grace:
+            self._plan.answered(key, now, decided=False)
+        else:
+            self._plan.remove(key)  # and teach the plan nothing: it was not decided
+            self._tell(key, Update(ref, error=error, is_last=True))
+
+    def _expire(self) -> None:
+        """Tell of the messages whose time is over, as far as there is room."""
+        while len(self._told) < _BUFFER:
+            key = self._expiries.pop(anyio.current_time() + self._offset)
+            if key is None:
+                return
             self._plan.remove(key)
-            await self._tell(key, Update(self._book.ref(key), expired=True, is_last=True))
+            self._tell(key, Update(self._book.ref(key), expired=True, is_last=True))
 
-    async def _tell(self, key: int, update: Update) -> None:
-        """Hand an update on, when there is room; a message that has had its last one gets no more."""
-        assert self._send is not None  # noqa: S101 - entered
+    def _tell(self, key: int, update: Update) -> None:
+        """Hand an update on; a message that has had its last one gets no more."""
         if self._book.tell(key, update):
-            await self._send.send((key, update))
+            self._told.append((key, update))
+            self._wake()
 
 
 async def last_report(watcher: Watcher) -> DeliveryReport:

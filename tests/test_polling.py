@@ -350,8 +350,8 @@ def test_with_a_backlog_nothing_is_asked_twice_before_all_were_asked_once() -> N
 def test_an_old_message_is_asked_however_many_young_ones_come() -> None:
     plan = Plan()
     plan.capacity(10.0)
-    plan.add(-1, 0.0)
-    key, asked, last, longest = 0, 0, 0.0, 0.0
+    plan.add(0, 0.0)
+    key, asked, last, longest = 1, 0, 0.0, 0.0
     for tenth in range(50_000):
         now = tenth / 10
         for _ in range(2):  # twice as many as can be asked
@@ -360,10 +360,10 @@ def test_an_old_message_is_asked_however_many_young_ones_come() -> None:
         picked = plan.pick(now)
         if picked is None:
             continue
-        if picked == -1:
+        if picked == 0:
             asked += 1
             longest, last = max(longest, now - last), now
-        plan.answered(picked, now, decided=picked != -1)
+        plan.answered(picked, now, decided=picked != 0)
     assert asked > 2
     assert max(longest, 5000.0 - last) < 3000.0
 
