@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
@@ -16,6 +17,8 @@ from rich.console import Console
 
 from . import _cli_output as output
 from ._channels import Channel, Flash, Hlr, Ping, Sms, Social, Viber, WhatsApp
+from ._cli_watch import follow, read_refs, until_terminated
+from ._cli_watch_state import StateError, WatchState
 from ._client import Client
 from ._doctor import examine
 from ._exceptions import SmscError
@@ -39,7 +42,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help=(
         "SMS Center from the command line. Credentials come from the environment only: SMSC_APIKEY, or SMSC_LOGIN and "
-        "SMSC_PASSWORD. Exit codes: 0 done, 1 the service or the network failed, 2 wrong usage, 130 interrupted."
+        "SMSC_PASSWORD. Exit codes: 0 done, 1 the service or the network failed, 2 wrong usage, 130 interrupted, "
+        "143 terminated."
     ),
 )
 
@@ -185,6 +189,41 @@ def status(
         output.emit(report.model_dump(mode="json"), output.status_lines(report), as_json=as_json)
 
     _run(command())
+
+
+@app.command()
+def watch(
+    refs: Annotated[Path, typer.Argument(help="CSV with the columns phone and id, or PHONE:ID a line; - for stdin.")],
+    *,
+    state: Annotated[
+        Path | None, typer.Option(help="File that remembers what was reported; the same command then goes on.")
+    ] = None,
+    timeout: Annotated[
+        float, typer.Option(min=0, help="Seconds after which an undecided message has expired; 0 for never.")
+    ] = 86_400.0,
+    price: Annotated[float, typer.Option(min=0.001, help="Seconds of delay that a status request is worth.")] = 10.0,
+    progress: Annotated[bool, typer.Option("--progress", help="Show on stderr how far it is.")] = False,
+    url: Url = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,
+) -> None:
+    """Follow many messages: a line for each change of each, until all are decided or expired."""
+    try:
+        messages = read_refs(refs)
+        with WatchState(state) as known:
+            work = partial(
+                follow,
+                refs=messages,
+                state=known,
+                timeout=timeout or None,
+                price=price,
+                as_json=as_json,
+                progress=progress,
+            )
+            _run(until_terminated(_ask(url, work)))
+    except ValueError as error:
+        _fail(_USAGE, str(error))
+    except StateError as error:
+        _fail(_FAILED, str(error))
 
 
 @app.command()

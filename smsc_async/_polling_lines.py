@@ -29,19 +29,18 @@ _LINE: Final = Place.LINE
 class Followed:
     """A message that is followed."""
 
-    __slots__ = ("key", "line", "place", "sent", "since")
+    __slots__ = ("key", "line", "place", "since")
 
-    def __init__(self, key: int, sent: float) -> None:
+    def __init__(self, key: int, since: float) -> None:
         self.key = key
-        self.sent = sent
-        self.since = sent
-        """When it was last found undecided, or a little before or after, so that what was asked together parts."""
+        self.since = since
+        """When it was sent or last found undecided, or a little off that, so that what was asked together parts."""
         self.line = 0
         """The number of its line: the edge nearest to the age at which it was last found undecided."""
         self.place = _LINE
 
     def __lt__(self, other: "Followed") -> bool:
-        return self.sent < other.sent  # where two entries of a heap have the same time
+        return self.key < other.key  # where two entries of a heap have the same time
 
 
 class Line:
