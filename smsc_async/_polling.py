@@ -6,12 +6,11 @@ the same age stand in one line: what is learnt of the curve then moves a whole l
 
 import heapq
 import math
-from array import array
 from collections import deque
 from typing import Final
 
 from ._polling_curve import BINS, EDGES, Curve, bin_at, edge_near
-from ._polling_lines import Followed, Line, Place
+from ._polling_lines import Line, Place, Roll
 
 _FIRST_CAPACITY: Final = 20.0  # requests a second, until measured
 _SPREAD: Final = 0.5  # waits differ by up to a quarter either way, so that what was asked together parts
@@ -58,17 +57,16 @@ class Plan:
             raise ValueError(f"interval_limit must be (1 or more requests, 0 or more seconds), not {interval_limit}")
         self._most, self._interval = interval_limit
         self.requests_a_second = _FIRST_CAPACITY
-        self._followed: list[Followed | None] = []  # by key: a fifth of the memory of a dict
-        self._sent = array("d")  # by key too
-        self._count_followed = 0
-        # What few messages have at a time stands beside them, not in each.
-        self._asks: dict[Followed, int] = {}  # how many requests count against its limit
-        self._failures: dict[Followed, int] = {}  # in a row
-        self._hinted: set[Followed] = set()
-        self._lines = [Line(number) for number in range(BINS + 1)]
-        self._front: deque[Followed] = deque()
-        self._later: list[tuple[float, Followed]] = []
-        self._recent: deque[tuple[float, Followed]] = deque()  # what counts against limits
+        self._roll = Roll()
+        self._size = 0
+        # What few messages have at a time stands beside the roll.
+        self._asks: dict[int, int] = {}  # how many requests count against the limit of each
+        self._failures: dict[int, int] = {}  # in a row
+        self._hinted: set[int] = set()
+        self._lines = [Line(number, self._roll) for number in range(BINS + 1)]
+        self._front: deque[int] = deque()
+        self._later: list[tuple[float, int]] = []
+        self._recent: deque[tuple[float, int]] = deque()  # what counts against limits
         self._held = 0
         self.curve = Curve() if curve is None else curve
         self._price = price
@@ -85,7 +83,7 @@ class Plan:
         self._wake = math.inf  # before this, no message of a line is worth asking
 
     def __len__(self) -> int:
-        return self._count_followed
+        return self._size
 
     def add(self, key: int, now: float, *, sent_at: float | None = None) -> None:
         """Follow a message sent at `sent_at` (now, unless given; it may lie ahead).
@@ -95,15 +93,11 @@ class Plan:
         Raises:
             ValueError: The key is followed already, or below 0.
         """
-        if key < 0 or self._get(key) is not None:
+        if key < 0 or self._roll.has(key):
             raise ValueError(f"{key!r} is followed already, or below 0")
-        while key >= len(self._followed):
-            self._followed.append(None)
-            self._sent.append(0.0)
-        sent = self._sent[key] = now if sent_at is None else sent_at
-        message = self._followed[key] = Followed(key, sent)
-        self._count_followed += 1
-        self._line_up(message)
+        self._roll.add(key, now if sent_at is None else sent_at)
+        self._size += 1
+        self._line_up(key)
 
     def capacity(self, requests_a_second: float) -> None:
         """Say how many requests a second can be made, as measured; 0 or less is ignored.
@@ -121,17 +115,17 @@ class Plan:
         if self._later and self._later[0][0] <= now:
             self._retry(now)
         while self._front:
-            message = self._front.popleft()
-            if message.place is Place.FRONT:
-                message.place = Place.ASKED
-                self._hinted.discard(message)
-                return message.key
+            key = self._front.popleft()
+            if self._roll.place[key] == Place.FRONT:
+                self._roll.place[key] = Place.ASKED
+                self._hinted.discard(key)
+                return key
         if now < self._wake:
             return None
         chosen = self._line.take(self._line_from) if now < self._line_until else None
         if chosen is None:
             chosen = self._choose(now)
-        return None if chosen is None else chosen.key
+        return chosen
 
     def next_at(self, now: float) -> float:
         """Return when `pick`, having returned None, may next return something.
@@ -160,25 +154,23 @@ class Plan:
             decided_at: The service's own time of the decision, if known; an impossible one is taken for the nearest
                 possible.
         """
-        message = self._get(key)
-        if message is None:
+        if not self._roll.has(key):
             return
-        self._leave(message)
-        sent = self._sent[key]
-        start, age = message.line, now - sent
+        self._leave(key)
+        start, age = self._roll.line[key], now - self._roll.sent[key]
         end = max(edge_near(age), start)
         if start:
             chance = -math.expm1(self.curve.cumulative[start] - self.curve.undecided_to(age))
             self._expect(now, decided=decided, chance=chance)
         if decided:
-            self._forget(message)
             if decided_at is None:
                 self.curve.decided(start, end)
             else:
-                self.curve.decided_in(start, bin_at(min(decided_at - sent, age)))
+                self.curve.decided_in(start, bin_at(min(decided_at - self._roll.sent[key], age)))
+            self._forget(key)
         else:
             self.curve.survived(start, end)
-            self._undecided(message, now, 0 if changed and start else end)
+            self._undecided(key, now, 0 if changed and start else end)
         self.curve.answered()
         if self.curve.lessons != self._lessons:  # by this answer, or by those of another plan
             self._lessons = self.curve.lessons
@@ -187,105 +179,104 @@ class Plan:
 
     def failed(self, key: int, now: float) -> None:
         """Ask again later: after 2 s, doubled with each failure in a row up to a minute. An unknown key is ignored."""
-        message = self._get(key)
-        if message is None:
+        if not self._roll.has(key):
             return
-        self._leave(message)
-        self._count(message, now)
-        failures = self._failures.get(message, 0)
+        self._leave(key)
+        self._count(key, now)
+        failures = self._failures.get(key, 0)
         pause = min(_PAUSE * 2.0 ** min(failures, 10), _LONGEST_PAUSE)
-        self._failures[message] = failures + 1
-        message.place = Place.LATER
-        heapq.heappush(self._later, (now + pause, message))
+        self._failures[key] = failures + 1
+        self._roll.place[key] = Place.LATER
+        heapq.heappush(self._later, (now + pause, key))
 
     def hint(self, key: int, now: float) -> None:
         """Ask a message before all others, as soon as its limit allows. An unknown key is ignored."""
-        message = self._get(key)
-        if message is None:
+        if not self._roll.has(key):
             return
         self._expire(now)
-        self._hinted.add(message)
-        if message.place in {Place.LINE, Place.LATER}:
-            self._leave(message)
-            self._wait(message)
+        self._hinted.add(key)
+        if self._roll.place[key] in {Place.LINE, Place.LATER}:
+            self._leave(key)
+            self._wait(key)
 
     def remove(self, key: int) -> None:
-        """Follow a message no longer; added again, it starts anew. An unknown key is ignored."""
-        message = self._get(key)
-        if message is not None:
-            self._leave(message)
-            self._forget(message)
+        """Follow a message no longer. An unknown key is ignored.
 
-    def _get(self, key: int) -> Followed | None:
-        return self._followed[key] if 0 <= key < len(self._followed) else None
+        What was asked under this key goes on counting against its limit.
+        """
+        if self._roll.has(key):
+            self._leave(key)
+            self._forget(key)
 
-    def _forget(self, message: Followed) -> None:
-        self._followed[message.key] = None
-        self._count_followed -= 1
-        self._failures.pop(message, None)
-        self._hinted.discard(message)
-        message.place = Place.GONE
+    def _forget(self, key: int) -> None:
+        self._size -= 1
+        self._failures.pop(key, None)
+        self._hinted.discard(key)
+        self._roll.place[key] = Place.NOWHERE
 
-    def _leave(self, message: Followed) -> None:
+    def _leave(self, key: int) -> None:
         """Take a message out of where it waits; entries left behind are skipped when met."""
-        if message.place is Place.LINE:
-            self._lines[message.line].size -= 1
-        elif message.place is Place.HELD:
+        place = self._roll.place[key]
+        if place == Place.LINE:
+            self._lines[self._roll.line[key]].size -= 1
+        elif place == Place.HELD:
             self._held -= 1
-        message.place = Place.ASKED
+        self._roll.place[key] = Place.ASKED
 
-    def _undecided(self, message: Followed, now: float, line: int) -> None:
-        self._count(message, now)
-        self._failures.pop(message, None)
-        message.line = line
-        message.since = now
+    def _undecided(self, key: int, now: float, line: int) -> None:
+        self._count(key, now)
+        self._failures.pop(key, None)
+        self._roll.line[key] = line
+        since = now
         if line:
             self._phase = (self._phase + _GOLDEN) % 1.0
-            message.since += (self._phase - 0.5) * _SPREAD * self._schedule.waits[line]
+            since += (self._phase - 0.5) * _SPREAD * self._schedule.waits[line]
         else:
-            self._sent[message.key] = now
-        self._wait(message)
+            self._roll.sent[key] = now
+        self._roll.since[key] = since
+        self._wait(key)
 
-    def _wait(self, message: Followed) -> None:
+    def _wait(self, key: int) -> None:
         """Let a message wait where it belongs: at the front, in its line, or for its limit."""
-        if self._asks.get(message, 0) >= self._most:
-            message.place = Place.HELD
+        if self._asks.get(key, 0) >= self._most:
+            self._roll.place[key] = Place.HELD
             self._held += 1
-        elif message in self._hinted:
-            message.place = Place.FRONT
-            self._front.append(message)
+        elif key in self._hinted:
+            self._roll.place[key] = Place.FRONT
+            self._front.append(key)
         else:
-            self._line_up(message)
+            self._line_up(key)
 
-    def _line_up(self, message: Followed) -> None:
-        self._lines[message.line].put(message)
-        self._wake = min(self._wake, message.since + self._schedule.waits[message.line])
+    def _line_up(self, key: int) -> None:
+        line = self._roll.line[key]
+        self._lines[line].put(key)
+        self._wake = min(self._wake, self._roll.since[key] + self._schedule.waits[line])
 
-    def _count(self, message: Followed, now: float) -> None:
+    def _count(self, key: int, now: float) -> None:
         """Count a request that ended now against the message's limit."""
-        self._asks[message] = self._asks.get(message, 0) + 1
-        self._recent.append((now, message))
+        self._asks[key] = self._asks.get(key, 0) + 1
+        self._recent.append((now, key))
 
     def _expire(self, now: float) -> None:
         """Let requests count no longer that ended an interval ago."""
         recent = self._recent
         while recent and recent[0][0] <= now - self._interval:
-            message = recent.popleft()[1]
-            self._asks[message] -= 1
-            if not self._asks[message]:
-                del self._asks[message]
-            if message.place is Place.HELD:
-                self._leave(message)
-                self._wait(message)
+            key = recent.popleft()[1]
+            self._asks[key] -= 1
+            if not self._asks[key]:
+                del self._asks[key]
+            if self._roll.place[key] == Place.HELD:
+                self._leave(key)
+                self._wait(key)
 
     def _retry(self, now: float) -> None:
         """Let messages whose request failed wait again, their pause being over."""
         while self._later and self._later[0][0] <= now:
-            message = heapq.heappop(self._later)[1]
-            if message.place is Place.LATER:
-                self._wait(message)
+            key = heapq.heappop(self._later)[1]
+            if self._roll.place[key] == Place.LATER:
+                self._wait(key)
 
-    def _choose(self, now: float) -> Followed | None:
+    def _choose(self, now: float) -> int | None:
         """Turn to the line whose first message has gathered most hazard beyond what makes it worth a request."""
         self._turns += 1
         fair = self._turns % _FAIR_TURN == 0
@@ -308,7 +299,7 @@ class Plan:
         self._line_until = now + min(max(_TURN_SHARE * waited, _SHORTEST_TURN), _LONGEST_TURN)
         return best.take(self._line_from)
 
-    def _scout(self, now: float, wake: float) -> Followed | None:
+    def _scout(self, now: float, wake: float) -> int | None:
         """Ask one of many messages before its time, for all others: what was asked together would wait together."""
         lines = self._lines[1:]
         most = max(lines, key=_size)

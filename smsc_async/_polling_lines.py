@@ -2,64 +2,81 @@
 
 import enum
 import heapq
+from array import array
 from collections import deque
 from typing import Final
 
 _STALE: Final = 64  # entries of messages that left otherwise, which a line may always have
 
 
-class Place(enum.Enum):
+class Place(enum.IntEnum):
     """Where a followed message is."""
 
-    LINE = enum.auto()
-    FRONT = enum.auto()
+    NOWHERE = 0
+    LINE = 1
+    FRONT = 2
     """Before all lines, for a hint."""
-    ASKED = enum.auto()
+    ASKED = 3
     """Its answer is under way."""
-    HELD = enum.auto()
+    HELD = 4
     """Asked as often as its limit allows."""
-    LATER = enum.auto()
+    LATER = 5
     """Its last request failed."""
-    GONE = enum.auto()
 
 
-_LINE: Final = Place.LINE
+_LINE: Final = int(Place.LINE)
+_ASKED: Final = int(Place.ASKED)
 
 
-class Followed:
-    """A message that is followed."""
+class Roll:
+    """The followed messages, in columns: a message is a small number, and an object for each would weigh too much."""
 
-    __slots__ = ("key", "line", "place", "since")
+    __slots__ = ("line", "place", "sent", "since")
 
-    def __init__(self, key: int, since: float) -> None:
-        self.key = key
-        self.since = since
-        """When it was sent or last found undecided, or a little off that, so that what was asked together parts."""
-        self.line = 0
+    def __init__(self) -> None:
+        self.place = bytearray()
+        """A `Place`."""
+        self.line = bytearray()
         """The number of its line: the edge nearest to the age at which it was last found undecided."""
-        self.place = _LINE
+        self.sent = array("d")
+        self.since = array("d")
+        """When it was sent or last found undecided, or a little off that, so that what was asked together parts."""
 
-    def __lt__(self, other: "Followed") -> bool:
-        return self.key < other.key  # where two entries of a heap have the same time
+    def has(self, key: int) -> bool:
+        """Return whether this message is followed."""
+        return 0 <= key < len(self.place) and self.place[key] != Place.NOWHERE
+
+    def add(self, key: int, sent: float) -> None:
+        """Enter a message, which is in no place yet."""
+        missing = key + 1 - len(self.place)
+        if missing > 0:
+            self.place.extend(bytes(missing))
+            self.line.extend(bytes(missing))
+            self.sent.extend([0.0] * missing)
+            self.since.extend([0.0] * missing)
+        self.place[key] = _ASKED
+        self.line[key] = 0
+        self.sent[key] = self.since[key] = sent
 
 
 class Line:
     """Messages last found undecided at about the same age. Those that left it otherwise are skipped when met."""
 
-    __slots__ = ("_heap", "_queue", "number", "size")
+    __slots__ = ("_heap", "_queue", "_roll", "number", "size")
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, roll: Roll) -> None:
         self.number = number
         self.size = 0
-        self._queue: deque[tuple[float, Followed]] = deque()  # what came in order of time
-        self._heap: list[tuple[float, Followed]] = []  # what did not
+        self._roll = roll
+        self._queue: deque[tuple[float, int]] = deque()  # what came in order of time
+        self._heap: list[tuple[float, int]] = []  # what did not
 
-    def put(self, message: Followed) -> None:
-        """Let a message wait, since `message.since`: O(1) in order of time, else O(log n)."""
-        message.place = _LINE
-        message.line = self.number
+    def put(self, key: int) -> None:
+        """Let a message wait, since the time on the roll: O(1) in order of time, else O(log n)."""
+        self._roll.place[key] = _LINE
+        self._roll.line[key] = self.number
         self.size += 1
-        entry = (message.since, message)
+        entry = (self._roll.since[key], key)
         queue = self._queue
         if not queue or queue[-1][0] <= entry[0]:
             queue.append(entry)
@@ -70,31 +87,24 @@ class Line:
             self._heap = [entry for entry in self._heap if self._waits(entry)]
             heapq.heapify(self._heap)
 
-    def take(self, latest: float) -> Followed | None:
+    def take(self, latest: float) -> int | None:
         """Remove and return the message that waits longest, if since `latest` or longer."""
-        queue, heap, number = self._queue, self._heap, self.number
-        while True:
-            if heap and not (queue and queue[0][0] <= heap[0][0]):
-                since, message = heap[0]
-                if message.place is _LINE and message.line == number and message.since == since:
-                    if since > latest:
-                        return None
-                    heapq.heappop(heap)
-                    break
-                heapq.heappop(heap)
-            elif queue:
-                since, message = queue[0]
-                if message.place is _LINE and message.line == number and message.since == since:
-                    if since > latest:
-                        return None
-                    queue.popleft()
-                    break
-                queue.popleft()
-            else:
+        queue, heap = self._queue, self._heap
+        while queue or heap:
+            from_heap = heap and not (queue and queue[0][0] <= heap[0][0])
+            entry = heap[0] if from_heap else queue[0]
+            waits = self._waits(entry)
+            if waits and entry[0] > latest:
                 return None
-        self.size -= 1
-        message.place = Place.ASKED
-        return message
+            if from_heap:
+                heapq.heappop(heap)
+            else:
+                queue.popleft()
+            if waits:
+                self.size -= 1
+                self._roll.place[entry[1]] = _ASKED
+                return entry[1]
+        return None
 
     def first(self) -> float:
         """Return since when the first message waits. The line must not be empty."""
@@ -107,6 +117,7 @@ class Line:
             return min(queue[0][0], heap[0][0])
         return (queue or heap)[0][0]
 
-    def _waits(self, entry: tuple[float, Followed]) -> bool:
-        since, message = entry
-        return message.place is _LINE and message.line == self.number and message.since == since
+    def _waits(self, entry: tuple[float, int]) -> bool:
+        since, key = entry
+        roll = self._roll
+        return roll.place[key] == _LINE and roll.line[key] == self.number and roll.since[key] == since

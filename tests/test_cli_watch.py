@@ -232,7 +232,7 @@ def test_every_update_has_its_line() -> None:
     assert command._line(Update(ONE, report, is_last=True)).startswith("+79161234567:7\t20 ")
     assert command._line(Update(ONE, report, is_last=True)).endswith(" (the subscriber is offline)")
     assert command._data(Update(ONE, report))["reason"] == 6
-    assert command._line(Update(ONE, error=MessageNotFound("no", 3), is_last=True)).startswith(
+    assert command._line(Update(ONE, error=MessageNotFound("no"), is_last=True)).startswith(
         "+79161234567:7\tMessageNotFound: "
     )
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from smsc_async._polling import Plan
 from smsc_async._polling_curve import BINS, EDGES, Curve, Schedule, bin_at, edge_near, steady_gap
-from smsc_async._polling_lines import Followed, Line, Place
+from smsc_async._polling_lines import Line, Place, Roll
 
 DAY = 86_400.0
 HAPPENINGS = [*["pick"] * 3, "add", "undecided", "changed", "decided", "dated", "fail", "hint", "remove"]
@@ -538,48 +538,49 @@ def test_where_the_hazard_is_steady_so_are_the_waits() -> None:
 # --- lines ---
 
 
-def waiting(line: Line, since: float) -> Followed:
-    message = Followed(0, since)
-    message.since = since
-    line.put(message)
-    return message
+def waiting(line: Line, key: int, since: float) -> None:
+    line._roll.add(key, since)
+    line.put(key)
 
 
 @given(st.lists(st.floats(-100, 100), max_size=40))
 def test_who_waits_longest_leaves_first(times: list[float]) -> None:
-    line = Line(3)
-    for since in times:
-        waiting(line, since)
+    line = Line(3, Roll())
+    for key, since in enumerate(times):
+        waiting(line, key, since)
     left = []
     while line.size:
         first = line.first()
         taken = line.take(first)
         assert taken is not None
         assert line.take(first - 1) is None or not line.size
-        left.append(taken.since)
+        left.append(times[taken])
     assert left == sorted(times)
     assert line.take(math.inf) is None
 
 
 @pytest.mark.parametrize("step", [1.0, -1.0])
 def test_those_who_left_are_passed_over(step: float) -> None:
-    line = Line(3)
-    first = [waiting(line, number * step) for number in range(5)]
-    for gone in (message for message in first if message.since not in {0.0, 3 * step}):
-        gone.place = Place.GONE
+    roll = Roll()
+    line = Line(3, roll)
+    for key in range(5):
+        waiting(line, key, key * step)
+    for key in (1, 2, 4):
+        roll.place[key] = Place.NOWHERE
         line.size -= 1
-    assert {line.take(math.inf), line.take(math.inf)} == {first[0], first[3]}
+    assert {line.take(math.inf), line.take(math.inf)} == {0, 3}
     assert line.take(math.inf) is None
 
 
 @pytest.mark.parametrize("step", [1.0, -1.0])
 def test_a_line_keeps_no_crowd_of_those_who_left(step: float) -> None:
-    line = Line(3)
-    staying = waiting(line, 1e6)
+    roll = Roll()
+    line = Line(3, roll)
+    waiting(line, 0, 1e6)
     for number in range(10_000):
-        gone = waiting(line, number * step)
-        gone.place = Place.GONE
+        waiting(line, 1 + number, number * step)
+        roll.place[1 + number] = Place.NOWHERE
         line.size -= 1
         assert len(line._queue) + len(line._heap) < 200
     assert line.first() == 1e6
-    assert line.take(math.inf) is staying
+    assert line.take(math.inf) == 0

@@ -1,0 +1,97 @@
+"""What a whole watch remembers of each message it follows, and how much memory a process takes for it.
+
+    python benchmarks/watch_memory.py [--messages 1000000]
+
+A real `Watcher` follows so many messages that come from a generator; the service is a function that says at once
+"handed to the operator", so nothing but the watch takes memory. The messages are a month old, so that each is worth
+asking at once. Measured when all are entered, and when as many answers "undecided" have come. Resident memory is the
+system's figure; traced memory is that of a second, slower run.
+"""
+
+import argparse
+import gc
+import subprocess
+import sys
+import time
+import tracemalloc
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import anyio
+import anyio.lowlevel
+
+from smsc_async import DeliveryReport, MessageRef, MessageStatus, Pending
+from smsc_async._operations import GetStatus
+from smsc_async._watch import Watcher
+
+
+def resident() -> int:
+    """Return the bytes of memory that this process has."""
+    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * 1024
+    raise OSError("no VmRSS")
+
+
+def references(count: int) -> Iterator[Pending]:
+    """Yield references as long as real ones."""
+    since = datetime.now(UTC) - timedelta(days=30)
+    for number in range(count):
+        ref = MessageRef.model_construct(phone=f"+7916{number:07}", id=str(1_234_567_890 + number))
+        yield Pending.model_construct(ref=ref, status=None, since=since)
+
+
+async def undecided(operation: GetStatus, /) -> DeliveryReport:
+    """Answer."""
+    return DeliveryReport.model_construct(ref=operation.ref, status=MessageStatus.SENT)
+
+
+def show(name: str, count: int, before: int, started: float) -> None:
+    """Print a line."""
+    gc.collect()
+    took = time.process_time() - started
+    if tracemalloc.is_tracing():
+        print(f"  {name:14}{tracemalloc.get_traced_memory()[0] / count:7.0f} traced bytes a message", flush=True)
+        return
+    now = resident()
+    print(
+        f"  {name:14}{(now - before) / count:7.0f} resident bytes a message, {now / 1e6:5.0f} MB the whole process, "
+        f"{took / count * 1e6:5.1f} us of CPU a message",
+        flush=True,
+    )
+
+
+async def measure(count: int) -> None:
+    """Enter all, and take one update of each."""
+    gc.collect()
+    before, started = resident(), time.process_time()
+    watcher = Watcher(undecided, references(count), workers=4, timeout=1e7, grace=30.0, price=10.0)
+    async with watcher as updates:
+        while updates.total < count:
+            await anyio.lowlevel.checkpoint()
+        show("entered", count, before, started)
+        started = time.process_time()
+        for _ in range(count):
+            await anext(updates)
+        show("asked once", count, before, started)
+
+
+def main() -> None:
+    """Measure twice."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--messages", type=int, default=1_000_000)
+    parser.add_argument("--traced", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.traced:
+        tracemalloc.start()
+        anyio.run(measure, options.messages)
+        return
+    print(f"{options.messages:,} messages")
+    anyio.run(measure, options.messages)
+    again = [sys.executable, __file__, "--traced", "--messages", str(options.messages)]
+    subprocess.run(again, check=True)  # noqa: S603 - this program
+
+
+if __name__ == "__main__":
+    main()
