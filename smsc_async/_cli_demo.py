@@ -2,11 +2,14 @@
 
 import asyncio
 import contextlib
+import importlib
 import os
 import socket
+import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from decimal import Decimal
+from importlib.util import find_spec
 from typing import Any, Final, TypeVar
 
 import anyio
@@ -129,7 +132,17 @@ async def _demonstrate(client: Client, sandbox: Sandbox, count: int, note: Note)
         requests=requests,
         too_often=sum(number for (_, error), number in answered.items() if error == _TOO_OFTEN),
         seconds=anyio.current_time() - start,
+        peak_memory=_peak_memory(),
     )
+
+
+def _peak_memory() -> float | None:
+    """Return the most memory that this process has had, in MB."""
+    if find_spec("resource") is None:  # Windows
+        return None
+    resource = importlib.import_module("resource")
+    most: int = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most / (1e6 if sys.platform == "darwin" else 1e3)
 
 
 def _messages(count: int) -> Iterator[Message]:

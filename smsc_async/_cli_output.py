@@ -154,6 +154,8 @@ class DemoReport:
         requests: How many requests the service answered, by method.
         too_often: How many of these with error 9.
         seconds: How long it took.
+        peak_memory: The most memory that the process had, in MB, client and sandbox together; None where the system
+            doesn't tell.
     """
 
     messages: int
@@ -166,6 +168,13 @@ class DemoReport:
     requests: Counter[str]
     too_often: int
     seconds: float
+    peak_memory: float | None = None
+
+    @property
+    def status_requests(self) -> float:
+        """How many requests for a status there were for each accepted message."""
+        asked = sum(number for method, number in self.requests.items() if method.startswith("get_status"))
+        return asked / max(1, self.messages - self.refused)
 
     @property
     def is_complete(self) -> bool:
@@ -184,7 +193,9 @@ class DemoReport:
             "balance_after": str(self.balance_after),
             "requests": dict(sorted(self.requests.items())),
             "too_often": self.too_often,
+            "status_requests_a_message": round(self.status_requests, 3),
             "seconds": round(self.seconds, 2),
+            "peak_memory_mb": None if self.peak_memory is None else round(self.peak_memory, 1),
         }
 
 
@@ -240,7 +251,10 @@ def print_demo(report: DemoReport, console: Console) -> None:
     requests = Table("method", "requests", title="What it took")
     for method, number in sorted(report.requests.items()):
         requests.add_row(method, f"{number:,}")
+    requests.add_row("status requests a message", f"{report.status_requests:.2f}")
     requests.add_row("answers with error 9", f"{report.too_often:,}")
+    if report.peak_memory is not None:
+        requests.add_row("peak memory, MB", f"{report.peak_memory:,.0f}")
     for table in (outcomes, requests):
         table.columns[-1].justify = "right"
         console.print(table)

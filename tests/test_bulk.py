@@ -334,6 +334,9 @@ async def test_statuses_of_an_async_source_and_of_nothing() -> None:
     client = make_client(service)
     assert len(await client.statuses(source())) == 3
     assert await client.statuses([]) == []
+    heard: list[tuple[int, int]] = []
+    await client.statuses(source(), on_progress=lambda done, total: heard.append((done, total)))
+    assert heard == [(1, 3), (2, 3), (3, 3)]
     assert len(service.requests) == 3
 
 

@@ -53,6 +53,8 @@ def test_demo_through_a_pipe_follows_every_message_and_asks_nothing_too_often() 
     assert sum(report["outcomes"].values()) == report["messages"] == 49
     assert (report["refused"], report["undecided"], report["too_often"]) == (0, 0, 0)
     assert report["requests"]["send_sms2"] == 1
+    assert report["status_requests_a_message"] == round(report["requests"]["get_status"] / 49, 3)
+    assert report["peak_memory_mb"] > 10
     assert Decimal(report["balance_before"]) - Decimal(report["balance_after"]) == Decimal(report["cost"]) > 0
 
 
@@ -155,3 +157,11 @@ def test_the_table_tells_who_was_refused() -> None:
     print_demo(report, Console(file=screen, width=80))
     assert "refused at once" in screen.getvalue()
     assert "not decided yet" in screen.getvalue()
+    assert "2.50" in screen.getvalue()  # requests for each that was accepted
+    assert "peak memory" not in screen.getvalue()
+    assert report.as_json()["peak_memory_mb"] is None
+
+
+def test_memory_is_unknown_where_the_system_does_not_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_cli_demo, "find_spec", lambda _: None)
+    assert _cli_demo._peak_memory() is None

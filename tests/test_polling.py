@@ -535,6 +535,24 @@ def test_where_the_hazard_is_steady_so_are_the_waits() -> None:
         assert schedule.waits[number] == pytest.approx(best, rel=0.35)
 
 
+def test_a_schedule_is_made_once_a_price_and_anew_after_a_lesson() -> None:
+    curve = Curve()
+    first = curve.schedule(10.0)
+    assert curve.schedule(10.0) is first
+    for price in range(1, 10):
+        curve.schedule(float(price))
+    assert len(curve._schedules) <= 8
+    one, other = Plan(curve=curve), Plan(curve=curve, price=1.0)
+    for key in range(4):
+        for plan in (one, other):
+            plan.add(key, 0.0)
+            plan.answered(key, 100.0, decided=True)
+    assert curve.lessons == 1
+    other.add(9, 100.0)
+    other.answered(9, 200.0, decided=False)
+    assert other._schedule is curve.schedule(1.0)
+
+
 # --- lines ---
 
 

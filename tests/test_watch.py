@@ -1,14 +1,18 @@
 """A watch tells each change of each message once, its end last, and leaves nothing behind."""
 
+import asyncio
+import gc
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from typing import TypeVar
 
 import anyio
+import anyio.lowlevel
 import pytest
 import trio
 from doubles import FakeService, answer, make_client
-from trio.testing import MockClock, wait_all_tasks_blocked
+from trio.testing import MockClock
 
 from smsc_async import (
     AuthenticationFailed,
@@ -325,19 +329,53 @@ def test_wait_for_one_message() -> None:
     virtually(main)
 
 
+def tasks_alive(backend: str) -> int:
+    if backend == "asyncio":
+        return len(asyncio.all_tasks())
+    return trio.lowlevel.current_statistics().tasks_living
+
+
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_cancelled_watches_leak_nothing(backend: str) -> None:
+def test_cancelled_watches_leak_no_task_no_connection_and_no_place(backend: str) -> None:
+    """10,000 on both backends: 25 at a time, of which 4 ask, others wait for a place or have hardly begun."""
+
     async def main() -> None:
-        client = make_client(FakeService(latency=3600), guards=Guards())
-        for number in range(300):
-            with anyio.move_on_after(0):
-                async with client.watch([MessageRef("+79991234567", number + 1)]) as updates:
+        chance = random.Random(backend)  # noqa: S311 - repeatable on purpose
+        fake = FakeService(latency=0.0)
+        client = make_client(fake, guards=Guards(margin=0, late_arrival=0))
+        await client.balance()  # shows that the credentials are right
+        fake.latency = 1e9
+        before = tasks_alive(backend)
+        peak = waiting = 0
+
+        async def follow(number: int, steps: int) -> None:
+            async with anyio.create_task_group() as group:
+
+                async def cancel() -> None:
+                    nonlocal peak, waiting
+                    for _ in range(steps):
+                        await anyio.lowlevel.checkpoint()
+                    peak = max(peak, fake.status_peak)
+                    waiting = max(waiting, client.guards._waiters.by_rule().get("status_in_flight", 0))  # type: ignore[union-attr]
+                    group.cancel_scope.cancel()
+
+                group.start_soon(cancel)
+                ref = MessageRef("+79991234567", number)
+                async with client.watch([]) as updates:
+                    updates.add(ref)
+                    updates.hint(ref)  # ask at once
                     await anext(updates)
+
+        for first in range(1, 5_001, 25):
+            async with anyio.create_task_group() as watches:
+                for number in range(first, first + 25):
+                    watches.start_soon(follow, number, chance.choice((0, 1, 2, 3, 5, 8, 13, 21, 34)))
+        assert tasks_alive(backend) == before
+        assert sum(fake.in_flight.values()) == 0
         snapshot = await client.guards.snapshot()  # type: ignore[union-attr]
         assert snapshot.waiting == 0
-        if backend == "trio":
-            await wait_all_tasks_blocked()
-            assert trio.lowlevel.current_statistics().tasks_living <= 3
+        assert {name: rule.in_flight for name, rule in snapshot.rules.items() if rule.in_flight} == {}
+        assert (peak, waiting > 10, len(fake.requests) > 1000) == (4, True, True)
 
     anyio.run(main, backend=backend)
 
@@ -349,3 +387,185 @@ def test_message_keeps_its_age_in_a_later_watch() -> None:
         assert update.expired
 
     virtually(main)
+
+
+def test_a_message_added_in_answer_to_the_last_update_is_followed_too() -> None:
+    async def main() -> None:
+        seen = []
+        async with make_client(service()).watch([ONE]) as updates:
+            async for update in updates:
+                seen.append(update.ref)
+                if len(seen) < 5:
+                    updates.add(REFS[len(seen)])
+        assert seen == REFS
+        with pytest.raises(RuntimeError, match="inside"):
+            updates.add(ONE)
+        with pytest.raises(RuntimeError, match="inside"):
+            await anext(updates)
+
+    virtually(main)
+
+
+def test_a_watch_that_goes_on_does_not_grow() -> None:
+    async def main() -> None:
+        async with make_client(service()).watch([]) as updates:
+            for number in range(1, 1001):
+                updates.add(MessageRef("+79991234567", number))
+                await anext(updates)
+            assert (updates.done, updates.total, updates.pending) == (1000, 1000, [])
+            assert len(updates._book._names) < 200
+
+    virtually(main)
+
+
+def test_no_update_is_lost_when_its_taker_is_cancelled() -> None:
+    async def main() -> None:
+        told: list[Update] = []
+        async with make_client(service((50, -1), (200, 0))).watch(REFS) as updates:
+            while updates.done < 5:
+                with anyio.move_on_after(0.07):
+                    told.append(await anext(updates))
+        assert len(told) == len({(update.ref, update.status) for update in told}) == 15
+
+    virtually(main)
+
+
+def test_progress_is_told_with_each_last_update() -> None:
+    async def main() -> None:
+        heard: list[tuple[int, int]] = []
+        await collect(make_client(service((100, 0))), on_progress=lambda done, total: heard.append((done, total)))
+        assert heard == [(1, 5), (2, 5), (3, 5), (4, 5), (5, 5)]
+
+    virtually(main)
+
+
+def test_what_one_watch_learns_the_clients_others_know() -> None:
+    async def main() -> None:
+        client = make_client(FakeService(latency=0.01))
+        first, second = client.watch(REFS), client.watch([MessageRef("+79991234567", 1)])
+        assert first._plan.curve is second._plan.curve
+        async with anyio.create_task_group() as both:
+            both.start_soon(take, first, [])
+            both.start_soon(take, second, [])
+        for number in range(2, 6):
+            await client.wait_delivered(MessageRef("+79991234567", number))
+        assert client._curve._answers == 10
+        assert client._curve.lessons == 1
+        assert second._plan.curve.schedule(10.0) is client.watch([])._plan._schedule
+
+    virtually(main)
+
+
+def test_a_message_that_is_not_found_teaches_nothing() -> None:
+    async def main() -> None:
+        client = make_client(FakeService([answer("get_status", error="3")] * 9))
+        await collect(client, [ONE], grace=0)
+        assert client._curve._answers == 0
+
+    virtually(main)
+
+
+def test_the_first_asks_alone_so_that_wrong_credentials_fail_once() -> None:
+    async def main() -> None:
+        fake = FakeService([answer("get_status", error="2")] * 99, latency=1)
+        with pytest.raises(AuthenticationFailed):
+            await collect(make_client(fake))
+        assert len(fake.requests) == 1
+
+    virtually(main)
+
+
+def test_what_nobody_expected_ends_the_watch_as_itself() -> None:
+    async def main() -> None:
+        fake = service((1e9, 0))
+        client = make_client(fake)
+        watcher = client.watch(REFS)
+        told: list[Update] = []
+        async with anyio.create_task_group() as group:
+
+            async def close() -> None:
+                await anyio.sleep(30)
+                fake.script.insert(0, LookupError("broken"))
+
+            group.start_soon(close)
+            with pytest.raises(LookupError, match="broken"):
+                await take(watcher, told)
+        assert len(watcher.pending) == 5
+        assert {pending.status for pending in watcher.pending} == {0}
+
+    virtually(main)
+
+
+def test_an_error_of_the_block_wins_over_one_of_the_asking() -> None:
+    async def fail() -> None:
+        async with make_client(FakeService([LookupError("broken")] * 9)).watch(REFS):
+            await anyio.sleep(100)
+            raise ValueError("mine")
+
+    async def main() -> None:
+        with pytest.raises(ValueError, match="mine"):
+            await fail()
+
+    virtually(main)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_watch_cancelled_from_outside_ends_with_its_scope(backend: str) -> None:
+    async def main() -> None:
+        before = tasks_alive(backend)
+        with anyio.move_on_after(0.01) as scope:
+            async with make_client(FakeService(latency=1e9)).watch(REFS) as updates:
+                updates.add(ONE)
+                updates.hint(ONE)
+                await anext(updates)
+        assert scope.cancelled_caught
+        with anyio.CancelScope() as early:
+            early.cancel()
+            async with make_client(FakeService()).watch(REFS) as updates:
+                await anext(updates)
+        assert tasks_alive(backend) == before
+
+    anyio.run(main, backend=backend)
+
+
+def test_a_watch_that_is_never_entered_leaves_nothing() -> None:
+    async def main() -> None:
+        make_client(service()).watch(REFS)
+        gc.collect()
+
+    virtually(main)
+
+
+def test_what_was_added_and_hinted_is_pending_as_well() -> None:
+    async def main() -> None:
+        client = make_client(service((1e9, 0)))
+        async with client.watch(REFS[:2]) as updates:
+            updates.add(REFS[2], REFS[3])
+            updates.hint(REFS[3])
+            assert (await anext(updates)).ref == REFS[3]
+        kept = [Pending.model_validate_json(each.model_dump_json()) for each in updates.pending]
+        assert kept == updates.pending
+        assert {each.ref: each.status for each in kept} == {**dict.fromkeys(REFS[:3]), REFS[3]: 0}
+
+    virtually(main)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_leaving_the_block_while_requests_are_in_flight_frees_their_places(backend: str) -> None:
+    async def main() -> None:
+        fake = FakeService(latency=0.001)
+        client = make_client(fake, guards=Guards(margin=0, late_arrival=0))
+        await client.balance()
+        async with client.watch([]) as updates:
+            for number in range(1, 201):
+                updates.add(ref := MessageRef("+79991234567", number))
+                updates.hint(ref)
+            async for _ in updates:
+                if updates.done == 70:
+                    break
+        assert sum(fake.in_flight.values()) == 0
+        snapshot = await client.guards.snapshot()  # type: ignore[union-attr]
+        assert not [rule for rule in snapshot.rules.values() if rule.in_flight]
+        assert len(updates.pending) == 130
+
+    anyio.run(main, backend=backend)
