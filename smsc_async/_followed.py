@@ -142,13 +142,13 @@ class Book:
 
     def take(self, key: int, update: Update) -> None:
         """Note what was handed out."""
+        if update.report is not None:
+            self._taken[key] = int(update.report.status)
         if update.is_last:
             del self._keys[self._names[key]]
             self._names[key] = b""
             self._state[key] = _CLOSED
             self._free_if_unused(key)
-        elif update.report is not None:
-            self._taken[key] = int(update.report.status)
 
     def pending(self) -> list[Pending]:
         """Return the messages whose last update was not handed out, in the order in which they came."""

@@ -337,7 +337,7 @@ async def test_statuses_of_an_async_source_and_of_nothing() -> None:
     heard: list[tuple[int, int]] = []
     await client.statuses(source(), on_progress=lambda done, total: heard.append((done, total)))
     assert heard == [(1, 3), (2, 3), (3, 3)]
-    assert len(service.requests) == 3
+    assert len(service.requests) == 6
 
 
 async def test_wrong_credentials_fail_once_not_once_for_each_status() -> None:

@@ -238,7 +238,7 @@ def test_a_missing_extra_of_the_command_line_is_one_sentence(package: str, tmp_p
 
 
 def test_no_option_takes_a_credential() -> None:
-    for command in ("send", "cost", "status", "balance", "doctor", "demo", "sandbox"):
+    for command in ("send", "cost", "status", "watch", "balance", "doctor", "demo", "sandbox"):
         shown = run(command, "--help").stdout
         assert not {"--apikey", "--login", "--password", "--psw"} & set(shown.split())
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
@@ -282,6 +283,14 @@ async def test_a_cancelled_watch_is_no_terminated_one() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+@posix
+async def test_a_terminated_watch_has_an_exit_code_of_its_own() -> None:
+    asyncio.get_running_loop().call_soon(signal.raise_signal, signal.SIGTERM)
+    with pytest.raises(typer.Exit) as caught:
+        await command.until_terminated(asyncio.sleep(100))
+    assert caught.value.exit_code == 143
 
 
 async def test_nothing_to_follow_ends_at_once() -> None:

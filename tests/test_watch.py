@@ -160,6 +160,20 @@ def test_answer_that_comes_after_the_expiry_is_no_news() -> None:
     virtually(main)
 
 
+def test_answer_that_comes_after_the_expiry_is_not_taken_for_another_message() -> None:
+    async def source() -> AsyncIterator[MessageRef]:
+        yield ONE
+        await anyio.sleep(20)  # the first has expired, and its answer is under way
+        yield REFS[1]
+        await anyio.sleep(100)
+
+    async def main() -> None:
+        updates = await collect(make_client(FakeService(latency=50)), source(), timeout=15)
+        assert [(update.ref, update.expired) for update in updates] == [(ONE, True), (REFS[1], True)]
+
+    virtually(main)
+
+
 def test_unknown_message_is_given_time_and_then_told_as_an_error() -> None:
     async def main() -> None:
         known_later = FakeService([answer("get_status", error="3")] * 2, latency=0.06)

@@ -26,6 +26,7 @@ from smsc_async import (
     MessageRef,
     MessageStatus,
     Outcome,
+    Pending,
     Reply,
     Send,
     SendList,
@@ -35,7 +36,9 @@ from smsc_async import (
     Timeout,
     Transport,
     TransportWithGet,
+    Update,
     Viber,
+    Watcher,
 )
 
 
@@ -66,7 +69,12 @@ async def one_message(client: Client) -> None:
     assert_type(report.error, DeliveryError | None)
     assert_type(report.changed_at, datetime | None)
     assert_type((await client.balance()).amount, Decimal)
-    assert_type(await client.statuses(sent.refs), list[DeliveryReport | SmscError])
+    assert_type(await client.statuses(sent.refs, on_progress=print), list[DeliveryReport | SmscError])
+    async with client.watch(sent.refs, on_progress=print) as updates:
+        assert_type(updates, Watcher)
+        assert_type(await anext(updates), Update)
+        assert_type(updates.pending, list[Pending])
+    assert_type(await client.wait_delivered(sent.ref, 10), DeliveryReport)
     assert_type(await client.aclose(), None)
 
 
