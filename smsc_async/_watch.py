@@ -93,6 +93,7 @@ class Watcher:
         self._told: deque[tuple[int, Update]] = deque()
         self._news = anyio.Event()
         self._group: TaskGroup | None = None
+        self._scope = anyio.CancelScope()
         self._crew = 1
         self._error: Exception | None = None
         self._took = 0.0
@@ -140,8 +141,7 @@ class Watcher:
             raise RuntimeError("a watch is entered once; make another one of its `pending`")
         self._offset = time.time() - anyio.current_time()
         self._group = await anyio.create_task_group().__aenter__()
-        self._group.start_soon(self._feed)
-        self._group.start_soon(self._work)
+        self._group.start_soon(self._run)
         return self
 
     async def __aexit__(
@@ -149,7 +149,9 @@ class Watcher:
     ) -> bool | None:
         assert self._group is not None  # noqa: S101 - entered
         self._is_over = True
-        self._group.cancel_scope.cancel()
+        # Not the group's own scope: whoever leaves the block would be cancelled too, and debuggers and coverage lose
+        # sight of those who are woken by an exception.
+        self._scope.cancel()
         if error is None or isinstance(error, anyio.get_cancelled_exc_class()):
             return await self._group.__aexit__(kind, error, traceback)
         # What was raised inside the block comes out as it is, not in a group.
@@ -179,6 +181,12 @@ class Watcher:
         if update.is_last and self._on_progress is not None:
             self._on_progress(self.done, self.total)
         return update
+
+    async def _run(self) -> None:
+        with self._scope:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._feed)
+                tasks.start_soon(self._work, tasks)
 
     async def _feed(self) -> None:
         """Take the messages of the source, which may take its time."""
@@ -218,7 +226,7 @@ class Watcher:
         self._error = self._error or error
         self._wake()
 
-    async def _work(self) -> None:
+    async def _work(self, tasks: TaskGroup) -> None:
         """Ask for one message at a time, as long as the watch lasts."""
         try:
             while self._error is None:
@@ -228,20 +236,19 @@ class Watcher:
                     await self._rest(self._plan.next_at(now) if has_room else math.inf)
                 else:
                     await self._ask_for(key)
-                    self._hire()
+                    self._hire(tasks)
         except Exception as error:  # noqa: BLE001 - whoever takes the updates gets it
             self._end(error)
 
-    def _hire(self) -> None:
+    def _hire(self, tasks: TaskGroup) -> None:
         """Let one worker more ask, if there is a message for it.
 
         The first asks alone until it has an answer: with wrong credentials all would fail at once, and five failures
         block the address.
         """
-        assert self._group is not None  # noqa: S101 - entered
         if self._error is None and self._crew < min(self._workers, len(self._plan)):
             self._crew += 1
-            self._group.start_soon(self._work)
+            tasks.start_soon(self._work, tasks)
 
     async def _rest(self, until: float) -> None:
         """Wait until then, or until something has happened."""
