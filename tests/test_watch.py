@@ -583,3 +583,32 @@ def test_leaving_the_block_while_requests_are_in_flight_frees_their_places(backe
         assert len(updates.pending) == 130
 
     anyio.run(main, backend=backend)
+
+
+async def test_a_watch_that_is_left_closes_its_connections() -> None:
+    """Over real sockets, to a server that never answers; the client stays open."""
+    connections = 0
+    arrived, closed = asyncio.Event(), asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        while await reader.read(65_536):
+            arrived.set()
+        connections -= 1
+        writer.close()
+        closed.set()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/sys/soap.php"
+    async with server, Client(apikey="key", url=url, guards=None) as client:
+        for _ in range(50):
+            arrived.clear()
+            async with client.watch([]) as updates:
+                updates.add(ONE)
+                updates.hint(ONE)
+                await arrived.wait()
+        with anyio.fail_after(10):
+            while connections:
+                closed.clear()
+                await closed.wait()
