@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import tzinfo
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Final, TypeVar
 
@@ -22,6 +23,7 @@ from ._exceptions import HTTPStatusError, MalformedEnvelope, SoapFault
 from ._operations import Operation, api_error
 from ._query import encode_list, encode_query
 from ._results import Result
+from ._types import Message
 
 __all__ = [
     "Incoming",
@@ -37,6 +39,7 @@ __all__ = [
 
 R = TypeVar("R", bound=Result)
 
+_OK: Final = 200  # an attribute of an enum is looked up by a function
 _METHOD_OF: Final = {operation.request: name for name, operation in CONTRACT.operations.items()}
 
 
@@ -48,13 +51,20 @@ class Request:
         method: The service's name of the method.
         headers: The HTTP headers.
         body: The envelope.
-        private: What must not be repeated to a user or a log if the server quotes it.
+        told: The fields, the parameters and the messages, which must not be repeated to a user or a log if the server
+            quotes them.
     """
 
     method: str
     headers: Mapping[str, str]
     body: bytes = field(repr=False)
-    private: tuple[str, ...] = field(repr=False)
+    told: tuple[Mapping[str, str], Mapping[str, str], tuple[Message, ...]] = field(repr=False)
+
+    def private(self) -> tuple[str, ...]:
+        """Return all that was told; asked for after a Fault only, which is why nobody sorts it out before."""
+        fields, parameters, lines = self.told
+        phones = [message.phone for message in lines] or fields.get("phones", "").split(",")
+        return (*fields.values(), *parameters.values(), *(message.text for message in lines), *phones)
 
 
 def namespace_of(url: str) -> str:
@@ -79,9 +89,7 @@ def encode(operation: Operation[R], credentials: Credentials, namespace: str) ->
         fields["query"] = encode_query(parameters)
     headers = {"Content-Type": SoapVersion.V11.content_type, "SOAPAction": f'"{namespace}"'}
     body = _envelope.build(CONTRACT.operations[method].request, fields, namespace=namespace)
-    texts = [message.text for message in lines]
-    phones = [message.phone for message in lines] or fields.get("phones", "").split(",")
-    return Request(method, headers, body, (*fields.values(), *parameters.values(), *texts, *phones))
+    return Request(method, headers, body, (fields, parameters, lines))
 
 
 def decode(
@@ -113,19 +121,20 @@ def decode(
         # A blank line in front of a PHP page's opening tag comes in front of its answers.
         envelope = _envelope.parse(body.lstrip(), _charset(content_type))
     except MalformedEnvelope:
-        if status_code != HTTPStatus.OK:
+        if status_code != _OK:
             raise _http_error(status_code) from None
         raise
     if envelope.fault is not None:
         raise _fault(envelope.fault, request)
-    if status_code != HTTPStatus.OK:
+    if status_code != _OK:
         raise _http_error(status_code)
     wire = _result_fields(envelope, operation)
     code = _error_code(wire)
     if code:
         raise api_error(operation.errors, code)
     known = {name: value for name, value in wire.items() if name != "error"}
-    if not any(wire.get(name) for name in operation.result.required):
+    required = operation.result.required
+    if not wire.get(required[0]) and not any(wire.get(name) for name in required[1:]):
         raise MalformedEnvelope(f"the answer has none of the fields {', '.join(operation.result.required)}")
     try:
         return operation.read(known, timezone)
@@ -134,6 +143,7 @@ def decode(
     raise MalformedEnvelope(f"the answer's fields are not what the contract says: {wrong}")
 
 
+@lru_cache(maxsize=16)
 def _charset(content_type: str) -> str | None:
     for parameter in content_type.lower().split(";")[1:]:
         name, _, value = parameter.strip().partition("=")
@@ -156,7 +166,7 @@ _PROCEDURE_MISSING: Final = {"Procedure not present", *(f"Procedure '{name}' not
 
 
 def _fault(fault: _envelope.Fault, request: Request) -> SoapFault:
-    code, text = (_blot(said[: 2 * _SHOWN], request.private)[:_SHOWN] for said in (fault.code, fault.string))
+    code, text = (_blot(said[: 2 * _SHOWN], request.private())[:_SHOWN] for said in (fault.code, fault.string))
     if fault.string in _PROCEDURE_MISSING:
         text = fault.string  # nothing private in it, and the client acts on it
     return SoapFault(f"{code or 'Fault'}: {text}", fault_code=code, fault_string=text)

@@ -28,6 +28,7 @@ from ._operations import Operation
 from ._results import Result
 from ._transport import Reply, Timeout, Transport
 from .guards import Guards, Identity
+from .guards._clock import loop_time
 from .guards._demands import Part, verdict_of, verdict_of_failure
 
 __all__ = ["Caller", "Trace"]
@@ -106,6 +107,7 @@ class Caller:
         self._retries = retries
         self._guards = guards
         self._token: EventLoopToken | None = None
+        self._now: Callable[[], float] = anyio.current_time
         self._running = 0
         self.closed = False
         if guards is not None:
@@ -198,7 +200,7 @@ class Caller:
         if guards is None:
             return await work()
         reservation = await guards.reserve(
-            self._who, operation, within=_left(attempt.end), allow_duplicate=allow_duplicate, part=part
+            self._who, operation, within=max(0.0, attempt.end - self._now()), allow_duplicate=allow_duplicate, part=part
         )
         attempt.end = min(attempt.end, reservation.expires)
         try:
@@ -230,18 +232,19 @@ class Caller:
     async def _post(self, operation: Operation[R], attempt: _Attempt[R], namespace: str) -> R:
         request = encode(operation, self._who.credentials, namespace)
         reply: Reply | None = None
-        start = anyio.current_time()
+        start = self._now()
         left = attempt.end - start
         if left <= 0:
             raise PoolTimeout("the deadline passed before the request could leave, nothing was sent")
         attempt.posted = attempt.trace.may_have_left = True
         attempt.trace.began = attempt.trace.began or datetime.now(UTC)
-        with anyio.move_on_after(left):
+        with anyio.CancelScope(deadline=attempt.end):
             reply = await self._transport.post(attempt.url, request.headers, request.body, attempt.timeout.within(left))
         if reply is None:
             raise ReadTimeout("the request was sent and no complete answer came before the deadline")
-        took = anyio.current_time() - start
-        _log.debug("%s: HTTP %d, %d bytes, %.3f s", request.method, reply.status_code, len(reply.body), took)
+        if _log.isEnabledFor(logging.DEBUG):
+            took = self._now() - start
+            _log.debug("%s: HTTP %d, %d bytes, %.3f s", request.method, reply.status_code, len(reply.body), took)
         return decode(
             operation,
             request,
@@ -266,7 +269,7 @@ class Caller:
         if self._guards is not None:
             self._guards.bind()
         self._namespaces.rebind()
-        self._token = token
+        self._token, self._now = token, loop_time()
 
 
 def _left(end: float) -> float:

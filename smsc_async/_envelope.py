@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from functools import partial
-from typing import Any, Final
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
 
 from lxml import etree
 from pydantic import JsonValue
@@ -40,6 +40,8 @@ _XSI_NIL: Final = "{http://www.w3.org/2001/XMLSchema-instance}nil"
 # A carriage return that stands as itself is read as a line feed (XML 1.0, 2.11), so it goes as a character reference.
 _TEXT_ESCAPES: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"})
 _ATTRIBUTE_ESCAPES: Final = _TEXT_ESCAPES | str.maketrans({'"': "&quot;", "\n": "&#10;", "\t": "&#9;"})
+_PLAIN: Final = re.compile("[\n\x20-%'-;=?-\ud7ff]*")
+"""What stands in a document as it is: no escape, and no character that XML can't carry."""
 
 
 class SoapVersion(Enum):
@@ -52,6 +54,9 @@ class SoapVersion(Enum):
         self.prefix = prefix
         self.namespace = namespace
         self.content_type = content_type
+        self.envelope, self.header, self.body, self.fault, self.must_understand = (
+            f"{{{namespace}}}{name}" for name in ("Envelope", "Header", "Body", "Fault", "mustUnderstand")
+        )
 
 
 class DoctypeRefused(MalformedEnvelope):
@@ -108,8 +113,7 @@ class Fault:
     string: str
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(NamedTuple):
     """What an envelope says.
 
     Attributes:
@@ -130,11 +134,14 @@ class Envelope:
 
 
 def _escape(value: str) -> str:
-    return check_xml_text(value).translate(_TEXT_ESCAPES)
+    return value if _PLAIN.fullmatch(value) else check_xml_text(value).translate(_TEXT_ESCAPES)
 
 
 def _elements(fields: Mapping[str, JsonValue]) -> Iterator[str]:
     for name, value in fields.items():
+        if isinstance(value, str):
+            yield f"<{name}>{_escape(value)}</{name}>"
+            continue
         for item in value if isinstance(value, list) else (value,):
             if isinstance(item, Mapping):
                 inner = "".join(_elements(item))
@@ -151,11 +158,16 @@ def build(
     Raises:
         ValueError: A value or the namespace has a character that XML can't carry.
     """
+    before, after = _frame(element, namespace, version)
+    return f"{before}{''.join(_elements(fields))}{after}".encode()
+
+
+@lru_cache(maxsize=64)
+def _frame(element: str, namespace: str, version: SoapVersion) -> tuple[str, str]:
+    """Return what stands before and after the fields; the same for every request of a method to one service."""
     env, name = version.prefix, check_xml_text(namespace).translate(_ATTRIBUTE_ESCAPES)
-    return (
-        f'{_DECLARATION}<{env}:Envelope xmlns:{env}="{version.namespace}" xmlns:ns1="{name}"><{env}:Body>'
-        f"<ns1:{element}>{''.join(_elements(fields))}</ns1:{element}></{env}:Body></{env}:Envelope>\n"
-    ).encode()
+    head = f'{_DECLARATION}<{env}:Envelope xmlns:{env}="{version.namespace}" xmlns:ns1="{name}"><{env}:Body>'
+    return f"{head}<ns1:{element}>", f"</ns1:{element}></{env}:Body></{env}:Envelope>\n"
 
 
 def build_fault(code: str, string: str, *, version: SoapVersion = SoapVersion.V11) -> bytes:
@@ -213,26 +225,27 @@ def parse(data: bytes, charset: str | None = None) -> Envelope:
         MalformedEnvelope: It isn't a SOAP envelope, or isn't safe to read.
     """
     root = _root(data, charset)
-    version = next((version for version in SoapVersion if root.tag == f"{{{version.namespace}}}Envelope"), None)
+    version = _VERSION_OF.get(root.tag)
     if version is None:
         raise NotAnEnvelope("the answer is XML, but not a SOAP envelope")
-    soap = f"{{{version.namespace}}}"
-    body = root.find(f"{soap}Body")
+    body = _child(root, version.body)
     if body is None:
         raise BodyMissing("the envelope has no body", version=version)
-    header = root.find(f"{soap}Header")
-    required = header is not None and any(
-        block.get(f"{soap}mustUnderstand") in {"1", "true"} for block in _children(header)
-    )
+    header = _child(root, version.header)
+    blocks = () if header is None else _children(header)
+    required = any(block.get(version.must_understand) in {"1", "true"} for block in blocks)
     element = next(_children(body), None)
     if element is None:
         return Envelope(version, "", "", {}, must_understand=required)
     namespace, name = _split(element.tag)
-    if element.tag == f"{soap}Fault":
+    if element.tag == version.fault:
         return Envelope(version, namespace, name, {}, _fault(element), must_understand=required)
     fields = _value(element)
     known = fields if isinstance(fields, dict) else {}
     return Envelope(version, namespace, name, known, must_understand=required)
+
+
+_VERSION_OF: Final = {version.envelope: version for version in SoapVersion}
 
 
 def parse_document(data: bytes, charset: str | None = None) -> Node:
@@ -253,10 +266,10 @@ def parse_document(data: bytes, charset: str | None = None) -> Node:
 
 
 def _root(data: bytes, charset: str | None) -> Any:
-    if not data.strip():
+    if not data or data.isspace():
         raise MalformedEnvelope("the answer is empty")
     try:
-        root = etree.fromstring(data, _parser(None if _names_its_encoding(data) else charset))
+        root = etree.fromstring(data, _parser(None if charset is None or _names_its_encoding(data) else charset))
     except (etree.XMLSyntaxError, UnicodeError, ValueError):
         # The parser's words quote the document, which may quote the request, so they are left out.
         root = None
@@ -268,36 +281,32 @@ def _root(data: bytes, charset: str | None) -> Any:
     return root
 
 
+@lru_cache(maxsize=16)
 def _parser(charset: str | None) -> Any:
-    # One for each document: libxml2's is not for two threads at once, and making one is cheap.
-    make = partial(
-        etree.XMLParser,
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        huge_tree=False,
-        remove_comments=True,
-        remove_pis=True,
-    )
+    # Two threads that use one at once take turns: lxml locks it.
+    safe: dict[str, Any] = {"resolve_entities": False, "no_network": True, "load_dtd": False, "huge_tree": False}
+    plain: dict[str, Any] = {"remove_comments": True, "remove_pis": True}
     try:
-        return make(encoding=charset)
+        return etree.XMLParser(encoding=charset, **safe, **plain)
     except (LookupError, ValueError):
         # An encoding that nobody knows is no reason to lose an answer that is plain UTF-8.
-        return make()
+        return etree.XMLParser(**safe, **plain)
 
 
-_BYTE_ORDER_MARKS: Final = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_ENCODED: Final = (_DECLARATION.strip().encode(), codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def _names_its_encoding(data: bytes) -> bool:
     """Return whether the document itself says how it is encoded, which outweighs the HTTP header."""
-    return (
-        data.startswith(_BYTE_ORDER_MARKS) or b"\0" in data[:4] or re.match(rb"<\?xml[^>]*encoding", data) is not None
-    )
+    return data.startswith(_ENCODED) or b"\0" in data[:4] or re.match(rb"<\?xml[^>]*encoding", data) is not None
 
 
 def _children(element: Any) -> Iterator[Any]:
     return (child for child in element if isinstance(child.tag, str))
+
+
+def _child(element: Any, tag: str) -> Any:
+    return next((child for child in element if child.tag == tag), None)
 
 
 def _split(tag: str) -> tuple[str, str]:
@@ -310,17 +319,19 @@ def _value(element: Any, depth: int = 0) -> JsonValue:
         raise MalformedEnvelope("the answer is nested too deeply")
     if element.get(_XSI_NIL) in {"1", "true"}:
         return None
+    if not len(element):
+        return element.text or ""
     fields: dict[str, JsonValue] = {}
-    repeated: set[str] = set()
-    for child in _children(element):
-        name, value = _split(child.tag)[1], _value(child, depth + 1)
+    for child in element:  # elements only: the parser leaves comments and the like out, and what needs a DTD is refused
+        name, value = child.tag, _value(child, depth + 1)
+        if name[0] == "{":
+            name = _split(name)[1]
         if name not in fields:
             fields[name] = value
-        elif name in repeated:
-            fields[name].append(value)  # type: ignore[union-attr]
+        elif isinstance(found := fields[name], list):
+            found.append(value)
         else:
-            fields[name] = [fields[name], value]
-            repeated.add(name)
+            fields[name] = [found, value]
     return fields or element.text or ""
 
 

@@ -17,9 +17,12 @@ Wire: TypeAlias = Mapping[str, JsonValue]
 
 
 def _number(value: object) -> object:
+    if isinstance(value, str) and value in _DIGITS:
+        return _DIGITS[value]
     return int(value) if isinstance(value, str) and re.fullmatch(r"[+-]?[0-9]{1,9}", value) else value
 
 
+_DIGITS: Final = {str(number): number for number in range(-9, 300)}
 Status: TypeAlias = Annotated[MessageStatus, BeforeValidator(_number)]
 Failure: TypeAlias = Annotated[DeliveryError, BeforeValidator(_number)]
 

@@ -3,7 +3,6 @@
 import os
 import ssl
 from collections.abc import Mapping
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 from urllib.parse import SplitResult, urlsplit
 
@@ -11,6 +10,7 @@ from pydantic import SecretStr
 
 from ._contract import CONTRACT
 from ._credentials import ApiKey, Credentials, Login
+from ._proxies import is_loopback
 from ._transport import Transport
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def checked_url(url: str | None, *, allow_http: bool = False, environment: Mappi
         raise ValueError("url is the address of the SOAP service, such as https://smscentre.com/sys/soap.php")
     if parts.username is not None or parts.password is not None:
         raise ValueError("url must not hold a user or a password; they would end up in logs")
-    if parts.scheme == "http" and not allow_http and not _is_loopback(parts.hostname):
+    if parts.scheme == "http" and not allow_http and not is_loopback(parts.hostname):
         raise ValueError("http would send the credentials in clear; use https, or pass allow_http=True")
     query = "" if parts.query.lower() == "wsdl" else parts.query
     return parts._replace(query=query, fragment="").geturl()
@@ -75,15 +75,6 @@ def _parts(url: str) -> SplitResult | None:
     except ValueError:
         return None
     return None if port == 0 else parts
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def transport_from(

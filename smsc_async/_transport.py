@@ -2,9 +2,35 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Protocol, Self, runtime_checkable
+from typing import Final, Protocol, Self, runtime_checkable
 
-__all__ = ["Reply", "Timeout", "Transport", "TransportWithGet"]
+from ._exceptions import ConnectError, ConnectionLost, PoolTimeout, ReadTimeout, TransportError
+from ._version import __version__
+
+__all__ = ["DEFAULT_HEADERS", "KEEPALIVE_EXPIRY", "Reply", "Timeout", "Transport", "TransportWithGet", "failure"]
+
+# Answers are a few hundred bytes: compressing them costs more than it saves.
+DEFAULT_HEADERS: Final[Mapping[str, str]] = {
+    "Accept": "text/xml",
+    "Accept-Encoding": "identity",
+    "User-Agent": f"smsc-async/{__version__}",
+}
+
+# Apache closes an idle connection after 5 seconds by default. One that is dropped here first can't be cut by the server
+# in the moment in which a send leaves, which would leave a doubt for no reason.
+KEEPALIVE_EXPIRY: Final = 4.0
+
+_WORDS: Final[Mapping[type[TransportError], str]] = {
+    ConnectError: "no connection could be made, nothing was sent",
+    PoolTimeout: "no connection became free in time, nothing was sent",
+    ReadTimeout: "the request was sent and no complete answer came in time",
+    ConnectionLost: "the connection was cut after the request had begun to leave",
+}
+
+
+def failure(kind: type[TransportError], foreign: str = "") -> TransportError:
+    """Return the exception for a failure that a library has this name for; its own words may quote the request."""
+    return kind(f"{_WORDS[kind]} ({foreign})" if foreign else _WORDS[kind])
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +62,8 @@ class Timeout:
 
     def within(self, seconds: float) -> Self:
         """Return a timeout none of whose steps is longer than this."""
+        if seconds >= self.read and seconds >= self.write and seconds >= self.connect and seconds >= self.pool:
+            return self
         seconds = max(seconds, 0.001)
         return replace(
             self,

@@ -20,7 +20,7 @@ LAYERS: Final = {
     3: "guards.__init__ guards._limits guards._rules guards._store guards._clock guards._memory guards._redis "
     "guards._redis_link guards._redis_scripts guards._redis_snapshot guards._demands guards._refusals guards._waiters "
     "guards._guards",
-    4: "_transport _httpx",
+    4: "_transport _body _proxies _lanes _httpx",
     5: "_client _session _caller _bulk _namespaces _settings _settling _watch _followed",
 }
 LAYER_OF: Final = {name: layer for layer, names in LAYERS.items() for name in names.split()}
@@ -33,7 +33,7 @@ PURE_GUARDS: Final = {"guards._limits", "guards._rules", "guards._demands", "gua
 ONLY_IN: Final = {
     "redis": {"guards._redis", "guards._redis_link", "guards._redis_snapshot"},
     "lxml": {"_envelope"},
-    "httpx": {"_httpx", "_session", "_settings", "sandbox.__init__"},
+    "httpx": {"_httpx", "_lanes", "_session", "_settings", "sandbox.__init__"},
     "typer": CLI,
     "rich": CLI,
     "starlette": {*SANDBOX_EDGES, *CLI},

@@ -247,7 +247,7 @@ async def test_keys_vanish_while_others_are_busy_and_no_call_pays_for_all_of_the
         bench.now = second
         await bench.spend(on("busy"), mark=Mark(keep=1, late=-59))
     assert set(table.young) | set(table.old) == {b"busy"}
-    assert 0 < len(table._dying) < 100, "a few go with each call"
+    assert 0 < len(table.dying) < 100, "a few go with each call"
 
 
 async def test_what_is_in_flight_is_never_forgotten(bench: Bench) -> None:

@@ -28,8 +28,8 @@ from smsc_async import (
     TransportError,
     TransportWithGet,
 )
-from smsc_async import _httpx as module
 from smsc_async._httpx import HttpxTransport
+from smsc_async._transport import KEEPALIVE_EXPIRY
 
 URL = "https://sms.test/sys/soap.php"
 QUICK = Timeout.of(5)
@@ -342,7 +342,7 @@ async def test_connection_is_kept_for_the_next_request() -> None:
 
 async def test_idle_connections_are_dropped_before_a_server_cuts_them() -> None:
     """Apache keeps them for 5 seconds; a request that leaves on one that is just being cut would be in doubt."""
-    assert module._KEEPALIVE_EXPIRY < 5
+    assert KEEPALIVE_EXPIRY < 5
 
 
 @asynccontextmanager

@@ -6,6 +6,7 @@ A key is a keyed hash: nobody who sees one can tell a phone, a text or a passwor
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Final, TypeAlias
 
@@ -80,7 +81,7 @@ class Verdict:
 
 def verdict_of(operation: Operation[Result], result: Result) -> Verdict:
     """Return what a result says."""
-    if not isinstance(result, SentMessage):
+    if operation.is_read or not isinstance(result, SentMessage):
         return _FINE
     if result.settled:  # by status requests: this one has sent nothing
         return _UNSENT
@@ -135,13 +136,14 @@ def marks(demands: Sequence[Demand], amounts: Sequence[int], verdict: Verdict, l
     if verdict.fate is Fate.UNSENT:
         return [_NO_MARK] * len(demands)
     if verdict.fate is Fate.ANSWERED:
-        return [_answered(demand, amount, verdict) for demand, amount in zip(demands, amounts, strict=True)]
+        code, bad, good = verdict.code, verdict.bad, verdict.good
+        return [_answered(each.rule, amount, code, bad, good) for each, amount in zip(demands, amounts, strict=True)]
     spoken = verdict.code == _NOT_THE_SERVICE
     return [_lost(each, amount, late, slack, spoken=spoken) for each, amount in zip(demands, amounts, strict=True)]
 
 
-def _answered(demand: Demand, amount: int, verdict: Verdict) -> Mark:
-    rule, code = demand.rule, verdict.code
+@lru_cache(maxsize=256)
+def _answered(rule: str, amount: int, code: int, bad: int, good: bool) -> Mark:
     if rule in _GATES:
         return _NO_MARK
     if rule == "blocked":
@@ -152,7 +154,7 @@ def _answered(demand: Demand, amount: int, verdict: Verdict) -> Mark:
             return Mark(keep=1, proof=False)
         return _PROVEN if code in _SAID_TO_AN_ACCOUNT else _NO_MARK
     if rule == "bad_sends":
-        return Mark(keep=amount if code in BAD_CODES else verdict.bad, clear=verdict.good)
+        return Mark(keep=amount if code in BAD_CODES else bad, clear=good)
     return Mark(keep=amount, fill=code == _TOO_OFTEN and rule in _SAID_BY_ERROR_9)
 
 

@@ -167,8 +167,10 @@ class Guards:
             self.bind()
         self._busy += 1
         try:
-            demands = await self._demands(who, operation, allow_duplicate=allow_duplicate, part=part)
-            answer = await self._behind(demands, within) or await self._store.acquire(demands, within)
+            salt = self._store.salt or await self._store.open()
+            demands = self._demands(who, operation, salt, allow_duplicate=allow_duplicate, part=part)
+            queued = self._waiters.ahead_of(demands) is not None
+            answer = (queued and await self._behind(demands, within)) or await self._store.acquire(demands, within)
             if isinstance(answer, Reservation):
                 return answer
             return await self._wait(demands, answer, within)
@@ -229,17 +231,16 @@ class Guards:
         with anyio.move_on_after(_FLUSH_WITHIN, shield=True):
             await self._store.aclose()
 
-    async def _demands(
-        self, who: Identity, operation: Operation[Result], *, allow_duplicate: bool, part: Part
+    def _demands(
+        self, who: Identity, operation: Operation[Result], salt: bytes, *, allow_duplicate: bool, part: Part
     ) -> Sequence[Demand]:
-        salt = self._store.salt or await self._store.open()
         known = self._planners.get(who)
         if known is None or known[0] is not salt:
             planner = Planner(self._limits, salt, who.credentials, who.account, who.egress)
             self._planners[who] = known = salt, planner
         demands = known[1].demands(operation, allow_duplicate=allow_duplicate, part=part)
         for demand in demands:
-            if demand.amount > demand.limit.count:
+            if demand.amount > 1 and demand.amount > demand.limit.count:  # no limit is under 1
                 raise ValueError(
                     f"{demand.amount} messages in one request, and the rule {demand.rule!r} lets {demand.limit.count} "
                     "through at most; divide them, or change the rule in Guards(rules=)"
@@ -247,9 +248,7 @@ class Guards:
         return demands
 
     async def _behind(self, demands: Sequence[Demand], within: float) -> Refusal | None:
-        """Return why a request has to wait behind others, None if it hasn't."""
-        if self._waiters.ahead_of(demands) is None:
-            return None
+        """Return why a request has to wait behind others with its demands, None if it hasn't."""
         # What is refused at once must not queue first, and proven credentials queue with none that aren't.
         asked = [each for each in demands if each.proof is not None or self._policy(each) == "raise"]
         answer = await self._store.acquire(asked, within)

@@ -34,14 +34,14 @@ class _Table:
         span: Seconds for which an entry counts.
     """
 
-    __slots__ = ("_due", "_dying", "_latest", "_latest_old", "old", "span", "young")
+    __slots__ = ("_latest", "_latest_old", "due", "dying", "old", "span", "young")
 
     def __init__(self, span: float) -> None:
         self.span = span
         self.young: dict[bytes, History] = {}
         self.old: dict[bytes, History] = {}
-        self._dying: dict[bytes, History] = {}
-        self._latest = self._latest_old = self._due = -inf
+        self.dying: dict[bytes, History] = {}
+        self._latest = self._latest_old = self.due = -inf
 
     def __len__(self) -> int:
         return len(self.young) + sum(key not in self.young for key in self.old)
@@ -58,29 +58,30 @@ class _Table:
             return
         self.young[key] = history
         last = history[-1]
-        self._latest = max(self._latest, now if last == inf else last)
+        latest = now if last == inf else last
+        self._latest = max(self._latest, latest)
 
     def is_due(self, now: float) -> bool:
         """Whether a term is over; otherwise a little of what was dropped goes, so that no call waits for all of it."""
-        if now >= self._due:
+        if now >= self.due:
             return True
-        for _ in range(min(len(self._dying), _SWEPT)):
-            self._dying.popitem()
+        for _ in range(min(len(self.dying), _SWEPT)):
+            self.dying.popitem()
         return False
 
     def turn(self, now: float, flying: Mapping[bytes, History]) -> None:
         """Age by a term, if the old generation has expired; those in flight stay young."""
         if now < self._latest_old + self.span:
-            self._due = self._latest_old + self.span
+            self.due = self._latest_old + self.span
             return
-        self._dying = self.old
+        self.dying = self.old
         self.old, self._latest_old = self.young, self._latest
         self.young, self._latest = dict(flying), now
-        self._due = now + max(self.span, _SHORTEST_TERM)
+        self.due = now + max(self.span, _SHORTEST_TERM)
 
     def sweep(self, now: float, flying: Mapping[bytes, History]) -> None:
         """Let go of everything that has expired or is dropped."""
-        self._dying.clear()
+        self.dying.clear()
         if now >= self._latest_old + self.span:
             self.old = {key: history for key, history in self.old.items() if key in flying}
         if now >= self._latest + self.span:
@@ -150,14 +151,17 @@ class MemoryStore:
             return
         self._flying.remove(reservation)
         now = self._clock()
+        started = reservation.started
         for demand, amount, mark in zip(reservation.demands, reservation.amounts, marks, strict=True):
-            table = self._table(demand.rule, demand.limit.span, now)
-            history = table.get(demand.key)
-            if history or mark.keep or mark.fill:
-                table.put(demand.key, demand.limit.settled(history, now, reservation.started, amount, mark), now)
+            rule, key, limit, _, proof, _ = demand
+            if amount or mark.keep or mark.clear or mark.fill:  # else the history stays what it is
+                table = self._table(rule, limit.span, now)
+                history = table.get(key)
+                if history or mark.keep or mark.fill:
+                    table.put(key, limit.settled(history, now, started, amount, mark), now)
             # Refuted always, proven only where it wasn't yet: that is once a day.
-            if demand.proof is not None and (mark.proof is False or (mark.proof and amount)):
-                self._table(_PROOFS, _PROOF_LASTS, now).put(demand.proof, (now,) if mark.proof else (), now)
+            if proof is not None and (mark.proof is False or (mark.proof and amount)):
+                self._table(_PROOFS, _PROOF_LASTS, now).put(proof, (now,) if mark.proof else (), now)
 
     async def flush(self) -> None:
         """Do nothing: what is settled here is known at once."""
@@ -188,6 +192,8 @@ class MemoryStore:
 
     def _table(self, name: str, span: float, now: float) -> _Table:
         table = self._tables.get(name)
+        if table is not None and now < table.due and not table.dying and span <= table.span:
+            return table
         if table is None:
             table = self._tables[name] = _Table(span)
         elif span > table.span:  # of other guards, with other rules
