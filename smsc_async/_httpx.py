@@ -16,6 +16,7 @@ from ._body import Body
 from ._exceptions import ConnectError, ConnectionLost, PoolTimeout, ReadTimeout, TransportError
 from ._lanes import Lanes
 from ._proxies import environment_proxy
+from ._tls import tls_context
 from ._transport import DEFAULT_HEADERS, KEEPALIVE_EXPIRY, Reply, Timeout, failure
 
 __all__ = ["HttpxTransport"]
@@ -40,12 +41,6 @@ _OURS: Final[Mapping[type[Exception], type[TransportError]]] = {
 def _ours(error: Exception) -> TransportError:
     kind = next(_OURS[base] for base in type(error).__mro__ if base in _OURS)
     return failure(kind, type(error).__name__)
-
-
-@functools.lru_cache(maxsize=8)
-def _ssl_context(verify: ssl.SSLContext | bool) -> ssl.SSLContext:
-    # Reading the certificates takes tens of milliseconds, so all clients of the process share them.
-    return httpx.create_ssl_context(verify)
 
 
 _parsed: Final = functools.lru_cache(maxsize=64)(httpx.URL)
@@ -164,7 +159,7 @@ class HttpxTransport:
         name = proxy if isinstance(proxy, str) else None
         if name not in self._ways:
             make = functools.partial(
-                httpx.AsyncHTTPTransport, verify=_ssl_context(self._verify), limits=_ONE, proxy=proxy
+                httpx.AsyncHTTPTransport, verify=tls_context(self._verify), limits=_ONE, proxy=proxy
             )
             self._ways[name] = Lanes(make, most=self._max_connections, expiry=KEEPALIVE_EXPIRY)
         self._way_of[url] = self._ways[name]

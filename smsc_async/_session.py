@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from datetime import timedelta, timezone, tzinfo
 from functools import cached_property
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self, TypeVar, cast, get_args
+from typing import TYPE_CHECKING, Final, Literal, Self, TypeVar, cast, get_args
 
 import anyio
 from pydantic import SecretStr
@@ -52,7 +52,7 @@ class Session:
         timeout: Timeout | float = _TIMEOUT,
         deadline: float | None = 90.0,
         retries: int = 3,
-        transport: "Transport | httpx.AsyncBaseTransport | None" = None,
+        transport: "Transport | httpx.AsyncBaseTransport | Literal['fast'] | None" = None,
         timezone: tzinfo = MOSCOW,
         guards: Guards | Unset | None = UNSET,
         account: str | None = None,

@@ -3,7 +3,7 @@
 import os
 import ssl
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import SecretStr
@@ -78,14 +78,21 @@ def _parts(url: str) -> SplitResult | None:
 
 
 def transport_from(
-    transport: "Transport | httpx.AsyncBaseTransport | None",
+    transport: "Transport | httpx.AsyncBaseTransport | Literal['fast'] | None",
     *,
     proxy: "str | httpx.Proxy | None",
     verify: ssl.SSLContext | bool,
     max_connections: int,
     max_response_bytes: int,
 ) -> Transport:
-    """Return what moves the bytes: what was given, or over httpx."""
+    """Return what moves the bytes: what was given, the fast one over aiohttp, or the default over httpx.
+
+    Raises:
+        ValueError: There is no transport of this name, or it can't go through this proxy.
+        ModuleNotFoundError: It needs a package that isn't installed.
+    """
+    if isinstance(transport, str):
+        return _named(transport, proxy, verify, max_connections, max_response_bytes)
     if transport is not None and not _is_httpx(transport):
         return transport
     from ._httpx import HttpxTransport  # noqa: PLC0415 - see there why it is imported so late
@@ -96,6 +103,20 @@ def transport_from(
         verify=verify,
         max_connections=max_connections,
         max_response_bytes=max_response_bytes,
+    )
+
+
+def _named(
+    name: str, proxy: object, verify: ssl.SSLContext | bool, max_connections: int, max_response_bytes: int
+) -> Transport:
+    if name != "fast":
+        raise ValueError("transport is 'fast', an object, or None for the default")
+    if not (proxy is None or isinstance(proxy, str)):
+        raise ValueError("transport='fast' takes a proxy as a URL")
+    from ._aiohttp import AiohttpTransport  # noqa: PLC0415 - an extra, and slow to import
+
+    return AiohttpTransport(
+        proxy=proxy, verify=verify, max_connections=max_connections, max_response_bytes=max_response_bytes
     )
 
 

@@ -20,7 +20,7 @@ LAYERS: Final = {
     3: "guards.__init__ guards._limits guards._rules guards._store guards._clock guards._memory guards._redis "
     "guards._redis_link guards._redis_scripts guards._redis_snapshot guards._demands guards._refusals guards._waiters "
     "guards._guards",
-    4: "_transport _body _proxies _lanes _httpx",
+    4: "_transport _body _proxies _tls _lanes _httpx _aiohttp",
     5: "_client _session _caller _bulk _namespaces _settings _settling _watch _followed",
 }
 LAYER_OF: Final = {name: layer for layer, names in LAYERS.items() for name in names.split()}
@@ -34,6 +34,9 @@ ONLY_IN: Final = {
     "redis": {"guards._redis", "guards._redis_link", "guards._redis_snapshot"},
     "lxml": {"_envelope"},
     "httpx": {"_httpx", "_lanes", "_session", "_settings", "sandbox.__init__"},
+    "aiohttp": {"_aiohttp"},
+    "yarl": {"_aiohttp"},
+    "certifi": {"_tls"},
     "typer": CLI,
     "rich": CLI,
     "starlette": {*SANDBOX_EDGES, *CLI},
@@ -144,7 +147,7 @@ def test_import_brings_no_optional_part() -> None:
     # Nor httpx, which imports rich for a command of its own, wherever rich and click are installed.
     code = (
         "import sys, smsc_async; "
-        "print(*{'typer', 'rich', 'starlette', 'uvicorn', 'redis', 'zeep', 'httpx'} & set(sys.modules))"
+        "print(*{'typer', 'rich', 'starlette', 'uvicorn', 'redis', 'zeep', 'httpx', 'aiohttp'} & set(sys.modules))"
     )
     ran = subprocess.run(  # noqa: S603 - our own words
         [sys.executable, "-c", code], cwd=PACKAGE.parent, capture_output=True, text=True, timeout=60, check=False
