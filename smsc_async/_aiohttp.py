@@ -36,6 +36,9 @@ _OURS: Final[Mapping[type[BaseException], type[TransportError]]] = {
     aiohttp.ConnectionTimeoutError: ConnectError,
     aiohttp.ServerFingerprintMismatch: ConnectError,
     aiohttp.InvalidURL: ConnectError,
+    aiohttp.NonHttpUrlClientError: ConnectError,
+    aiohttp.InvalidUrlRedirectClientError: ConnectionLost,  # where a redirect leads to, a request has been before
+    aiohttp.NonHttpUrlRedirectClientError: ConnectionLost,
     aiohttp.ServerTimeoutError: ReadTimeout,
     aiohttp.ClientError: ConnectionLost,
     TimeoutError: ReadTimeout,
@@ -58,8 +61,8 @@ _parsed: Final = lru_cache(maxsize=64)(URL)
 
 @lru_cache(maxsize=64)
 def _steps(timeout: Timeout) -> aiohttp.ClientTimeout:
-    # What is not written yet can't be answered, so the wait for the answer ends with the slower of the two.
-    return aiohttp.ClientTimeout(total=None, connect=timeout.connect, sock_read=max(timeout.read, timeout.write))
+    # aiohttp has no limit for writing alone: a write that stalls ends with the wait for the answer.
+    return aiohttp.ClientTimeout(total=None, connect=timeout.connect, sock_read=timeout.read)
 
 
 class AiohttpTransport:

@@ -45,7 +45,8 @@ class Client(Session):
         timeout: Of one request: a `Timeout`, or seconds for reading and writing.
         deadline: Seconds for a whole call, with its waits, repetitions and look-ups; None for no end.
         retries: How often a call may be repeated after a network failure. A send is repeated only if nothing left.
-        transport: An object with the methods of `Transport`, or any `httpx.AsyncBaseTransport`; None for the network.
+        transport: None for the network over httpx, "fast" for the network over aiohttp (asyncio only), an object with
+            the methods of `Transport`, or any `httpx.AsyncBaseTransport`.
         timezone: The account's time zone, in which the service writes local times without a timestamp.
         guards: What keeps the requests inside the limits of the service, to be shared by clients of one account; unset
             for guards of this client alone, None for none.

@@ -1,12 +1,13 @@
-"""HTTP as it really is: cut, slow, huge, compressed, redirected; each failure becomes one of ours with its outcome."""
+"""What is httpx's own: its exceptions, its transports in memory, its proxies; the rest is in test_transport."""
 
+import asyncio
 import ssl
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
 import respx
+from doubles import RawRequest, http_bytes, raw_server
 
 from smsc_async import (
     ConnectError,
@@ -23,7 +24,6 @@ from smsc_async._httpx import HttpxTransport
 
 URL = "https://sms.test/sys/soap.php"
 QUICK = Timeout.of(5)
-CERTIFICATE = Path(__file__).parent / "localhost.pem"
 
 
 def _with_descendants(kind: type[Exception]) -> Iterator[type[Exception]]:
@@ -101,3 +101,19 @@ async def test_limit_is_also_that_of_an_answer_made_in_memory() -> None:
             with pytest.raises(MalformedEnvelope):
                 await transport.post(URL, {}, b"", QUICK)
         await transport.aclose()
+
+
+async def test_proxy_may_be_an_object_of_httpx() -> None:
+    lines: list[str] = []
+
+    async def serve(request: RawRequest, writer: asyncio.StreamWriter) -> bool:
+        lines.append(request.line)
+        writer.write(http_bytes(b"<a/>"))
+        return False
+
+    async with raw_server(serve) as url:
+        transport = HttpxTransport(proxy=httpx.Proxy(url))
+        for address in ("http://sms.test/", "http://sms2.test/"):
+            await transport.post(address, {}, b"", QUICK)
+        await transport.aclose()
+    assert lines == ["POST http://sms.test/ HTTP/1.1", "POST http://sms2.test/ HTTP/1.1"]

@@ -2,10 +2,13 @@
 
 import traceback
 
+import httpx
 import pytest
 
+from smsc_async._aiohttp import AiohttpTransport
 from smsc_async._credentials import ApiKey, Credentials, Login
-from smsc_async._settings import checked_url, credentials_from
+from smsc_async._httpx import HttpxTransport
+from smsc_async._settings import checked_url, credentials_from, transport_from
 
 KEY = ApiKey.model_validate({"key": "k"})
 LOGIN = Login.model_validate({"login": "l", "password": "p"})
@@ -101,3 +104,30 @@ def test_wrong_address_is_refused_without_its_password(url: str, why: str) -> No
         checked_url(url, environment={})
     assert "canary" not in "".join(traceback.format_exception(caught.value))
     assert caught.value.__context__ is None
+
+
+def _transport(transport: object, proxy: object = None) -> object:
+    return transport_from(
+        transport,  # type: ignore[arg-type]
+        proxy=proxy,  # type: ignore[arg-type]
+        verify=True,
+        max_connections=1,
+        max_response_bytes=1,
+    )
+
+
+def test_transport_is_the_default_the_fast_one_or_what_is_given() -> None:
+    mine = object()
+    assert isinstance(_transport(None), HttpxTransport)
+    assert isinstance(_transport("fast"), AiohttpTransport)
+    assert isinstance(_transport(httpx.MockTransport(httpx.Response)), HttpxTransport)
+    assert _transport(mine) is mine
+
+
+@pytest.mark.parametrize(
+    ("transport", "proxy", "why"),
+    [("slow", None, "transport is 'fast'"), ("fast", httpx.Proxy("http://proxy.test"), "takes a proxy as a URL")],
+)
+def test_transport_that_there_is_not_is_refused(transport: str, proxy: object, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        _transport(transport, proxy)

@@ -363,3 +363,42 @@ async def test_closing_twice_or_unused_does_nothing(make: Make) -> None:
     transport = make()
     await transport.aclose()
     await transport.aclose()
+
+
+async def test_half_an_answer_is_never_read_by_the_next_request(make: Make) -> None:
+    begun = asyncio.Event()
+    peers: list[object] = []
+
+    async def serve(request: RawRequest, writer: asyncio.StreamWriter) -> bool:
+        peers.append(writer.get_extra_info("peername"))
+        if request.body == b"first":
+            writer.write(http_bytes(b"<first/>")[:-4])
+            begun.set()
+            await asyncio.sleep(0.05)
+            writer.write(b"st/>")
+        writer.write(http_bytes(b"<second/>"))
+        return True
+
+    transport = make(max_connections=1)
+    async with raw_server(serve) as url:
+        first = asyncio.create_task(transport.post(url, {}, b"first", QUICK))
+        await begun.wait()
+        first.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        assert (await transport.post(url, {}, b"second", QUICK)).body == b"<second/>"
+        await transport.aclose()
+    assert len(set(peers)) == 2
+
+
+async def test_request_that_waits_for_a_connection_gets_it(make: Make) -> None:
+    async def serve(request: RawRequest, writer: asyncio.StreamWriter) -> bool:
+        writer.write(http_bytes(request.body))
+        return True
+
+    transport = make(max_connections=2)
+    async with raw_server(serve) as url:
+        bodies = [b"%d" % number for number in range(20)]
+        replies = await asyncio.gather(*(transport.post(url, {}, body, QUICK) for body in bodies))
+        await transport.aclose()
+    assert [reply.body for reply in replies] == bodies

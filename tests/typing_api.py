@@ -47,6 +47,7 @@ def clients(transport: Transport) -> list[Client]:
         Client(),
         Client(apikey="key"),
         Client(login="alex", password=SecretStr("secret"), timeout=5, deadline=None),
+        Client(transport="fast", proxy="http://proxy.example:3128"),
         Client(transport=transport, fallback_urls=("https://www2.smscentre.com/sys/soap.php",)),
         Client(transport=httpx.ASGITransport(app=lambda _: None), timeout=Timeout(read=60)),  # type: ignore[arg-type, misc]
     ]
@@ -121,4 +122,5 @@ async def mistakes(client: Client) -> None:
     await client.send("+79991234567", "Hi", at="tomorrow")  # type: ignore[arg-type]
     await client.send("+79991234567", "Hi", colour="red")  # type: ignore[call-arg]
     await client.status("a1")  # type: ignore[arg-type]
+    Client(transport="slow")  # type: ignore[arg-type]
     Client("key")  # type: ignore[call-arg]

@@ -1,0 +1,37 @@
+"""A body in pieces: decompressed as it comes, and stopped where it becomes too large."""
+
+import gzip
+import zlib
+
+import pytest
+
+from smsc_async import MalformedEnvelope
+from smsc_async._body import Body
+
+
+@pytest.mark.parametrize(
+    ("packed", "encoding"),
+    [(b"abc", ""), (b"abc", " Identity"), (gzip.compress(b"abc"), "X-GZIP"), (zlib.compress(b"abc"), "deflate")],
+)
+def test_pieces_become_one_body(packed: bytes, encoding: str) -> None:
+    body = Body(3, encoding)
+    for byte in packed:
+        body.add(bytes([byte]))
+    assert bytes(body) == b"abc"
+
+
+@pytest.mark.parametrize(("packed", "encoding"), [(b"abcd", ""), (gzip.compress(b"a" * 10**7), "gzip")])
+def test_larger_than_the_limit_is_refused(packed: bytes, encoding: str) -> None:
+    with pytest.raises(MalformedEnvelope, match="larger than 3 bytes"):
+        Body(3, encoding).add(packed)
+
+
+def test_broken_compression_is_said_without_a_quotation() -> None:
+    with pytest.raises(MalformedEnvelope, match="compression is broken") as caught:
+        Body(3, "gzip").add(b"secret")
+    assert caught.value.__context__ is None
+
+
+def test_compression_that_nobody_asked_for_is_refused() -> None:
+    with pytest.raises(MalformedEnvelope, match="not asked for"):
+        Body(3, "br")

@@ -1,0 +1,182 @@
+"""Lanes: the last that became free is the first to be taken, who waits is served in order, nothing half-read stays."""
+
+from collections.abc import Awaitable, Callable
+
+import anyio
+import anyio.lowlevel
+import httpx
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from smsc_async import PoolTimeout
+from smsc_async._lanes import Lanes
+
+
+class Lane(httpx.AsyncBaseTransport):
+    """A lane without a network."""
+
+    def __init__(self) -> None:
+        self.closed = 0
+
+    async def aclose(self) -> None:
+        self.closed += 1
+        await anyio.lowlevel.checkpoint()
+
+
+def _lanes(most: int = 2) -> Lanes:
+    return Lanes(Lane, most=most, expiry=4.0)
+
+
+def virtual(test: Callable[[], Awaitable[None]]) -> Callable[[], None]:
+    """Run a test on a clock that jumps to the next timer when all tasks wait."""
+
+    def run() -> None:
+        trio.run(test, clock=MockClock(autojump_threshold=0))
+
+    return run
+
+
+@virtual
+async def test_last_that_became_free_is_taken_first() -> None:
+    lanes = _lanes()
+    one, two = await lanes.take(1), await lanes.take(1)
+    lanes.give(one)
+    lanes.give(two)
+    assert await lanes.take(1) is two
+    assert await lanes.take(1) is one
+    assert len(lanes) == 2
+
+
+@virtual
+async def test_no_lane_in_time_is_a_pool_timeout() -> None:
+    lanes = _lanes(most=1)
+    lane = await lanes.take(1)
+    start = anyio.current_time()
+    with pytest.raises(PoolTimeout, match="nothing was sent"):
+        await lanes.take(10)
+    assert anyio.current_time() - start == pytest.approx(10)
+    lanes.give(lane)
+    assert await lanes.take(1) is lane
+
+
+@virtual
+async def test_who_waits_is_served_in_order() -> None:
+    lanes = _lanes(most=1)
+    served: list[int] = []
+
+    async def one(number: int) -> None:
+        lane = await lanes.take(100)
+        served.append(number)
+        await anyio.sleep(1)
+        lanes.give(lane)
+
+    async with anyio.create_task_group() as group:
+        for number in range(5):
+            group.start_soon(one, number)
+            await wait_all_tasks_blocked()
+    assert served == [0, 1, 2, 3, 4]
+    assert len(lanes) == 1
+
+
+@virtual
+async def test_cancelled_waiter_leaves_the_queue() -> None:
+    lanes = _lanes(most=1)
+    lane = await lanes.take(1)
+    with anyio.move_on_after(1):
+        await lanes.take(100)
+    lanes.give(lane)
+    assert await lanes.take(1) is lane
+
+
+@virtual
+async def test_lane_handed_over_in_the_moment_of_a_cancellation_is_not_lost() -> None:
+    lanes = _lanes(most=1)
+    lane = await lanes.take(1)
+    async with anyio.create_task_group() as group:
+        group.start_soon(lanes.take, 100)
+        await wait_all_tasks_blocked()
+        group.cancel_scope.cancel()
+        lanes.give(lane)
+    assert await lanes.take(1) is lane
+
+
+@virtual
+async def test_dropped_lane_is_closed_and_makes_room_for_another() -> None:
+    lanes = _lanes(most=1)
+    lane = await lanes.take(1)
+    got: list[httpx.AsyncBaseTransport] = []
+
+    async def waiter() -> None:
+        got.append(await lanes.take(100))
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(waiter)
+        await wait_all_tasks_blocked()
+        await lanes.drop(lane)
+    assert isinstance(lane, Lane)
+    assert lane.closed == 1
+    assert got[0] is not lane
+    assert len(lanes) == 1
+
+
+@virtual
+async def test_lane_is_closed_although_its_user_is_cancelled() -> None:
+    lanes = _lanes()
+    lane = await lanes.take(1)
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        await lanes.drop(lane)
+    assert isinstance(lane, Lane)
+    assert lane.closed == 1
+    assert len(lanes) == 0
+
+
+@virtual
+async def test_idle_lanes_are_closed_one_each_time_a_lane_is_taken() -> None:
+    lanes = _lanes(most=3)
+    taken = [await lanes.take(1) for _ in range(3)]
+    for lane in taken:
+        lanes.give(lane)
+    await anyio.sleep(5)
+    for left in (3, 2, 1):
+        assert len(lanes) == left
+        lanes.give(await lanes.take(1))
+        await anyio.sleep(0.1)
+    assert [lane.closed for lane in taken if isinstance(lane, Lane)] == [1, 1, 0]
+
+
+@virtual
+async def test_closing_closes_all_also_those_in_use() -> None:
+    lanes = _lanes()
+    used, idle = await lanes.take(1), await lanes.take(1)
+    lanes.give(idle)
+    await lanes.aclose()
+    lanes.give(used)
+    assert isinstance(used, Lane)
+    assert isinstance(idle, Lane)
+    assert (used.closed, idle.closed, len(lanes)) == (1, 1, 0)
+    assert await lanes.take(1) not in {used, idle}
+
+
+@virtual
+async def test_thousands_of_cancelled_requests_leak_no_lane() -> None:
+    lanes = _lanes(most=3)
+
+    async def use() -> None:
+        lane = await lanes.take(100)
+        try:
+            await anyio.sleep(1)
+        except BaseException:
+            await lanes.drop(lane)
+            raise
+        lanes.give(lane)
+
+    for _ in range(500):
+        with anyio.move_on_after(1.5):
+            async with anyio.create_task_group() as group:
+                for _ in range(10):
+                    group.start_soon(use)
+    assert len(lanes) <= 3
+    for _ in range(3):
+        await lanes.take(0.001)
