@@ -120,7 +120,7 @@ def test_transport_is_the_default_the_fast_one_or_what_is_given() -> None:
     mine = object()
     assert isinstance(_transport(None), HttpxTransport)
     assert isinstance(_transport("fast"), AiohttpTransport)
-    assert isinstance(_transport(httpx.MockTransport(httpx.Response)), HttpxTransport)
+    assert isinstance(_transport(httpx.MockTransport(lambda _: httpx.Response(200))), HttpxTransport)
     assert _transport(mine) is mine
 
 
