@@ -132,7 +132,7 @@ def decode(
     code = _error_code(wire)
     if code:
         raise api_error(operation.errors, code)
-    known = {name: value for name, value in wire.items() if name != "error"}
+    known = {name: value for name, value in wire.items() if name != "error"} if "error" in wire else wire
     required = operation.result.required
     if not wire.get(required[0]) and not any(wire.get(name) for name in required[1:]):
         raise MalformedEnvelope(f"the answer has none of the fields {', '.join(operation.result.required)}")

@@ -51,13 +51,14 @@ class Result(FrozenModel):
     @classmethod
     def sort(cls, wire: Wire) -> tuple[dict[str, JsonValue], dict[str, JsonValue]]:
         """Divide an answer in what this class knows, by attribute, and the rest; an empty element counts as absent."""
+        names = cls.wire_names
         known: dict[str, JsonValue] = {}
         extra: dict[str, JsonValue] = {}
         for name, value in wire.items():
-            if name not in cls.wire_names or not isinstance(value, str):
+            if name not in names or not isinstance(value, str):
                 extra[name] = value
             elif text := value if name == "message" else value.strip():
-                known[cls.wire_names[name]] = text
+                known[names[name]] = text
         return known, extra
 
 
@@ -282,6 +283,8 @@ class DeliveryReport(Result):
 
 def _moment(extra: dict[str, JsonValue], stamp_name: str, text_name: str, zone: tzinfo) -> datetime | None:
     """Take a moment out of `extra`; what can't be read stays there."""
+    if stamp_name not in extra and text_name not in extra:
+        return None
     moment = _from_timestamp(extra.get(stamp_name)) or _from_local_text(extra.get(text_name), zone)
     for name in (stamp_name, text_name):
         if moment is not None or extra.get(name) == "":
