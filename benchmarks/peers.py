@@ -115,15 +115,16 @@ def measured(rounds: int, warm: float, seconds: float) -> dict[tuple[str, int], 
 
 def print_peers(table: dict[tuple[str, int], Sample]) -> None:
     """Print the table of the peers, and the ratios to the basis."""
-    print(f"\n| client | in flight | CPU us a call | calls a second | times {BASIS} | peak MB |")
-    print("|---|---|---|---|---|---|")
+    print(f"\nbeside {BASIS} at the same number in flight: times its calls a second, and its CPU over this CPU\n")
+    print("| client | in flight | CPU us a call | calls a second | calls, times | CPU, times | peak MB |")
+    print("|---|---|---|---|---|---|---|")
     for (name, flight), sample in table.items():
         basis = table.get((BASIS, flight))
-        ratio = "" if basis is None else f"{sample.rate / basis.rate:.1f}"
+        ratio = " | " if basis is None else f"{sample.rate / basis.rate:.1f} | {basis.cpu / sample.cpu:.1f}"
         print(f"| {name} | {flight} | {sample.cpu:.0f} | {sample.rate:.0f} | {ratio} | {sample.memory:.0f} |")
     for name, peer in PEERS.items():
         if not is_here(name):
-            print(f"| {name} | | missing: {peer.install} | | | |")
+            print(f"| {name} | | missing: {peer.install} | | | | |")
     ours, raw = table.get(("smsc_async, fast", 50)), table.get(("raw aiohttp", 50))
     if ours and raw:
         print(f"\nfast beside raw aiohttp at 50 in flight: {ours.cpu / raw.cpu:.2f} times its CPU")
