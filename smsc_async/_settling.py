@@ -215,8 +215,18 @@ class Settler:
             doubt: The send.
             terms: Of the send.
             late: For so many seconds its request may still arrive; infinity where nobody waits for that.
+
+        Raises:
+            SendOutcomeUnknown: It can't be asked for: the client was closed, or the transport is broken.
         """
         settlement = Settlement(doubt, self._patience.skew)
+        try:
+            await self._ask(settlement, doubt, terms, late)
+        except Exception as failure:
+            raise _unknown(doubt, settlement) from failure
+        return settlement
+
+    async def _ask(self, settlement: Settlement, doubt: Doubt, terms: _Terms, late: float) -> None:
         now = anyio.current_time()
         arrived, end, pause = now + late, min(terms.end, now + _PATIENCE), _FIRST_PAUSE
         if late > 0:
@@ -225,7 +235,7 @@ class Settler:
             if settlement.accepted:
                 await self._learn(settlement, settlement.in_doubt, terms, end, in_time=False)
             if not settlement.in_doubt or arrived >= end:
-                return settlement
+                return
             await anyio.sleep_until(arrived)
         while settlement.in_doubt and anyio.current_time() < end:
             answers = await self._learn(settlement, settlement.in_doubt, terms, end, in_time=True)
@@ -233,7 +243,6 @@ class Settler:
                 break
             await anyio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
-        return settlement
 
     async def _learn(
         self, settlement: Settlement, refs: tuple[MessageRef, ...], terms: _Terms, end: float, *, in_time: bool

@@ -665,6 +665,40 @@ def test_refusal_while_settling_does_not_pass_for_an_answer_to_the_send() -> Non
     virtually(main)
 
 
+async def _close_after(client: Client, seconds: float) -> None:
+    await anyio.sleep(seconds)
+    await client.aclose()
+
+
+def test_client_that_is_closed_while_it_settles_leaves_the_doubt() -> None:
+    async def main() -> None:
+        network = Network("lost", "gone")
+        client = network.client()
+        async with anyio.create_task_group() as group:
+            group.start_soon(_close_after, client, 3)
+            with pytest.raises(SendOutcomeUnknown) as caught:
+                await client.send(PHONE, "Hi")
+        assert isinstance(caught.value.__cause__, RuntimeError)
+        assert await network.client().resolve(caught.value) is not None
+
+    virtually(main)
+
+
+def test_client_that_is_closed_while_it_settles_a_chunk_leaves_a_doubt_for_each_message() -> None:
+    async def main() -> None:
+        network = Network("lost", "gone")
+        client = network.client()
+        messages = [Message(PHONE, "Hi"), Message(OTHER, "Ho")]
+        async with anyio.create_task_group() as group:
+            group.start_soon(_close_after, client, 3)
+            outcomes = [outcome async for outcome in client.send_batch(messages)]
+        for outcome in outcomes:
+            assert isinstance(outcome.error, SendOutcomeUnknown)
+            assert await network.client().resolve(outcome.error) is not None
+
+    virtually(main)
+
+
 @pytest.mark.parametrize("wrong", [{"on_unknown": "retry"}, {"clock_skew": -1}])
 def test_wrong_option_is_told(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"on_unknown is|clock_skew are"):
