@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Literal, TypeAlias, TypeVar
@@ -41,8 +41,9 @@ Sending: TypeAlias = Send | SendList
 _PATIENCE: Final = 90.0  # seconds, where there is no deadline
 _FIRST_PAUSE: Final = 1.0
 _LONGEST_PAUSE: Final = 15.0
-# The next answer would be the same, or there would be none.
-_WILL_NOT_CHANGE: Final = (AuthenticationFailed, AddressBlocked, BreakerOpen, MessageNotFound, InvalidParameters)
+# The next answer would be the same, or there would be none: to all questions, or to this one.
+_ENDS_ALL: Final = (AuthenticationFailed, AddressBlocked, BreakerOpen)
+_WILL_NOT_CHANGE: Final = (MessageNotFound, InvalidParameters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +240,7 @@ class Settler:
             await anyio.sleep_until(arrived)
         while settlement.in_doubt and anyio.current_time() < end:
             answers = await self._learn(settlement, settlement.in_doubt, terms, end, in_time=True)
-            if not any(map(_may_change, answers)) or anyio.current_time() + pause >= end:
+            if not _is_worth_asking_again(answers) or anyio.current_time() + pause >= end:
                 break
             await anyio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
@@ -294,8 +295,12 @@ def doubt_of(send: MessageRef | Doubt | SmscError, since: datetime | None) -> Do
     )
 
 
-def _may_change(answer: DeliveryReport | SmscError) -> bool:
-    return isinstance(answer, SmscError) and not isinstance(answer, _WILL_NOT_CHANGE)
+def _is_worth_asking_again(answers: Sequence[DeliveryReport | SmscError]) -> bool:
+    errors = [answer for answer in answers if isinstance(answer, SmscError)]
+    # Where one says that no other will be answered, the others were not asked; wrong credentials block the address.
+    if any(isinstance(error, _ENDS_ALL) for error in errors):
+        return False
+    return not all(isinstance(error, _WILL_NOT_CHANGE) for error in errors)
 
 
 def _not_sent(lost: SmscError) -> SmscError:

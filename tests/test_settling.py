@@ -185,11 +185,12 @@ def test_deadline_too_near_for_a_proof_leaves_the_doubt_at_once() -> None:
     virtually(main)
 
 
-def test_wrong_credentials_end_the_asking() -> None:
+@pytest.mark.parametrize("to", [PHONE, [PHONE, OTHER]])
+def test_wrong_credentials_end_the_asking(to: str | list[str]) -> None:
     async def main() -> None:
         fake = FakeService([ReadTimeout("late"), *[answer("get_status", error="2")] * 9])
         with pytest.raises(SendOutcomeUnknown):
-            await make_client(fake, on_unknown="settle").send(PHONE, "Hi")
+            await make_client(fake, on_unknown="settle", guards=None).send(to, "Hi")
         assert len(fake.requests) == 3
 
     virtually(main)
