@@ -48,7 +48,8 @@ class Trace(Generic[R]):
         check: Looks whether an earlier call has done it already, and returns the result if so. It is asked while this
             call holds its claim to the message, so that no other may do it meanwhile.
         began: When the first try that may have left began, aware; None if none has.
-        may_have_left: Whether the last try may have left and no answer has told what became of it.
+        may_have_left: Whether the last try, or an earlier call that `check` has not disproved, may have left, and no
+            answer has told what became of it.
     """
 
     check: Callable[[], Awaitable[R | None]] | None = None
@@ -181,6 +182,7 @@ class Caller:
 
         async def unless_done() -> R:
             found = await check()
+            attempt.trace.may_have_left = False
             return await hold(Part.PASSAGE, exchange) if found is None else found
 
         # Places in flight are taken after the check: its own requests need some, so many checks could lock each other.

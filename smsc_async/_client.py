@@ -98,16 +98,17 @@ class Client(Session):
             via: The channel.
             cost: 2 to be told the cost, 3 the cost and the new balance.
             allow_duplicate: Whether it may be what was sent in the last minute; the service refuses that (error 9).
-            attempt: Which attempt at this message it is, counted by whoever repeats it with the same `id`. From 2 on
-                the service is asked first, and what it has is not sent again.
+            attempt: Which attempt at this message it is, counted by whoever repeats it with the same `id`, which no
+                other message may have. From 2 on the service is asked first, and what it has is not sent again; of
+                several workers only one gets past that, if they share guards in which `identical_send` is not off.
             timeout: For this call.
             deadline: For this call, None for no end.
             **options: The other parameters, see `QueryOptions`.
 
         Raises:
             ValueError: An argument is wrong; nothing was sent.
-            DuplicateSend: The same went out in the last minute. Nothing was sent.
-            GuardError: Sending would break another limit of the service. Nothing was sent.
+            DuplicateSend: The same went out in the last minute. This attempt sent nothing.
+            GuardError: Sending would break another limit of the service. This attempt sent nothing.
             ApiError: The service refused it.
             SendOutcomeUnknown: Nobody knows whether it was sent; `resolve` settles it later.
             SmscError: See its `outcome`.
@@ -198,7 +199,7 @@ class Client(Session):
 
         Raises:
             ValueError: An argument or a message is wrong, and nothing has been sent yet.
-            SmscError: The first request never left. Once it has, errors are outcomes.
+            SmscError: The first request was surely not sent. Once one may have been, errors are outcomes.
         """
         arguments = {"sender": sender, "at": at, "via": via, "cost": cost, **options}
         call = partial(self.call, allow_duplicate=allow_duplicate, timeout=timeout, deadline=deadline)

@@ -4,7 +4,7 @@ Each answers one question, "may I send it again?", in `outcome`: NOT_SENT (nothi
 service refused it and did nothing), UNKNOWN (it may have been done: settle it before repeating).
 
 * SmscError
-  * GuardError                                                         NOT_SENT
+  * GuardError                                 NOT_SENT; UNKNOWN of an attempt whose forerunner may have been done
     x DuplicateSend          x SubscriberFlood
     x StatusTooOften         x CostTooOften           x BalanceTooOften
     x TooManyInFlight        x BreakerOpen            x GuardStoreError
@@ -110,6 +110,8 @@ class SmscError(Exception):
 
 class GuardError(SmscError):
     """The client's own brake refused the request, to stay inside the limits of the service.
+
+    A later attempt at a send that is refused before it could ask for the earlier one is UNKNOWN and has a `doubt`.
 
     Attributes:
         retry_after: Seconds until the request may succeed, None where nobody can know.

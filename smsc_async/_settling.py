@@ -17,6 +17,7 @@ from ._exceptions import (
     AuthenticationFailed,
     BreakerOpen,
     DuplicateSend,
+    GuardError,
     InvalidParameters,
     MessageNotFound,
     Outcome,
@@ -120,6 +121,7 @@ class Settler:
         trace: Trace[SentMessage] = Trace()
         if attempt > 1:
             trace.check = lambda: self._look_up(operation, terms, wait=True)
+            trace.may_have_left = True
         try:
             return await self._try(operation, terms, trace, is_repeat=attempt > 1)
         except SmscError as error:
@@ -154,12 +156,16 @@ class Settler:
                 return await self._caller.call(
                     operation, terms.timeout, terms.end, allow_duplicate=terms.allow_duplicate, trace=trace
                 )
-            except DuplicateSend:
+            except GuardError as error:
                 # Who holds the claim to this message, or held it lately, may have sent it.
-                found = await self._look_up(operation, terms, wait=False) if is_repeat else None
-                if found is None:
-                    raise
-                return found
+                claimed = is_repeat and isinstance(error, DuplicateSend)
+                found = await self._look_up(operation, terms, wait=False) if claimed else None
+                if found is not None:
+                    return found
+                if trace.may_have_left or (claimed and trace.check is not None):
+                    # This attempt sent nothing, and nobody knows what became of the ones before.
+                    error.outcome, error.doubt = Outcome.UNKNOWN, _doubt(operation, terms, trace.began)
+                raise
             except SmscError as error:
                 lost, failed_at = error, anyio.current_time()
                 # Error 9 says that the same message came lately, which may have been an earlier attempt, and may not.

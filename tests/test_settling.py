@@ -31,12 +31,13 @@ from smsc_async import (
     SendOutcomeUnknown,
     SentMessage,
     SmscError,
+    SubscriberFlood,
     Timeout,
     TooManyRequests,
 )
 from smsc_async._httpx import HttpxTransport
 from smsc_async._operations import new_id
-from smsc_async.guards import MemoryStore
+from smsc_async.guards import MemoryStore, Rule, Rules
 from smsc_async.sandbox import Account, Sandbox
 
 T = TypeVar("T")
@@ -307,6 +308,54 @@ def test_later_attempt_within_the_minute_is_told_when_to_come_again() -> None:
         await anyio.sleep(66.2)
         sent = await client.send(PHONE, "Hi", id="job-1", attempt=3)
         assert (sent.settled, network.accepted) == (False, 1)
+
+    virtually(main)
+
+
+@pytest.mark.parametrize("to", [PHONE, [PHONE, BAD]])
+def test_later_attempt_that_is_refused_a_claim_does_not_say_that_nothing_was_sent(to: str | list[str]) -> None:
+    async def main() -> None:
+        network = Network("lost", "gone")
+        kept: list[Doubt] = []
+        client = network.client(on_unknown="raise", guards=Guards(), on_unresolved=kept.append)
+        with pytest.raises(ConnectionLost):
+            await client.send(to, "Hi", id="job-1")
+        with pytest.raises(DuplicateSend) as caught:
+            await client.send(to, "Hi", id="job-1", attempt=2)
+        assert (network.accepted, caught.value.outcome) == (1, Outcome.UNKNOWN)
+        assert kept[1] == caught.value.doubt
+        found = await client.resolve(caught.value)
+        assert found is not None
+        assert [ref.phone for ref in found.refs] == [PHONE]
+
+    virtually(main)
+
+
+def test_later_attempt_that_another_limit_refuses_before_it_could_ask_leaves_the_doubt() -> None:
+    async def main() -> None:
+        network = Network()
+        await network.client().send(PHONE, "Hi", id="job-1")
+        guards = Guards(rules=Rules(subscriber=Rule(1, 600, "raise")))
+        client = network.client(guards=guards)
+        await client.send(PHONE, "Ho")
+        with pytest.raises(SubscriberFlood) as caught:
+            await client.send(PHONE, "Hi", id="job-1", attempt=2)
+        assert caught.value.outcome is Outcome.UNKNOWN
+        assert await client.resolve(caught.value) is not None
+        with pytest.raises(SubscriberFlood) as caught:
+            await client.send(PHONE, "Hi", id="job-2")
+        assert (caught.value.outcome, caught.value.doubt) == (Outcome.NOT_SENT, None)
+
+    virtually(main)
+
+
+def test_later_attempt_that_was_let_ask_and_not_through_has_sent_nothing() -> None:
+    async def main() -> None:
+        network = Network("ok", "ok", "full")
+        with pytest.raises(PoolTimeout) as caught:
+            await network.client(guards=Guards()).send(PHONE, "Hi", id="job-1", attempt=2)
+        assert (caught.value.outcome, caught.value.doubt) == (Outcome.NOT_SENT, None)
+        assert network.asked == ["status", "status", "send"]
 
     virtually(main)
 
@@ -586,6 +635,30 @@ def test_send_cancelled_while_it_is_settled_hands_its_doubt_over() -> None:
         with anyio.move_on_after(2):
             await network.client(on_unresolved=kept.append).send(PHONE, "Hi")
         assert len(kept) == 1
+
+    virtually(main)
+
+
+def test_later_attempt_cancelled_while_it_asks_hands_the_doubt_about_the_earlier_over() -> None:
+    async def main() -> None:
+        network = Network("ok", "stall")
+        kept: list[Doubt] = []
+        client = network.client(on_unresolved=kept.append)
+        await client.send(PHONE, "Hi", id="job-1")
+        with anyio.move_on_after(2):
+            await client.send(PHONE, "Hi", id="job-1", attempt=2)
+        (doubt,) = kept
+        assert await client.resolve(doubt) is not None
+        kept.clear()
+        network.script = ["ok", "ok", "stall"]
+        with anyio.move_on_after(20):
+            await client.send(OTHER, "Hi", id="job-2", attempt=2)
+        (doubt,) = kept
+        kept.clear()
+        network = Network("ok", "ok", *["full"] * 9)
+        with anyio.move_on_after(5.1):
+            await network.client(on_unresolved=kept.append, retries=9).send(PHONE, "Hi", id="job-3", attempt=2)
+        assert (network.asked[:3], kept) == (["status", "status", "send"], [])
 
     virtually(main)
 
