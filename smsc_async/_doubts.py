@@ -26,6 +26,7 @@ class Doubt(FrozenModel):
         refs: One reference for each recipient whom the client knows.
         groups: How many group codes were among the recipients; only the service knows their members.
         is_own_id: Whether nobody else uses the id, so that whatever bears it is this send.
+        at_once: Whether it was to go out at once, so that a message with its id that goes out much later is another.
         began: When the first attempt began, aware.
         failed: When the last attempt failed, aware; from then on the request may still be on its way for a while.
     """
@@ -34,6 +35,7 @@ class Doubt(FrozenModel):
     refs: tuple[MessageRef, ...]
     groups: Annotated[int, Field(ge=0)] = 0
     is_own_id: bool = False
+    at_once: bool = False
     began: Annotated[datetime, AfterValidator(_aware)]
     failed: Annotated[datetime, AfterValidator(_aware)]
 

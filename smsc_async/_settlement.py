@@ -5,8 +5,9 @@ and another that isn't found was refused by itself.
 """
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Final
 
 from ._doubts import Doubt
 from ._exceptions import MessageNotFound, SmscError
@@ -14,6 +15,8 @@ from ._results import DeliveryReport, SentMessage
 from ._types import MessageRef, is_phone
 
 __all__ = ["Settlement"]
+
+_AT_ONCE: Final = timedelta(hours=1)  # far more than it takes, also if the service's clock is ahead
 
 
 class Settlement:
@@ -27,6 +30,7 @@ class Settlement:
     def __init__(self, doubt: Doubt, skew: float) -> None:
         self._doubt = doubt
         self._since = doubt.began - timedelta(seconds=skew)
+        self._until = doubt.failed + _AT_ONCE if doubt.at_once else None
         self._reports: dict[MessageRef, DeliveryReport] = {}
         self._missing: set[MessageRef] = set()
 
@@ -60,12 +64,16 @@ class Settlement:
                 proves nothing.
         """
         if isinstance(answer, DeliveryReport):
-            # soap-api: an id is "not necessarily unique". An older message under it must not pass for this one.
-            if self._doubt.is_own_id or (answer.sent_at is not None and answer.sent_at >= self._since):
+            if self._doubt.is_own_id or self._is_of_then(answer.sent_at):
                 self._reports[ref] = answer
         elif isinstance(answer, MessageNotFound) and in_time and is_phone(ref.phone) and ref.phone.startswith("+"):
             # soap-api: "If the number is passed without the + sign, it can be corrected", so it is known under another.
             self._missing.add(ref)
+
+    def _is_of_then(self, sent_at: datetime | None) -> bool:
+        # soap-api: an id is "not necessarily unique". An older message under it must not pass for this one, not even if
+        # it is scheduled for a time to come.
+        return sent_at is not None and self._since <= sent_at and (self._until is None or sent_at <= self._until)
 
     def result(self) -> SentMessage:
         """Return the send as its own answer would have told it, as far as status answers tell."""

@@ -278,6 +278,7 @@ def _doubt(operation: Sending, terms: _Terms, began: datetime | None) -> Doubt:
         refs=operation.refs(),
         groups=sum(map(is_group, operation.to)) if isinstance(operation, Send) else 0,
         is_own_id=terms.is_own_id,
+        at_once=operation.at is None,
         began=began or now,
         failed=now,
     )

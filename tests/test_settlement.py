@@ -82,6 +82,17 @@ def test_id_that_may_be_anothers_counts_from_the_first_attempt_on(sent_at: datet
     assert settlement.in_doubt == (() if counts else (ANN,))
 
 
+@pytest.mark.parametrize(
+    ("sent_at", "counts"),
+    [(BEGAN + timedelta(hours=1), True), (BEGAN + timedelta(hours=1, seconds=1), False)],
+)
+def test_message_that_was_to_go_at_once_does_not_go_much_later(sent_at: datetime, *, counts: bool) -> None:
+    doubt = Doubt(id="a1", refs=(ANN,), at_once=True, began=BEGAN - timedelta(hours=2), failed=BEGAN)
+    settlement = Settlement(doubt, skew=5.0)
+    settlement.learn(ANN, _report(ANN, sent_at=sent_at), in_time=True)
+    assert settlement.is_settled is counts
+
+
 def test_recipient_missing_where_another_is_found_was_refused() -> None:
     settlement = _settlement(ANN, BOB)
     settlement.learn(ANN, NOT_FOUND, in_time=True)

@@ -462,6 +462,21 @@ def test_old_message_with_the_same_id_does_not_hide_a_lost_one() -> None:
     virtually(main)
 
 
+def test_old_message_that_is_scheduled_for_later_does_not_hide_a_lost_one_with_its_id() -> None:
+    async def main() -> None:
+        network = Network()
+        network.ahead = -100_000
+        await network.client().send(PHONE, "Old", id="user-1", at=_moment(time.time() + 100_000))
+        network.ahead, network.script = 0, ["gone"]
+        with pytest.raises(SendOutcomeUnknown):
+            await network.client().send(PHONE, "New", id="user-1")
+        network.script = ["lost"]
+        later = _moment(time.time() + 200_000)
+        assert (await network.client().send(OTHER, "New", id="user-2", at=later)).settled
+
+    virtually(main)
+
+
 def test_reference_is_resolved_by_the_form_of_its_id_or_by_the_time_of_the_first_attempt() -> None:
     async def main() -> None:
         network = Network()
