@@ -86,15 +86,22 @@ async def unless_gone(request: Request, work: Callable[[], Awaitable[Any]]) -> N
 
 @app.post("/invoices")
 async def send_invoice(invoice: Invoice, request: Request) -> Response:
-    """Send an invoice."""
+    """Send an invoice, once: a client that went away and asks again is told what became of it."""
     outcomes: dict[str, str] = request.app.state.outcomes
+    if outcomes.get(invoice.number, "not sent") != "not sent":
+        return Response(outcomes[invoice.number], media_type="text/plain")
+    outcomes[invoice.number] = "being sent"
 
     async def send() -> None:
         text = f"Please pay {invoice.amount} for invoice {invoice.number}"
         await request.app.state.client.send(invoice.phone, text, id=invoice.number)
         outcomes[invoice.number] = "sent"
 
-    await unless_gone(request, send)
+    try:
+        await unless_gone(request, send)
+    finally:
+        if outcomes[invoice.number] == "being sent":  # it failed or was cancelled, and left no doubt
+            outcomes[invoice.number] = "not sent"
     return Response(outcomes[invoice.number], media_type="text/plain")
 
 
