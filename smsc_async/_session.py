@@ -5,6 +5,7 @@ import ssl
 from collections.abc import Callable, Iterable
 from datetime import timedelta, timezone, tzinfo
 from functools import cached_property
+from inspect import iscoroutinefunction
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Literal, Self, TypeVar, cast, get_args
 
@@ -71,6 +72,8 @@ class Session:
             raise ValueError("the limits of a client are 1 or more, retries and clock_skew are 0 or more")
         if on_unknown not in get_args(OnUnknown):
             raise ValueError("on_unknown is 'settle', 'raise' or 'resend'")
+        if iscoroutinefunction(on_unresolved):
+            raise ValueError("on_unresolved is called and not awaited: give it a plain function, or doubts are lost")
         first = checked_url(url, allow_http=allow_http)
         urls = (first, *(checked_url(each, allow_http=allow_http) for each in fallback_urls))
         self._url = first

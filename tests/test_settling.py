@@ -788,9 +788,9 @@ def test_client_that_is_closed_while_it_settles_a_chunk_leaves_a_doubt_for_each_
     virtually(main)
 
 
-@pytest.mark.parametrize("wrong", [{"on_unknown": "retry"}, {"clock_skew": -1}])
+@pytest.mark.parametrize("wrong", [{"on_unknown": "retry"}, {"clock_skew": -1}, {"on_unresolved": anyio.sleep}])
 def test_wrong_option_is_told(wrong: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match=r"on_unknown is|clock_skew are"):
+    with pytest.raises(ValueError, match=r"on_unknown is|clock_skew are|on_unresolved is called and not awaited"):
         make_client(FakeService(), **wrong)
 
 
