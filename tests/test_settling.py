@@ -28,6 +28,7 @@ from smsc_async import (
     PoolTimeout,
     ReadTimeout,
     Reply,
+    Send,
     SendOutcomeUnknown,
     SentMessage,
     SmscError,
@@ -120,6 +121,7 @@ def test_send_that_was_executed_is_found_and_told_as_sent(fate: str) -> None:
         assert (sent.settled, sent.sms_count, str(sent.cost)) == (True, 1, "4.5")
         assert (sent.ref.phone, sent.id) == (PHONE, network.sandbox.messages[0].id)
         assert (network.accepted, network.asked) == (1, ["send", "status"])
+        assert anyio.current_time() == 0
 
     virtually(main)
 
@@ -170,6 +172,7 @@ def test_send_without_a_deadline_does_not_ask_for_ever() -> None:
         with pytest.raises(SendOutcomeUnknown):
             await network.client(deadline=None).send(PHONE, "Hi")
         assert anyio.current_time() <= 90
+        assert len(network.asked) == 11  # after 0, 5, 6, 8, 12, 20, 35, 50, 65 and 80 seconds
 
     virtually(main)
 
@@ -207,6 +210,7 @@ def test_raise_leaves_the_doubt_to_the_caller() -> None:
         assert network.asked == ["send"]
         assert caught.value.outcome is Outcome.UNKNOWN
         assert kept == [caught.value.doubt]
+        assert kept[0].began < kept[0].failed
         found = await client.resolve(Doubt.model_validate_json(kept[0].model_dump_json()))
         assert found is not None
         assert found.refs == caught.value.refs
@@ -219,10 +223,11 @@ def test_raise_leaves_the_doubt_to_the_caller() -> None:
 
 def test_resend_repeats_with_the_same_id_after_the_duplicate_minute() -> None:
     async def main() -> None:
+        await anyio.sleep(1000)
         network = Network("gone")
         guards = Guards()
         sent = await network.client(on_unknown="resend", guards=guards).send(PHONE, "Hi")
-        assert anyio.current_time() == pytest.approx(66.2)
+        assert anyio.current_time() == pytest.approx(1066.2)
         assert (sent.settled, network.accepted) == (False, 1)
         assert network.sandbox.counts["send_sms", 9] == 0
         assert network.asked == ["send", "status", "status", "send"]
@@ -265,6 +270,17 @@ def test_error_nine_to_a_repeat_is_settled_and_is_no_proof() -> None:
                 await client.send(PHONE, "Hi")
         assert caught.value.outcome is Outcome.REJECTED
         assert network.accepted == 1
+
+    virtually(main)
+
+
+def test_error_nine_to_a_repeat_whose_first_was_executed_after_all_is_a_sent_message() -> None:
+    async def main() -> None:
+        not_found = answer("get_status", error="3")
+        found = answer("get_status", status="0")
+        fake = FakeService([ReadTimeout("late"), not_found, not_found, answer("send_sms", error="9"), found])
+        client = make_client(fake, on_unknown="resend", guards=None, deadline=200)
+        assert (await client.send(PHONE, "Hi")).settled
 
     virtually(main)
 
@@ -402,6 +418,40 @@ def test_later_attempt_that_can_not_be_settled_sends_nothing() -> None:
         with pytest.raises(SendOutcomeUnknown) as caught:
             await network.client().send("79991234567", "Hi", id="job-1", attempt=2)
         assert (network.accepted, caught.value.ref) == (0, MessageRef("79991234567", "job-1"))
+        assert network.asked == ["status", "status"]
+
+    virtually(main)
+
+
+def test_later_attempt_of_which_a_part_is_in_doubt_sends_nothing() -> None:
+    async def main() -> None:
+        network = Network()
+        await network.client().send(PHONE, "Hi", id="job-1")
+        client = network.client(guards=Guards())
+        with pytest.raises(SendOutcomeUnknown) as caught:
+            await client.send([PHONE, "79991234568"], "Hi", id="job-1", attempt=2)
+        assert ([ref.phone for ref in caught.value.accepted], network.accepted) == ([PHONE], 1)
+        assert await _is_idle(client)
+
+    virtually(main)
+
+
+def test_later_attempt_that_loses_its_claim_between_two_tries_does_not_know_what_the_other_does() -> None:
+    async def main() -> None:
+        network = Network("ok", "ok", "full", "stall")
+        guards = Guards()
+
+        async def another() -> None:
+            await anyio.sleep(5.05)  # the first try ends after 5 seconds, the next begins an eighth of a second later
+            await network.client(guards=guards).send(PHONE, "Hi", id="job-1")
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(another)
+            with pytest.raises(DuplicateSend) as caught:
+                await network.client(guards=guards, retries=1).send(PHONE, "Hi", id="job-1", attempt=2)
+            assert caught.value.outcome is Outcome.UNKNOWN
+            assert network.asked == ["status", "status", "send", "send", "status"]
+            group.cancel_scope.cancel()
 
     virtually(main)
 
@@ -458,6 +508,18 @@ def test_old_message_with_the_same_id_does_not_hide_a_lost_one() -> None:
             await network.client().send(PHONE, "Today's", id="user-1")
         network.script = ["lost"]
         assert (await network.client().send(PHONE, "Today's!", id="user-1")).settled
+
+    virtually(main)
+
+
+def test_promise_that_an_id_is_unique_makes_clocks_and_times_needless() -> None:
+    async def main() -> None:
+        network = Network("lost", "ok", "lost")
+        network.ahead = -1000
+        operation = Send(to=(PHONE,), text="Hi", id="job-1")
+        assert (await network.client().call(operation, unique_id=True)).settled
+        with pytest.raises(SendOutcomeUnknown):
+            await network.client().call(Send(to=(PHONE,), text="Ho", id="job-2"))
 
     virtually(main)
 
@@ -549,6 +611,25 @@ def test_many_recipients_are_settled_each() -> None:
         assert network.accepted == 2
         # The service might still have been at work on this one.
         assert anyio.current_time() == pytest.approx(5)
+
+    virtually(main)
+
+
+def test_many_recipients_that_are_all_found_are_settled_at_once() -> None:
+    async def main() -> None:
+        network = Network("lost")
+        sent = await network.client().send([PHONE, OTHER, "+79991234569"], "Hi")
+        assert (len(sent.refs), anyio.current_time()) == (3, 0)
+
+    virtually(main)
+
+
+def test_one_recipient_that_stays_in_doubt_does_not_end_the_asking_for_another() -> None:
+    async def main() -> None:
+        network = Network("gone", "ok", "ok", "html")
+        with pytest.raises(SendOutcomeUnknown) as caught:
+            await network.client().send(["79991234567", OTHER], "Hi")
+        assert (caught.value.ref.phone, caught.value.unsent[0].phone) == ("79991234567", OTHER)
 
     virtually(main)
 
@@ -649,7 +730,8 @@ def test_send_cancelled_while_it_is_settled_hands_its_doubt_over() -> None:
         kept: list[Doubt] = []
         with anyio.move_on_after(2):
             await network.client(on_unresolved=kept.append).send(PHONE, "Hi")
-        assert len(kept) == 1
+        (doubt,) = kept
+        assert doubt.began < doubt.failed
 
     virtually(main)
 
