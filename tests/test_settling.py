@@ -1,6 +1,7 @@
 """A send whose answer is lost is settled by its status: never sent twice, never forgotten."""
 
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
@@ -34,6 +35,7 @@ from smsc_async import (
     SmscError,
     SubscriberFlood,
     Timeout,
+    TooManyInFlight,
     TooManyRequests,
 )
 from smsc_async._httpx import HttpxTransport
@@ -56,7 +58,8 @@ class Network:
 
     "ok" the answer comes; "lost" the service executes it and the answer doesn't come; "gone" it never arrives; "late"
     it arrives 4 seconds after the client has given up; "refused" no connection; "html" and "empty" the service
-    executes it and a proxy answers with an error page, or PHP with nothing.
+    executes it and a proxy answers with an error page, or PHP with nothing; "slow" it takes a tenth of a second;
+    "stall" it never leaves the line, and "hang" its answer doesn't.
     """
 
     def __init__(self, *script: str, then: str = "ok") -> None:
@@ -86,8 +89,8 @@ class Network:
             if fate == "late":
                 trio.lowlevel.spawn_system_task(self._arrive_late, url, headers, body, timeout)
             raise ReadTimeout("late")
-        if fate == "stall":
-            await anyio.sleep_forever()
+        if fate in {"stall", "slow"}:
+            await anyio.sleep(math.inf if fate == "stall" else 0.1)
         reply = await self._inner.post(url, headers, body, timeout)
         if fate == "lost":
             raise ConnectionLost("cut")
@@ -376,6 +379,28 @@ def test_later_attempt_that_was_let_ask_and_not_through_has_sent_nothing() -> No
     virtually(main)
 
 
+def test_later_attempt_that_was_let_ask_and_finds_no_place_has_sent_nothing() -> None:
+    async def main() -> None:
+        network = Network("stall", "ok", "slow", "stall")
+        client = network.client(guards=Guards(rules=Rules(in_flight=Rule(2))))
+
+        async def take_places() -> None:
+            async with anyio.create_task_group() as group:
+                group.start_soon(client.balance)
+                await anyio.sleep(5.15)  # while the second status is asked for
+                group.start_soon(client.balance)
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(take_places)
+            await anyio.sleep(0.1)
+            with pytest.raises(TooManyInFlight) as caught:
+                await client.send(PHONE, "Hi", id="job-1", attempt=2, deadline=10)
+            assert (caught.value.outcome, caught.value.doubt) == (Outcome.NOT_SENT, None)
+            group.cancel_scope.cancel()
+
+    virtually(main)
+
+
 def test_two_workers_with_the_same_attempt_send_once() -> None:
     async def main() -> None:
         network = Network()
@@ -431,6 +456,7 @@ def test_later_attempt_of_which_a_part_is_in_doubt_sends_nothing() -> None:
         with pytest.raises(SendOutcomeUnknown) as caught:
             await client.send([PHONE, "79991234568"], "Hi", id="job-1", attempt=2)
         assert ([ref.phone for ref in caught.value.accepted], network.accepted) == ([PHONE], 1)
+        assert caught.value.ref.phone == "79991234568"
         assert await _is_idle(client)
 
     virtually(main)
@@ -851,6 +877,18 @@ def test_client_that_is_closed_while_it_settles_leaves_the_doubt() -> None:
                 await client.send(PHONE, "Hi")
         assert isinstance(caught.value.__cause__, RuntimeError)
         assert await network.client().resolve(caught.value) is not None
+
+    virtually(main)
+
+
+def test_transport_that_breaks_while_one_of_many_is_settled_does_not_hide_the_doubt() -> None:
+    async def main() -> None:
+        found = answer("get_status", status="0")
+        fake = FakeService([ReadTimeout("late"), found, found, LookupError("no such thing")])
+        with pytest.raises(SendOutcomeUnknown) as caught:
+            await make_client(fake, on_unknown="settle").send([PHONE, OTHER, BAD], "Hi")
+        assert [ref.phone for ref in caught.value.accepted] == [PHONE]
+        assert isinstance(caught.value.__cause__, ExceptionGroup)
 
     virtually(main)
 
