@@ -100,7 +100,8 @@ class Client(Session):
             allow_duplicate: Whether it may be what was sent in the last minute; the service refuses that (error 9).
             attempt: Which attempt at this message it is, counted by whoever repeats it with the same `id`, which no
                 other message may have. From 2 on the service is asked first, and what it has is not sent again; of
-                several workers only one gets past that, if they share guards in which `identical_send` is not off.
+                several workers only one gets past that, if they share guards in which `identical_send` is not off, and
+                use no `allow_duplicate`.
             timeout: For this call.
             deadline: For this call, None for no end.
             **options: The other parameters, see `QueryOptions`.

@@ -611,6 +611,17 @@ def test_doubt_that_is_old_enough_is_asked_for_at_once_and_once() -> None:
     virtually(main)
 
 
+def test_old_doubt_about_a_group_alone_can_not_be_asked_about() -> None:
+    async def main() -> None:
+        network = Network()
+        then = _moment(time.time() - 10)
+        with pytest.raises(SendOutcomeUnknown):
+            await network.client().resolve(Doubt(id="a1", refs=(), groups=1, began=then, failed=then))
+        assert network.asked == []
+
+    virtually(main)
+
+
 def test_failure_dated_ahead_waits_its_whole_time() -> None:
     async def main() -> None:
         network = Network("gone")
@@ -722,6 +733,7 @@ def test_partly_known_chunk_is_an_outcome_for_each_message() -> None:
         assert isinstance(second, SendOutcomeUnknown)
         assert (first.outcome, first.doubt) == (Outcome.NOT_SENT, None)
         assert second.doubt is not None
+        assert (second.accepted, second.unsent) == ((), ())
         assert (second.outcome, second.ref, second.doubt.refs) == (Outcome.UNKNOWN, second.refs[0], second.refs)
 
     virtually(main)
