@@ -63,8 +63,8 @@ class Client(Session):
             it; "resend": if it has not, the send is repeated with the same id, after the minute in which the service
             refuses duplicates; "raise": nothing. Either way within the deadline.
         on_unresolved: Is told of each send that ends in doubt, also of one that is cancelled; must return at once.
-        clock_skew: Seconds by which the service's clock may be behind this machine's. It counts where an id that was
-            given might be that of an older message.
+        clock_skew: Seconds by which the clocks of the service and of other machines may be behind this one's. It counts
+            where an id that was given might be that of an older message, and in `resolve`.
 
     Raises:
         ValueError: The credentials are missing, or an argument is wrong.

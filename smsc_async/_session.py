@@ -162,6 +162,8 @@ class Session:
                 asked, steps, end, allow_duplicate=allow_duplicate, attempt=attempt, unique_id=unique_id
             )
             return cast("R", sent)
+        if attempt != 1 or unique_id:
+            raise ValueError("attempt and unique_id are for sends; this operation may be repeated as it is")
         return await self._caller.call(operation, steps, end)
 
     def _times(self, timeout: Timeout | float | Unset, deadline: float | Unset | None) -> tuple[Timeout, float]:

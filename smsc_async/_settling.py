@@ -141,8 +141,8 @@ class Settler:
             SendOutcomeUnknown: It can't be settled, or not in time.
         """
         since = (datetime.now(UTC) - doubt.failed).total_seconds()
-        # What failed at an instant that lies ahead was dated by another clock: it has its whole time from here on.
-        left = self._patience.late - since if since >= 0 else self._patience.late
+        # It may have been dated by the clock of another machine, which may differ from this one's.
+        left = self._patience.late + self._patience.skew - since if since >= 0 else self._patience.late
         settlement = await self._settle(doubt, _Terms(timeout, end, False, doubt.is_own_id), max(left, 0.0))
         if settlement.is_settled:
             return settlement.result() if settlement.accepted else None

@@ -22,6 +22,7 @@ from smsc_async import (
     Doubt,
     DuplicateSend,
     Email,
+    GetBalance,
     Guards,
     Message,
     MessageRef,
@@ -521,6 +522,17 @@ def test_later_attempt_of_another_process_finds_what_the_first_has_sent() -> Non
     virtually(main)
 
 
+def test_read_has_no_attempts() -> None:
+    async def main() -> None:
+        fake = FakeService()
+        for wrong in ({"attempt": 2}, {"unique_id": True}):
+            with pytest.raises(ValueError, match="attempt and unique_id are for sends"):
+                await make_client(fake).call(GetBalance(), **wrong)
+        assert fake.requests == []
+
+    virtually(main)
+
+
 # Whose message it is
 
 
@@ -604,7 +616,7 @@ def test_doubt_that_is_old_enough_is_asked_for_at_once_and_once() -> None:
         client = network.client(on_unknown="raise", on_unresolved=kept.append)
         with pytest.raises(ReadTimeout):
             await client.send(PHONE, "Hi")
-        old = kept[0].model_copy(update={"failed": _moment(time.time() - 10)})
+        old = kept[0].model_copy(update={"failed": _moment(time.time() - 11)})
         assert await client.resolve(old) is None
         assert (anyio.current_time(), network.asked) == (0, ["send", "status"])
 
