@@ -1,0 +1,100 @@
+"""A send that is cancelled at one of its awaits, and whether the doubt it leaves behind is told and is the truth."""
+
+import math
+from collections.abc import Sequence
+from functools import partial
+from itertools import count
+from typing import Final
+
+import anyio
+import trio
+from fault_cases import LATE, SENDERS, Scene, Tally, Verb, judge_cancelled, recipients, run, scene
+from fault_network import Fault, Kind, Side
+
+__all__ = ["SITUATIONS", "cancel_at_each_await"]
+
+SITUATIONS: Final = (
+    None,
+    Fault(Kind.CUT, Side.CONNECT),
+    Fault(Kind.STALL, Side.REQUEST, 400),
+    Fault(Kind.STALL, Side.REQUEST, 400, late=2.5),
+    Fault(Kind.CUT, Side.REQUEST, 400, late=4.9),
+    Fault(Kind.CUT, Side.RESPONSE, 100),
+    Fault(Kind.PAGE, Side.RESPONSE, 0),
+    Fault(Kind.RESET, Side.RESPONSE, 0, lasts=20.0),
+    Fault(Kind.CUT, Side.RESPONSE, 0, lasts=math.inf),
+)
+"""What a cancelled send is in the middle of."""
+
+
+class _After(trio.abc.Instrument):
+    """Cancels a scope after so many steps of its task and those below it."""
+
+    def __init__(self, scope: anyio.CancelScope, steps: int) -> None:
+        self.steps = 0
+        self._scope = scope
+        self._most = steps
+        self._task = trio.lowlevel.current_task()
+
+    def after_task_step(self, task: trio.lowlevel.Task) -> None:
+        if self._is_ours(task):
+            self.steps += 1
+            if self.steps == self._most:
+                self._scope.cancel()
+
+    def _is_ours(self, task: trio.lowlevel.Task | None) -> bool:
+        while task is not None and task is not self._task:
+            task = None if task.parent_nursery is None else task.parent_nursery.parent_task
+        return task is not None
+
+
+def cancel_at_each_await(verb: Verb, fault: Fault | None) -> Tally:
+    """Cancel a send at each of its awaits, one after the other, and judge what it leaves behind."""
+    tally = Tally()
+    run(partial(_cancel_at_each_await, verb, fault, tally))
+    return tally
+
+
+async def _cancel_at_each_await(verb: Verb, fault: Fault | None, tally: Tally) -> None:
+    async with scene(tally=tally) as stage:
+        for steps in count(1):
+            people = recipients(stage, verb)
+            if fault is not None:
+                stage.network.break_down(fault, reconnect=fault.side is Side.CONNECT)
+            if not await _is_cancelled(stage, verb, people, steps):
+                break
+            tally.cases += 1
+            try:
+                await judge_cancelled(stage, people)
+            except AssertionError as error:
+                tally.wrong.append(f"{verb}, cancelled at step {steps}, {fault}: {error}")
+        await _check_nothing_leaked(stage)
+
+
+async def _is_cancelled(stage: Scene, verb: Verb, people: Sequence[str], steps: int) -> bool:
+    """Send, cancelled after so many steps; return False if it has ended before."""
+    scope = anyio.CancelScope()
+
+    async def attempt() -> None:
+        after = _After(scope, steps)
+        trio.lowlevel.add_instrument(after)
+        try:
+            with scope:
+                await SENDERS[verb](stage.client, people)
+        finally:
+            trio.lowlevel.remove_instrument(after)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(attempt)
+    return scope.cancelled_caught
+
+
+async def _check_nothing_leaked(stage: Scene) -> None:
+    stage.network.heal()
+    await anyio.sleep(4 * LATE)
+    guards = stage.client.guards
+    assert guards is not None
+    snapshot = await guards.snapshot()
+    held = {name: rule.in_flight for name, rule in snapshot.rules.items() if rule.in_flight}
+    assert not held, f"places are still held: {held}"
+    await stage.client.balance()

@@ -1,0 +1,378 @@
+"""One call with one fault, and whether what the client says about it agrees with what the sandbox has accepted."""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import count, cycle, groupby, islice
+from typing import Final, Literal, TypeVar
+
+import anyio
+import trio
+from fault_network import URL, Fault, Kind, Network, Side
+from trio.testing import MockClock
+
+from smsc_async import (
+    ApiError,
+    Client,
+    Doubt,
+    Guards,
+    Message,
+    MessageOutcome,
+    MessageRef,
+    Outcome,
+    ProtocolError,
+    SendOutcomeUnknown,
+    SentMessage,
+    SmscError,
+    TransportError,
+)
+
+__all__ = [
+    "LATE",
+    "READS",
+    "SENDS",
+    "VERBS",
+    "Case",
+    "Scene",
+    "Tally",
+    "cases",
+    "faults",
+    "run",
+    "scene",
+    "try_case",
+    "try_cases",
+]
+
+T = TypeVar("T")
+Verb = Literal["send", "send to many", "send_batch", "status", "cost", "balance"]
+OnUnknown = Literal["settle", "raise", "resend"]
+
+SENDS: Final[tuple[Verb, ...]] = ("send", "send to many", "send_batch")
+READS: Final[tuple[Verb, ...]] = ("status", "cost", "balance")
+VERBS: Final = SENDS + READS
+LATE: Final = Guards().late_arrival
+_WRONG: Final = "+75"
+"""How the numbers begin that the sandbox refuses alone, with error 7."""
+_CASES_A_CLIENT: Final = 25
+_DEADLINE: Final = 90.0
+_READ_TIMEOUT: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One call with one fault.
+
+    Attributes:
+        verb: What is called.
+        fault: What happens to its first exchange, or longer.
+        on_unknown: The client's option.
+        reconnect: Whether the call begins with a new connection.
+    """
+
+    verb: Verb
+    fault: Fault
+    on_unknown: OnUnknown = "settle"
+    reconnect: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.verb}, {self.on_unknown}: {self.fault}{', new connection' if self.reconnect else ''}"
+
+
+@dataclass(slots=True)
+class Tally:
+    """What came of many cases.
+
+    Attributes:
+        cases: How many.
+        said: How often the client said what.
+        accepted: How many messages the sandbox accepted more than once.
+        wrong: The wrong answers, in words.
+    """
+
+    cases: int = 0
+    said: Counter[str] = field(default_factory=Counter)
+    doubled: int = 0
+    wrong: list[str] = field(default_factory=list)
+
+    def add(self, other: "Tally") -> None:
+        """Add what came of other cases."""
+        self.cases += other.cases
+        self.said += other.said
+        self.doubled += other.doubled
+        self.wrong += other.wrong
+
+
+@dataclass(slots=True)
+class Scene:
+    """A client, its network, and what it handed over."""
+
+    client: Client
+    network: Network
+    tally: Tally
+    handed_over: list[Doubt] = field(default_factory=list)
+    numbers: Iterator[int] = field(default_factory=count)
+
+    def new_phone(self) -> str:
+        """Return a recipient to whom nobody has written."""
+        return f"+7999{next(self.numbers):07}"
+
+    def new_people(self) -> list[str]:
+        """Return three recipients to whom nobody has written; the sandbox refuses the second alone."""
+        return [self.new_phone(), f"{_WRONG}{next(self.numbers):06}", self.new_phone()]
+
+    def accepted(self, phone: str) -> int:
+        """Return how many messages to a phone the sandbox has accepted."""
+        return sum(message.phone == phone.removeprefix("+") for message in self.network.sandbox.messages)
+
+
+def run(main: Callable[[], Awaitable[T]]) -> T:
+    """Run on a clock that jumps to the next timer when all tasks wait."""
+    return trio.run(main, clock=MockClock(autojump_threshold=0))
+
+
+@asynccontextmanager
+async def scene(on_unknown: OnUnknown = "settle", *, tally: Tally | None = None) -> AsyncIterator[Scene]:
+    """Set a client before a network; its credentials are proven."""
+    handed_over: list[Doubt] = []
+    async with anyio.create_task_group() as group:
+        network = Network(group)
+        with network.installed():
+            async with Client(
+                apikey="demo",
+                url=URL,
+                timeout=_READ_TIMEOUT,
+                deadline=_DEADLINE,
+                on_unknown=on_unknown,
+                on_unresolved=handed_over.append,
+            ) as client:
+                await client.balance()
+                yield Scene(client, network, Tally() if tally is None else tally, handed_over)
+
+
+async def try_case(scene: Scene, case: Case) -> None:
+    """Make one call with its fault, and judge it."""
+    judge = _READ_JUDGES.get(case.verb)
+    scene.tally.cases += 1
+    try:
+        await (_judge_send(scene, case) if judge is None else judge(scene, case))
+    except AssertionError as error:
+        scene.tally.wrong.append(f"{case}: {error}")
+    scene.network.heal()
+
+
+async def _judge_send(scene: Scene, case: Case) -> None:
+    people = recipients(scene, case.verb)
+    scene.network.break_down(case.fault, reconnect=case.reconnect)
+    answers = await SENDERS[case.verb](scene.client, people)
+    at_once = [scene.accepted(phone) for phone in people]
+    await _calm_down(scene)
+    for phone, before, answer in zip(people, at_once, answers, strict=True):
+        _check_once(scene, phone)
+        await _judge_answer(scene, phone, before, answer)
+    unknown = [answer for answer in answers if isinstance(answer, SmscError) and answer.outcome is Outcome.UNKNOWN]
+    assert len(scene.handed_over) == bool(unknown), f"{len(scene.handed_over)} doubts handed over, {unknown}"
+    if case.on_unknown == "resend" and not case.fault.lasts and case.fault.kind is not Kind.SHORTENED:
+        assert scene.accepted(people[0]) == 1, "not sent again"
+
+
+def recipients(scene: Scene, verb: Verb) -> list[str]:
+    """Return recipients of whom nothing has been accepted; one of many is refused."""
+    scene.handed_over.clear()
+    return [scene.new_phone()] if verb == "send" else scene.new_people()
+
+
+async def judge_cancelled(scene: Scene, people: Sequence[str]) -> None:
+    """Judge a send that was cancelled: a doubt is handed over if it may have left, and resolves to the truth."""
+    await _calm_down(scene)
+    assert len(scene.handed_over) <= 1, f"{len(scene.handed_over)} doubts handed over"
+    for phone in people:
+        accepted = _check_once(scene, phone)
+        for doubt in scene.handed_over:
+            await _check_resolved(scene, doubt, phone, accepted)
+        scene.tally.said["cancelled, a doubt" if scene.handed_over else "cancelled, none"] += 1
+        assert scene.handed_over or not accepted, "accepted, and no doubt handed over"
+
+
+async def _calm_down(scene: Scene) -> None:
+    """Heal the network, and wait until nothing is on its way."""
+    scene.network.heal()
+    await anyio.sleep(2 * LATE)
+
+
+def _check_once(scene: Scene, phone: str) -> int:
+    accepted = scene.accepted(phone)
+    scene.tally.doubled += accepted > 1
+    assert accepted <= (not phone.startswith(_WRONG)), f"{phone} accepted {accepted} times"
+    return accepted
+
+
+async def _judge_answer(scene: Scene, phone: str, before: int, answer: MessageRef | SmscError) -> None:
+    """Judge what was said about a recipient, by what had been accepted when it was said and what is."""
+    accepted = scene.accepted(phone)
+    if isinstance(answer, MessageRef):
+        scene.tally.said["accepted"] += 1
+        assert answer.phone == phone
+        assert before == accepted == 1, f"said to be accepted: {answer}"
+        return
+    scene.tally.said[answer.outcome.name] += 1
+    if answer.outcome is not Outcome.UNKNOWN:
+        assert before == accepted == 0, f"accepted, and said to be {answer.outcome}: {answer!r}"
+        return
+    assert any(ref.phone == phone for ref in answer.refs), f"a doubt without its reference: {answer!r}"
+    await _check_resolved(scene, answer, phone, accepted)
+
+
+async def _check_resolved(scene: Scene, doubt: SmscError | Doubt, phone: str, accepted: int) -> None:
+    sent = await scene.client.resolve(doubt)
+    found = sent is not None and any(ref.phone == phone for ref in sent.refs)
+    assert found == bool(accepted), f"accepted: {accepted}, resolved: {sent}"
+
+
+Answers = Sequence[MessageRef | SmscError]
+
+
+async def _send(client: Client, people: Sequence[str]) -> Answers:
+    """Send one text; an answer for each recipient."""
+    try:
+        sent = await client.send(people, f"Hi {people[0]}", err=True, deadline=_DEADLINE)
+    except SendOutcomeUnknown as error:
+        return [_of_unknown(error, phone) for phone in people]
+    except SmscError as error:
+        return [error for _ in people]
+    return [_of(sent, phone) for phone in people]
+
+
+def _of_unknown(error: SendOutcomeUnknown, phone: str) -> MessageRef | SmscError:
+    known = {ref.phone: ref for ref in error.accepted}
+    return known.get(phone) or (_refused_alone() if phone in {ref.phone for ref in error.unsent} else error)
+
+
+def _of(sent: SentMessage, phone: str) -> MessageRef | SmscError:
+    return next((ref for ref in sent.refs if ref.phone == phone), None) or _refused_alone()
+
+
+def _refused_alone() -> SmscError:
+    return ApiError("refused alone")
+
+
+async def _send_batch(client: Client, people: Sequence[str]) -> Answers:
+    messages = [Message(phone, f"Hi {phone} {people[0]}") for phone in people]
+    try:
+        outcomes = [outcome async for outcome in client.send_batch(messages, deadline=_DEADLINE)]
+    except SmscError as error:
+        return [error for _ in people]
+    return [_of_batch(outcome) for outcome in outcomes]
+
+
+def _of_batch(outcome: MessageOutcome) -> MessageRef | SmscError:
+    answer = outcome.ref or outcome.error
+    assert isinstance(answer, MessageRef | SmscError), f"{answer!r}"
+    return answer
+
+
+SENDERS: Final = {"send": _send, "send to many": _send, "send_batch": _send_batch}
+
+
+async def _judge_read(scene: Scene, case: Case, read: Callable[[], Awaitable[object]], expected: object) -> None:
+    scene.network.break_down(case.fault, reconnect=case.reconnect)
+    try:
+        value = await read()
+    except TransportError as error:
+        scene.tally.said[error.outcome.name] += 1
+    except ProtocolError as error:
+        scene.tally.said[error.outcome.name] += 1
+        # Half a request with a right length is refused as such.
+        if error.outcome is not Outcome.UNKNOWN and case.fault.kind is not Kind.SHORTENED:
+            raise AssertionError(f"a read failed with {error!r}") from error
+    except SmscError as error:
+        raise AssertionError(f"a read failed with {error!r}") from error
+    else:
+        scene.tally.said["right"] += 1
+        assert value == expected, f"read {value!r} instead of {expected!r}"
+
+
+async def _judge_status(scene: Scene, case: Case) -> None:
+    phone = scene.new_phone()
+    sent = await scene.client.send(phone, f"Hi {phone}")
+    expected = await scene.client.status(sent.ref, detail=1)
+    await _judge_read(scene, case, lambda: scene.client.status(sent.ref, detail=1), expected)
+
+
+async def _judge_cost(scene: Scene, case: Case) -> None:
+    people = [scene.new_phone(), scene.new_phone()]
+    expected = await scene.client.cost(people, "Hi")
+    await _judge_read(scene, case, lambda: scene.client.cost(people, "Hi"), expected)
+
+
+async def _judge_balance(scene: Scene, case: Case) -> None:
+    expected = await scene.client.balance()
+    await _judge_read(scene, case, scene.client.balance, expected)
+
+
+_READ_JUDGES: Final = {"status": _judge_status, "cost": _judge_cost, "balance": _judge_balance}
+
+
+async def _lengths(verb: Verb) -> tuple[int, int]:
+    """Return the lengths of the request and the answer of a verb."""
+    async with scene() as stage:
+        await try_case(stage, Case(verb, Fault(Kind.CUT, Side.CONNECT)))  # there is a connection already
+        assert not stage.tally.wrong, stage.tally.wrong
+        return len(stage.network.last_request), len(stage.network.last_answer)
+
+
+_ON_REQUEST: Final = (Kind.CUT, Kind.STALL, Kind.CHOKE, Kind.RESET, Kind.PAGE, Kind.SHORTENED)
+_ON_RESPONSE: Final = (Kind.CUT, Kind.STALL, Kind.RESET, Kind.PAGE, Kind.SHORTENED)
+
+
+def faults(request: int, answer: int, *, step: int = 1) -> Iterator[Fault]:
+    """Yield each kind of fault at every `step`-th byte of a request and of its answer, ends included.
+
+    The kinds begin at different bytes, so that each byte sees some of them.
+    """
+    for side, length, kinds in ((Side.REQUEST, request, _ON_REQUEST), (Side.RESPONSE, answer, _ON_RESPONSE)):
+        for offset in range(length + 1):
+            for place, kind in enumerate(kinds):
+                if (offset + place) % step == 0 or offset in {0, length}:
+                    yield Fault(kind, side, offset)
+
+
+def cases(
+    verb: Verb,
+    on_unknown: OnUnknown = "settle",
+    *,
+    step: int = 1,
+    late: Sequence[float | None] = (None,),
+    lasts: float = 0.0,
+) -> Iterator[Case]:
+    """Yield the cases of a verb: each kind of fault at every `step`-th byte, and in connecting.
+
+    Args:
+        verb: What is called.
+        on_unknown: The client's option.
+        step: Every how many bytes.
+        late: When the rest of a request arrives all the same, in turn; None for never.
+        lasts: How long the fault lasts.
+    """
+    for kind in (Kind.CUT, Kind.STALL):
+        yield Case(verb, Fault(kind, Side.CONNECT, lasts=lasts), on_unknown, reconnect=True)
+    request, answer = run(lambda: _lengths(verb))
+    delays, turns = cycle(late), cycle([False, False, True])
+    for fault in faults(request, answer, step=step):
+        yield Case(verb, replace(fault, late=next(delays), lasts=lasts), on_unknown, reconnect=next(turns))
+
+
+def try_cases(some: Iterable[Case]) -> Tally:
+    """Try cases, some with each client."""
+    tally = Tally()
+    for on_unknown, group in groupby(some, key=lambda case: case.on_unknown):
+        while chunk := list(islice(group, _CASES_A_CLIENT)):
+            run(partial(_try_chunk, chunk, on_unknown, tally))
+    return tally
+
+
+async def _try_chunk(chunk: Sequence[Case], on_unknown: OnUnknown, tally: Tally) -> None:
+    async with scene(on_unknown, tally=tally) as stage:
+        for case in chunk:
+            await try_case(stage, case)

@@ -1,0 +1,277 @@
+"""The network between a client and the sandbox, byte by byte and with a fault in it, in process.
+
+It takes the place of httpcore's own network, so that the client's default transport runs unchanged down to the bytes.
+The sandbox executes a request if and only if all of its bytes have arrived.
+"""
+
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final, Self
+from unittest import mock
+
+import anyio
+import httpcore
+from anyio.abc import TaskGroup
+from anyio.lowlevel import checkpoint
+
+from smsc_async._binding import Refusal, encode_answer, encode_refusal, receive
+from smsc_async.sandbox import DeliveryPlan, Sandbox
+
+__all__ = ["PAGE", "URL", "Fault", "Kind", "Network", "Side"]
+
+URL: Final = "http://127.0.0.1/sys/soap.php"
+
+_PAGE_BODY: Final = b"<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
+PAGE: Final = (
+    b"HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/html\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%b"
+    % (len(_PAGE_BODY), _PAGE_BODY)
+)
+_END_OF_HEAD: Final = b"\r\n\r\n"
+_LENGTH: Final = re.compile(rb"(content-length: *)([0-9]+)", re.IGNORECASE)
+
+
+class Kind(StrEnum):
+    """What happens at the offset."""
+
+    CUT = "cut"
+    """The connection is closed; an answer with a Content-Length ends too early."""
+    STALL = "stall"
+    """Nothing more comes, and what is written vanishes."""
+    CHOKE = "choke"
+    """Nothing more is taken, so that writing itself times out."""
+    RESET = "reset"
+    """The connection is reset."""
+    PAGE = "page"
+    """A gateway answers with a page and HTTP 502, in front of or in the middle of the answer."""
+    SHORTENED = "shortened"
+    """The body ends here and its Content-Length agrees."""
+
+
+class Side(StrEnum):
+    """Where the offset counts."""
+
+    CONNECT = "connect"
+    REQUEST = "request"
+    RESPONSE = "response"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A fault of the network.
+
+    Attributes:
+        kind: What happens.
+        side: Where.
+        offset: After how many bytes.
+        late: So many seconds after the client has given up, the server gets the whole request all the same; None for
+            never.
+        lasts: For so many seconds every exchange has this fault; 0 for the first one alone.
+    """
+
+    kind: Kind
+    side: Side
+    offset: int = 0
+    late: float | None = None
+    lasts: float = 0.0
+
+    def __str__(self) -> str:
+        late = "" if self.late is None else f", arrives {self.late} s late"
+        return f"{self.kind} at byte {self.offset} of the {self.side}{late}, lasts {self.lasts} s"
+
+
+class Network(httpcore.AsyncNetworkBackend):
+    """A network with a sandbox behind it.
+
+    Attributes:
+        sandbox: The service.
+        last_request: The last request that arrived.
+        last_answer: The last answer without a fault.
+        arrivals: How many requests have been executed.
+    """
+
+    def __init__(self, group: TaskGroup) -> None:
+        started = time.time() - anyio.current_time()
+        self.sandbox = Sandbox(clock=lambda: started + anyio.current_time(), delivery=DeliveryPlan.instant())
+        self.last_request = self.last_answer = b""
+        self.arrivals = 0
+        self._group = group
+        self._fault: Fault | None = None
+        self._healed_at = 0.0
+        self._streams: set[_Stream] = set()
+
+    @contextmanager
+    def installed(self) -> Iterator[Self]:
+        """Let each default transport made meanwhile use this network."""
+        with mock.patch("httpcore._async.connection_pool.AutoBackend", return_value=self):
+            yield self
+
+    def break_down(self, fault: Fault, *, reconnect: bool = False) -> None:
+        """Let the next exchange have this fault.
+
+        Args:
+            fault: The fault.
+            reconnect: Whether idle connections are closed first.
+        """
+        self._fault, self._healed_at = fault, anyio.current_time() + fault.lasts
+        for stream in self._streams if reconnect else ():
+            stream.is_closed_by_server = True
+
+    def heal(self) -> None:
+        """End the fault."""
+        self._fault = None
+
+    def next_fault(self, *sides: Side) -> Fault | None:
+        """Return the fault of an exchange that begins, if it is on one of these sides."""
+        fault = self._fault
+        if fault is None or fault.side not in sides:
+            return None
+        if fault.lasts:
+            return fault if anyio.current_time() < self._healed_at else None
+        self._fault = None
+        return fault
+
+    def execute(self, request: bytes) -> bytes:
+        """Let the sandbox execute a whole request; return its answer."""
+        self.arrivals += 1
+        try:
+            incoming = receive(request.partition(_END_OF_HEAD)[2], namespace=URL)
+        except Refusal as refusal:
+            return _http(500, encode_refusal(refusal))
+        service = self.sandbox.service
+        answer = service.arrive(incoming.method, incoming.fields, now=self.sandbox.now())
+        service.leave(answer)
+        return _http(200, encode_answer(incoming, answer.fields, URL))
+
+    def execute_later(self, request: bytes, seconds: float) -> None:
+        """Let a request arrive after so many seconds."""
+
+        async def arrive() -> None:
+            await anyio.sleep(seconds)
+            self.execute(request)
+
+        self._group.start_soon(arrive)
+
+    async def connect_tcp(self, host: str, port: int, timeout: float | None = None, *_: Any, **__: Any) -> "_Stream":  # noqa: ARG002 - httpcore's signature
+        """Make a connection."""
+        await checkpoint()
+        fault = self.next_fault(Side.CONNECT)
+        if fault is not None and fault.kind is Kind.STALL:
+            await anyio.sleep(_seconds(timeout))
+            raise httpcore.ConnectTimeout
+        if fault is not None:
+            raise httpcore.ConnectError(fault.kind)
+        stream = _Stream(self)
+        self._streams.add(stream)
+        return stream
+
+    def forget(self, stream: "_Stream") -> None:
+        """Forget a connection that the client has closed."""
+        self._streams.discard(stream)
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep."""
+        await anyio.sleep(seconds)
+
+
+class _Stream(httpcore.AsyncNetworkStream):
+    """One connection: the client's end, the fault, and the server's end."""
+
+    def __init__(self, network: Network) -> None:
+        self.is_closed_by_server = False
+        self._network = network
+        self._written = bytearray()
+        self._answer = b""
+        self._fault: Fault | None = None
+        self._is_lost = False
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        if not buffer:  # the end of a message, which has no bytes of its own
+            return
+        if not self._written:
+            self._fault, self._is_lost = self._network.next_fault(Side.REQUEST, Side.RESPONSE), False
+        await checkpoint()
+        self._written += buffer
+        fault = self._fault
+        if fault is not None and fault.side is Side.REQUEST and len(self._written) > fault.offset:
+            self._is_lost = True
+        if self._is_whole() and not (self._is_lost and fault is not None and fault.kind is not Kind.SHORTENED):
+            self._arrive(bytes(self._written))
+        elif self._is_lost and fault is not None and fault.kind is Kind.RESET:
+            raise httpcore.WriteError("reset")
+        elif self._is_lost and fault is not None and fault.kind is Kind.CHOKE:
+            await anyio.sleep(_seconds(timeout))
+            raise httpcore.WriteTimeout
+        await checkpoint()
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        await checkpoint()
+        if self._is_lost and not self._answer and self._fault and self._fault.kind is Kind.PAGE:
+            self._answer, self.is_closed_by_server = PAGE, True
+        if self._answer:
+            piece, self._answer = self._answer[:max_bytes], self._answer[max_bytes:]
+            self._written.clear()
+            return piece
+        kind = self._fault.kind if self._fault else Kind.STALL
+        if kind in {Kind.STALL, Kind.CHOKE} and not self.is_closed_by_server:
+            await anyio.sleep(_seconds(timeout))
+            raise httpcore.ReadTimeout
+        if kind is Kind.RESET:
+            raise httpcore.ReadError("reset")
+        return b""
+
+    async def aclose(self) -> None:
+        fault, self._fault = self._fault, None
+        if self._is_lost and fault is not None and fault.late is not None and self._is_whole():
+            self._network.execute_later(bytes(self._written), fault.late)
+        self._written.clear()
+        self._network.forget(self)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self.is_closed_by_server if info == "is_readable" else None
+
+    def _is_whole(self) -> bool:
+        head, end, body = bytes(self._written).partition(_END_OF_HEAD)
+        length = _LENGTH.search(head)
+        return bool(end) and length is not None and len(body) == int(length[2])
+
+    def _arrive(self, request: bytes) -> None:
+        """Execute a request; leave as much of the answer as will come."""
+        fault, network = self._fault, self._network
+        network.last_request = request
+        if fault is None:
+            self._answer = network.last_answer = network.execute(request)
+        elif fault.side is Side.REQUEST and fault.kind is Kind.SHORTENED:
+            self._answer = network.execute(_shortened(request, fault.offset))
+        else:
+            answer = network.execute(request)
+            reach = 0 if fault.side is Side.REQUEST else fault.offset
+            self._answer = _damaged(answer, fault.kind, reach)
+            self.is_closed_by_server = fault.kind not in {Kind.STALL, Kind.CHOKE, Kind.SHORTENED}
+
+
+def _damaged(answer: bytes, kind: Kind, offset: int) -> bytes:
+    if kind is Kind.SHORTENED:
+        return _shortened(answer, offset)
+    return answer[:offset] + (PAGE if kind is Kind.PAGE else b"")
+
+
+def _shortened(message: bytes, offset: int) -> bytes:
+    """Return a message whose body ends at this offset, with a Content-Length that agrees."""
+    head, end, body = message.partition(_END_OF_HEAD)
+    body = body[: max(0, offset - len(head) - len(end))]
+    return _LENGTH.sub(rb"\g<1>%d" % len(body), head) + end + body
+
+
+def _http(status: int, body: bytes) -> bytes:
+    head = (
+        f"HTTP/1.1 {status} {'OK' if status == 200 else 'Internal Server Error'}\r\nDate: Tue, 24 Nov 2026 10:00:00 GMT"
+    )
+    return f"{head}\r\nContent-Type: text/xml; charset=utf-8\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+def _seconds(timeout: float | None) -> float:
+    return 3600.0 if timeout is None else timeout
