@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count, cycle, groupby, islice
-from typing import Final, Literal, TypeVar
+from typing import Final, Literal, Protocol, TypeVar
 
 import anyio
 import trio
@@ -28,6 +28,7 @@ from smsc_async import (
     SmscError,
     TransportError,
 )
+from smsc_async.sandbox import Sandbox
 
 __all__ = [
     "LATE",
@@ -104,13 +105,35 @@ class Tally:
         self.wrong += other.wrong
 
 
+class Line(Protocol):
+    """What is between a client and the sandbox."""
+
+    sandbox: Sandbox
+
+    def break_down(self, fault: Fault, *, reconnect: bool = False) -> None:
+        """Let the next exchange have this fault."""
+
+    def heal(self) -> None:
+        """End the fault."""
+
+
 @dataclass(slots=True)
 class Scene:
-    """A client, its network, and what it handed over."""
+    """A client and its network.
+
+    Attributes:
+        client: The client.
+        network: What is between it and the sandbox.
+        tally: What came of the cases.
+        late: How long a lost request may be on its way.
+        handed_over: The doubts of which the client told.
+        numbers: Those of new recipients.
+    """
 
     client: Client
-    network: Network
+    network: Line
     tally: Tally
+    late: float = LATE
     handed_over: list[Doubt] = field(default_factory=list)
     numbers: Iterator[int] = field(default_factory=count)
 
@@ -148,7 +171,7 @@ async def scene(on_unknown: OnUnknown = "settle", *, tally: Tally | None = None)
                 on_unresolved=handed_over.append,
             ) as client:
                 await client.balance()
-                yield Scene(client, network, Tally() if tally is None else tally, handed_over)
+                yield Scene(client, network, Tally() if tally is None else tally, handed_over=handed_over)
 
 
 async def try_case(scene: Scene, case: Case) -> None:
@@ -198,7 +221,7 @@ async def judge_cancelled(scene: Scene, people: Sequence[str]) -> None:
 async def _calm_down(scene: Scene) -> None:
     """Heal the network, and wait until nothing is on its way."""
     scene.network.heal()
-    await anyio.sleep(2 * LATE)
+    await anyio.sleep(2 * scene.late)
 
 
 def _check_once(scene: Scene, phone: str) -> int:
@@ -319,6 +342,7 @@ async def _lengths(verb: Verb) -> tuple[int, int]:
     async with scene() as stage:
         await try_case(stage, Case(verb, Fault(Kind.CUT, Side.CONNECT)))  # there is a connection already
         assert not stage.tally.wrong, stage.tally.wrong
+        assert isinstance(stage.network, Network)
         return len(stage.network.last_request), len(stage.network.last_answer)
 
 

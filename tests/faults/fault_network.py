@@ -21,7 +21,7 @@ from anyio.lowlevel import checkpoint
 from smsc_async._binding import Refusal, encode_answer, encode_refusal, receive
 from smsc_async.sandbox import DeliveryPlan, Sandbox
 
-__all__ = ["PAGE", "URL", "Fault", "Kind", "Network", "Side"]
+__all__ = ["PAGE", "URL", "Fault", "Kind", "Network", "Side", "damaged", "is_whole", "shortened"]
 
 URL: Final = "http://127.0.0.1/sys/soap.php"
 
@@ -198,7 +198,7 @@ class _Stream(httpcore.AsyncNetworkStream):
         fault = self._fault
         if fault is not None and fault.side is Side.REQUEST and len(self._written) > fault.offset:
             self._is_lost = True
-        if self._is_whole() and not (self._is_lost and fault is not None and fault.kind is not Kind.SHORTENED):
+        if is_whole(self._written) and not (self._is_lost and fault is not None and fault.kind is not Kind.SHORTENED):
             self._arrive(bytes(self._written))
         elif self._is_lost and fault is not None and fault.kind is Kind.RESET:
             raise httpcore.WriteError("reset")
@@ -225,18 +225,13 @@ class _Stream(httpcore.AsyncNetworkStream):
 
     async def aclose(self) -> None:
         fault, self._fault = self._fault, None
-        if self._is_lost and fault is not None and fault.late is not None and self._is_whole():
+        if self._is_lost and fault is not None and fault.late is not None and is_whole(self._written):
             self._network.execute_later(bytes(self._written), fault.late)
         self._written.clear()
         self._network.forget(self)
 
     def get_extra_info(self, info: str) -> Any:
         return self.is_closed_by_server if info == "is_readable" else None
-
-    def _is_whole(self) -> bool:
-        head, end, body = bytes(self._written).partition(_END_OF_HEAD)
-        length = _LENGTH.search(head)
-        return bool(end) and length is not None and len(body) == int(length[2])
 
     def _arrive(self, request: bytes) -> None:
         """Execute a request; leave as much of the answer as will come."""
@@ -245,21 +240,29 @@ class _Stream(httpcore.AsyncNetworkStream):
         if fault is None:
             self._answer = network.last_answer = network.execute(request)
         elif fault.side is Side.REQUEST and fault.kind is Kind.SHORTENED:
-            self._answer = network.execute(_shortened(request, fault.offset))
+            self._answer = network.execute(shortened(request, fault.offset))
         else:
             answer = network.execute(request)
             reach = 0 if fault.side is Side.REQUEST else fault.offset
-            self._answer = _damaged(answer, fault.kind, reach)
+            self._answer = damaged(answer, fault.kind, reach)
             self.is_closed_by_server = fault.kind not in {Kind.STALL, Kind.CHOKE, Kind.SHORTENED}
 
 
-def _damaged(answer: bytes, kind: Kind, offset: int) -> bytes:
+def is_whole(message: bytes | bytearray) -> bool:
+    """Return whether all of a request or an answer is there."""
+    head, end, body = bytes(message).partition(_END_OF_HEAD)
+    length = _LENGTH.search(head)
+    return bool(end) and length is not None and len(body) == int(length[2])
+
+
+def damaged(answer: bytes, kind: Kind, offset: int) -> bytes:
+    """Return what comes of an answer with a fault at this offset."""
     if kind is Kind.SHORTENED:
-        return _shortened(answer, offset)
+        return shortened(answer, offset)
     return answer[:offset] + (PAGE if kind is Kind.PAGE else b"")
 
 
-def _shortened(message: bytes, offset: int) -> bytes:
+def shortened(message: bytes, offset: int) -> bytes:
     """Return a message whose body ends at this offset, with a Content-Length that agrees."""
     head, end, body = message.partition(_END_OF_HEAD)
     body = body[: max(0, offset - len(head) - len(end))]
