@@ -1,0 +1,109 @@
+"""Whatever the network does at whichever byte, no message is sent twice and no answer of the client is wrong.
+
+`benchmarks/faults.py` tries all of it; here each byte of a send has some of the faults, and the rest is a sample.
+"""
+
+import math
+from collections import Counter
+from functools import partial
+from itertools import product
+
+import httpx
+import pytest
+from fault_cancel import SITUATIONS, cancel_at_each_await
+from fault_cases import LATE, READS, SENDS, OnUnknown, Tally, Verb, cases, try_cases
+from fault_naive import SendAgain, ZeepAgain, try_naively
+from fault_network import Fault
+from fault_sockets import TRANSPORTS, try_over_sockets
+
+pytestmark = pytest.mark.filterwarnings(
+    # httpx leaves the body of a request half-read when writing fails, and trio says so.
+    "ignore:Async generator 'httpx:ResourceWarning"
+)
+MAYBE_LATE = (None, 0.0, LATE / 2, LATE - 0.1)
+
+
+def assert_right(tally: Tally, at_least: int) -> Counter[str]:
+    assert tally.wrong == []
+    assert tally.doubled == 0
+    assert tally.cases >= at_least
+    return tally.said
+
+
+def test_no_fault_at_any_byte_of_a_send_makes_it_twice_or_its_answer_wrong() -> None:
+    said = assert_right(try_cases(cases("send", step=3)), 2000)
+    assert said.keys() == {"accepted", "NOT_SENT", "REJECTED"}  # the status has settled all doubts
+
+
+@pytest.mark.parametrize("verb", SENDS[1:])
+def test_no_fault_makes_a_message_of_many_twice_or_its_outcome_wrong(verb: Verb) -> None:
+    said = assert_right(try_cases(cases(verb, step=29)), 200)
+    assert said.keys() == {"accepted", "NOT_SENT", "REJECTED"}
+
+
+@pytest.mark.parametrize("verb", READS)
+def test_no_fault_makes_a_read_tell_a_wrong_value(verb: Verb) -> None:
+    said = assert_right(try_cases(cases(verb, step=29)), 180)
+    assert said["right"] > said["UNKNOWN"]
+
+
+@pytest.mark.parametrize("verb", SENDS)
+@pytest.mark.parametrize("on_unknown", ["settle", "raise", "resend"])
+def test_lost_request_that_arrives_late_is_told_from_one_that_never_does(verb: Verb, on_unknown: OnUnknown) -> None:
+    said = assert_right(try_cases(cases(verb, on_unknown, step=71, late=MAYBE_LATE)), 80)
+    assert ("UNKNOWN" in said) == (on_unknown == "raise")
+    assert ("NOT_SENT" in said) == (on_unknown == "settle")
+
+
+@pytest.mark.parametrize("verb", SENDS)
+@pytest.mark.parametrize("on_unknown", ["settle", "resend"])
+@pytest.mark.parametrize("lasts", [20.0, math.inf])
+def test_doubt_that_a_broken_network_leaves_resolves_to_the_truth_when_it_heals(
+    verb: Verb, on_unknown: OnUnknown, lasts: float
+) -> None:
+    said = assert_right(try_cases(cases(verb, on_unknown, step=199, late=MAYBE_LATE, lasts=lasts)), 30)
+    assert ("UNKNOWN" in said) == math.isinf(lasts)
+
+
+@pytest.mark.parametrize("verb", READS)
+@pytest.mark.parametrize("lasts", [20.0, math.inf])
+def test_no_broken_network_makes_a_read_tell_a_wrong_value(verb: Verb, lasts: float) -> None:
+    assert_right(try_cases(cases(verb, step=199, late=(None, 1.0), lasts=lasts)), 30)
+
+
+@pytest.mark.parametrize(
+    ("verb", "situation"), [*product(["send"], SITUATIONS), *product(SENDS[1:], SITUATIONS[:-1])], ids=str
+)
+def test_send_cancelled_at_any_await_leaves_a_doubt_that_resolves_to_the_truth(
+    verb: Verb, situation: Fault | None
+) -> None:
+    said = assert_right(cancel_at_each_await(verb, situation), 5)
+    assert said["cancelled, a doubt"]
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_no_fault_on_a_real_socket_makes_a_send_twice_or_its_answer_wrong(transport: object) -> None:
+    said = assert_right(try_over_sockets(cases("send", step=16, late=(None, 0.05)), transport), 350)
+    assert {"accepted", "NOT_SENT", "REJECTED"} <= said.keys()
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize("verb", ["send_batch", *READS])
+def test_no_fault_on_a_real_socket_makes_another_call_wrong(transport: object, verb: Verb) -> None:
+    assert_right(try_over_sockets(cases(verb, step=96, late=(None, 0.05)), transport), 50)
+
+
+@pytest.mark.parametrize("kind", [SendAgain, ZeepAgain])
+def test_client_that_sends_again_is_caught_making_doubles_and_telling_the_untruth(
+    kind: type[SendAgain | ZeepAgain],
+) -> None:
+    def make(pause: float, http: httpx.AsyncClient) -> SendAgain | ZeepAgain:
+        return kind(http, pause)
+
+    some = list(cases("send", step=61))
+    after_the_minute = try_naively(partial(make, 180.0), some)
+    assert after_the_minute.doubled > len(some) / 4
+    # The service refuses the same message within a minute, so what was accepted is taken for failed.
+    at_once = try_naively(partial(make, 1.0), some)
+    assert not at_once.doubled
+    assert len(at_once.wrong) > len(some) / 4
