@@ -49,6 +49,7 @@ __all__ = [
 T = TypeVar("T")
 Verb = Literal["send", "send to many", "send_batch", "status", "cost", "balance"]
 OnUnknown = Literal["settle", "raise", "resend"]
+Answers = Sequence[MessageRef | SmscError]
 
 SENDS: Final[tuple[Verb, ...]] = ("send", "send to many", "send_batch")
 READS: Final[tuple[Verb, ...]] = ("status", "cost", "balance")
@@ -182,15 +183,21 @@ async def try_case(scene: Scene, case: Case) -> None:
     scene.tally.cases += 1
     try:
         await (_judge_send(scene, case) if judge is None else judge(scene, case))
-    except AssertionError as error:
-        scene.tally.wrong.append(f"{case}: {error}")
+    except Exception as error:  # noqa: BLE001 - whatever else the client raises is wrong as well
+        scene.tally.wrong.append(f"{case}: {error!r}")
     scene.network.heal()
 
 
 async def _judge_send(scene: Scene, case: Case) -> None:
     people = recipients(scene, case.verb)
     scene.network.break_down(case.fault, reconnect=case.reconnect)
-    answers = await SENDERS[case.verb](scene.client, people)
+    await judge_answers(scene, people, await SENDERS[case.verb](scene.client, people))
+    if case.on_unknown == "resend" and not case.fault.lasts and case.fault.kind is not Kind.SHORTENED:
+        assert scene.accepted(people[0]) == 1, "not sent again"
+
+
+async def judge_answers(scene: Scene, people: Sequence[str], answers: Answers) -> None:
+    """Judge what was said about each recipient, by what had been accepted when it was said and what is."""
     at_once = [scene.accepted(phone) for phone in people]
     await _calm_down(scene)
     for phone, before, answer in zip(people, at_once, answers, strict=True):
@@ -198,8 +205,6 @@ async def _judge_send(scene: Scene, case: Case) -> None:
         await _judge_answer(scene, phone, before, answer)
     unknown = [answer for answer in answers if isinstance(answer, SmscError) and answer.outcome is Outcome.UNKNOWN]
     assert len(scene.handed_over) == bool(unknown), f"{len(scene.handed_over)} doubts handed over, {unknown}"
-    if case.on_unknown == "resend" and not case.fault.lasts and case.fault.kind is not Kind.SHORTENED:
-        assert scene.accepted(people[0]) == 1, "not sent again"
 
 
 def recipients(scene: Scene, verb: Verb) -> list[str]:
@@ -234,7 +239,6 @@ def _check_once(scene: Scene, phone: str) -> int:
 
 
 async def _judge_answer(scene: Scene, phone: str, before: int, answer: MessageRef | SmscError) -> None:
-    """Judge what was said about a recipient, by what had been accepted when it was said and what is."""
     accepted = scene.accepted(phone)
     if isinstance(answer, MessageRef):
         scene.tally.said["accepted"] += 1
@@ -255,9 +259,6 @@ async def _check_resolved(scene: Scene, doubt: SmscError | Doubt, phone: str, ac
     sent = scene.resolved[1]
     found = sent is not None and any(ref.phone == phone for ref in sent.refs)
     assert found == bool(accepted), f"accepted: {accepted}, resolved: {sent}"
-
-
-Answers = Sequence[MessageRef | SmscError]
 
 
 async def _send(client: Client, people: Sequence[str]) -> Answers:

@@ -1,0 +1,144 @@
+"""Every fault at every byte: how many messages are doubled, and how many answers are wrong.
+
+    python benchmarks/faults.py [--step 1] [--socket-step 16] [--processes 2]
+
+A case is one call in which the network fails once: the connection is cut or reset, nothing more comes or is taken, a
+gateway answers with a page and HTTP 502, or the body ends early with a Content-Length that agrees; at one byte of the
+request or of the answer, or in connecting. The sandbox executes a request if all of its bytes arrive. The answer of the
+client is wrong if the sandbox has accepted what was said to be not sent or refused, or not accepted what was said to be
+accepted, or if a doubt, resolved over a healthy network, turns out to be something else than the truth; and of a read,
+if it is another value. "doubled" are messages that the sandbox accepted more than once.
+
+  one fault     the first exchange fails, the next is fine
+  or late       in turn: the rest of the request arrives 0, 2.5 or 4.9 s after the client has given up, or never
+  20 s          all exchanges fail in that way for 20 s, late as above
+  no end        they fail until the deadline of the call; then the doubt is resolved
+
+"many" are three recipients, one of whom the sandbox refuses; what is said counts for each recipient. In process, on a
+virtual clock, with the client's own stack down to the bytes; a fault that lasts is tried at every 8th byte. Over real
+sockets a proxy on loopback does it. The clients that send again try three times, 1 s or 180 s later.
+"""
+
+import argparse
+import math
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from itertools import product
+from pathlib import Path
+from typing import Final
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "faults"))
+
+from fault_cancel import SITUATIONS, cancel_at_each_await
+from fault_cases import LATE, READS, SENDS, VERBS, OnUnknown, Tally, Verb, cases, try_cases
+from fault_naive import SendAgain, ZeepAgain, try_naively
+from fault_sockets import TRANSPORTS, try_over_sockets
+
+MAYBE_LATE: Final = (None, 0.0, LATE / 2, LATE - 0.1)
+LASTING: Final = 8
+WORDS: Final = ("accepted", "right", "NOT_SENT", "REJECTED", "UNKNOWN")
+NETWORKS: Final = {0.0: "one fault, or late", 20.0: "20 s", math.inf: "no end"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the table.
+
+    Attributes:
+        table: The heading above it.
+        name: What is tried.
+        work: Tries it.
+        is_ours: Whether it is this client, which must never be wrong.
+    """
+
+    table: str
+    name: tuple[str, str, str]
+    work: Callable[[], Tally]
+    is_ours: bool = True
+
+
+def in_process(verb: Verb, on_unknown: OnUnknown, lasts: float, late: tuple[float | None, ...], step: int) -> Tally:
+    """Try a verb in process."""
+    return try_cases(cases(verb, on_unknown, step=step, late=late, lasts=lasts))
+
+
+def cancelled(verb: Verb) -> Tally:
+    """Cancel a send in each situation at each of its awaits."""
+    tally = Tally()
+    for situation in SITUATIONS:
+        tally.add(cancel_at_each_await(verb, situation))
+    return tally
+
+
+def over_sockets(verb: Verb, place: int, step: int) -> Tally:
+    """Try a verb over real sockets."""
+    return try_over_sockets(cases(verb, step=step, late=(None, 0.05)), TRANSPORTS[place])
+
+
+def again(kind: type[SendAgain | ZeepAgain], pause: float, step: int) -> Tally:
+    """Try a client that sends again."""
+    return try_naively(lambda http: kind(http, pause), cases("send", step=step))
+
+
+def rows(step: int, socket_step: int) -> Iterator[Row]:
+    """Yield all rows."""
+    table = "in process"
+    for verb in VERBS:
+        yield Row(table, (verb, "settle", "one fault"), partial(in_process, verb, "settle", 0.0, (None,), step))
+    modes: tuple[OnUnknown, ...] = ("settle", "raise", "resend")
+    for verb, on_unknown, lasts in product(SENDS, modes, NETWORKS):
+        pace = LASTING * step if lasts else step
+        work = partial(in_process, verb, on_unknown, lasts, MAYBE_LATE, pace)
+        yield Row(table, (verb, on_unknown, NETWORKS[lasts]), work)
+    for verb, lasts in product(READS, (20.0, math.inf)):
+        work = partial(in_process, verb, "settle", lasts, (None, 1.0), LASTING * step)
+        yield Row(table, (verb, "", NETWORKS[lasts]), work)
+    for verb in SENDS:
+        yield Row("cancelled at each await", (verb, "", f"{len(SITUATIONS)} situations"), partial(cancelled, verb))
+    for (place, transport), verb in product(enumerate(TRANSPORTS), VERBS):
+        name = (verb, "settle", transport or "default transport")
+        yield Row("over real sockets", name, partial(over_sockets, verb, place, socket_step))
+    kinds: dict[str, type[SendAgain | ZeepAgain]] = {"httpx": SendAgain, "zeep": ZeepAgain}
+    for kind, pause in product(kinds, (1.0, 180.0)):
+        name = (kind, f"after {pause:.0f} s", "one fault")
+        yield Row("clients that send again", name, partial(again, kinds[kind], pause, step), is_ours=False)
+
+
+def line(name: tuple[str, str, str], tally: Tally) -> str:
+    """Return a row of the table."""
+    said = [tally.said["accepted"] + tally.said["right"], tally.said["NOT_SENT"] + tally.said["failed"]]
+    said += [tally.said["REJECTED"], tally.said["UNKNOWN"] + tally.said["cancelled, a doubt"]]
+    numbers = "".join(f"{number:>10}" for number in (tally.cases, *said, tally.doubled, len(tally.wrong)))
+    return f"{name[0]:14}{name[1]:13}{name[2]:20}{numbers}"
+
+
+def main() -> None:
+    """Try everything and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--step", type=int, default=1, help="every how many bytes, in process")
+    parser.add_argument("--socket-step", type=int, default=16, help="every how many bytes, over sockets")
+    parser.add_argument("--processes", type=int, default=None, help="how many, all of the machine's cores by default")
+    options = parser.parse_args()
+    started, table, ours = time.perf_counter(), "", Tally()
+    with ProcessPoolExecutor(options.processes) as pool:
+        running = [(row, pool.submit(row.work)) for row in rows(options.step, options.socket_step)]
+        for row, future in running:
+            if row.table != table:
+                table = row.table
+                print(f"\n{table:47}     cases  accepted  not sent   refused  in doubt   doubled     wrong")
+            tally = future.result()
+            print(line(row.name, tally), flush=True)
+            if row.is_ours:
+                ours.add(tally)
+                print(*(f"    {words}" for words in tally.wrong), sep="\n", end="")
+    took = time.perf_counter() - started
+    print(f"\nthis client: {ours.cases} cases, {ours.doubled} doubled, {len(ours.wrong)} wrong; {took:.0f} s")
+    sys.exit(bool(ours.wrong))
+
+
+if __name__ == "__main__":
+    main()
