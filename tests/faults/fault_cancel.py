@@ -100,7 +100,7 @@ async def _send(stage: Scene, verb: Verb, people: Sequence[str], steps: int) -> 
         trio.lowlevel.add_instrument(after)
         try:
             with scope:
-                answers = await SENDERS[verb](stage.client, people)
+                answers = await SENDERS[verb](stage.client, stage.timeout, people)
         finally:
             trio.lowlevel.remove_instrument(after)
 

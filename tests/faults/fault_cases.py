@@ -26,6 +26,7 @@ from smsc_async import (
     SendOutcomeUnknown,
     SentMessage,
     SmscError,
+    Timeout,
     TransportError,
 )
 from smsc_async.sandbox import Sandbox
@@ -59,7 +60,7 @@ _WRONG: Final = "+75"
 """How the numbers begin that the sandbox refuses alone, with error 7."""
 _CASES_A_CLIENT: Final = 25
 _DEADLINE: Final = 90.0
-_READ_TIMEOUT: Final = 10.0
+_TIMEOUT: Final = Timeout(connect=5.0, read=10.0, write=10.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +127,7 @@ class Scene:
         client: The client.
         network: What is between it and the sandbox.
         tally: What came of the cases.
+        timeout: Of the call that meets the fault.
         late: How long a lost request may be on its way.
         handed_over: The doubts of which the client told.
         numbers: Those of new recipients.
@@ -135,6 +137,7 @@ class Scene:
     client: Client
     network: Line
     tally: Tally
+    timeout: Timeout
     late: float = LATE
     handed_over: list[Doubt] = field(default_factory=list)
     numbers: Iterator[int] = field(default_factory=count)
@@ -168,13 +171,13 @@ async def scene(on_unknown: OnUnknown = "settle", *, tally: Tally | None = None)
             async with Client(
                 apikey="demo",
                 url=URL,
-                timeout=_READ_TIMEOUT,
+                timeout=_TIMEOUT,
                 deadline=_DEADLINE,
                 on_unknown=on_unknown,
                 on_unresolved=handed_over.append,
             ) as client:
                 await client.balance()
-                yield Scene(client, network, Tally() if tally is None else tally, handed_over=handed_over)
+                yield Scene(client, network, Tally() if tally is None else tally, _TIMEOUT, handed_over=handed_over)
 
 
 async def try_case(scene: Scene, case: Case) -> None:
@@ -191,7 +194,7 @@ async def try_case(scene: Scene, case: Case) -> None:
 async def _judge_send(scene: Scene, case: Case) -> None:
     people = recipients(scene, case.verb)
     scene.network.break_down(case.fault, reconnect=case.reconnect)
-    await judge_answers(scene, people, await SENDERS[case.verb](scene.client, people))
+    await judge_answers(scene, people, await SENDERS[case.verb](scene.client, scene.timeout, people))
     if case.on_unknown == "resend" and not case.fault.lasts and case.fault.kind is not Kind.SHORTENED:
         assert scene.accepted(people[0]) == 1, "not sent again"
 
@@ -261,10 +264,10 @@ async def _check_resolved(scene: Scene, doubt: SmscError | Doubt, phone: str, ac
     assert found == bool(accepted), f"accepted: {accepted}, resolved: {sent}"
 
 
-async def _send(client: Client, people: Sequence[str]) -> Answers:
+async def _send(client: Client, timeout: Timeout, people: Sequence[str]) -> Answers:
     """Send one text; an answer for each recipient."""
     try:
-        sent = await client.send(people, f"Hi {people[0]}", err=True, deadline=_DEADLINE)
+        sent = await client.send(people, f"Hi {people[0]}", err=True, timeout=timeout)
     except SendOutcomeUnknown as error:
         return [_of_unknown(error, phone) for phone in people]
     except SmscError as error:
@@ -285,10 +288,10 @@ def _refused_alone() -> SmscError:
     return ApiError("refused alone")
 
 
-async def _send_batch(client: Client, people: Sequence[str]) -> Answers:
+async def _send_batch(client: Client, timeout: Timeout, people: Sequence[str]) -> Answers:
     messages = [Message(phone, f"Hi {phone} {people[0]}") for phone in people]
     try:
-        outcomes = [outcome async for outcome in client.send_batch(messages, deadline=_DEADLINE)]
+        outcomes = [outcome async for outcome in client.send_batch(messages, timeout=timeout)]
     except SmscError as error:
         return [error for _ in people]
     return [_of_batch(outcome) for outcome in outcomes]
@@ -325,18 +328,18 @@ async def _judge_status(scene: Scene, case: Case) -> None:
     phone = scene.new_phone()
     sent = await scene.client.send(phone, f"Hi {phone}")
     expected = await scene.client.status(sent.ref, detail=1)
-    await _judge_read(scene, case, lambda: scene.client.status(sent.ref, detail=1), expected)
+    await _judge_read(scene, case, lambda: scene.client.status(sent.ref, detail=1, timeout=scene.timeout), expected)
 
 
 async def _judge_cost(scene: Scene, case: Case) -> None:
     people = [scene.new_phone(), scene.new_phone()]
     expected = await scene.client.cost(people, "Hi")
-    await _judge_read(scene, case, lambda: scene.client.cost(people, "Hi"), expected)
+    await _judge_read(scene, case, lambda: scene.client.cost(people, "Hi", timeout=scene.timeout), expected)
 
 
 async def _judge_balance(scene: Scene, case: Case) -> None:
     expected = await scene.client.balance()
-    await _judge_read(scene, case, scene.client.balance, expected)
+    await _judge_read(scene, case, lambda: scene.client.balance(timeout=scene.timeout), expected)
 
 
 _READ_JUDGES: Final = {"status": _judge_status, "cost": _judge_cost, "balance": _judge_balance}

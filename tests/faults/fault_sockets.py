@@ -15,6 +15,7 @@ from fault_cases import Case, Scene, Tally, try_case
 from fault_network import PAGE, Fault, Kind, Side, damaged, is_whole, shortened
 
 from smsc_async import Client, Doubt, Guards, Timeout
+from smsc_async.guards import Rule, Rules
 from smsc_async.sandbox import DeliveryPlan, Limits, Sandbox
 
 __all__ = ["TRANSPORTS", "try_over_sockets"]
@@ -22,9 +23,14 @@ __all__ = ["TRANSPORTS", "try_over_sockets"]
 TRANSPORTS: Final[Sequence[Any]] = (None, "fast") if find_spec("smsc_async._aiohttp") else (None,)
 """What `Client(transport=)` may be; the fast transport counts where this package has it."""
 
-_LATE: Final = 0.15
-_TIMEOUT: Final = Timeout(connect=0.2, read=0.15, write=0.15, pool=1.0)
-_DEADLINE: Final = 20.0
+_LATE: Final = 0.3
+_TIMEOUT: Final = Timeout(connect=0.5, read=0.15, write=0.15)
+"""So short that a busy machine makes some more faults of its own, for which there are no limits here."""
+_LIMITS: Final = replace(
+    Limits(), in_flight=None, status_in_flight=None, status=None, balance=None, identical_cost=None
+)
+_MANY: Final = Rule(1000, 60.0)
+_RULES: Final = Rules(status=_MANY, balance=_MANY, identical_cost=_MANY)
 _AT_ONCE: Final = 32
 _RESET: Final = struct.pack("ii", 1, 0)
 
@@ -188,9 +194,7 @@ def try_over_sockets(cases: Iterable[Case], transport: Any = None) -> Tally:
 
 
 async def _try_all(cases: Iterator[Case], transport: Any) -> Tally:
-    # All are one account here, and in a hurry.
-    limits = replace(Limits(), in_flight=None, status_in_flight=None, balance=None)
-    sandbox = Sandbox(limits=limits, delivery=DeliveryPlan.instant())
+    sandbox = Sandbox(limits=_LIMITS, delivery=DeliveryPlan.instant())
     tally, numbers = Tally(), count()
     async with _served(sandbox) as port:
 
@@ -211,14 +215,11 @@ async def _try(case: Case, proxy: _Proxy, transport: Any, tally: Tally, numbers:
         Client(
             apikey="demo",
             url=proxy.url,
-            timeout=_TIMEOUT,
-            deadline=_DEADLINE,
-            guards=Guards(late_arrival=_LATE),
+            guards=Guards(rules=_RULES, late_arrival=_LATE),
             transport=transport,
             on_unknown=case.on_unknown,
             on_unresolved=handed_over.append,
         ) as client,
     ):
-        if not case.reconnect:
-            await client.balance(timeout=5.0)
-        await try_case(Scene(client, proxy, tally, _LATE, handed_over, numbers), case)
+        await client.balance()  # proves the credentials: four lost answers of unproven ones stop the guards
+        await try_case(Scene(client, proxy, tally, _TIMEOUT, _LATE, handed_over, numbers), case)

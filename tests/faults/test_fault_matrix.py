@@ -93,6 +93,12 @@ def test_no_fault_on_a_real_socket_makes_another_call_wrong(transport: object, v
     assert_right(try_over_sockets(cases(verb, step=96, late=(None, 0.05)), transport), 50)
 
 
+def test_judge_catches_a_request_that_arrives_later_than_anybody_waits() -> None:
+    tally = try_cases(cases("send", step=97, late=(LATE + 3,)))
+    assert len(tally.wrong) > 30
+    assert "said to be not_sent" in tally.wrong[0]
+
+
 @pytest.mark.parametrize("kind", [SendAgain, ZeepAgain])
 def test_client_that_sends_again_is_caught_making_doubles_and_telling_the_untruth(
     kind: type[SendAgain | ZeepAgain],
