@@ -64,16 +64,19 @@ class _Proxy:
             yield
         finally:
             self._server.close()
-            for task in self._connections:
-                task.cancel()
-            await asyncio.gather(*self._connections, return_exceptions=True)
+            await self.hang_up()
 
-    def break_down(self, fault: Fault, *, reconnect: bool = False) -> None:
+    def break_down(self, fault: Fault, *, reconnect: bool = False) -> None:  # noqa: ARG002 - see `hang_up`
         """Let the next exchange have this fault."""
         self._fault = fault
-        if reconnect:
-            for task in self._connections:
-                task.cancel()
+
+    async def hang_up(self) -> None:
+        """Close all connections, and give the client the time to notice."""
+        for task in self._connections:
+            task.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+        for _ in range(10):  # turns of the event loop
+            await asyncio.sleep(0.002)
 
     def heal(self) -> None:
         """End the fault."""
@@ -222,4 +225,6 @@ async def _try(case: Case, proxy: _Proxy, transport: Any, tally: Tally, numbers:
         ) as client,
     ):
         await client.balance()  # proves the credentials: four lost answers of unproven ones stop the guards
+        if case.reconnect:
+            await proxy.hang_up()
         await try_case(Scene(client, proxy, tally, _TIMEOUT, _LATE, handed_over, numbers), case)

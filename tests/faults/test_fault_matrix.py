@@ -95,7 +95,7 @@ def test_no_fault_on_a_real_socket_makes_another_call_wrong(transport: object, v
 
 def test_judge_catches_a_request_that_arrives_later_than_anybody_waits() -> None:
     tally = try_cases(cases("send", step=97, late=(LATE + 3,)))
-    assert len(tally.wrong) > 30
+    assert len(tally.wrong) > 10
     assert "said to be not_sent" in tally.wrong[0]
 
 
