@@ -20,8 +20,9 @@ from smsc_async.sandbox import DeliveryPlan, Limits, Sandbox
 
 __all__ = ["TRANSPORTS", "try_over_sockets"]
 
-TRANSPORTS: Final[Sequence[Any]] = (None, "fast") if find_spec("smsc_async._aiohttp") else (None,)
-"""What `Client(transport=)` may be; the fast transport counts where this package has it."""
+_HAS_FAST: Final = all(map(find_spec, ("aiohttp", "smsc_async._aiohttp")))
+TRANSPORTS: Final[Sequence[Any]] = (None, "fast") if _HAS_FAST else (None,)
+"""What `Client(transport=)` may be; the fast transport counts where it is installed."""
 
 _LATE: Final = 0.3
 _TIMEOUT: Final = Timeout(connect=0.5, read=0.15, write=0.15)

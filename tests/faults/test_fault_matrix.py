@@ -31,7 +31,7 @@ def assert_right(tally: Tally, at_least: int) -> Counter[str]:
 
 
 def test_no_fault_at_any_byte_of_a_send_makes_it_twice_or_its_answer_wrong() -> None:
-    said = assert_right(try_cases(cases("send", step=3)), 2000)
+    said = assert_right(try_cases(cases("send", step=4)), 1500)
     assert said.keys() == {"accepted", "NOT_SENT", "REJECTED"}  # the status has settled all doubts
 
 
