@@ -72,7 +72,7 @@ def test_no_broken_network_makes_a_read_tell_a_wrong_value(verb: Verb, lasts: fl
 
 
 @pytest.mark.parametrize(
-    ("verb", "situation"), [*product(["send"], SITUATIONS), *product(SENDS[1:], SITUATIONS[:-1])], ids=str
+    ("verb", "situation"), [*product(["send"], SITUATIONS), *product(SENDS[1:], SITUATIONS[3:6])], ids=str
 )
 def test_send_cancelled_at_any_await_leaves_a_doubt_that_resolves_to_the_truth(
     verb: Verb, situation: Fault | None
