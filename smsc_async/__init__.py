@@ -39,6 +39,8 @@ from ._exceptions import (
     InvalidDate,
     InvalidParameters,
     InvalidPhone,
+    JournalError,
+    JournalInUse,
     MalformedEnvelope,
     MessageForbidden,
     MessageNotFound,
@@ -57,6 +59,8 @@ from ._exceptions import (
     Undeliverable,
 )
 from ._followed import Pending, Update
+from ._journal import Journal
+from ._journal_rows import JournalRow, PlannedMessage, RowState, Tally
 from ._operations import GetBalance, GetCost, GetListCost, GetStatus, Operation, Send, SendList
 from ._options import QueryOptions
 from ._results import Balance, Cost, DeliveryReport, RecipientError, Result, SentMessage
@@ -109,6 +113,10 @@ __all__ = [
     "InvalidDate",
     "InvalidParameters",
     "InvalidPhone",
+    "Journal",
+    "JournalError",
+    "JournalInUse",
+    "JournalRow",
     "LocalTime",
     "Login",
     "MalformedEnvelope",
@@ -124,6 +132,7 @@ __all__ = [
     "Parts",
     "Pending",
     "Ping",
+    "PlannedMessage",
     "PoolTimeout",
     "ProtocolError",
     "QueryOptions",
@@ -132,6 +141,7 @@ __all__ = [
     "Reply",
     "Resend",
     "Result",
+    "RowState",
     "Rule",
     "Rules",
     "Schedule",
@@ -145,6 +155,7 @@ __all__ = [
     "Social",
     "StatusTooOften",
     "SubscriberFlood",
+    "Tally",
     "Telegram",
     "TelegramBot",
     "Timeout",

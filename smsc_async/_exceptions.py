@@ -25,6 +25,8 @@ service refused it and did nothing), UNKNOWN (it may have been done: settle it b
     x MessageForbidden 6       x InvalidPhone 7
     x Undeliverable 8          x TooManyRequests 9
   * SendOutcomeUnknown                                                 UNKNOWN
+  * JournalError                                                       UNKNOWN
+    x JournalInUse                                                     NOT_SENT
 
 Wrong arguments are `ValueError` (pydantic's `ValidationError` is one), raised before anything is sent.
 No message holds a credential, a phone or a text; those of an interrupted send are in the attributes `id` and `refs`.
@@ -54,6 +56,8 @@ __all__ = [
     "InvalidDate",
     "InvalidParameters",
     "InvalidPhone",
+    "JournalError",
+    "JournalInUse",
     "MalformedEnvelope",
     "MessageForbidden",
     "MessageNotFound",
@@ -331,3 +335,13 @@ class SendOutcomeUnknown(SmscError):
         if len(self.refs) != 1:
             raise ValueError(f"{len(self.refs)} recipients are in doubt, not one; use .refs")
         return self.refs[0]
+
+
+class JournalError(SmscError):
+    """A journal can't be read or written, so the job stops; what it had attempted is settled at the next start."""
+
+
+class JournalInUse(JournalError):
+    """Another process works with the journal."""
+
+    outcome = Outcome.NOT_SENT

@@ -14,14 +14,16 @@ MODULES: Final = {
     ".".join(path.relative_to(PACKAGE).with_suffix("").parts): path for path in sorted(PACKAGE.rglob("*.py"))
 }
 LAYERS: Final = {
-    0: "_types _doubts _exceptions _codes _credentials _schedule _channels _text _version",
-    1: "_results _dispatch _operations _options",
-    2: "_query _envelope _contract _wsdl _binding _batch _polling _polling_curve _polling_lines _settlement",
+    0: "_types _doubts _exceptions _codes _credentials _schedule _channels _text _version _journal_rows",
+    1: "_results _dispatch _operations _options _messages_csv",
+    2: "_query _envelope _contract _wsdl _binding _batch _polling _polling_curve _polling_lines _settlement "
+    "_journal_chunks",
     3: "guards.__init__ guards._limits guards._rules guards._store guards._clock guards._memory guards._redis "
     "guards._redis_link guards._redis_scripts guards._redis_snapshot guards._demands guards._refusals guards._waiters "
     "guards._guards",
-    4: "_transport _body _proxies _tls _lanes _httpx _aiohttp",
-    5: "_client _session _caller _bulk _namespaces _settings _settling _watch _followed",
+    4: "_transport _body _proxies _tls _lanes _httpx _aiohttp _journal_file _journal_store",
+    5: "_client _session _caller _bulk _namespaces _settings _settling _watch _followed _journal "
+    "_journal_guards _journal_sending",
 }
 LAYER_OF: Final = {name: layer for layer, names in LAYERS.items() for name in names.split()}
 EDGES: Final = {"__init__", "__main__", "_doctor", *(name for name in MODULES if name.startswith("_cli"))}

@@ -10,12 +10,12 @@ from ._clock import LoopClock
 from ._limits import History, Limit, Mark
 from ._store import Demand, Refusal, Reservation, RuleState
 
-__all__ = ["MemoryStore"]
+__all__ = ["PROOFS", "PROOF_LASTS", "MemoryStore"]
 
 Clock: TypeAlias = Callable[[], float]
 
-_PROOFS: Final = "proofs"
-_PROOF_LASTS: Final = 86_400.0
+PROOFS: Final = "proofs"
+PROOF_LASTS: Final = 86_400.0
 _SHORTEST_TERM: Final = 60.0
 _SWEPT: Final = 8
 # Guards wake those who wait for their own requests; for those of other guards on the same store this is often enough.
@@ -93,11 +93,12 @@ class MemoryStore:
 
     Args:
         clock: Returns the seconds of a clock that never goes back; None for that of the running event loop.
+        salt: What keys are hashed with; None for something random.
     """
 
-    def __init__(self, clock: Clock | None = None) -> None:
+    def __init__(self, clock: Clock | None = None, *, salt: bytes | None = None) -> None:
         self._clock: Clock = LoopClock() if clock is None else clock
-        self._salt = secrets.token_bytes(16)
+        self._salt = secrets.token_bytes(16) if salt is None else salt
         self._tables: dict[str, _Table] = {}
         self._flying: set[Reservation] = set()
 
@@ -109,7 +110,7 @@ class MemoryStore:
 
     @property
     def salt(self) -> bytes:
-        """What keys are hashed with, random for each store."""
+        """What keys are hashed with."""
         return self._salt
 
     def rebind(self) -> None:
@@ -161,7 +162,7 @@ class MemoryStore:
                     table.put(key, limit.settled(history, now, started, amount, mark), now)
             # Refuted always, proven only where it wasn't yet: that is once a day.
             if proof is not None and (mark.proof is False or (mark.proof and amount)):
-                self._table(_PROOFS, _PROOF_LASTS, now).put(proof, (now,) if mark.proof else (), now)
+                self._table(PROOFS, PROOF_LASTS, now).put(proof, (now,) if mark.proof else (), now)
 
     async def flush(self) -> None:
         """Do nothing: what is settled here is known at once."""
@@ -177,6 +178,16 @@ class MemoryStore:
 
     async def aclose(self) -> None:
         """Do nothing: the histories stay for the next event loop."""
+
+    def history(self, rule: str, key: bytes) -> History:
+        """Return what is known of a key, for one who keeps it elsewhere."""
+        table = self._tables.get(rule)
+        return () if table is None else table.get(key)
+
+    def restore(self, rule: str, key: bytes, span: float, history: History) -> None:
+        """Take up what was known of a key elsewhere."""
+        now = self._clock()
+        self._table(rule, span, now).put(key, history, now)
 
     def _state(self, table: _Table, limit: Limit, now: float) -> RuleState:
         keys = in_flight = 0
@@ -207,5 +218,5 @@ class MemoryStore:
         return {demand.key: history for demand in demands if (history := table.get(demand.key))}
 
     def _is_proven(self, proof: bytes, now: float) -> bool:
-        proven = self._table(_PROOFS, _PROOF_LASTS, now).get(proof)
-        return bool(proven) and now < proven[0] + _PROOF_LASTS
+        proven = self._table(PROOFS, PROOF_LASTS, now).get(proof)
+        return bool(proven) and now < proven[0] + PROOF_LASTS
