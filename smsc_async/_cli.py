@@ -17,6 +17,7 @@ from rich.console import Console
 
 from . import _cli_output as output
 from ._channels import Channel, Flash, Hlr, Ping, Sms, Social, Viber, WhatsApp
+from ._cli_send_file import send_file
 from ._cli_watch import follow, read_refs, until_terminated
 from ._cli_watch_state import StateError, WatchState
 from ._client import Client
@@ -310,6 +311,9 @@ def sandbox(
         listener.close()
         _fail(_FAILED, f"can't use the state: {error}")
     _run(demonstration.serve_while(served.app, listener, announce))
+
+
+app.command("send-file")(send_file)
 
 
 def _demonstration() -> ModuleType:

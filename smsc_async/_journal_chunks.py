@@ -129,7 +129,9 @@ def _divided(cost: Decimal | None, weights: list[int]) -> list[Decimal | None]:
     shares: list[Decimal | None] = []
     left, weight_left = cost, sum(weights)
     for weight in weights:
-        share = (left * weight / weight_left).quantize(_CENT) if weight < weight_left else left
+        share = left if weight == weight_left else left * weight / weight_left
+        if share.quantize(_CENT) != share and weight < weight_left:
+            share = share.quantize(_CENT)
         shares.append(share)
         left, weight_left = left - share, weight_left - weight
     return shares

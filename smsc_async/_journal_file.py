@@ -31,7 +31,7 @@ CREATE TABLE message (
     chunk INTEGER REFERENCES chunk (key),
     phone TEXT NOT NULL,
     id TEXT,
-    state TEXT NOT NULL CHECK (state IN ('open', 'accepted', 'failed', 'decided')),
+    state TEXT NOT NULL CHECK (state IN ('open', 'accepted', 'failed', 'skipped', 'decided')),
     status INTEGER,
     delivery_error INTEGER,
     code INTEGER,

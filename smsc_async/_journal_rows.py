@@ -50,7 +50,9 @@ class RowState(StrEnum):
     ACCEPTED = "accepted"
     """The service has it; its delivery is not decided."""
     FAILED = "failed"
-    """It was not sent: the service refused it, or it was no message."""
+    """The service refused it."""
+    SKIPPED = "skipped"
+    """It is no message that can be sent, and was planned with a `fault`."""
     DECIDED = "decided"
     """Its delivery has ended, well or badly."""
 
@@ -194,7 +196,8 @@ class Tally:
         attempted: Perhaps sent, to be settled.
         in_doubt: Perhaps sent, and their status could not tell.
         accepted: Accepted, their delivery undecided.
-        failed: Refused, or no messages.
+        failed: Refused.
+        skipped: No messages that can be sent.
         decided: Their delivery has ended.
         cost: What those that were accepted cost, as far as the service told.
     """
@@ -204,13 +207,14 @@ class Tally:
     in_doubt: int = 0
     accepted: int = 0
     failed: int = 0
+    skipped: int = 0
     decided: int = 0
     cost: Decimal = Decimal()
 
     @property
     def total(self) -> int:
         """How many there are."""
-        return self.unsent + self.accepted + self.failed + self.decided
+        return self.unsent + self.accepted + self.failed + self.skipped + self.decided
 
     @property
     def unsent(self) -> int:

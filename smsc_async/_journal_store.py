@@ -98,7 +98,7 @@ class JournalStore:
                     [(row.row, key, row.phone, chunk.id) for row in chunk.rows],
                 )
             connection.executemany(
-                "INSERT INTO message (row, phone, state, error) VALUES (?, ?, 'failed', ?)",
+                "INSERT INTO message (row, phone, state, error) VALUES (?, ?, 'skipped', ?)",
                 [(row.row, row.phone, row.error) for row in faulty],
             )
 
