@@ -59,6 +59,7 @@ class _Job:
         allow_duplicates: Whether the same message may go to the same phone twice.
         follow: Whether to follow the messages until their delivery is decided.
         timeout: For how many seconds.
+        price: How many seconds of delay a status request is worth.
         url: The address of the service.
         as_json: Whether to print JSON.
     """
@@ -74,6 +75,7 @@ class _Job:
     allow_duplicates: bool
     follow: bool
     timeout: float
+    price: float
     url: str | None
     as_json: bool
 
@@ -102,6 +104,7 @@ def send_file(
     ] = False,
     follow: Annotated[bool, typer.Option(help="Follow the messages until their delivery is decided.")] = True,
     timeout: Annotated[float, typer.Option(min=0, help="Seconds to follow them.")] = 86_400.0,
+    price: Annotated[float, typer.Option(min=0.001, help="Seconds of delay that a status request is worth.")] = 10.0,
     url: Annotated[str | None, typer.Option(help="Address of the service; also SMSC_URL.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -119,6 +122,7 @@ def send_file(
             allow_duplicates=allow_duplicates,
             follow=follow,
             timeout=timeout,
+            price=price,
             url=url,
             as_json=as_json,
         )
@@ -204,7 +208,7 @@ async def _send(job: _Job, journal: Journal, client: Client) -> None:
         note(answered, decided)
         await journal.send(client, on_progress=more_answered)
         if job.follow:
-            await journal.follow(client, timeout=job.timeout, on_progress=more_decided)
+            await journal.follow(client, timeout=job.timeout, price=job.price, on_progress=more_decided)
 
 
 def _read(path: Path) -> bytes:

@@ -1,0 +1,197 @@
+"""Kill the bulk job at random moments and start it again until it is done; then count what the service accepted.
+
+    python benchmarks/kill_send_file.py --kills 200
+
+The service is a sandbox on loopback that outlives the kills; the job is the real program in a process of its own. Each
+job sends some messages in small requests. It is killed a few times with SIGKILL, anywhere from its start to the last
+status request, and then left alone. What must come out: lost 0, doubled 0, error 9: 0, and a result in every row.
+"""
+
+import argparse
+import csv
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+
+import anyio
+
+from smsc_async._cli_demo import listen, serve_while
+from smsc_async.sandbox import Account, DeliveryPlan, Sandbox
+
+PROGRAM = (sys.executable, "-m", "smsc_async", "send-file")
+ROWS = 60
+IN_ONE_REQUEST = 3
+LATENCY = 0.2
+KILLS_OF_ONE_JOB = 4
+TOO_OFTEN = 9
+GOOD_ENDS = {"delivered", "not delivered"}
+
+
+@dataclass
+class Figures:
+    """What was done and what came of it."""
+
+    jobs: int = 0
+    messages: int = 0
+    kills: int = 0
+    mid_request: int = 0
+    accepted: int = 0
+    lost: int = 0
+    doubled: int = 0
+    too_often: int = 0
+    rows_without_result: int = 0
+    wrong_exits: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def are_right(self) -> bool:
+        """Whether each message was sent exactly once."""
+        wrong = self.lost, self.doubled, self.too_often, self.rows_without_result, len(self.wrong_exits)
+        return not any(wrong) and self.accepted == self.messages
+
+
+class Lane:
+    """One service, and one job after the other that is killed and started again.
+
+    Args:
+        number: Which lane, so that no two use the same phones.
+        kills: How many kills in all.
+        folder: Where the files are.
+        figures: What comes of it.
+    """
+
+    def __init__(self, number: int, kills: int, folder: Path, figures: Figures) -> None:
+        self._number = number
+        self._kills = kills
+        self._folder = folder
+        self._figures = figures
+        self._random = random.Random(number)
+        self._sandbox = Sandbox(
+            accounts=[Account(login="demo", password="demo", apikey="demo", balance=Decimal(10**9))],  # noqa: S106 - opens nothing
+            latency=LATENCY,
+            delivery=DeliveryPlan(to_operator=0.2, to_decision=0.8, spread=0.3),
+        )
+
+    async def run(self) -> None:
+        """Kill so many times."""
+        await serve_while(self._sandbox.app, listen("127.0.0.1", 0), self._run)
+        counts = self._sandbox.counts.items()
+        self._figures.too_often += sum(number for (_, error), number in counts if error == TOO_OFTEN)
+        self._count_messages()
+
+    async def _run(self, url: str) -> None:
+        for job in range(-(-self._kills // KILLS_OF_ONE_JOB)):
+            await self._job(job, min(KILLS_OF_ONE_JOB, self._kills - job * KILLS_OF_ONE_JOB), url)
+
+    async def _job(self, job: int, kills: int, url: str) -> None:
+        name = f"{self._number}-{job}"
+        messages, journal, report = (self._folder / f"{name}.{kind}" for kind in ("csv", "db", "out.csv"))
+        with messages.open("w", encoding="utf-8", newline="") as file:
+            rows = csv.writer(file)
+            rows.writerow(["phone", "text"])
+            rows.writerows([self._phone(job, row), f"Order {row} of {name}"] for row in range(ROWS))
+        files = (str(messages), "--journal", str(journal), "--report", str(report))
+        command = (*PROGRAM, *files, "--json", "--batch-size", str(IN_ONE_REQUEST), "--price", "0.5")
+        environment = {**os.environ, "SMSC_URL": url, "SMSC_APIKEY": "demo"}
+        for _ in range(kills):
+            if not await self._kill(command, environment, journal):
+                break
+        ended = await anyio.run_process(command, env=environment, check=False)
+        self._figures.jobs += 1
+        self._figures.messages += ROWS
+        if ended.returncode:
+            self._figures.wrong_exits.append(ended.stderr.decode().strip())
+        self._check_report(report)
+
+    async def _kill(self, command: tuple[str, ...], environment: dict[str, str], journal: Path) -> bool:
+        """Start the program and kill it; return False if it was done before."""
+        process = await anyio.open_process(
+            command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        async with process:
+            with anyio.move_on_after(self._random.uniform(0.3, 3.0)):
+                await process.wait()
+            if process.returncode is not None:
+                return False
+            process.send_signal(signal.SIGKILL)
+            await process.wait()
+        self._figures.kills += 1
+        self._figures.mid_request += _attempted(journal) > 0
+        return True
+
+    def _phone(self, job: int, row: int) -> str:
+        return f"+791{self._number}{job:04}{row:03}"
+
+    def _check_report(self, report: Path) -> None:
+        with report.open(encoding="utf-8", newline="") as file:
+            results = [row["result"] for row in csv.DictReader(file)]
+        self._figures.rows_without_result += ROWS - sum(result in GOOD_ENDS for result in results)
+
+    def _count_messages(self) -> None:
+        accepted = Counter((message.phone, message.text) for message in self._sandbox.messages)
+        self._figures.accepted += accepted.total()
+        self._figures.doubled += sum(number - 1 for number in accepted.values())
+        jobs = -(-self._kills // KILLS_OF_ONE_JOB)
+        self._figures.lost += jobs * ROWS - len(accepted)
+
+
+def _attempted(journal: Path) -> int:
+    """Return how many requests a killed process left without an answer; looks at a copy, so that nothing is touched."""
+    with tempfile.TemporaryDirectory() as folder:
+        for file in journal.parent.glob(f"{journal.name}*"):
+            shutil.copy(file, folder)
+        connection = sqlite3.connect(Path(folder, journal.name))
+        try:
+            ((count,),) = connection.execute("SELECT count(*) FROM chunk WHERE state = 'attempted'")
+        except sqlite3.OperationalError:  # killed before it had made the tables
+            return 0
+        finally:
+            connection.close()
+    return int(count)
+
+
+async def measure(kills: int, lanes: int) -> Figures:
+    """Kill so many times, in so many jobs at once."""
+    figures = Figures()
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        async with anyio.create_task_group() as group:
+            for number in range(lanes):
+                share = kills // lanes + (number < kills % lanes)
+                group.start_soon(Lane(number, share, Path(folder), figures).run)
+    figures.seconds = time.monotonic() - start
+    return figures
+
+
+def main() -> None:
+    """Measure, print, and fail if a message was lost or doubled."""
+    parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--lanes", type=int, default=2, help="how many jobs at once, each with a service of its own")
+    arguments = parser.parse_args()
+    figures = anyio.run(measure, arguments.kills, arguments.lanes)
+    print(
+        f"{figures.kills} kills ({figures.mid_request} with requests in flight), {figures.jobs} jobs, "
+        f"{figures.messages} messages, {figures.seconds:.0f} s"
+    )
+    print(
+        f"accepted {figures.accepted}, lost {figures.lost}, doubled {figures.doubled}, error 9: {figures.too_often}, "
+        f"rows without a result {figures.rows_without_result}"
+    )
+    for words in figures.wrong_exits:
+        print(f"a job failed: {words}")
+    sys.exit(not figures.are_right)
+
+
+if __name__ == "__main__":
+    main()
