@@ -2,13 +2,9 @@
 
 import asyncio
 import contextlib
-import csv
 import hashlib
-import io
-import os
 import signal
-import tempfile
-from collections.abc import Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -21,10 +17,11 @@ from rich.console import Console
 
 from . import _cli_output as output
 from ._batch import Chunk, goes_with, to_send
+from ._cli_send_report import plain, write_csv, write_report
 from ._client import Client
 from ._exceptions import JournalError, SmscError
 from ._journal import Journal
-from ._journal_rows import JournalRow, PlannedMessage, RowState, Tally
+from ._journal_rows import PlannedMessage, Tally
 from ._messages_csv import BadRow, read_messages
 from ._schedule import After, At, LocalTime, Schedule
 from ._settings import credentials_from
@@ -37,10 +34,6 @@ _USAGE: Final = 2
 _INTERRUPTED: Final = 130
 _SHOWN: Final = 10
 _GO_ON: Final = "start the same command again to go on"
-_REPORT: Final = (
-    *("row", "phone", "id", "result", "status", "status_name", "code", "error", "cost", "parts"),
-    *("attempted_at", "accepted_at", "decided_at"),
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,7 +174,7 @@ async def _work(job: _Job) -> Tally:
         finally:
             # Also of a job that has to stop: each row then says so.
             with anyio.CancelScope(shield=True):
-                await _write_report(job.report, journal)
+                await write_report(job.report, journal)
         return await journal.tally()
 
 
@@ -190,7 +183,7 @@ async def _send(job: _Job, journal: Journal, client: Client) -> None:
     if job.max_cost is not None and tally.unsent:
         price = tally.cost + await journal.quote(client)
         if price > job.max_cost:
-            raise _TooExpensive(f"nothing was sent: it would cost {_plain(price)}, and --max-cost is {job.max_cost}")
+            raise _TooExpensive(f"nothing was sent: it would cost {plain(price)}, and --max-cost is {job.max_cost}")
     answered, decided = tally.total - tally.unsent, tally.decided
     # What is printed on stdout in JSON must not have a bar in it.
     with output.progress(tally.total, Console(stderr=True, quiet=job.as_json)) as note:
@@ -230,7 +223,7 @@ def _planned(content: bytes, job: _Job) -> Iterator[PlannedMessage]:
         raise ValueError("\n".join(_bad_lines(found.bad)))
     if job.skip_bad is not None:
         bad = ({"row": str(each.row), "reason": each.reason, **each.values} for each in found.bad)
-        _write(job.skip_bad, ("row", "reason", *found.columns), bad)
+        write_csv(job.skip_bad, ("row", "reason", *found.columns), bad)
     if len(found.bad) == len(found.rows):
         raise ValueError("no row of the CSV file can be sent")
     yield from found.rows
@@ -242,57 +235,6 @@ def _bad_lines(bad: Sequence[BadRow]) -> Iterator[str]:
         yield f"  row {each.row}: {each.reason}"
     if len(bad) > _SHOWN:
         yield f"  and {len(bad) - _SHOWN} more"
-
-
-async def _write_report(path: Path | None, journal: Journal) -> None:
-    if path is not None:
-        rows = await journal.rows()
-        await anyio.to_thread.run_sync(_write, path, _REPORT, map(_report_row, rows))
-
-
-def _report_row(row: JournalRow) -> dict[str, str]:
-    status, error = row.status, row.error
-    result = row.state.value.replace("_", " ")
-    if row.state is RowState.DECIDED and status is not None:
-        result = "delivered" if status.is_delivered else "not delivered"
-    if error is None and row.delivery_error:
-        error = row.delivery_error.phrase
-    values = {
-        "row": row.row,
-        "phone": row.phone,
-        "id": row.id,
-        "result": result,
-        "status": None if status is None else int(status),
-        "status_name": None if status is None else status.phrase,
-        "code": row.code,
-        "error": error,
-        "cost": None if row.cost is None else _plain(row.cost),
-        "parts": row.parts,
-        "attempted_at": _iso(row.attempted_at),
-        "accepted_at": _iso(row.accepted_at),
-        "decided_at": _iso(row.decided_at),
-    }
-    return {name: "" if value is None else str(value) for name, value in values.items()}
-
-
-def _write(path: Path, columns: Sequence[str], rows: Iterable[dict[str, str]]) -> None:
-    """Write a CSV file, all of it or nothing."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            try:
-                file.write(text.getvalue().encode())
-                file.flush()
-                os.fsync(file.fileno())
-                os.replace(file.name, path)  # noqa: PTH105 - the same in fewer objects
-            except BaseException:
-                Path(file.name).unlink()
-                raise
-    except OSError as error:
-        raise ValueError(f"can't write {path}: {error.strerror}") from None
 
 
 def _when(text: str | None) -> Schedule | None:
@@ -319,23 +261,15 @@ def _amount(text: str | None) -> Decimal | None:
     return amount
 
 
-def _iso(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.isoformat(timespec="seconds")
-
-
-def _plain(amount: Decimal) -> str:
-    return f"{amount.normalize():f}"
-
-
 def _data(tally: Tally) -> dict[str, Any]:
-    return {**asdict(tally), "cost": _plain(tally.cost), "total": tally.total}
+    return {**asdict(tally), "cost": plain(tally.cost), "total": tally.total}
 
 
 def _lines(tally: Tally) -> Iterator[str]:
     for name, value in asdict(tally).items():
         if name != "cost" and value:
             yield f"{name.replace('_', ' '):9} {value}"
-    yield f"{'cost':9} {_plain(tally.cost)}"
+    yield f"{'cost':9} {plain(tally.cost)}"
 
 
 def _open_ends(tally: Tally, *, follow: bool) -> str:

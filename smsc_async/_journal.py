@@ -19,7 +19,7 @@ from ._exceptions import SendOutcomeUnknown
 from ._followed import Pending, Update
 from ._journal_chunks import divide, operation_of, price_of
 from ._journal_guards import JournalGuardStore
-from ._journal_rows import ChunkState, JournalRow, PlannedMessage, RowPlan, Tally
+from ._journal_rows import ChunkPlan, ChunkState, JournalRow, PlannedMessage, RowPlan, Tally
 from ._journal_sending import Sending
 from ._journal_store import JournalStore
 from ._options import QueryOptions
@@ -109,10 +109,14 @@ class Journal:
         if batch_size < 1:
             raise ValueError("batch_size is 1 or more")
         arguments = {"sender": sender, "at": at, "via": via, "cost": 2, **options}
-        rows = _numbered(messages)
         terms = json.dumps({"batch_size": batch_size, **arguments}, default=repr, sort_keys=True)
-        identity = json.dumps([_digest(rows) if source is None else source, terms])
-        return await self._do(self._plan_once, identity, rows, arguments, batch_size)
+        # A source that is known need not be read again.
+        rows = _numbered(messages) if source is None or not await self._do(self._is_planned, source, terms) else []
+        source = _digest(rows) if source is None else source
+        if await self._do(self._is_planned, source, terms):
+            return False
+        await self._do(self._plan, source, terms, rows, divide(rows, arguments, batch_size))
+        return True
 
     async def send(self, client: Client, *, workers: int = 4, on_progress: Callable[[int], None] | None = None) -> None:
         """Settle what an earlier process attempted, and send what is planned.
@@ -230,21 +234,21 @@ class Journal:
         """Do something with the file in a thread, one thing at a time; once begun it is finished."""
         return await anyio.to_thread.run_sync(function, *arguments, limiter=self._limiter)
 
-    def _plan_once(
-        self, identity: str, rows: Iterable[PlannedMessage], options: dict[str, Any], batch_size: int
-    ) -> bool:
+    def _is_planned(self, source: str, terms: str) -> bool:
         known = self._file.get("identity")
-        if known == identity:
+        if known is None:
             return False
-        if known is not None:
-            what = "messages" if json.loads(known)[1] == json.loads(identity)[1] else "options"
+        if json.loads(known) != [source, terms]:
+            what = "messages" if json.loads(known)[1] == terms else "options"
             raise ValueError(
                 f"the journal {self._path} is that of a job with other {what}; go on with the same ones, or take "
                 "another journal for another job"
             )
-        faulty = [RowPlan(each.row or 0, each.phone, each.fault) for each in rows if each.message is None]
-        self._file.plan(identity, divide(rows, options, batch_size), faulty)
         return True
+
+    def _plan(self, source: str, terms: str, rows: Iterable[PlannedMessage], chunks: Iterable[ChunkPlan]) -> None:
+        faulty = [RowPlan(each.row or 0, each.phone, each.fault) for each in rows if each.message is None]
+        self._file.plan(json.dumps([source, terms]), chunks, faulty)
 
     async def _note_update(self, update: Update) -> None:
         report, words = update.report, None

@@ -69,10 +69,6 @@ class JournalStore:
         with self._lock:
             self._connection.close()
 
-    def limit_pages(self, count: int) -> None:
-        """Let the file grow to so many pages at most, as a full disk would."""
-        self._connection.execute(f"PRAGMA max_page_count = {count:d}")
-
     def get(self, name: str) -> str | None:
         """Return something that was noted about the whole job."""
         found = self._all("SELECT value FROM job WHERE name = ?", name)

@@ -24,6 +24,8 @@ from smsc_async._exceptions import (
     InvalidDate,
     InvalidParameters,
     InvalidPhone,
+    JournalError,
+    JournalInUse,
     MalformedEnvelope,
     MessageForbidden,
     MessageNotFound,
@@ -60,6 +62,8 @@ GUARDS = (
 TABLE: list[tuple[SmscError, Outcome, str]] = [
     (SmscError("words"), UNKNOWN, "words"),
     (SendOutcomeUnknown("words", accepted=[REF], unsent=[]), UNKNOWN, "words"),
+    (JournalError("words"), UNKNOWN, "words"),
+    (JournalInUse("words"), NOT_SENT, "words"),
     (GuardError("words", retry_after=1.5), NOT_SENT, "words"),
     *((kind("words"), NOT_SENT, "words") for kind in GUARDS),
     (TransportError("words"), UNKNOWN, "words"),

@@ -2,6 +2,8 @@
 
 import gzip
 import zlib
+from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -50,6 +52,32 @@ async def test_a_compressed_request_is_inflated(encoding: str, pack: object) -> 
 async def test_a_compression_that_ext_soap_does_not_know_gets_an_empty_page() -> None:
     reply = await ask("POST", body=BALANCE.body, content_encoding="br")
     assert (reply.status_code, reply.content) == (200, b"")
+
+
+async def test_who_goes_away_in_the_middle_of_a_request_leaves_no_trace() -> None:
+    sandbox = Sandbox()
+    answered: list[object] = []
+    scope: dict[str, Any] = {
+        "type": "http",
+        "method": "POST",
+        "path": "/sys/soap.php",
+        "query_string": b"",
+        "scheme": "http",
+        "headers": [(b"host", b"127.0.0.1")],
+    }
+    events: Iterator[dict[str, Any]] = iter(
+        [{"type": "http.request", "body": BALANCE.body[:50], "more_body": True}, {"type": "http.disconnect"}]
+    )
+
+    async def receive() -> dict[str, Any]:
+        return next(events)
+
+    async def send(event: object) -> None:
+        answered.append(event)
+
+    await sandbox.app(scope, receive, send)
+    assert answered
+    assert not sandbox.counts
 
 
 @pytest.mark.parametrize("body", [b"", b"<not xml", b"x" * 9_000_000], ids=["empty", "malformed", "too large"])

@@ -7,7 +7,7 @@ from typing import Final
 
 import anyio
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -61,14 +61,17 @@ def make_app(service: Service, clock: Callable[[], float], latency: float) -> St
 
 
 async def _body(request: Request) -> bytes | None:
-    """Read the request's body, None if it is larger than PHP takes."""
+    """Read the request's body, None if it is larger than PHP takes, or not all of it comes."""
     parts: list[bytes] = []
     room = _MAX_REQUEST
-    async for part in request.stream():
-        room -= len(part)
-        if room < 0:
-            return None
-        parts.append(part)
+    try:
+        async for part in request.stream():
+            room -= len(part)
+            if room < 0:
+                return None
+            parts.append(part)
+    except ClientDisconnect:
+        return None
     return b"".join(parts)
 
 

@@ -1,0 +1,83 @@
+"""A CSV file of messages: every row is one that can be sent, or has a reason why not."""
+
+import pytest
+
+from smsc_async import Message
+from smsc_async._messages_csv import read_messages
+
+
+def accept(_message: Message) -> None:
+    """Find nothing wrong."""
+
+
+def test_rows_keep_their_numbers_texts_and_columns() -> None:
+    content = (
+        'Phone,text,ID,sender,tz\r\n+79161234567,Hi,order-1,shop,2\r\n\r\n 79161234568 ,"two\nlines, comma",,,\r\n'
+    )
+    found = read_messages(content.encode("utf-8-sig"), accept)
+    assert found.columns == ("phone", "text", "id", "sender", "tz")
+    assert [(each.row, each.id, each.message) for each in found.rows] == [
+        (2, "order-1", Message("+79161234567", "Hi", "shop", 2)),
+        (4, None, Message("79161234568", "two\nlines, comma")),
+    ]
+    assert found.bad == ()
+
+
+def test_a_line_separator_inside_a_text_ends_no_row() -> None:
+    (row,) = read_messages("phone,text\n+79161234567,a\u2028b\n".encode(), accept).rows
+    assert row.message == Message("+79161234567", "a\u2028b")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "phone and text is missing"),
+        (b"phone\n+79161234567\n", "and text is missing"),
+        (b"phone,text,colour,name\n", "columns that nobody reads: colour, name"),
+        (b"phone,text,phone\n", "names a column twice"),
+        (b"phone,text\n\n", "a header and no rows"),
+        (b"phone,text\n+7916,\xff\n", r"is not UTF-8 \(byte 17\)"),
+        (b'phone,text\n+79161234567,"open\n', "line 2 of the CSV file can't be read"),
+    ],
+)
+def test_a_file_that_is_none_is_refused(content: bytes, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        read_messages(content, accept)
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ("+79161234567", "it has 1 fields, and the header names 5"),
+        ("12,Hi,,,", "phone: a recipient is a phone"),
+        ("+79161234567,,,,", "text: String should have at least 1 character"),
+        ("+79161234567,Hi,no id!,,", "id: an id is a number from 1"),
+        ("+79161234567,Hi,,far too long a name,", "sender: a sender is up to 11"),
+        ("+79161234567,Hi,,,east", "tz is a number of hours"),
+        ("+79161234567,Hi,,,nan", "tz: "),
+        ("+79161234567,unwanted,,,", "check: no"),
+    ],
+)
+def test_a_row_that_can_not_be_sent_says_why_and_repeats_nothing(row: str, reason: str) -> None:
+    def check(message: Message) -> None:
+        if message.text == "unwanted":
+            raise ValueError("check: no")
+
+    found = read_messages(f"phone,text,id,sender,tz\n{row}\n".encode(), check)
+    ((bad,), (planned,)) = found.bad, found.rows
+    assert (bad.row, planned.row, planned.fault, planned.message) == (2, 2, bad.reason, None)
+    assert bad.reason.startswith(reason)
+    assert "7916" not in f"{bad.reason}{bad!r}"
+
+
+def test_a_message_twice_is_a_mistake_unless_it_is_allowed() -> None:
+    content = b"phone,text,sender\n+79161234567,Hi,\n89161234567,Hi,\n+79161234567,Hi,shop\n"
+    (bad,) = read_messages(content, accept).bad
+    assert (bad.row, bad.reason) == (3, "row 2 is the same message to the same phone; --allow-duplicates sends both")
+    assert read_messages(content, accept, allow_duplicates=True).bad == ()
+
+
+def test_an_id_twice_for_a_phone_is_always_a_mistake() -> None:
+    content = b"phone,text,id\n+79161234567,Hi,a\n+79161234567,Ho,a\n+79161234568,Hi,a\n"
+    (bad,) = read_messages(content, accept, allow_duplicates=True).bad
+    assert (bad.row, bad.reason) == (3, "row 2 has the same phone and id")
