@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import anyio
 import pytest
 from typer.testing import CliRunner, Result
 
@@ -182,9 +183,9 @@ def test_a_journal_of_another_file_or_of_other_options_is_refused() -> None:
 async def test_a_second_process_is_refused() -> None:
     write(f"{PHONES[0]},Hi")
     async with Journal("job.db"):
-        result = await asyncio.to_thread(send_file)
-    assert result.exit_code == 1
-    assert result.stderr.startswith("another process works with the journal job.db; wait until it ends")
+        ended = await anyio.run_process([*PROGRAM, "messages.csv", "--journal", "job.db"], check=False)
+    assert ended.returncode == 1
+    assert ended.stderr == b"another process works with the journal job.db; wait until it ends, or stop it\n"
 
 
 @pytest.mark.usefixtures("folder", "sandbox")
