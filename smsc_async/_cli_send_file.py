@@ -1,9 +1,7 @@
 """The command `send-file`: a CSV file of messages, sent once each, however often the command is killed and started."""
 
 import asyncio
-import contextlib
 import hashlib
-import signal
 from collections.abc import Coroutine, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -18,6 +16,7 @@ from rich.console import Console
 from . import _cli_output as output
 from ._batch import Chunk, goes_with, to_send
 from ._cli_send_report import plain, write_csv, write_report
+from ._cli_watch import until_terminated
 from ._client import Client
 from ._exceptions import JournalError, SmscError
 from ._journal import Journal
@@ -143,16 +142,11 @@ def _fail(code: int, *lines: str) -> NoReturn:
 def _run(work: Coroutine[Any, Any, Tally]) -> Tally:
     """Do it; Ctrl-C and SIGTERM end it between two steps, with nothing half done."""
     try:
-        return asyncio.run(_until_terminated(work))
-    except (KeyboardInterrupt, asyncio.CancelledError):
+        return asyncio.run(until_terminated(work))
+    except KeyboardInterrupt:
         _fail(_INTERRUPTED, f"interrupted; {_GO_ON}")
-
-
-async def _until_terminated(work: Coroutine[Any, Any, Tally]) -> Tally:
-    task = asyncio.ensure_future(work)
-    with contextlib.suppress(NotImplementedError):  # Windows knows no SIGTERM that can be caught
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    return await task
+    except typer.Exit as terminated:
+        _fail(terminated.exit_code, f"interrupted; {_GO_ON}")
 
 
 async def _work(job: _Job) -> Tally:

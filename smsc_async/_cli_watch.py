@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import typer
 from rich.console import Console
@@ -22,6 +22,8 @@ from ._followed import Update
 from ._types import MessageRef
 
 __all__ = ["TERMINATED", "follow", "read_refs", "until_terminated"]
+
+T = TypeVar("T")
 
 TERMINATED: Final = 128 + signal.SIGTERM
 """The exit code of a process that was asked to end, as shells give it."""
@@ -159,7 +161,7 @@ def _tenths(console: Console, before: int, total: int) -> OnProgress:
     return note
 
 
-async def until_terminated(work: Awaitable[None]) -> None:
+async def until_terminated(work: Awaitable[T]) -> T:
     """Do some work; SIGTERM ends it as Ctrl-C does, with an exit code of its own."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None  # noqa: S101 - in a coroutine
@@ -173,7 +175,7 @@ async def until_terminated(work: Awaitable[None]) -> None:
     with contextlib.suppress(NotImplementedError):  # Windows knows no SIGTERM that can be caught
         loop.add_signal_handler(signal.SIGTERM, terminate)
     try:
-        await work
+        return await work
     except asyncio.CancelledError:
         if terminated:
             raise typer.Exit(TERMINATED) from None

@@ -60,6 +60,7 @@ def connect(path: Path) -> sqlite3.Connection:
         JournalError: It can't be opened, is damaged, or isn't a journal.
     """
     with explained(path):
+        _make(path)
         connection = sqlite3.connect(path, timeout=_WAIT_FOR_LOCK, isolation_level=None, check_same_thread=False)
         try:
             _prepare(connection, path)
@@ -67,6 +68,14 @@ def connect(path: Path) -> sqlite3.Connection:
             connection.close()
             raise
     return connection
+
+
+def _make(path: Path) -> None:
+    """Make the file, if there is none, for its owner's eyes only: it will hold phones and texts."""
+    try:
+        path.touch(mode=0o600)
+    except OSError as error:
+        raise JournalError(f"the journal {path} can't be opened ({error.strerror}); nothing was sent") from None
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:

@@ -15,12 +15,14 @@ from pathlib import Path
 
 import anyio
 import pytest
+import typer
 from typer.testing import CliRunner, Result
 
-from smsc_async import Journal
+from smsc_async import Journal, ReadTimeout
 from smsc_async import _cli as cli
 from smsc_async._cli_demo import listen, serve_while
 from smsc_async._cli_send_report import write_csv
+from smsc_async._httpx import HttpxTransport
 from smsc_async.sandbox import DeliveryPlan, Sandbox
 
 PROGRAM = (sys.executable, "-W", "error", "-m", "smsc_async", "send-file")
@@ -253,6 +255,44 @@ def test_a_wall_clock_goes_with_the_zone_of_each_row(sandbox: Sandbox) -> None:
     assert len(sandbox.messages) == 1
 
 
+@pytest.mark.usefixtures("folder", "sandbox")
+@pytest.mark.parametrize(("interrupt", "code"), [(KeyboardInterrupt(), 130), (typer.Exit(143), 143)])
+def test_an_interrupt_has_its_own_exit_code(
+    monkeypatch: pytest.MonkeyPatch, interrupt: BaseException, code: int
+) -> None:
+    async def interrupted(*_: object, **__: object) -> None:
+        raise interrupt
+
+    write(f"{PHONES[0]},Hi")
+    monkeypatch.setattr(Journal, "send", interrupted)
+    result = send_file()
+    assert result.exit_code == code
+    assert result.stderr.splitlines()[-1] == "interrupted; start the same command again to go on"
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_doubt_that_stays_is_told(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def lost(*_: object, **__: object) -> None:
+        raise ReadTimeout("late")
+
+    write("79161234567,Hi")
+    monkeypatch.setattr(HttpxTransport, "post", lost)
+    monkeypatch.setattr("smsc_async._settling._PATIENCE", 0.1)
+    result = send_file("--report", "out.csv")
+    assert result.exit_code == 1
+    assert "1 in doubt: nobody knows whether they were sent, and they are not sent again" in result.stderr
+    assert [row["result"] for row in report()] == ["in doubt"]
+    assert not sandbox.messages
+
+
+@pytest.mark.usefixtures("folder", "sandbox")
+def test_an_undelivered_message_says_why() -> None:
+    write("+79000000020,Hi")
+    assert send_file("--report", "out.csv").exit_code == 0
+    (row,) = report()
+    assert (row["result"], row["status"], row["error"]) == ("not delivered", "20", "the subscriber does not exist")
+
+
 def test_a_file_that_can_not_be_replaced_leaves_nothing_behind(tmp_path: Path) -> None:
     target = tmp_path / "out.csv"
     target.mkdir()
@@ -263,9 +303,9 @@ def test_a_file_that_can_not_be_replaced_leaves_nothing_behind(tmp_path: Path) -
 
 @pytest.mark.usefixtures("folder")
 @pytest.mark.skipif(os.name != "posix", reason="Windows can't send a signal to one process")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_it_cleanly_and_the_same_command_goes_on(
-    monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+    monkeypatch: pytest.MonkeyPatch, number: signal.Signals, code: int
 ) -> None:
     write(*(f"+7916123{place:04},Hi {place}" for place in range(30)))
     command = [*PROGRAM, "messages.csv", "--journal", "job.db", "--report", "out.csv", "--batch-size", "2"]
@@ -276,7 +316,7 @@ def test_a_signal_ends_it_cleanly_and_the_same_command_goes_on(
             assert process.stderr.readline().startswith("sent ")
             process.send_signal(number)
             _, words = process.communicate(timeout=30)
-        assert process.returncode == 130
+        assert process.returncode == code
         assert words.splitlines()[-1] == "interrupted; start the same command again to go on"
         assert len(report()) == 30
         ended = subprocess.run([*command, "--price", "0.1"], capture_output=True, timeout=60, check=False)  # noqa: S603 - as above

@@ -97,8 +97,21 @@ def test_a_foreign_database_and_another_version_are_refused(tmp_path: Path, path
 
 
 def test_a_file_that_can_not_be_opened_is_named(tmp_path: Path) -> None:
-    with pytest.raises(JournalError, match=r"missing/job.db can't be used \(unable to open database file\)"):
+    with pytest.raises(JournalError, match=r"missing/job.db can't be opened \(No such file or directory\)"):
         connect(tmp_path / "missing" / "job.db")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows keeps no such bits")
+def test_only_its_owner_can_read_it(path: Path) -> None:
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_an_unknown_error_of_sqlite_is_told_in_its_words() -> None:
+    with (
+        pytest.raises(JournalError, match=r"the journal job.db can't be used \(odd\); what has not been sent stays"),
+        explained(Path("job.db")),
+    ):
+        raise sqlite3.OperationalError("odd")
 
 
 def test_every_known_error_of_sqlite_has_its_words() -> None:

@@ -1,5 +1,6 @@
 """What the guards have counted outlives the process."""
 
+import asyncio
 import time
 from pathlib import Path
 
@@ -117,6 +118,24 @@ async def test_what_can_not_be_counted_is_not_sent(path: Path, monkeypatch: pyte
             await client.guards.flush()  # type: ignore[union-attr]
         await client.send(PHONE, "Hi")
         assert len(service.requests) == 1
+
+
+async def test_a_request_that_is_cancelled_while_it_is_counted_gives_its_place_back(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    demand = Demand("status", b"key", Window(1, 60.0))
+    async with Journal(path) as journal:
+        store = JournalGuardStore(journal._file, journal._do, late_arrival=0.0)
+        await store.open()
+
+        def cancelled(*_: object) -> None:
+            raise asyncio.CancelledError
+
+        with monkeypatch.context() as patch:
+            patch.setattr(journal._file, "put_places", cancelled)
+            with pytest.raises(asyncio.CancelledError):
+                await store.acquire([demand], 10.0)
+        assert isinstance(await store.acquire([demand], 10.0), Reservation)
 
 
 async def test_guards_that_have_read_nothing_count_nothing(path: Path) -> None:

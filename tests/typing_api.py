@@ -20,6 +20,8 @@ from smsc_async import (
     GetBalance,
     GetCost,
     GetStatus,
+    Journal,
+    JournalRow,
     LocalTime,
     Message,
     MessageOutcome,
@@ -27,6 +29,7 @@ from smsc_async import (
     MessageStatus,
     Outcome,
     Pending,
+    PlannedMessage,
     Reply,
     Send,
     SendList,
@@ -87,6 +90,21 @@ async def many_messages(client: Client, source: AsyncIterator[Message]) -> None:
     async for price in client.cost_batch([Message("+79991234567", "Hi")], via=Viber()):
         assert_type(price, ChunkCost)
         assert_type(price.cost, Cost | None)
+
+
+async def jobs(client: Client, doubt: Doubt) -> None:
+    async with Journal("job.db") as journal:
+        assert_type(journal, Journal)
+        planned = PlannedMessage(message=Message("+79991234567", "Hi"), id="order-1")
+        assert_type(await journal.plan([planned, Message("+79991234568", "Hi")], batch_size=20, tinyurl=True), bool)
+        assert_type(await journal.quote(client), Decimal)
+        await journal.send(client, on_progress=print)
+        await journal.follow(client, timeout=None)
+        assert_type(await journal.rows(), list[JournalRow])
+        assert_type((await journal.tally()).in_doubt, int)
+        journal.keep_doubt(doubt)
+        assert_type(await journal.resolve(client), list[tuple[Doubt, SentMessage | None]])
+        Client(guards=journal.guards(), on_unresolved=journal.keep_doubt)
 
 
 async def operations(client: Client, ref: MessageRef, message: Message) -> None:
