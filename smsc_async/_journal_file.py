@@ -1,14 +1,15 @@
 """The file of a journal: opened, locked, and told from a damaged or a foreign one; blocking."""
 
+import contextlib
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from ._exceptions import JournalError, JournalInUse
+from ._journal_wal import has_lost_commits
 
-__all__ = ["connect", "damaged", "explained"]
+__all__ = ["connect", "damaged", "disconnect", "explained"]
 
 _APPLICATION: Final = 0x534D5343  # "SMSC", which `file` and SQLite's own tools show
 _VERSION: Final = 1
@@ -61,13 +62,30 @@ def connect(path: Path) -> sqlite3.Connection:
     """
     with explained(path):
         _make(path)
+        _check_log(path)
         connection = sqlite3.connect(path, timeout=_WAIT_FOR_LOCK, isolation_level=None, check_same_thread=False)
         try:
             _prepare(connection, path)
+            # In the main file, so that it tells also if the log is gone.
+            connection.execute("INSERT OR REPLACE INTO job VALUES ('open', '1')")
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         except BaseException:
             connection.close()
             raise
     return connection
+
+
+def disconnect(connection: sqlite3.Connection, path: Path) -> None:
+    """Close a journal; all of it is in one file then."""
+    is_noted = False
+    try:
+        with contextlib.suppress(sqlite3.Error):  # the disk is full
+            connection.execute("DELETE FROM job WHERE name = 'open'")
+            is_noted = True
+    finally:
+        connection.close()
+    if not is_noted:
+        _log_of(path).touch()  # SQLite has removed it, and an open journal without one looks robbed of it
 
 
 def _make(path: Path) -> None:
@@ -76,6 +94,43 @@ def _make(path: Path) -> None:
         path.touch(mode=0o600)
     except OSError as error:
         raise JournalError(f"the journal {path} can't be opened ({error.strerror}); nothing was sent") from None
+
+
+def _log_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}-wal")
+
+
+def _check_log(path: Path) -> None:
+    """Look at the log before SQLite does, which would drop what it can't read."""
+    log = _log_of(path)
+    if not log.exists():
+        if _was_open(path):
+            raise damaged(path, "its -wal file is missing")
+    elif has_lost_commits(log.read_bytes()):
+        _check_lock(path)  # another process may be writing it
+        raise damaged(path, "its -wal file has noise in it")
+
+
+def _was_open(path: Path) -> bool:
+    """Return whether the last process did not close the journal; looks at the main file only."""
+    with contextlib.closing(_read_only(path, "&immutable=1")) as connection:
+        try:
+            return connection.execute("SELECT 1 FROM job WHERE name = 'open'").fetchone() is not None
+        except sqlite3.Error:  # what is wrong with it will be told when it is opened
+            return False
+
+
+def _check_lock(path: Path) -> None:
+    with contextlib.closing(_read_only(path)) as connection:
+        try:
+            connection.execute("SELECT 1 FROM sqlite_schema")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorname == "SQLITE_BUSY":
+                raise
+
+
+def _read_only(path: Path, options: str = "") -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro{options}", uri=True, timeout=_WAIT_FOR_LOCK)
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
@@ -105,7 +160,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         raise damaged(path, "its pages contradict each other")
 
 
-@contextmanager
+@contextlib.contextmanager
 def explained(path: Path) -> Iterator[None]:
     """Turn SQLite's errors into ours, in words that say what to do."""
     try:

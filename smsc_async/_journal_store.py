@@ -13,7 +13,7 @@ from threading import RLock
 from typing import Any, Final, Protocol, TypeVar
 
 from ._codes import DeliveryError, MessageStatus
-from ._journal_file import connect, damaged, explained
+from ._journal_file import connect, damaged, disconnect, explained
 from ._journal_rows import (
     ChunkPlan,
     ChunkState,
@@ -67,7 +67,7 @@ class JournalStore:
     def close(self) -> None:
         """Let go of the file."""
         with self._lock:
-            self._connection.close()
+            disconnect(self._connection, self._path)
 
     def get(self, name: str) -> str | None:
         """Return something that was noted about the whole job."""

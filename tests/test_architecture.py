@@ -21,7 +21,7 @@ LAYERS: Final = {
     3: "guards.__init__ guards._limits guards._rules guards._store guards._clock guards._memory guards._redis "
     "guards._redis_link guards._redis_scripts guards._redis_snapshot guards._demands guards._refusals guards._waiters "
     "guards._guards",
-    4: "_transport _body _proxies _tls _lanes _httpx _aiohttp _journal_file _journal_store",
+    4: "_transport _body _proxies _tls _lanes _httpx _aiohttp _journal_file _journal_store _journal_wal",
     5: "_client _session _caller _bulk _namespaces _settings _settling _watch _followed _journal "
     "_journal_guards _journal_sending",
 }

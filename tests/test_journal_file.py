@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from smsc_async import JournalError, JournalInUse
-from smsc_async._journal_file import connect, explained
+from smsc_async._journal_file import connect, disconnect, explained
 from smsc_async._journal_rows import ChunkPlan, ChunkState, RowPlan
 from smsc_async._journal_store import JournalStore
 
@@ -32,8 +32,26 @@ def test_a_second_one_is_refused_until_the_first_is_closed(path: Path) -> None:
     first = connect(path)
     with pytest.raises(JournalInUse, match="another process works with the journal"):
         connect(path)
-    first.close()
-    connect(path).close()
+    disconnect(first, path)
+    disconnect(connect(path), path)
+
+
+def test_a_log_that_another_process_is_writing_is_not_taken_for_a_damaged_one(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("smsc_async._journal_file.has_lost_commits", bool)
+    with closing(JournalStore(path)) as store:
+        store.put("x", "1")
+        with pytest.raises(JournalInUse):
+            connect(path)
+
+
+def test_a_disk_that_is_full_at_the_end_does_not_make_the_journal_look_damaged(path: Path) -> None:
+    store = JournalStore(path)
+    store._connection.execute("PRAGMA query_only = 1")
+    store.close()
+    with closing(JournalStore(path)) as again:
+        assert len(again.chunks(ChunkState.PLANNED)) == 399
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows knows no SIGKILL")
@@ -49,7 +67,7 @@ def test_the_lock_goes_with_a_killed_process(path: Path) -> None:
         with pytest.raises(JournalInUse):
             connect(path)
         process.send_signal(signal.SIGKILL)
-    connect(path).close()
+    disconnect(connect(path), path)
 
 
 def middle(data: bytes) -> bytes:
