@@ -1,6 +1,7 @@
 """The command `send-file`: a CSV file of messages, sent once each, however often the command is killed and started."""
 
 import asyncio
+import contextlib
 import hashlib
 from collections.abc import Coroutine, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -33,6 +34,7 @@ _USAGE: Final = 2
 _INTERRUPTED: Final = 130
 _SHOWN: Final = 10
 _GO_ON: Final = "start the same command again to go on"
+_INTERRUPTION: Final = f"interrupted; {_GO_ON}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,15 +120,9 @@ def send_file(
             url=url,
             as_json=as_json,
         )
-        tally = _run(_work(job))
-    except JournalError as error:
-        _fail(_FAILED, str(error))
-    except SmscError as error:
-        _fail(_FAILED, *output.error_lines(error), f"what is not sent stays planned; {_GO_ON}")
-    except _TooExpensive as error:
-        _fail(_FAILED, str(error))
     except ValueError as error:
         _fail(_USAGE, output.usage_line(error))
+    tally = _run(_settled(job))
     output.emit(_data(tally), _lines(tally), as_json=as_json)
     open_ends = _open_ends(tally, follow=follow)
     if open_ends:
@@ -140,13 +136,27 @@ def _fail(code: int, *lines: str) -> NoReturn:
 
 
 def _run(work: Coroutine[Any, Any, Tally]) -> Tally:
-    """Do it; Ctrl-C and SIGTERM end it between two steps, with nothing half done."""
+    """Do it; Ctrl-C ends it between two steps, with nothing half done."""
     try:
-        return asyncio.run(until_terminated(work))
+        return asyncio.run(work)
     except KeyboardInterrupt:
-        _fail(_INTERRUPTED, f"interrupted; {_GO_ON}")
+        _fail(_INTERRUPTED, _INTERRUPTION)
+
+
+async def _settled(job: _Job) -> Tally:
+    """Do the job, and turn each way of failing into a message and an exit code."""
+    try:
+        return await until_terminated(_work(job))
     except typer.Exit as terminated:
-        _fail(terminated.exit_code, f"interrupted; {_GO_ON}")
+        _fail(terminated.exit_code, _INTERRUPTION)
+    except JournalError as error:
+        _fail(_FAILED, str(error))
+    except SmscError as error:
+        _fail(_FAILED, *output.error_lines(error), f"what is not sent stays planned; {_GO_ON}")
+    except _TooExpensive as error:
+        _fail(_FAILED, str(error))
+    except ValueError as error:
+        _fail(_USAGE, output.usage_line(error))
 
 
 async def _work(job: _Job) -> Tally:
@@ -156,6 +166,9 @@ async def _work(job: _Job) -> Tally:
         raise ValueError(
             "credentials are missing; set SMSC_APIKEY, or SMSC_LOGIN and SMSC_PASSWORD, in the environment"
         ) from None
+    for path in (job.report, job.skip_bad):
+        if path is not None and not path.parent.is_dir():
+            raise ValueError(f"can't write {path}: there is no such folder")
     content = _read(job.messages)
     async with Journal(job.journal) as journal:
         source = f"{hashlib.sha256(content).hexdigest()} {'all' if job.allow_duplicates else 'once'}"
@@ -165,10 +178,12 @@ async def _work(job: _Job) -> Tally:
         try:
             async with Client(url=job.url, guards=journal.guards()) as client:
                 await _send(job, journal, client)
-        finally:
-            # Also of a job that has to stop: each row then says so.
-            with anyio.CancelScope(shield=True):
+        except BaseException:
+            # Each row then says where it is; if the report can't be written either, why the job stopped matters more.
+            with anyio.CancelScope(shield=True), contextlib.suppress(ValueError, JournalError):
                 await write_report(job.report, journal)
+            raise
+        await write_report(job.report, journal)
         return await journal.tally()
 
 

@@ -124,7 +124,7 @@ def _check_lock(path: Path) -> None:
     with contextlib.closing(_read_only(path)) as connection:
         try:
             connection.execute("SELECT 1 FROM sqlite_schema")
-        except sqlite3.OperationalError as error:
+        except sqlite3.Error as error:
             if error.sqlite_errorname == "SQLITE_BUSY":
                 raise
 

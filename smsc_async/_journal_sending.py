@@ -83,7 +83,8 @@ class Sending:
         # Alone first: with wrong credentials all workers would fail at once, and five failures block the IP address.
         if planned:
             await self._send(planned[0])
-        await self._round(unsettled, planned[1:])
+        if self._reason is None:
+            await self._round(unsettled, planned[1:])
         if self._doubts and self._reason is None:
             await self._round(self._doubts.copy(), [])
         if self._reason is not None:
@@ -115,8 +116,6 @@ class Sending:
                 self._stop(error)
 
     async def _is_unsent(self, chunk: StoredChunk) -> bool:
-        if self._reason is not None:
-            return False
         operation = operation_of(chunk)
         doubt = Doubt(
             id=operation.id,

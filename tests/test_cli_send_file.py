@@ -229,7 +229,7 @@ def test_what_is_undecided_at_the_end_is_told() -> None:
         (("--max-cost", "-1"), "--max-cost is an amount of money"),
         (("--at", "tomorrow"), "--at is a moment such as"),
         (("--sender", "far too long a name"), "row 2: sender: a sender is up to 11"),
-        (("--report", "missing/out.csv"), "can't write missing/out.csv: No such file or directory"),
+        (("--report", "missing/out.csv"), "can't write missing/out.csv: there is no such folder"),
     ],
 )
 def test_a_wrong_argument_is_one_clear_line(arguments: tuple[str, ...], words: str) -> None:

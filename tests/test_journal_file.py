@@ -46,6 +46,17 @@ def test_a_log_that_another_process_is_writing_is_not_taken_for_a_damaged_one(
             connect(path)
 
 
+def test_a_log_and_a_file_that_are_both_damaged_are_told_of_by_the_log(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("smsc_async._journal_file.has_lost_commits", lambda _: True)
+    for content in (path.read_bytes(), b"no database " * 1000):
+        path.write_bytes(content)
+        path.with_name("job.db-wal").write_bytes(b"noise")
+        with pytest.raises(JournalError, match="its -wal file has noise in it"):
+            connect(path)
+
+
 def test_a_disk_that_is_full_at_the_end_does_not_make_the_journal_look_damaged(path: Path) -> None:
     store = JournalStore(path)
     store._connection.execute("PRAGMA query_only = 1")
