@@ -73,6 +73,7 @@ class Lane:
     def __init__(self, number: int, kills: int, folder: Path, figures: Figures) -> None:
         self._number = number
         self._kills = kills
+        self._jobs = 0
         self._folder = folder
         self._figures = figures
         self._random = random.Random(number)
@@ -90,10 +91,11 @@ class Lane:
         self._count_messages()
 
     async def _run(self, url: str) -> None:
-        for job in range(-(-self._kills // KILLS_OF_ONE_JOB)):
-            await self._job(job, min(KILLS_OF_ONE_JOB, self._kills - job * KILLS_OF_ONE_JOB), url)
+        while self._kills:
+            await self._job(self._jobs, url)
+            self._jobs += 1
 
-    async def _job(self, job: int, kills: int, url: str) -> None:
+    async def _job(self, job: int, url: str) -> None:
         name = f"{self._number}-{job}"
         messages, journal, report = (self._folder / f"{name}.{kind}" for kind in ("csv", "db", "out.csv"))
         with messages.open("w", encoding="utf-8", newline="") as file:
@@ -103,9 +105,10 @@ class Lane:
         files = (str(messages), "--journal", str(journal), "--report", str(report))
         command = (*PROGRAM, *files, "--json", "--batch-size", str(IN_ONE_REQUEST), "--price", "0.5")
         environment = {**os.environ, "SMSC_URL": url, "SMSC_APIKEY": "demo"}
-        for _ in range(kills):
+        for _ in range(min(KILLS_OF_ONE_JOB, self._kills)):
             if not await self._kill(command, environment, journal):
                 break
+            self._kills -= 1
         ended = await anyio.run_process(command, env=environment, check=False)
         self._figures.jobs += 1
         self._figures.messages += ROWS
@@ -119,7 +122,7 @@ class Lane:
             command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         async with process:
-            with anyio.move_on_after(self._random.uniform(0.3, 3.0)):
+            with anyio.move_on_after(self._random.uniform(0.3, 2.2)):
                 await process.wait()
             if process.returncode is not None:
                 return False
@@ -141,8 +144,7 @@ class Lane:
         accepted = Counter((message.phone, message.text) for message in self._sandbox.messages)
         self._figures.accepted += accepted.total()
         self._figures.doubled += sum(number - 1 for number in accepted.values())
-        jobs = -(-self._kills // KILLS_OF_ONE_JOB)
-        self._figures.lost += jobs * ROWS - len(accepted)
+        self._figures.lost += self._jobs * ROWS - len(accepted)
 
 
 def _attempted(journal: Path) -> int:
