@@ -117,12 +117,15 @@ class Sending:
 
     async def _is_unsent(self, chunk: StoredChunk) -> bool:
         operation = operation_of(chunk)
+        attempted_at = chunk.attempted_at or self._opened_at
+        # An attempt of an earlier process ended before the journal was opened; one that was cancelled here, by now.
+        ended_at = self._opened_at if attempted_at < self._opened_at else datetime.now(UTC)
         doubt = Doubt(
             id=operation.id,
             refs=operation.refs(),
             is_own_id=chunk.is_own_id,
-            began=chunk.attempted_at or self._opened_at,
-            failed=chunk.failed_at or self._opened_at,
+            began=attempted_at,
+            failed=chunk.failed_at or ended_at,
         )
         try:
             result = await self._client.resolve(doubt)

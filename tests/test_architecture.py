@@ -39,6 +39,7 @@ ONLY_IN: Final = {
     "aiohttp": {"_aiohttp"},
     "yarl": {"_aiohttp"},
     "certifi": {"_tls"},
+    "sqlite3": {"_journal_file", "_journal_store"},
     "typer": CLI,
     "rich": CLI,
     "starlette": {*SANDBOX_EDGES, *CLI},

@@ -1,6 +1,7 @@
 """A job sends each message once, whatever the service, the network, the disk and the process do."""
 
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -120,6 +121,23 @@ def test_a_killed_request_is_settled_at_the_next_start(path: Path, fate: str) ->
             # Found at once, missing after the time in which it might still have arrived.
             assert (anyio.current_time() - began < 1) == (fate == "hang")
         assert accepted(network) == ALL
+
+    virtually(main)
+
+
+def test_a_request_cancelled_in_this_process_may_still_arrive_for_a_while(path: Path) -> None:
+    async def main() -> None:
+        network = Network("stall")
+        async with Journal(path) as journal:
+            journal._opened_at -= timedelta(hours=1)
+            await journal.plan(MESSAGES[:2])
+            with anyio.move_on_after(3):
+                await journal.send(network.client())
+            began = anyio.current_time()
+            await journal.send(network.client())
+            assert anyio.current_time() - began > 4.9
+            assert (await journal.tally()).accepted == 2
+        assert accepted(network) == ALL[:2]
 
     virtually(main)
 
