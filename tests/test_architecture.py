@@ -39,7 +39,7 @@ ONLY_IN: Final = {
     "aiohttp": {"_aiohttp"},
     "yarl": {"_aiohttp"},
     "certifi": {"_tls"},
-    "sqlite3": {"_journal_file", "_journal_store"},
+    "sqlite3": {"_journal_file", "_journal_store", "_cli_watch_state"},
     "typer": CLI,
     "rich": CLI,
     "starlette": {*SANDBOX_EDGES, *CLI},
