@@ -145,11 +145,14 @@ class Sending:
             chunk = await self._do(self._store.chunk, key)
             operation = operation_of(chunk)
             while self._reason is None:
+                if chunk.state is not ChunkState.PLANNED and not await self._is_unsent(chunk):
+                    return
                 pause = await self._attempt(chunk, operation)
                 if pause is None:
                     return
                 with anyio.move_on_after(pause):
                     await self._stopped.wait()
+                chunk = await self._do(self._store.chunk, key)
         except JournalError as error:
             self._stop(error)
 
@@ -181,12 +184,14 @@ class Sending:
             await self._do(self._store.finish, chunk.key, refused(operation, error), datetime.now(UTC))
             self._note(len(operation.refs()))
             return None
+        if isinstance(error, TooManyRequests):
+            # An earlier attempt that was taken for lost may have arrived after all: its status will tell.
+            await self._do(self._store.doubt, chunk.key, datetime.now(UTC), _words(error))
+            self._fret(error, 1)
+            return _MINUTE
         await self._do(self._store.take_back, chunk.key)
         if isinstance(error, GuardError) and not isinstance(error, _STOPS):
             return _PAUSE if error.retry_after is None else error.retry_after
-        if isinstance(error, TooManyRequests):
-            self._fret(error, 1)
-            return _MINUTE
         if isinstance(error, (*_STOPS, ValueError)) or error.outcome is Outcome.REJECTED:
             self._stop(error)
             return None

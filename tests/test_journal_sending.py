@@ -200,12 +200,18 @@ def test_a_refusal_of_one_request_fails_its_messages_and_the_rest_goes_on(path: 
     virtually(main)
 
 
-def test_error_9_waits_for_its_minute_and_is_sent_then(path: Path) -> None:
+@pytest.mark.parametrize("has_it", [False, True])
+def test_after_error_9_and_its_minute_the_status_tells_whether_to_send(path: Path, *, has_it: bool) -> None:
     async def main() -> None:
-        service = FakeService([refusal("9")])
+        told = answer("get_status", status="1") if has_it else answer("get_status", error="3")
+        service = FakeService([refusal("9"), told, told, told])
         began = anyio.current_time()
-        assert states(await send(path, make_client(service))) == [RowState.ACCEPTED] * 6
-        assert 60 < anyio.current_time() - began < 70
+        rows = await send(path, make_client(service), MESSAGES[:2])
+        assert states(rows) == [RowState.ACCEPTED] * 2
+        assert [row.error for row in rows] == [None, None]
+        assert 60 < anyio.current_time() - began < 80
+        sends = [each.method for each in service.requests].count("send_sms2")
+        assert sends == (1 if has_it else 2)
 
     virtually(main)
 
