@@ -124,6 +124,7 @@ class Sending:
             id=operation.id,
             refs=operation.refs(),
             is_own_id=chunk.is_own_id,
+            at_once=operation.at is None,
             began=attempted_at,
             failed=chunk.failed_at or ended_at,
         )
