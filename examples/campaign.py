@@ -2,7 +2,7 @@
 
     pip install 'smsc-async[taskiq,sandbox]'
     python examples/campaign.py --messages 50000 --workers 4 --kills 40
-    python examples/campaign.py --messages 20000 --singles 1 --kills 200 --latency 0.06 --seed 2
+    python examples/campaign.py --messages 12000 --singles 1 --kills 200 --latency 0.06 --seed 3
     python examples/campaign.py --messages 1000 --workers 2 --kills 3 --restarts 1
 
 Needs a redis-server on this machine, and starts one of its own. The service is the sandbox, on loopback; its network
