@@ -26,14 +26,17 @@ LAYERS: Final = {
     "_journal_guards _journal_sending",
 }
 LAYER_OF: Final = {name: layer for layer, names in LAYERS.items() for name in names.split()}
-EDGES: Final = {"__init__", "__main__", "_doctor", *(name for name in MODULES if name.startswith("_cli"))}
+TASKS: Final = {"taskiq", "_task_claims", "_task_queue", "_task_results"}
+EDGES: Final = {"__init__", "__main__", "_doctor", *TASKS, *(name for name in MODULES if name.startswith("_cli"))}
 SANDBOX_EDGES: Final = {"sandbox.__init__", "sandbox._app"}
 SANDBOX: Final = {name for name in MODULES if name.startswith("sandbox.")} - SANDBOX_EDGES
 CORE: Final = {name for name in MODULES if LAYER_OF.get(name, 9) <= 2}
 CLI: Final = {"__main__", "_doctor", *(name for name in MODULES if name.startswith("_cli"))}
 PURE_GUARDS: Final = {"guards._limits", "guards._rules", "guards._demands", "guards._refusals"}
 ONLY_IN: Final = {
-    "redis": {"guards._redis", "guards._redis_link", "guards._redis_snapshot"},
+    "redis": {"guards._redis", "guards._redis_link", "guards._redis_snapshot", *TASKS},
+    "taskiq": {"taskiq", "_task_queue"},
+    "taskiq_redis": {"taskiq", "_task_queue"},
     "lxml": {"_envelope"},
     "httpx": {"_httpx", "_lanes", "_session", "_settings", "sandbox.__init__"},
     "aiohttp": {"_aiohttp"},
@@ -150,7 +153,8 @@ def test_import_brings_no_optional_part() -> None:
     # Nor httpx, which imports rich for a command of its own, wherever rich and click are installed.
     code = (
         "import sys, smsc_async; "
-        "print(*{'typer', 'rich', 'starlette', 'uvicorn', 'redis', 'zeep', 'httpx', 'aiohttp'} & set(sys.modules))"
+        "print(*{'typer', 'rich', 'starlette', 'uvicorn', 'redis', 'taskiq', 'zeep', 'httpx', 'aiohttp'} "
+        "& set(sys.modules))"
     )
     ran = subprocess.run(  # noqa: S603 - our own words
         [sys.executable, "-c", code], cwd=PACKAGE.parent, capture_output=True, text=True, timeout=60, check=False

@@ -7,6 +7,8 @@ from typing import assert_type
 
 import httpx
 from pydantic import SecretStr
+from taskiq import AsyncTaskiqTask
+from taskiq_redis import RedisStreamBroker
 
 from smsc_async import (
     After,
@@ -43,6 +45,7 @@ from smsc_async import (
     Viber,
     Watcher,
 )
+from smsc_async.taskiq import FollowResult, SendResult, SmscTasks
 
 
 def clients(transport: Transport) -> list[Client]:
@@ -123,6 +126,16 @@ async def doubts(client: Client, error: SendOutcomeUnknown, ref: MessageRef) -> 
     assert_type(await client.resolve(error), SentMessage | None)
     assert_type(await client.resolve(ref, since=datetime.now(UTC), deadline=None), SentMessage | None)
     assert_type(await client.send("+79991234567", "Hi", id="job-1", attempt=2), SentMessage)
+
+
+async def tasks(broker: RedisStreamBroker, refs: list[MessageRef]) -> None:
+    made = SmscTasks(broker, lambda guards: Client(guards=guards), deadline=20, salt=SecretStr("salt"))
+    task = await made.send("+79991234567", "Hi", id="go-1", tinyurl=True)
+    assert_type(task, AsyncTaskiqTask[SendResult])
+    assert_type((await task.wait_result()).return_value.sent, SentMessage | None)
+    async for each in made.send_batch([Message("+79991234567", "Hi")], sender="shop"):
+        assert_type(each, AsyncTaskiqTask[SendResult])
+    assert_type(await made.follow(refs, timeout=None), AsyncTaskiqTask[FollowResult])
 
 
 def errors(error: SmscError) -> None:

@@ -25,11 +25,11 @@ except ModuleNotFoundError as error:  # pragma: no cover - tested in a process o
 from ._accounts import Account
 from ._delivery import MAGIC_NUMBERS, DeliveryPlan
 from ._diary import Diary
-from ._limits import Limits
+from ._limits import Limits, Window
 from ._messages import AcceptedMessage
 from ._service import Service
 
-__all__ = ["MAGIC_NUMBERS", "AcceptedMessage", "Account", "DeliveryPlan", "Limits", "Sandbox"]
+__all__ = ["MAGIC_NUMBERS", "AcceptedMessage", "Account", "DeliveryPlan", "Limits", "Sandbox", "Window"]
 
 _LIMITS = Limits()
 _DELIVERY = DeliveryPlan()

@@ -1,0 +1,353 @@
+"""A campaign over several workers that are killed at random, and a service that counts what it accepted.
+
+    pip install 'smsc-async[taskiq,sandbox]'
+    python examples/campaign.py --messages 50000 --workers 4 --kills 40
+    python examples/campaign.py --messages 12000 --singles 1 --kills 200 --latency 0.06 --seed 3
+    python examples/campaign.py --messages 1000 --workers 2 --kills 3 --restarts 1
+
+Needs a redis-server on this machine, and starts one of its own. The service is the sandbox, on loopback; its network
+holds each request up for a while, so that a kill meets requests before, at and after their acceptance. Exits with 1 if
+a message was accepted twice or not at all, or if the service ever said error 9.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import multiprocessing
+import os
+import random
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from multiprocessing.process import BaseProcess
+from typing import Final, Self
+
+import uvicorn
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Receive, Scope, Send
+from taskiq import AsyncTaskiqTask
+from taskiq.api import run_receiver_task
+from taskiq.exceptions import TaskiqError
+from taskiq_redis import RedisAsyncResultBackend, RedisStreamBroker
+
+from smsc_async import Client, Message, Rule, Rules
+from smsc_async.sandbox import Account, Limits, Sandbox, Window
+from smsc_async.taskiq import SendResult, SmscTasks
+
+LATE: Final = 1.0
+SLACK: Final = 5.0
+"""The lease of a task is so many seconds longer than its deadline and LATE."""
+AT_ONCE: Final = 2
+FIRST_PHONE: Final = 79_100_000_000
+Task = AsyncTaskiqTask[SendResult]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to do.
+
+    Attributes:
+        messages: How many.
+        workers: How many processes.
+        kills: How many of them are killed.
+        restarts: How often Redis is killed and started again; the guards then wait out what nobody may remember.
+        seed: Where chance begins.
+        batch: The most messages in one request.
+        singles: The share of the messages that are sent by themselves.
+        window: Seconds in which the service refuses a duplicate, and more than five questions about one message.
+        deadline: Seconds in which a worker does a send, or gives it up for the moment.
+        latency: Seconds that the service takes for an answer; its network takes up to as many before that.
+    """
+
+    messages: int = 50_000
+    workers: int = 4
+    kills: int = 40
+    restarts: int = 0
+    seed: int = 1
+    batch: int = 24
+    singles: float = 0.02
+    window: float = 60.0
+    deadline: float = 6.0
+    latency: float = 0.04
+
+    def chance(self) -> random.Random:
+        """Return where chance comes from."""
+        return random.Random(self.seed)  # noqa: S311 - repeatable on purpose
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of it.
+
+    Attributes:
+        accepted: Messages that the service accepted once or more often.
+        doubled: How many it accepted beyond that.
+        lost: Messages that it never accepted.
+        error_9: How often it said "too often".
+        wrong: Requests whose result doesn't say that all of it was accepted.
+        settled: Requests whose answer was lost or never came, and which the status has told to be accepted.
+        kills: Workers killed.
+        seconds: How long it took.
+    """
+
+    accepted: int
+    doubled: int
+    lost: int
+    error_9: int
+    wrong: int
+    settled: int
+    kills: int
+    seconds: float
+
+    @property
+    def is_right(self) -> bool:
+        """Whether each message was accepted exactly once, and no limit was broken."""
+        return not (self.doubled or self.lost or self.error_9 or self.wrong)
+
+
+def make_tasks(redis_url: str, service_url: str, plan: Plan) -> tuple[RedisStreamBroker, SmscTasks]:
+    """Make the broker and the tasks; in your program this stands in the module that the workers import."""
+    broker = RedisStreamBroker(
+        redis_url,
+        consumer_id="0",
+        consumer_name=str(os.getpid()),
+        idle_timeout=round(1000 * (plan.deadline + LATE + SLACK + 1)),
+        xread_count=AT_ONCE,  # who fetches more than he can do at once keeps it from the others
+    )
+    broker = broker.with_result_backend(RedisAsyncResultBackend(redis_url))
+    # Nobody knows of the requests of a dead worker whether they were bad sends, so they count as such for ten minutes.
+    # Workers die so often here that these alone would fill that rule; elsewhere leave it on.
+    rules = replace(Rules(), identical_send=Rule(1, plan.window, "raise"), status=Rule(5, plan.window))
+    rules = rules.with_policies(bad_sends="off")
+    tasks = SmscTasks(
+        broker,
+        lambda guards: Client(apikey="demo", url=service_url, guards=guards),
+        deadline=plan.deadline,
+        late_arrival=LATE,
+        rules=rules,
+        tries=1000,
+        batch_size=plan.batch,
+    )
+    return broker, tasks
+
+
+def work(redis_url: str, service_url: str, plan: Plan) -> None:
+    """Be a worker until killed; `taskiq worker campaign:broker` does the same."""
+    broker, _ = make_tasks(redis_url, service_url, plan)
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(run_receiver_task(broker, run_startup=True, max_async_tasks=AT_ONCE))
+
+
+def slow_network(app: ASGIApp, longest: float, chance: random.Random) -> ASGIApp:
+    """Hold up each request for some time; it arrives even if its sender is dead by then."""
+
+    async def held_up(scope: Scope, receive: Receive, send: Send) -> None:
+        request = await receive()
+        await asyncio.sleep(chance.uniform(0, longest))
+        waiting = [request]
+
+        async def arrived() -> dict[str, object]:
+            return dict(waiting.pop()) if waiting else dict(await receive())
+
+        with contextlib.suppress(OSError, ClientDisconnect):
+            await app(scope, arrived, send)
+
+    return held_up
+
+
+@contextlib.asynccontextmanager
+async def serving(sandbox: Sandbox, latency: float, chance: random.Random) -> AsyncIterator[str]:
+    """Serve the sandbox on a free port of loopback."""
+    app = slow_network(sandbox.app, latency, chance)
+    config = uvicorn.Config(app, lifespan="off", log_level="error", ws="none", timeout_graceful_shutdown=1)
+    server = uvicorn.Server(config)
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listening = asyncio.create_task(server.serve([listener]))
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}/sys/soap.php"
+        finally:
+            server.should_exit = True
+            await listening
+
+
+class RedisServer:
+    """A redis-server that writes each command to its disk before it answers."""
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory()
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self._port = probe.getsockname()[1]
+        self.url = f"redis://127.0.0.1:{self._port}/0"
+
+    def __enter__(self) -> Self:
+        self._start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait()
+        self._folder.cleanup()
+
+    def restart(self) -> None:
+        """Kill it, and start it again with what is on its disk."""
+        self._process.kill()
+        self._process.wait()
+        self._start()
+
+    def _start(self) -> None:
+        keeping = ["--save", "", "--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction"]
+        command = ["redis-server", "--bind", "127.0.0.1", "--port", str(self._port), "--dir", self._folder.name]
+        self._process = subprocess.Popen([*command, *keeping], stdout=subprocess.DEVNULL)  # noqa: S603 - our own words
+        while not _answers(self._port):
+            time.sleep(0.05)
+
+
+def _answers(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
+        connection.sendall(b"PING\r\n")
+        return connection.recv(64).startswith(b"+PONG")
+    return False
+
+
+async def queue(tasks: SmscTasks, plan: Plan) -> list[Task]:
+    """Queue all messages, most of them in batches, and between those some by themselves."""
+    chance = plan.chance()
+    messages = [Message(f"+{FIRST_PHONE + number}", f"Your lot is {number}") for number in range(plan.messages)]
+    alone = {number for number in range(plan.messages) if chance.random() < plan.singles}
+    queued = []
+    batch: list[Message] = []
+    for number, message in enumerate(messages):
+        if number in alone:
+            queued.append(await tasks.send(message.phone, message.text))
+        else:
+            batch.append(message)
+        if len(batch) == plan.batch or number == plan.messages - 1:
+            queued += [task async for task in tasks.send_batch(batch)]
+            batch = []
+    return queued
+
+
+async def kill_now_and_then(
+    running: list[BaseProcess], hire: Callable[[], BaseProcess], sandbox: Sandbox, redis_url: str, plan: Plan
+) -> None:
+    """Kill a worker whenever the service has accepted a random number of messages, and hire another one."""
+    chance = plan.chance()
+    async with Redis.from_url(redis_url, decode_responses=True) as redis:
+        for moment in sorted(chance.uniform(0, 0.95) * plan.messages for _ in range(plan.kills)):
+            place = chance.randrange(len(running))
+            # Neither the service nor Redis would tell.
+            while len(sandbox.messages) < moment or not await is_at_work(running[place], redis):  # noqa: ASYNC110 - as said
+                await asyncio.sleep(0.02)
+            await asyncio.sleep(chance.uniform(0, 2 * plan.latency))
+            running[place].kill()  # SIGKILL: nothing is given back
+            running[place].join()
+            running[place] = hire()
+
+
+async def is_at_work(worker: BaseProcess, redis: Redis) -> bool:
+    """Return whether a worker has begun to take tasks."""
+    with contextlib.suppress(RedisError):
+        consumers = await redis.xinfo_consumers("taskiq", "taskiq")
+        return any(each["name"] == str(worker.pid) for each in consumers)
+    return False
+
+
+async def restart_now_and_then(server: RedisServer, sandbox: Sandbox, plan: Plan) -> None:
+    """Kill Redis whenever the service has accepted a random number of messages, and start it again."""
+    chance = plan.chance()
+    for moment in sorted(chance.uniform(0.2, 0.8) * plan.messages for _ in range(plan.restarts)):
+        while len(sandbox.messages) < moment:  # noqa: ASYNC110 - it doesn't tell
+            await asyncio.sleep(0.02)
+        server.restart()
+
+
+async def results(tasks: list[Task]) -> list[SendResult]:
+    """Wait for the results of all tasks."""
+    found = []
+    for task in tasks:
+        while True:
+            with contextlib.suppress(TaskiqError):  # Redis is being started
+                found.append((await task.wait_result(check_interval=0.1)).return_value)
+                break
+            await asyncio.sleep(0.1)
+    return found
+
+
+async def run(plan: Plan) -> Outcome:
+    """Do it all."""
+    limits = replace(Limits(), identical_send=Window(1, plan.window), status=Window(5, plan.window))
+    account = replace(Account.demo(), balance=Decimal(100 * plan.messages))
+    sandbox = Sandbox(accounts=[account], limits=limits, latency=plan.latency)
+    hired: list[BaseProcess] = []
+    with RedisServer() as server:
+        async with serving(sandbox, plan.latency, plan.chance()) as url:
+            broker, tasks = make_tasks(server.url, url, plan)
+            await broker.startup()
+
+            def hire() -> BaseProcess:
+                context = multiprocessing.get_context("spawn")
+                hired.append(context.Process(target=work, args=(server.url, url, plan), daemon=True))
+                hired[-1].start()
+                return hired[-1]
+
+            try:
+                running = [hire() for _ in range(plan.workers)]
+                start = time.monotonic()
+                killing = asyncio.create_task(kill_now_and_then(running, hire, sandbox, server.url, plan))
+                queued = await queue(tasks, plan)
+                restarting = asyncio.create_task(restart_now_and_then(server, sandbox, plan))
+                done = await results(queued)
+                seconds = time.monotonic() - start
+                killing.cancel()
+                restarting.cancel()
+            finally:
+                for each in hired:
+                    each.kill()
+                await broker.shutdown()
+    return count(sandbox, done, plan, len(hired) - plan.workers, seconds)
+
+
+def count(sandbox: Sandbox, results: list[SendResult], plan: Plan, kills: int, seconds: float) -> Outcome:
+    """Compare what the service has with what was to be sent, and with what the results say."""
+    accepted = Counter(message.phone.removeprefix("+") for message in sandbox.messages)
+    wanted = {str(FIRST_PHONE + number) for number in range(plan.messages)}
+    return Outcome(
+        accepted=len(accepted.keys() & wanted),
+        doubled=accepted.total() - len(accepted),
+        lost=len(wanted - accepted.keys()),
+        error_9=sum(count for (_, code), count in sandbox.counts.items() if code == 9),  # noqa: PLR2004 - its number
+        wrong=sum(result.sent is None or bool(result.sent.errors or result.sent.missing) for result in results),
+        settled=sum(result.sent is not None and result.sent.settled for result in results),
+        kills=kills,
+        seconds=seconds,
+    )
+
+
+def main() -> int:
+    """Print the account."""
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name, default in vars(Plan()).items():
+        options.add_argument(f"--{name}", type=type(default), default=default)
+    plan = Plan(**vars(options.parse_args()))
+    outcome = asyncio.run(run(plan))
+    print(  # noqa: T201 - this is what it is for
+        f"messages {plan.messages}, workers {plan.workers}, kills {outcome.kills}, restarts of Redis {plan.restarts}\n"
+        f"accepted {outcome.accepted}, doubled {outcome.doubled}, lost {outcome.lost}, error 9: {outcome.error_9}, "
+        f"wrong results {outcome.wrong}, requests settled by status {outcome.settled}\n"
+        f"{outcome.seconds:.1f} s, {plan.messages / outcome.seconds:.0f} messages a second"
+    )
+    return 0 if outcome.is_right else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
