@@ -125,6 +125,8 @@ class AiohttpTransport:
         session = await self._bound_session()
         proxy = self._way(url)
         async with self._place(timeout.pool):
+            if session.closed:  # while this request waited for its place
+                raise failure(PoolTimeout)
             try:
                 response = await session.request(
                     method,

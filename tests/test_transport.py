@@ -402,3 +402,28 @@ async def test_request_that_waits_for_a_connection_gets_it(make: Make) -> None:
         replies = await asyncio.gather(*(transport.post(url, {}, body, QUICK) for body in bodies))
         await transport.aclose()
     assert [reply.body for reply in replies] == bodies
+
+
+async def test_closing_amid_requests_leaves_no_connection_and_sends_nothing_more(make: Make) -> None:
+    arrived = [asyncio.Event(), asyncio.Event()]
+    go_on = asyncio.Event()
+
+    async def serve(request: RawRequest, writer: asyncio.StreamWriter) -> bool:
+        arrived[int(request.body)].set()
+        await go_on.wait()
+        writer.write(http_bytes(b"<a/>"))
+        return True
+
+    async with raw_server(serve) as url:
+        transport = make(max_connections=1)
+        first = asyncio.create_task(transport.post(url, {}, b"0", QUICK))
+        await arrived[0].wait()
+        second = asyncio.create_task(transport.post(url, {}, b"1", QUICK))
+        await asyncio.sleep(0.01)
+        await transport.aclose()
+        go_on.set()
+        with pytest.raises(PoolTimeout) as caught:
+            await second
+        assert caught.value.outcome is Outcome.NOT_SENT
+        await asyncio.gather(first, return_exceptions=True)
+    assert not arrived[1].is_set()
