@@ -2,6 +2,7 @@
 
 import gzip
 import zlib
+from collections.abc import MutableMapping
 
 import httpx
 import pytest
@@ -125,3 +126,24 @@ async def test_accounts_and_limits_can_be_chosen() -> None:
             await client.balance()
         with pytest.raises(InvalidPhone):
             await client.send("79000009007", "x")
+
+
+async def test_a_client_that_leaves_amid_its_request_calls_nothing() -> None:
+    """A server logs what an application raises, with a page of traceback for each."""
+    sandbox = Sandbox()
+    received: list[dict[str, object]] = [
+        {"type": "http.request", "body": BALANCE.body[:100], "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+    sent: list[MutableMapping[str, object]] = []
+
+    async def receive() -> dict[str, object]:
+        return received.pop(0)
+
+    async def send(message: MutableMapping[str, object]) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/sys/soap.php", "query_string": b"", "headers": []}
+    await sandbox.app(scope, receive, send)
+    assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
+    assert sandbox.counts == {}

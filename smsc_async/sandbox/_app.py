@@ -7,7 +7,7 @@ from typing import Final
 
 import anyio
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -43,7 +43,10 @@ def make_app(service: Service, clock: Callable[[], float], latency: float) -> St
         encoding = request.headers.get("Content-Encoding")
         if encoding is not None and encoding.lower() not in _COMPRESSIONS:
             return _nothing()
-        body = await _body(request)
+        try:
+            body = await _body(request)
+        except ClientDisconnect:  # before all of it was here; it is no call, and nobody reads the answer
+            return _nothing()
         try:
             incoming = receive(b"" if body is None else _unpacked(body, encoding), namespace=url)
         except Refusal as refusal:
