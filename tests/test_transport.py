@@ -427,3 +427,48 @@ async def test_closing_amid_requests_leaves_no_connection_and_sends_nothing_more
         assert caught.value.outcome is Outcome.NOT_SENT
         await asyncio.gather(first, return_exceptions=True)
     assert not arrived[1].is_set()
+
+
+LARGE = bytes(range(256)) * 40_000
+
+
+async def test_large_request_arrives_whole(make: Make) -> None:
+    seen: list[RawRequest] = []
+
+    async def serve(request: RawRequest, writer: asyncio.StreamWriter) -> bool:
+        seen.append(request)
+        writer.write(http_bytes(b"<a/>"))
+        return True
+
+    transport = make()
+    async with raw_server(serve) as url:
+        assert (await transport.post(url, {"Content-Type": "text/xml"}, LARGE, QUICK)).body == b"<a/>"
+        await transport.aclose()
+    assert seen[0].body == LARGE
+    assert seen[0].headers["content-length"] == str(len(LARGE))
+    assert seen[0].headers["content-type"] == "text/xml"
+
+
+@asynccontextmanager
+async def _deaf_server() -> AsyncIterator[int]:
+    """Run a server that takes connections, reads nothing and says nothing; give its port."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
+
+
+async def test_request_that_does_not_leave_is_given_up(make: Make) -> None:
+    transport = make()
+    async with _deaf_server() as port:
+        with pytest.raises(ReadTimeout) as caught:
+            async with asyncio.timeout(10):
+                await transport.post(f"http://127.0.0.1:{port}/", {}, LARGE * 3, Timeout(read=9, write=0.05))
+        await transport.aclose()
+    assert caught.value.outcome is Outcome.UNKNOWN
+
+
+async def test_connection_that_does_not_come_about_is_given_up_and_sent_nothing(make: Make) -> None:
+    async with _deaf_server() as port:
+        with pytest.raises(ConnectError) as caught:
+            async with asyncio.timeout(10):
+                await _posted(make, f"https://127.0.0.1:{port}/", timeout=Timeout(connect=0.05))
+    assert caught.value.outcome is Outcome.NOT_SENT
