@@ -169,7 +169,8 @@ class AiohttpTransport:
             except _QUOTING as error:
                 raise _ours(error) from None
             except (aiohttp.ClientError, OSError) as error:
-                raise _ours(error) from error
+                # Behind a proxy its `repr` has the proxy's password.
+                raise _ours(error) from (error if proxy is None else None)
 
     async def _read(self, response: aiohttp.ClientResponse) -> Reply:
         try:

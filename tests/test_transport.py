@@ -7,6 +7,7 @@ import asyncio
 import gzip
 import socket
 import ssl
+import traceback
 import zlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -472,3 +473,17 @@ async def test_connection_that_does_not_come_about_is_given_up_and_sent_nothing(
             async with asyncio.timeout(10):
                 await _posted(make, f"https://127.0.0.1:{port}/", timeout=Timeout(connect=0.05))
     assert caught.value.outcome is Outcome.NOT_SENT
+
+
+async def test_password_of_a_proxy_is_in_no_exception(make: Make) -> None:
+    async def serve(_: RawRequest, writer: asyncio.StreamWriter) -> bool:
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        return False
+
+    async with raw_server(serve) as url:
+        transport = make(proxy=url.replace("//", "//user:secret-of-the-proxy@"))
+        with pytest.raises(ConnectError) as caught:
+            await transport.post("https://sms.test/", {}, b"", QUICK)
+        await transport.aclose()
+    shown = "".join(traceback.format_exception(caught.value))
+    assert "secret-of-the-proxy" not in shown + repr(caught.value) + repr(caught.value.__cause__)
