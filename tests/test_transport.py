@@ -11,6 +11,7 @@ import traceback
 import zlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -346,6 +347,9 @@ def test_steps_of_a_timeout() -> None:
     assert Timeout.of(Timeout(read=1)) == Timeout(read=1)
     assert Timeout().within(4) == Timeout(connect=4, read=4, write=4, pool=4)
     assert Timeout().within(1000) == Timeout()
+    short = Timeout(connect=1, read=1, write=1, pool=1)
+    for step in ("connect", "read", "write", "pool"):
+        assert replace(short, **{step: 9.0}).within(2) == replace(short, **{step: 2.0})
     assert Timeout().within(0).read > 0
     with pytest.raises(ValueError, match="more than 0"):
         Timeout(read=0)
