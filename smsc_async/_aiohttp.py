@@ -18,6 +18,7 @@ except ModuleNotFoundError as error:  # pragma: no cover - tested in a process o
         raise
     raise ModuleNotFoundError("transport='fast' needs an extra package: pip install 'smsc-async[fast]'") from None
 
+from aiohttp.abc import AbstractStreamWriter
 from yarl import URL
 
 from ._body import Body
@@ -48,6 +49,7 @@ _OURS: Final[Mapping[type[BaseException], type[TransportError]]] = {
 _QUOTING: Final = (aiohttp.ClientResponseError, aiohttp.ClientPayloadError, aiohttp.ServerDisconnectedError)
 
 _ASYNCIO_ONLY: Final = "transport='fast' stands on aiohttp and works on asyncio only; on trio leave transport= out"
+_PIECE: Final = 65_536  # what an event loop takes without a wait
 _PROXY_SCHEMES: Final = frozenset({"http", "https"})
 
 
@@ -61,8 +63,34 @@ _parsed: Final = lru_cache(maxsize=64)(URL)
 
 @lru_cache(maxsize=64)
 def _steps(timeout: Timeout) -> aiohttp.ClientTimeout:
-    # aiohttp has no limit for writing alone: a write that stalls ends with the wait for the answer.
+    # aiohttp has no limit for writing; `_Pieces` has one.
     return aiohttp.ClientTimeout(total=None, connect=timeout.connect, sock_read=timeout.read)
+
+
+class _Pieces(aiohttp.Payload):
+    """A body too large for the buffers, written in pieces each of which has its time to leave.
+
+    Args:
+        value: The body.
+        within: Seconds for each piece.
+    """
+
+    _autoclose = True
+
+    def __init__(self, value: bytes, within: float) -> None:
+        super().__init__(value)
+        self._size = len(value)
+        self._within = within
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        """Return the body as text."""
+        return str(self._value, encoding, errors)
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        """Write the body; that a piece doesn't leave in time ends the wait for the answer."""
+        for start in range(0, len(self._value), _PIECE):
+            async with asyncio.timeout(self._within):
+                await writer.write(self._value[start : start + _PIECE])
 
 
 class AiohttpTransport:
@@ -125,12 +153,14 @@ class AiohttpTransport:
         session = await self._bound_session()
         proxy = self._way(url)
         async with self._place(timeout.pool):
+            if session.closed:  # while this request waited for its place
+                raise failure(PoolTimeout)
             try:
                 response = await session.request(
                     method,
                     _parsed(url),
                     headers=headers,
-                    data=body,
+                    data=body if body is None or len(body) <= _PIECE else _Pieces(body, timeout.write),
                     proxy=proxy,
                     timeout=_steps(timeout),
                     allow_redirects=False,
@@ -139,7 +169,8 @@ class AiohttpTransport:
             except _QUOTING as error:
                 raise _ours(error) from None
             except (aiohttp.ClientError, OSError) as error:
-                raise _ours(error) from error
+                # Behind a proxy its `repr` has the proxy's password.
+                raise _ours(error) from (error if proxy is None else None)
 
     async def _read(self, response: aiohttp.ClientResponse) -> Reply:
         try:

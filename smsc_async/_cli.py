@@ -89,6 +89,10 @@ def _run(command: Coroutine[Any, Any, None]) -> None:
         asyncio.run(command)
     except KeyboardInterrupt:
         raise typer.Exit(_INTERRUPTED) from None
+    except BaseExceptionGroup as group:  # of a second Ctrl-C, which hits wherever the program just is
+        if group.subgroup(KeyboardInterrupt) is None:
+            raise
+        raise typer.Exit(_INTERRUPTED) from None
 
 
 async def _settle(work: Awaitable[T]) -> T:

@@ -93,7 +93,7 @@ class HttpxTransport:
         return await self._exchange("GET", url, DEFAULT_HEADERS, None, timeout)
 
     async def aclose(self) -> None:
-        """Close all connections."""
+        """Close all connections; one in use is closed when its request ends, so that no answer is lost."""
         ways, self._ways, self._way_of = self._ways, {}, {}
         if self._token is not None and self._token == current_token():
             self._token = None
@@ -117,7 +117,8 @@ class HttpxTransport:
         except BaseException:
             await lanes.drop(lane)
             raise
-        lanes.give(lane)
+        if not lanes.give(lane):
+            await lanes.drop(lane)
         return reply
 
     async def _spoken(self, transport: httpx.AsyncBaseTransport, request: httpx.Request) -> Reply:

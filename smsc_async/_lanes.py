@@ -6,6 +6,7 @@ flight that is most of a call. A lane is a pool of one, and the last that became
 
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 
 import anyio
 import httpx
@@ -40,6 +41,7 @@ class Lanes:
         self._lanes: set[httpx.AsyncBaseTransport] = set()
         self._idle: deque[tuple[float, httpx.AsyncBaseTransport]] = deque()
         self._waiters: deque[_Waiter] = deque()
+        self._is_closed = False
 
     def __len__(self) -> int:
         return len(self._lanes)
@@ -48,7 +50,7 @@ class Lanes:
         """Return a lane that nobody else uses until it is given back or dropped.
 
         Raises:
-            PoolTimeout: None became free within so many seconds.
+            PoolTimeout: None became free within so many seconds, or before all were closed.
         """
         if self._idle and self._idle[0][0] < anyio.current_time() - self._expiry:
             # One each time, before anything is sent: no call pays for all that a busy hour has left behind.
@@ -61,12 +63,15 @@ class Lanes:
             return self._new()
         return await self._wait(within)
 
-    def give(self, lane: httpx.AsyncBaseTransport) -> None:
-        """Take back a lane whose answer has been read to its end."""
+    def give(self, lane: httpx.AsyncBaseTransport) -> bool:
+        """Take back a lane whose answer has been read to its end; return False if it must be dropped after all."""
         if self._waiters:
             self._hand_over(lane)
-        elif lane in self._lanes:  # it isn't after `aclose`
-            self._idle.append((anyio.current_time(), lane))
+            return True
+        if lane not in self._lanes:  # since `aclose`
+            return False
+        self._idle.append((anyio.current_time(), lane))
+        return True
 
     async def drop(self, lane: httpx.AsyncBaseTransport) -> None:
         """Take back a lane on which something failed: half an answer may be left in it, so nobody gets it again."""
@@ -77,15 +82,21 @@ class Lanes:
             await lane.aclose()
 
     async def aclose(self) -> None:
-        """Close all lanes, also those in use."""
-        lanes, self._lanes = self._lanes, set()
-        self._idle.clear()
-        for lane in lanes:
-            await lane.aclose()
+        """Close the idle lanes, and let whoever uses or still takes one drop it at the end; who waits gets none.
+
+        One in use is not closed here: a pool that is closed while it connects forgets the connection.
+        """
+        self._is_closed = True
+        self._lanes.clear()
+        while self._waiters:
+            self._waiters.popleft().woken.set()
+        while self._idle:
+            await self._idle.pop()[1].aclose()
 
     def _new(self) -> httpx.AsyncBaseTransport:
         lane = self._make()
-        self._lanes.add(lane)
+        if not self._is_closed:
+            self._lanes.add(lane)
         return lane
 
     def _hand_over(self, lane: httpx.AsyncBaseTransport) -> None:
@@ -100,12 +111,13 @@ class Lanes:
             with anyio.move_on_after(within):
                 await waiter.woken.wait()
         except BaseException:
-            if waiter.lane is not None:  # handed over in the moment of the cancellation
-                self.give(waiter.lane)
+            if waiter.lane is not None and not self.give(waiter.lane):  # handed over in the moment of the cancellation
+                await self.drop(waiter.lane)
             raise
         finally:
             if waiter.lane is None:
-                self._waiters.remove(waiter)
+                with suppress(ValueError):  # `aclose` has emptied the queue
+                    self._waiters.remove(waiter)
         if waiter.lane is None:
             raise failure(PoolTimeout)
         return waiter.lane

@@ -16,7 +16,7 @@ from doubles import RawRequest, http_bytes, raw_server
 from yarl import URL
 
 from smsc_async import Client, ConnectError, ConnectionLost, Outcome, ReadTimeout, SmscError, Timeout, TransportError
-from smsc_async._aiohttp import AiohttpTransport, _ours
+from smsc_async._aiohttp import AiohttpTransport, _ours, _Pieces
 
 ADDRESS = "https://sms.test/sys/soap.php"
 QUICK = Timeout.of(5)
@@ -241,3 +241,20 @@ def test_connections_of_a_loop_that_only_pauses_are_left_alone() -> None:
     second.run_until_complete(transport.aclose())
     first.close()
     second.close()
+
+
+async def test_no_content_type_is_made_up_and_a_large_body_can_be_shown() -> None:
+    seen: list[RawRequest] = []
+
+    async def serve(request: RawRequest, writer: asyncio.StreamWriter) -> bool:
+        seen.append(request)
+        writer.write(http_bytes(b"<a/>"))
+        return True
+
+    transport = AiohttpTransport()
+    async with raw_server(serve) as url:
+        for size in (1, 100_000):
+            await transport.post(url, {}, b"x" * size, QUICK)
+        await transport.aclose()
+    assert ["content-type" in request.headers for request in seen] == [False, False]
+    assert _Pieces(b"<a/>", 1).decode() == "<a/>"

@@ -1,6 +1,7 @@
 """A body in pieces: decompressed as it comes, and stopped where it becomes too large."""
 
 import gzip
+import tracemalloc
 import zlib
 
 import pytest
@@ -24,6 +25,18 @@ def test_pieces_become_one_body(packed: bytes, encoding: str) -> None:
 def test_larger_than_the_limit_is_refused(packed: bytes, encoding: str) -> None:
     with pytest.raises(MalformedEnvelope, match="larger than 3 bytes"):
         Body(3, encoding).add(packed)
+
+
+def test_a_bomb_is_never_unpacked_whole() -> None:
+    packed = gzip.compress(bytes(50_000_000))
+    body = Body(1_000, "gzip")
+    tracemalloc.start()
+    try:
+        with pytest.raises(MalformedEnvelope):
+            body.add(packed)
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_broken_compression_is_said_without_a_quotation() -> None:

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 import typer
 from typer.testing import CliRunner, Result
@@ -197,6 +198,28 @@ def test_an_interrupt_is_exit_code_130() -> None:
     with pytest.raises(typer.Exit) as caught:
         cli._run(work())
     assert caught.value.exit_code == 130
+
+
+def test_a_second_interrupt_is_exit_code_130_wherever_it_hits() -> None:
+    async def insist() -> None:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+
+    async def work() -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(insist)
+
+    with pytest.raises(typer.Exit) as caught:
+        cli._run(work())
+    assert caught.value.exit_code == 130
+
+
+def test_other_groups_of_errors_come_out_as_they_are() -> None:
+    async def work() -> None:
+        raise BaseExceptionGroup("", [GeneratorExit()])
+
+    with pytest.raises(BaseExceptionGroup):
+        cli._run(work())
 
 
 def test_ctrl_c_ends_the_sandbox_command(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,9 @@ import asyncio
 import ssl
 from collections.abc import Iterator
 
+import anyio
+import anyio.abc
+import anyio.lowlevel
 import httpx
 import pytest
 import respx
@@ -117,3 +120,35 @@ async def test_proxy_may_be_an_object_of_httpx() -> None:
             await transport.post(address, {}, b"", QUICK)
         await transport.aclose()
     assert lines == ["POST http://sms.test/ HTTP/1.1", "POST http://sms2.test/ HTTP/1.1"]
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.filterwarnings("error")
+def test_request_that_is_connecting_when_the_transport_is_closed_leaves_no_connection(backend: str) -> None:
+    """A pool that is closed meanwhile forgets its connection, and nobody ever closes that."""
+
+    async def main() -> None:
+        ended = anyio.Event()
+
+        async def serve(stream: anyio.abc.SocketStream) -> None:
+            async with stream:
+                await stream.receive()
+                await stream.send(http_bytes(b"<a/>"))
+                with pytest.raises(anyio.EndOfStream):
+                    await stream.receive()
+                ended.set()
+
+        transport = HttpxTransport()
+        listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+        url = f"http://127.0.0.1:{listener.extra(anyio.abc.SocketAttribute.local_port)}/"  # noqa: S610 - of anyio, not of Django
+        async with listener, anyio.create_task_group() as group:
+            group.start_soon(listener.serve, serve)
+            group.start_soon(transport.post, url, {}, b"", QUICK)
+            while not transport._ways:
+                await anyio.lowlevel.checkpoint()
+            await transport.aclose()
+            with anyio.fail_after(5):
+                await ended.wait()
+            group.cancel_scope.cancel()
+
+    anyio.run(main, backend=backend)

@@ -147,16 +147,71 @@ async def test_idle_lanes_are_closed_one_each_time_a_lane_is_taken() -> None:
 
 
 @virtual
-async def test_closing_closes_all_also_those_in_use() -> None:
+async def test_closing_closes_the_idle_and_leaves_those_in_use_to_their_users() -> None:
     lanes = _lanes()
     used, idle = await lanes.take(1), await lanes.take(1)
-    lanes.give(idle)
+    assert lanes.give(idle)
     await lanes.aclose()
-    lanes.give(used)
     assert isinstance(used, Lane)
     assert isinstance(idle, Lane)
-    assert (used.closed, idle.closed, len(lanes)) == (1, 1, 0)
-    assert await lanes.take(1) not in {used, idle}
+    assert (used.closed, idle.closed, len(lanes)) == (0, 1, 0)
+    assert not lanes.give(used)
+    await lanes.drop(used)
+    assert used.closed == 1
+
+
+@virtual
+async def test_who_waits_while_the_lanes_are_closed_gets_none() -> None:
+    lanes = _lanes(most=1)
+    used = await lanes.take(1)
+    errors: list[PoolTimeout] = []
+
+    async def wait() -> None:
+        with pytest.raises(PoolTimeout, match="nothing was sent") as caught:
+            await lanes.take(100)
+        errors.append(caught.value)
+
+    start = anyio.current_time()
+    async with anyio.create_task_group() as group:
+        group.start_soon(wait)
+        group.start_soon(wait)
+        await wait_all_tasks_blocked()
+        await lanes.aclose()
+        await lanes.drop(used)
+    assert anyio.current_time() == start
+    assert len(errors) == 2
+    assert len(lanes) == 0
+
+
+@virtual
+async def test_lane_that_is_taken_while_the_lanes_are_closed_is_not_kept() -> None:
+    lanes = _lanes()
+    lanes.give(await lanes.take(1))
+    await anyio.sleep(5)
+    taken: list[httpx.AsyncBaseTransport] = []
+
+    async def take() -> None:
+        taken.append(await lanes.take(1))  # which first closes the old one
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(take)
+        await anyio.lowlevel.checkpoint()
+        await lanes.aclose()
+    assert lanes.give(taken[0]) is False
+
+
+@virtual
+async def test_lane_handed_over_and_closed_in_the_moment_of_a_cancellation_is_dropped() -> None:
+    lanes = _lanes(most=1)
+    lane = await lanes.take(1)
+    async with anyio.create_task_group() as group:
+        group.start_soon(lanes.take, 100)
+        await wait_all_tasks_blocked()
+        group.cancel_scope.cancel()
+        lanes.give(lane)
+        await lanes.aclose()  # nothing is idle, so the waiter can't run before the end of this
+    assert isinstance(lane, Lane)
+    assert lane.closed == 1
 
 
 @virtual

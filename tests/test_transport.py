@@ -7,9 +7,11 @@ import asyncio
 import gzip
 import socket
 import ssl
+import traceback
 import zlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -345,6 +347,9 @@ def test_steps_of_a_timeout() -> None:
     assert Timeout.of(Timeout(read=1)) == Timeout(read=1)
     assert Timeout().within(4) == Timeout(connect=4, read=4, write=4, pool=4)
     assert Timeout().within(1000) == Timeout()
+    short = Timeout(connect=1, read=1, write=1, pool=1)
+    for step in ("connect", "read", "write", "pool"):
+        assert replace(short, **{step: 9.0}).within(2) == replace(short, **{step: 2.0})
     assert Timeout().within(0).read > 0
     with pytest.raises(ValueError, match="more than 0"):
         Timeout(read=0)
@@ -402,3 +407,87 @@ async def test_request_that_waits_for_a_connection_gets_it(make: Make) -> None:
         replies = await asyncio.gather(*(transport.post(url, {}, body, QUICK) for body in bodies))
         await transport.aclose()
     assert [reply.body for reply in replies] == bodies
+
+
+async def test_closing_amid_requests_leaves_no_connection_and_sends_nothing_more(make: Make) -> None:
+    arrived = [asyncio.Event(), asyncio.Event()]
+    go_on = asyncio.Event()
+
+    async def serve(request: RawRequest, writer: asyncio.StreamWriter) -> bool:
+        arrived[int(request.body)].set()
+        await go_on.wait()
+        writer.write(http_bytes(b"<a/>"))
+        return True
+
+    async with raw_server(serve) as url:
+        transport = make(max_connections=1)
+        first = asyncio.create_task(transport.post(url, {}, b"0", QUICK))
+        await arrived[0].wait()
+        second = asyncio.create_task(transport.post(url, {}, b"1", QUICK))
+        await asyncio.sleep(0.01)
+        await transport.aclose()
+        go_on.set()
+        with pytest.raises(PoolTimeout) as caught:
+            await second
+        assert caught.value.outcome is Outcome.NOT_SENT
+        await asyncio.gather(first, return_exceptions=True)
+    assert not arrived[1].is_set()
+
+
+LARGE = bytes(range(256)) * 40_000
+
+
+async def test_large_request_arrives_whole(make: Make) -> None:
+    seen: list[RawRequest] = []
+
+    async def serve(request: RawRequest, writer: asyncio.StreamWriter) -> bool:
+        seen.append(request)
+        writer.write(http_bytes(b"<a/>"))
+        return True
+
+    transport = make()
+    async with raw_server(serve) as url:
+        assert (await transport.post(url, {"Content-Type": "text/xml"}, LARGE, QUICK)).body == b"<a/>"
+        await transport.aclose()
+    assert seen[0].body == LARGE
+    assert seen[0].headers["content-length"] == str(len(LARGE))
+    assert seen[0].headers["content-type"] == "text/xml"
+
+
+@asynccontextmanager
+async def _deaf_server() -> AsyncIterator[int]:
+    """Run a server that takes connections, reads nothing and says nothing; give its port."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
+
+
+async def test_request_that_does_not_leave_is_given_up(make: Make) -> None:
+    transport = make()
+    async with _deaf_server() as port:
+        with pytest.raises(ReadTimeout) as caught:
+            async with asyncio.timeout(10):
+                await transport.post(f"http://127.0.0.1:{port}/", {}, LARGE * 3, Timeout(read=9, write=0.05))
+        await transport.aclose()
+    assert caught.value.outcome is Outcome.UNKNOWN
+
+
+async def test_connection_that_does_not_come_about_is_given_up_and_sent_nothing(make: Make) -> None:
+    async with _deaf_server() as port:
+        with pytest.raises(ConnectError) as caught:
+            async with asyncio.timeout(10):
+                await _posted(make, f"https://127.0.0.1:{port}/", timeout=Timeout(connect=0.05))
+    assert caught.value.outcome is Outcome.NOT_SENT
+
+
+async def test_password_of_a_proxy_is_in_no_exception(make: Make) -> None:
+    async def serve(_: RawRequest, writer: asyncio.StreamWriter) -> bool:
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        return False
+
+    async with raw_server(serve) as url:
+        transport = make(proxy=url.replace("//", "//user:secret-of-the-proxy@"))
+        with pytest.raises(ConnectError) as caught:
+            await transport.post("https://sms.test/", {}, b"", QUICK)
+        await transport.aclose()
+    shown = "".join(traceback.format_exception(caught.value))
+    assert "secret-of-the-proxy" not in shown + repr(caught.value) + repr(caught.value.__cause__)
