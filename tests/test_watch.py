@@ -420,6 +420,22 @@ def test_a_message_added_in_answer_to_the_last_update_is_followed_too() -> None:
     virtually(main)
 
 
+def test_message_that_follows_a_refused_one_is_asked_and_inherits_nothing() -> None:
+    async def main() -> None:
+        replies = [answer("get_status", error="1"), answer("get_status", status="1")]
+        async with make_client(FakeService(replies)).watch([ONE]) as updates:
+            assert isinstance((await anext(updates)).error, InvalidParameters)
+            for ref in REFS[1:3]:
+                await anyio.sleep(1)  # the key of the last message is free by then
+                updates.add(ref)
+                if ref == REFS[1]:
+                    assert (await anext(updates)).status is MessageStatus.DELIVERED
+            assert len(updates._book._names) == 1
+            assert [(left.ref, left.status) for left in updates.pending] == [(REFS[2], None)]
+
+    virtually(main)
+
+
 def test_a_watch_that_goes_on_does_not_grow() -> None:
     async def main() -> None:
         async with make_client(service()).watch([]) as updates:
