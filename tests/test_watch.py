@@ -422,8 +422,8 @@ def test_a_message_added_in_answer_to_the_last_update_is_followed_too() -> None:
 
 def test_message_that_follows_a_refused_one_is_asked_and_inherits_nothing() -> None:
     async def main() -> None:
-        replies = [answer("get_status", error="1"), answer("get_status", status="1")]
-        async with make_client(FakeService(replies)).watch([ONE]) as updates:
+        fake = FakeService([answer("get_status", error="1"), answer("get_status", status="1")])
+        async with make_client(fake).watch([ONE], timeout=None) as updates:
             assert isinstance((await anext(updates)).error, InvalidParameters)
             for ref in REFS[1:3]:
                 await anyio.sleep(1)  # the key of the last message is free by then
