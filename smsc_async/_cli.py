@@ -87,12 +87,10 @@ def _fail(code: int, *lines: str) -> NoReturn:
 def _run(command: Coroutine[Any, Any, None]) -> None:
     try:
         asyncio.run(command)
-    except KeyboardInterrupt:
-        raise typer.Exit(_INTERRUPTED) from None
-    except BaseExceptionGroup as group:  # of a second Ctrl-C, which hits wherever the program just is
-        if group.subgroup(KeyboardInterrupt) is None:
-            raise
-        raise typer.Exit(_INTERRUPTED) from None
+    except (KeyboardInterrupt, BaseExceptionGroup) as error:
+        # A second Ctrl-C hits wherever the program just is, and comes out in the group of its tasks.
+        interrupted = isinstance(error, KeyboardInterrupt) or error.subgroup(KeyboardInterrupt) is not None
+        raise (typer.Exit(_INTERRUPTED) if interrupted else error) from None
 
 
 async def _settle(work: Awaitable[T]) -> T:

@@ -144,7 +144,7 @@ async def test_an_undelivered_message_and_one_without_a_status_say_why(path: Pat
     async with Journal(path) as journal:
         await journal.plan(MESSAGES[:2])
         await journal.send(sender)
-        await journal.follow(sender)
+        await journal.follow(sender, price=0.1)
         rows = {row.state: row for row in await journal.rows()}
     decided, accepted = rows[RowState.DECIDED], rows[RowState.ACCEPTED]
     assert (decided.status, decided.delivery_error) == (MessageStatus.UNDELIVERABLE, DeliveryError.OFFLINE)

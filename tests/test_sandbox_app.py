@@ -148,7 +148,7 @@ async def test_time_can_be_skipped_so_that_no_test_sleeps() -> None:
 
 async def test_accounts_and_limits_can_be_chosen() -> None:
     sandbox = Sandbox(accounts=[Account.demo()], limits=Limits.off())
-    async with Client(apikey="demo", url=URL, transport=sandbox.transport()) as client:
+    async with Client(apikey="demo", url=URL, transport=sandbox.transport(), guards=None) as client:
         for _ in range(20):
             await client.balance()
         with pytest.raises(InvalidPhone):
