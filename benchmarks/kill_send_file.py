@@ -1,10 +1,11 @@
 """Kill the bulk job at random moments and start it again until it is done; then count what the service accepted.
 
-    python benchmarks/kill_send_file.py --kills 200
+    python benchmarks/kill_send_file.py --kills 200 --service-kills 20
 
-The service is a sandbox on loopback that outlives the kills; the job is the real program in a process of its own. Each
-job sends some messages in small requests. It is killed a few times with SIGKILL, anywhere from its start to the last
-status request, and then left alone. What must come out: lost 0, doubled 0, error 9: 0, and a result in every row.
+The service is a sandbox on loopback with its state in a file; the job is the real program; both are processes of their
+own. Each job sends some messages in small requests. It is killed a few times with SIGKILL, anywhere from its start to
+the last status request, and then left alone. The service is killed too, now and then, and goes on with its state. What
+must come out: lost 0, doubled 0, error 9: 0, and a result in every row.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import os
 import random
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -24,8 +26,9 @@ from decimal import Decimal
 from pathlib import Path
 
 import anyio
+import anyio.abc
 
-from smsc_async._cli_demo import listen, serve_while
+from smsc_async._cli_demo import PATH, listen, serve_while
 from smsc_async.sandbox import Account, DeliveryPlan, Sandbox
 
 PROGRAM = (sys.executable, "-m", "smsc_async", "send-file")
@@ -45,6 +48,7 @@ class Figures:
     messages: int = 0
     kills: int = 0
     mid_request: int = 0
+    service_kills: int = 0
     accepted: int = 0
     lost: int = 0
     doubled: int = 0
@@ -60,40 +64,99 @@ class Figures:
         return not any(wrong) and self.accepted == self.messages
 
 
+def make_sandbox(state: Path) -> Sandbox:
+    """Make the service, or go on with the one that was killed."""
+    return Sandbox(
+        accounts=[Account(login="demo", password="demo", apikey="demo", balance=Decimal(10**9))],  # noqa: S106 - opens nothing
+        latency=LATENCY,
+        delivery=DeliveryPlan(to_operator=0.2, to_decision=0.8, spread=0.3),
+        state=state,
+    )
+
+
+async def serve(state: Path, port: int) -> None:
+    """Serve it until this process is killed."""
+    await serve_while(make_sandbox(state).app, listen("127.0.0.1", port), lambda _: anyio.sleep_forever())
+
+
+class Service:
+    """The service in a process of its own, which may be killed.
+
+    Args:
+        state: Where it keeps its state.
+    """
+
+    def __init__(self, state: Path) -> None:
+        self.state = state
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self._port: int = probe.getsockname()[1]
+        self._process: anyio.abc.Process | None = None
+        self.url = f"http://127.0.0.1:{self._port}{PATH}"
+
+    async def start(self) -> None:
+        """Start it, and wait until it listens."""
+        command = (sys.executable, __file__, "--serve", str(self.state), str(self._port))
+        self._process = await anyio.open_process(command, stdin=subprocess.DEVNULL, stdout=None, stderr=None)
+        with anyio.fail_after(30):
+            while True:
+                try:
+                    await (await anyio.connect_tcp("127.0.0.1", self._port)).aclose()
+                except OSError:
+                    await anyio.sleep(0.05)
+                else:
+                    return
+
+    async def kill(self) -> None:
+        """Kill it amid whatever it does."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            with anyio.CancelScope(shield=True):
+                await process.wait()
+
+
 class Lane:
     """One service, and one job after the other that is killed and started again.
 
     Args:
         number: Which lane, so that no two use the same phones.
         kills: How many kills in all.
+        service_kills: How many kills of the service.
         folder: Where the files are.
         figures: What comes of it.
     """
 
-    def __init__(self, number: int, kills: int, folder: Path, figures: Figures) -> None:
+    def __init__(self, number: int, kills: int, service_kills: int, folder: Path, figures: Figures) -> None:
         self._number = number
         self._kills = kills
+        self._service_kills = service_kills
         self._jobs = 0
         self._folder = folder
         self._figures = figures
         self._random = random.Random(number)
-        self._sandbox = Sandbox(
-            accounts=[Account(login="demo", password="demo", apikey="demo", balance=Decimal(10**9))],  # noqa: S106 - opens nothing
-            latency=LATENCY,
-            delivery=DeliveryPlan(to_operator=0.2, to_decision=0.8, spread=0.3),
-        )
+        self._service = Service(folder / f"service-{number}")
 
     async def run(self) -> None:
         """Kill so many times."""
-        await serve_while(self._sandbox.app, listen("127.0.0.1", 0), self._run)
-        counts = self._sandbox.counts.items()
-        self._figures.too_often += sum(number for (_, error), number in counts if error == TOO_OFTEN)
+        try:
+            await self._service.start()
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._kill_service)
+                while self._kills:
+                    await self._job(self._jobs, self._service.url)
+                    self._jobs += 1
+                group.cancel_scope.cancel()
+        finally:
+            await self._service.kill()
         self._count_messages()
 
-    async def _run(self, url: str) -> None:
-        while self._kills:
-            await self._job(self._jobs, url)
-            self._jobs += 1
+    async def _kill_service(self) -> None:
+        for _ in range(self._service_kills):
+            await anyio.sleep(self._random.uniform(2, 8))
+            await self._service.kill()
+            self._figures.service_kills += 1
+            await self._service.start()
 
     async def _job(self, job: int, url: str) -> None:
         name = f"{self._number}-{job}"
@@ -141,7 +204,9 @@ class Lane:
         self._figures.rows_without_result += ROWS - sum(result in GOOD_ENDS for result in results)
 
     def _count_messages(self) -> None:
-        accepted = Counter((message.phone, message.text) for message in self._sandbox.messages)
+        sandbox = make_sandbox(self._service.state)
+        self._figures.too_often += sum(number for (_, error), number in sandbox.counts.items() if error == TOO_OFTEN)
+        accepted = Counter((message.phone, message.text) for message in sandbox.messages)
         self._figures.accepted += accepted.total()
         self._figures.doubled += sum(number - 1 for number in accepted.values())
         self._figures.lost += self._jobs * ROWS - len(accepted)
@@ -162,15 +227,15 @@ def _attempted(journal: Path) -> int:
     return int(count)
 
 
-async def measure(kills: int, lanes: int) -> Figures:
-    """Kill so many times, in so many jobs at once."""
+async def measure(kills: int, service_kills: int, lanes: int) -> Figures:
+    """Kill the job and the service so many times, in so many lanes at once."""
     figures = Figures()
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         async with anyio.create_task_group() as group:
             for number in range(lanes):
-                share = kills // lanes + (number < kills % lanes)
-                group.start_soon(Lane(number, share, Path(folder), figures).run)
+                share, service_share = (each // lanes + (number < each % lanes) for each in (kills, service_kills))
+                group.start_soon(Lane(number, share, service_share, Path(folder), figures).run)
     figures.seconds = time.monotonic() - start
     return figures
 
@@ -179,12 +244,16 @@ def main() -> None:
     """Measure, print, and fail if a message was lost or doubled."""
     parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
     parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--service-kills", type=int, default=20)
+    parser.add_argument("--serve", nargs=2, metavar=("STATE", "PORT"), help=argparse.SUPPRESS)
     parser.add_argument("--lanes", type=int, default=2, help="how many jobs at once, each with a service of its own")
     arguments = parser.parse_args()
-    figures = anyio.run(measure, arguments.kills, arguments.lanes)
+    if arguments.serve:
+        anyio.run(serve, Path(arguments.serve[0]), int(arguments.serve[1]))
+    figures = anyio.run(measure, arguments.kills, arguments.service_kills, arguments.lanes)
     print(
-        f"{figures.kills} kills ({figures.mid_request} with requests in flight), {figures.jobs} jobs, "
-        f"{figures.messages} messages, {figures.seconds:.0f} s"
+        f"{figures.kills} kills ({figures.mid_request} with requests in flight), {figures.service_kills} kills of the "
+        f"service, {figures.jobs} jobs, {figures.messages} messages, {figures.seconds:.0f} s"
     )
     print(
         f"accepted {figures.accepted}, lost {figures.lost}, doubled {figures.doubled}, error 9: {figures.too_often}, "

@@ -9,6 +9,6 @@ from kill_send_file import measure
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows knows no SIGKILL")
 def test_a_job_killed_again_and_again_sends_each_message_once() -> None:
-    figures = anyio.run(measure, 8, 2)
-    assert figures.kills == 8
+    figures = anyio.run(measure, 8, 2, 2)
+    assert (figures.kills, figures.service_kills) == (8, 2)
     assert figures.are_right, figures
