@@ -159,9 +159,16 @@ class HttpxTransport:
         proxy = self._proxy or environment_proxy(url)
         name = proxy if isinstance(proxy, str) else None
         if name not in self._ways:
-            make = functools.partial(
-                httpx.AsyncHTTPTransport, verify=tls_context(self._verify), limits=_ONE, proxy=proxy
-            )
+            make = functools.partial(_lane, tls_context(self._verify), proxy)
             self._ways[name] = Lanes(make, most=self._max_connections, expiry=KEEPALIVE_EXPIRY)
         self._way_of[url] = self._ways[name]
         return self._ways[name]
+
+
+def _lane(verify: ssl.SSLContext, proxy: str | httpx.Proxy | None) -> httpx.AsyncHTTPTransport:
+    try:
+        return httpx.AsyncHTTPTransport(verify=verify, limits=_ONE, proxy=proxy)
+    except (ImportError, ValueError) as error:
+        # The words of the foreign error may quote the proxy's password; a proxy of SOCKS needs httpx[socks].
+        kind = type(error).__name__
+    raise ConnectError(f"the proxy can't be used ({kind}; SOCKS needs httpx[socks]), nothing was sent")

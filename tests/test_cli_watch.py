@@ -221,6 +221,12 @@ def test_what_can_not_be_read_is_one_line(tmp_path: Path) -> None:
     assert run(tmp_path / "refs.csv").stderr == f"can't read {tmp_path / 'refs.csv'}: it is not UTF-8\n"
 
 
+def test_file_that_a_spreadsheet_has_written_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "refs.csv"
+    path.write_text("phone,id\r\n+79161234567,7\r\n", encoding="utf-8-sig")
+    assert read_refs(path) == [ONE]
+
+
 def test_references_come_from_stdin_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO("+79161234567:7\n\n"))
     assert read_refs(Path("-")) == [ONE]

@@ -122,6 +122,18 @@ async def test_proxy_may_be_an_object_of_httpx() -> None:
     assert lines == ["POST http://sms.test/ HTTP/1.1", "POST http://sms2.test/ HTTP/1.1"]
 
 
+@pytest.mark.parametrize("proxy", ["socks5://user:secret@127.0.0.1:1", "gopher://user:secret@127.0.0.1:1"])
+async def test_proxy_of_the_environment_that_is_of_no_use_is_ours_to_name(
+    proxy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    transport = HttpxTransport()
+    with pytest.raises(ConnectError, match="the proxy can't be used") as caught:
+        await transport.post(URL, {}, b"", QUICK)
+    assert (caught.value.outcome, caught.value.__context__) == (Outcome.NOT_SENT, None)
+    await transport.aclose()
+
+
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 @pytest.mark.filterwarnings("error")
 def test_request_that_is_connecting_when_the_transport_is_closed_leaves_no_connection(backend: str) -> None:
