@@ -65,11 +65,12 @@ async def test_limits_hold_over_a_restart(tmp_path: Path, sandboxes: list[Sandbo
 
 def test_request_in_flight_at_the_end_holds_no_place_after_it(tmp_path: Path, sandboxes: list[Sandbox]) -> None:
     fields = {"apikey": "demo", "phone": PHONE, "id": "a1"}
-    for _ in range(2):
+    for life in range(6):  # with more than one restart, those of the first lives would add up
         sandbox = Sandbox(state=tmp_path / "state")
         sandboxes.append(sandbox)
         assert sandbox.service.in_flight == 0
-        answers = [sandbox.service.arrive("get_status", {**fields, "id": f"a{n}"}, now=1000.0) for n in range(3)]
+        assert (sandbox.counts["get_status", 3], sandbox.counts["get_status", 9]) == (3 * life, 0)
+        answers = [sandbox.service.arrive("get_status", {**fields, "id": f"a{life}{n}"}, now=1000.0) for n in range(3)]
         sandbox.service.leave(answers[0])
         assert sandbox.service.in_flight == 2
         assert [answer.error for answer in answers] == [3, 3, 3]

@@ -41,13 +41,13 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Departure:
-    """A request that has left.
+    """A request that has left, or all that were in flight when a sandbox came to its end.
 
     Attributes:
-        ticket: The place in flight that it held.
+        ticket: The place in flight that it held, None for all.
     """
 
-    ticket: int
+    ticket: int | None
 
 
 class Diary:

@@ -153,7 +153,7 @@ class Service:
         last = 0.0
         for entry in past:
             if isinstance(entry, Departure):
-                self._places.free(entry.ticket)
+                self._depart(entry.ticket)
                 continue
             last = entry.now
             if entry.login is not None:
@@ -163,8 +163,17 @@ class Service:
             if entry.error == _WRONG_CREDENTIALS:
                 self._login_failures.fail(entry.source, entry.now)
             self.counts[entry.method, entry.error] += 1
-        self._places.clear()
+        if len(self._places):
+            self._depart(None)
+            if self._diary is not None:  # or who lives through it again would still see them in flight
+                self._diary(Departure(None))
         return last
+
+    def _depart(self, ticket: int | None) -> None:
+        if ticket is None:
+            self._places.clear()
+        else:
+            self._places.free(ticket)
 
     def _serve(self, method: str, fields: Mapping[str, Value], account: Account, now: float, source: str) -> Answer:
         ticket, fits = self._places.take(account.login, is_status=method in _STATUS_METHODS)
