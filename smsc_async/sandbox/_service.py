@@ -138,8 +138,7 @@ class Service:
         """Let a request leave the service, which frees its place in flight."""
         if answer.ticket is not None:
             self._places.free(answer.ticket)
-            if self._diary is not None:
-                self._diary(Departure(answer.ticket))
+            self._write_departure(answer.ticket)
 
     def relive(self, past: Iterable[Arrival | Departure]) -> float:
         """Let happen again what a diary tells; what was in flight at its end leaves.
@@ -165,9 +164,12 @@ class Service:
             self.counts[entry.method, entry.error] += 1
         if len(self._places):
             self._depart(None)
-            if self._diary is not None:  # or who lives through it again would still see them in flight
-                self._diary(Departure(None))
+            self._write_departure(None)  # or who lives through it again would still see them in flight
         return last
+
+    def _write_departure(self, ticket: int | None) -> None:
+        if self._diary is not None:
+            self._diary(Departure(ticket))
 
     def _depart(self, ticket: int | None) -> None:
         if ticket is None:
