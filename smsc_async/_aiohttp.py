@@ -5,8 +5,7 @@ It stands on asyncio, as aiohttp does. Imported when a client asks for it and no
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
@@ -152,7 +151,9 @@ class AiohttpTransport:
     ) -> Reply:
         session = await self._bound_session()
         proxy = self._way(url)
-        async with self._place(timeout.pool):
+        places = self._places
+        await self._take_place(places, timeout.pool)
+        try:
             if session.closed:  # while this request waited for its place
                 raise failure(PoolTimeout)
             try:
@@ -171,6 +172,8 @@ class AiohttpTransport:
             except (aiohttp.ClientError, OSError) as error:
                 # Behind a proxy its `repr` has the proxy's password.
                 raise _ours(error) from (error if proxy is None else None)
+        finally:
+            places.release()
 
     async def _read(self, response: aiohttp.ClientResponse) -> Reply:
         try:
@@ -183,21 +186,15 @@ class AiohttpTransport:
         response.release()
         return Reply(response.status, response.headers.get("Content-Type", ""), bytes(body))
 
-    @asynccontextmanager
-    async def _place(self, within: float) -> AsyncIterator[None]:
-        places = self._places
-        if places.locked():
-            try:
-                async with asyncio.timeout(within):
-                    await places.acquire()
-            except TimeoutError:
-                raise failure(PoolTimeout) from None
-        else:
+    async def _take_place(self, places: asyncio.Semaphore, within: float) -> None:
+        if not places.locked():
             await places.acquire()
+            return
         try:
-            yield
-        finally:
-            places.release()
+            async with asyncio.timeout(within):
+                await places.acquire()
+        except TimeoutError:
+            raise failure(PoolTimeout) from None
 
     def _way(self, url: str) -> str | None:
         if url not in self._proxy_of:

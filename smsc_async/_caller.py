@@ -1,11 +1,11 @@
 """One operation through the network: its places, the request, the answer, and what may be repeated."""
 
+import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
-from functools import partial
 from typing import Final, Generic, TypeVar
 
 import anyio
@@ -28,7 +28,7 @@ from ._operations import Operation
 from ._results import Result
 from ._transport import Reply, Timeout, Transport
 from .guards import Guards, Identity
-from .guards._clock import loop_time
+from .guards._clock import asyncio_loop, loop_time
 from .guards._demands import Part, verdict_of, verdict_of_failure
 
 __all__ = ["Caller", "Trace"]
@@ -108,7 +108,8 @@ class Caller:
         self._retries = retries
         self._guards = guards
         self._token: EventLoopToken | None = None
-        self._now: Callable[[], float] = anyio.current_time
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.now: Callable[[], float] = anyio.current_time
         self._running = 0
         self.closed = False
         if guards is not None:
@@ -174,39 +175,39 @@ class Caller:
             self.bind()  # the client may have been closed meanwhile
 
     async def _guarded(self, operation: Operation[R], attempt: _Attempt[R], *, allow_duplicate: bool) -> R:
-        hold = partial(self._hold, operation, attempt, allow_duplicate=allow_duplicate)
-        exchange = partial(self._exchange, operation, attempt)
         check = attempt.trace.check
         if check is None:
-            return await hold(Part.ALL, exchange)
+            return await self._hold(operation, attempt, Part.ALL, self._exchange, allow_duplicate=allow_duplicate)
 
-        async def unless_done() -> R:
+        async def unless_done(operation: Operation[R], attempt: _Attempt[R]) -> R:
             found = await check()
             attempt.trace.may_have_left = False
-            return await hold(Part.PASSAGE, exchange) if found is None else found
+            if found is not None:
+                return found
+            return await self._hold(operation, attempt, Part.PASSAGE, self._exchange, allow_duplicate=allow_duplicate)
 
         # Places in flight are taken after the check: its own requests need some, so many checks could lock each other.
-        return await hold(Part.CLAIM, unless_done)
+        return await self._hold(operation, attempt, Part.CLAIM, unless_done, allow_duplicate=allow_duplicate)
 
     async def _hold(
         self,
         operation: Operation[R],
         attempt: _Attempt[R],
         part: Part,
-        work: Callable[[], Awaitable[R]],
+        work: Callable[[Operation[R], _Attempt[R]], Awaitable[R]],
         *,
         allow_duplicate: bool,
     ) -> R:
         """Do some work while the places of a request are held."""
         guards = self._guards
         if guards is None:
-            return await work()
+            return await work(operation, attempt)
         reservation = await guards.reserve(
-            self._who, operation, within=max(0.0, attempt.end - self._now()), allow_duplicate=allow_duplicate, part=part
+            self._who, operation, within=max(0.0, attempt.end - self.now()), allow_duplicate=allow_duplicate, part=part
         )
         attempt.end = min(attempt.end, reservation.expires)
         try:
-            result = await work()
+            result = await work(operation, attempt)
         except BaseException as error:
             guards.settle(reservation, verdict_of_failure(error, posted=attempt.posted))
             if isinstance(error, ApiError):
@@ -234,7 +235,7 @@ class Caller:
     async def _post(self, operation: Operation[R], attempt: _Attempt[R], namespace: str) -> R:
         request = encode(operation, self._who.credentials, namespace)
         reply: Reply | None = None
-        start = self._now()
+        start = self.now()
         left = attempt.end - start
         if left <= 0:
             raise PoolTimeout("the deadline passed before the request could leave, nothing was sent")
@@ -245,7 +246,7 @@ class Caller:
         if reply is None:
             raise ReadTimeout("the request was sent and no complete answer came before the deadline")
         if _log.isEnabledFor(logging.DEBUG):
-            took = self._now() - start
+            took = self.now() - start
             _log.debug("%s: HTTP %d, %d bytes, %.3f s", request.method, reply.status_code, len(reply.body), took)
         return decode(
             operation,
@@ -260,6 +261,9 @@ class Caller:
         """Take up the running event loop; places and locks of another are of no use here."""
         if self.closed:
             raise RuntimeError("this client is closed; make a new one")
+        loop = asyncio_loop()
+        if loop is not None and loop is self._loop:
+            return
         token = current_token()
         if token == self._token:
             return
@@ -271,7 +275,7 @@ class Caller:
         if self._guards is not None:
             self._guards.bind()
         self._namespaces.rebind()
-        self._token, self._now = token, loop_time()
+        self._token, self._loop, self.now = token, loop, loop_time()
 
 
 def _left(end: float) -> float:

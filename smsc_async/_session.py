@@ -9,7 +9,6 @@ from inspect import iscoroutinefunction
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Literal, Self, TypeVar, cast, get_args
 
-import anyio
 from pydantic import SecretStr
 
 from ._caller import Caller
@@ -153,6 +152,7 @@ class Session:
             SmscError: It failed; `outcome` tells what became of it.
             ValueError: An argument is wrong, or a value can't travel in XML.
         """
+        self._caller.bind()
         steps, end = self._times(timeout, deadline)
         asked: object = operation
         if isinstance(asked, Send | SendList):
@@ -169,4 +169,4 @@ class Session:
     def _times(self, timeout: Timeout | float | Unset, deadline: float | Unset | None) -> tuple[Timeout, float]:
         steps = self._timeout if timeout is UNSET else Timeout.of(timeout)
         within = self._deadline if deadline is UNSET else positive(deadline)
-        return steps, math.inf if within is None else anyio.current_time() + within
+        return steps, math.inf if within is None else self._caller.now() + within

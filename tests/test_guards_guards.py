@@ -920,12 +920,11 @@ async def test_without_gates_as_many_go_as_want_to() -> None:
 # --- event loops and threads
 
 
-def test_guards_go_on_by_the_monotonic_clock_on_a_second_loop() -> None:
+def test_guards_that_nobody_binds_go_on_by_the_monotonic_clock_on_a_second_loop() -> None:
     desk = Desk()
     anyio.run(desk.fill, status(), 5)
 
     async def refused() -> float | None:
-        desk.guards.bind()
         return (await desk_refused(desk, status())).retry_after
 
     for backend in ("trio", "asyncio"):

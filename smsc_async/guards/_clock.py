@@ -7,7 +7,15 @@ from collections.abc import Callable
 import anyio
 from sniffio import current_async_library
 
-__all__ = ["LoopClock", "loop_time"]
+__all__ = ["LoopClock", "asyncio_loop", "loop_time"]
+
+
+def asyncio_loop() -> asyncio.AbstractEventLoop | None:
+    """Return the running event loop of asyncio, None elsewhere: told a good deal faster than anyio's token."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 def loop_time() -> Callable[[], float]:

@@ -1,10 +1,10 @@
 """The guards: each request takes its places before it leaves, waits for them or is refused, and settles afterwards."""
 
+import asyncio
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from threading import get_ident
 from typing import Final
 from weakref import WeakKeyDictionary
 
@@ -15,6 +15,7 @@ from smsc_async._credentials import Credentials
 from smsc_async._operations import Operation
 from smsc_async._results import Result
 
+from ._clock import asyncio_loop
 from ._demands import Part, Planner, Verdict, marks, window_of
 from ._limits import Mark
 from ._memory import MemoryStore
@@ -123,7 +124,7 @@ class Guards:
         self._busy = 0
         self._planners: WeakKeyDictionary[Identity, tuple[bytes, Planner]] = WeakKeyDictionary()
         self._token: EventLoopToken | None = None
-        self._thread = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._users = 0
 
     def __repr__(self) -> str:
@@ -135,6 +136,9 @@ class Guards:
         Raises:
             RuntimeError: Another one is using these guards.
         """
+        loop = asyncio_loop()
+        if loop is not None and loop is self._loop:
+            return
         token = current_token()
         if token == self._token:
             return
@@ -143,8 +147,7 @@ class Guards:
                 "these guards are in use on another event loop; make guards for each event loop or thread, and let "
                 "them share a RedisStore if they use one account"
             )
-        self._token = token
-        self._thread = get_ident()
+        self._token, self._loop = token, loop
         self._waiters = Waiters()
         self._store.rebind()
 
@@ -163,8 +166,7 @@ class Guards:
             GuardError: There are none, or there will be none in time; `retry_after` tells when.
             ValueError: One request asks for more than a limit can ever give.
         """
-        if get_ident() != self._thread:
-            self.bind()
+        self.bind()
         self._busy += 1
         try:
             salt = self._store.salt or await self._store.open()
