@@ -279,7 +279,8 @@ class Client(Session):
 
         Args:
             messages: References, an iterable or async iterable; also what an earlier watch left in `pending`.
-            timeout: Seconds after which an undecided message has expired, None for never.
+            timeout: Seconds after which an undecided message has expired, None for never. One of `pending` whose time
+                was over before this watch began is asked once more.
             grace: Seconds for which the service may not know a message yet.
             price: How many seconds of delay between a decision and its update a request is worth.
             on_progress: Is called after each last update with two numbers: how many messages have had theirs, and how

@@ -196,6 +196,10 @@ class Expiries:
         if len(self) > 2 * len(self._book) + _STALE:
             self._forget_the_told()
 
+    def is_over(self, key: int, now: float) -> bool:
+        """Whether the time of a message is over at this Unix time."""
+        return self._book.since(key) + self._timeout <= now
+
     def next_at(self) -> float:
         """Return the Unix time at which the next is over, infinity if none is."""
         first = math.inf

@@ -63,7 +63,8 @@ class Watcher:
         ask: Asks for one status.
         source: The messages, and what an earlier watch left in `pending`; may go on while watching.
         workers: How many are asked for at once.
-        timeout: Seconds after which an undecided message has expired, None for never.
+        timeout: Seconds after which an undecided message has expired, None for never. One whose time was over before
+            this watch began is asked once more.
         grace: Seconds in which a message may be unknown to the service.
         price: How many seconds of delay between a decision and its update a request is worth.
         curve: What earlier watches learnt, and later ones will know.
@@ -90,6 +91,7 @@ class Watcher:
         self._book = Book()
         self._plan = Plan(price=price, curve=curve)
         self._expiries = Expiries(self._book, math.inf if timeout is None else timeout)
+        self._late: set[int] = set()  # over before this watch could ask for them: each is asked once before it expires
         self._told: deque[tuple[int, Update]] = deque()
         self._news = anyio.Event()
         self._group: TaskGroup | None = None
@@ -176,10 +178,11 @@ class Watcher:
         # From here on nothing waits, so that no update is lost if whoever takes them is cancelled.
         if len(self._told) == _BUFFER:
             self._wake()
-        key, update = self._told.popleft()
-        self._book.take(key, update)
+        key, update = self._told[0]
         if update.is_last and self._on_progress is not None:
-            self._on_progress(self.done, self.total)
+            self._on_progress(self.done + 1, self.total)  # if it raises, the update stays for whoever goes on
+        self._told.popleft()
+        self._book.take(key, update)
         return update
 
     async def _run(self) -> None:
@@ -215,7 +218,10 @@ class Watcher:
             key = self._book.add(message, since, None)
         if key is not None:
             self._plan.add(key, now, sent_at=min(since - self._offset, now))
-            self._expiries.add(key)
+            if self._expiries.is_over(key, now + self._offset):
+                self._late.add(key)
+            else:
+                self._expiries.add(key)
 
     def _wake(self) -> None:
         self._news.set()
@@ -271,6 +277,10 @@ class Watcher:
         else:
             self._answered(key, report, start)
         finally:
+            if key in self._late:
+                self._late.remove(key)
+                self._expiries.add(key)
+                self._wake()
             self._book.release(key)
 
     def _answered(self, key: int, report: DeliveryReport, start: float) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 import anyio
@@ -399,6 +399,28 @@ def test_message_keeps_its_age_in_a_later_watch() -> None:
         old = Pending(ref=ONE, status=0, since=datetime(2020, 1, 1, tzinfo=UTC))
         (update,) = await collect(make_client(service((1e9, 0))), [old], timeout=60)
         assert update.expired
+        young = Pending(ref=ONE, status=0, since=datetime.now(UTC) - timedelta(seconds=40))
+        start = anyio.current_time()
+        (update,) = await collect(make_client(service((1e9, 0))), [young], timeout=60)
+        assert update.expired
+        assert 15 < anyio.current_time() - start < 21
+
+    virtually(main)
+
+
+@pytest.mark.parametrize("count", [1, 200])
+def test_message_whose_time_was_over_before_the_watch_is_asked_once_before_it_expires(count: int) -> None:
+    async def main() -> None:
+        refs = [MessageRef(f"+7999123{number:04}", "a") for number in range(count)]
+        old = [Pending(ref=ref, status=0, since=datetime(2020, 1, 1, tzinfo=UTC)) for ref in refs]
+        decided = await collect(make_client(service()), old, timeout=60)
+        assert {(update.ref, update.status, update.is_last) for update in decided} == {
+            (ref, MessageStatus.DELIVERED, True) for ref in refs
+        }
+        for fake in (service((1e9, 0)), FakeService([ReadTimeout("lost")] * 10_000)):
+            undecided = await collect(make_client(fake, guards=None, retries=0), old, timeout=60)
+            assert len(fake.requests) == count
+            assert {(update.ref, update.expired) for update in undecided} == {(ref, True) for ref in refs}
 
     virtually(main)
 
@@ -465,6 +487,27 @@ def test_progress_is_told_with_each_last_update() -> None:
         heard: list[tuple[int, int]] = []
         await collect(make_client(service((100, 0))), on_progress=lambda done, total: heard.append((done, total)))
         assert heard == [(1, 5), (2, 5), (3, 5), (4, 5), (5, 5)]
+
+    virtually(main)
+
+
+def test_progress_that_raises_loses_no_update() -> None:
+    async def main() -> None:
+        seen: list[MessageRef] = []
+        failed: set[int] = set()
+
+        def progress(done: int, _: int) -> None:
+            if done not in failed:
+                failed.add(done)
+                raise BrokenPipeError
+
+        async with make_client(service()).watch(REFS, on_progress=progress) as updates:
+            while len(seen) < len(REFS):
+                with pytest.raises(BrokenPipeError):
+                    await anext(updates)
+                assert len(updates.pending) == len(REFS) - len(seen)
+                seen.append((await anext(updates)).ref)
+        assert sorted(seen, key=str) == REFS
 
     virtually(main)
 
