@@ -3,16 +3,18 @@
     pip install 'smsc-async[taskiq,sandbox]'
     python examples/campaign.py --messages 50000 --workers 4 --kills 40
     python examples/campaign.py --messages 12000 --singles 1 --kills 200 --latency 0.06 --seed 3
-    python examples/campaign.py --messages 1000 --workers 2 --kills 3 --restarts 1
+    python examples/campaign.py --messages 1000 --workers 2 --kills 3 --restarts 1 --service-kills 2
 
-Needs a redis-server on this machine, and starts one of its own. The service is the sandbox, on loopback; its network
-holds each request up for a while, so that a kill meets requests before, at and after their acceptance. Exits with 1 if
-a message was accepted twice or not at all, or if the service ever said error 9.
+Needs a redis-server on this machine, and starts one of its own. The service is the sandbox, on loopback, in a process
+of its own with its state in a file; its network holds each request up for a while, so that a kill meets requests
+before, at and after their acceptance. Exits with 1 if a message was accepted twice or not at all, or if the service
+ever said error 9.
 """
 
 import argparse
 import asyncio
 import contextlib
+import logging
 import multiprocessing
 import os
 import random
@@ -22,11 +24,12 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from multiprocessing.process import BaseProcess
-from typing import Final, Self
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Self
 
 import uvicorn
 from redis.asyncio import Redis
@@ -42,11 +45,15 @@ from smsc_async import Client, Message, Rule, Rules
 from smsc_async.sandbox import Account, Limits, Sandbox, Window
 from smsc_async.taskiq import SendResult, SmscTasks
 
+if TYPE_CHECKING:
+    from multiprocessing.sharedctypes import Synchronized
+
 LATE: Final = 1.0
 SLACK: Final = 5.0
 """The lease of a task is so many seconds longer than its deadline and LATE."""
 AT_ONCE: Final = 2
 FIRST_PHONE: Final = 79_100_000_000
+SPAWN: Final = multiprocessing.get_context("spawn")
 Task = AsyncTaskiqTask[SendResult]
 
 
@@ -59,6 +66,7 @@ class Plan:
         workers: How many processes.
         kills: How many of them are killed.
         restarts: How often Redis is killed and started again; the guards then wait out what nobody may remember.
+        service_kills: How often the service is killed and started again.
         seed: Where chance begins.
         batch: The most messages in one request.
         singles: The share of the messages that are sent by themselves.
@@ -71,6 +79,7 @@ class Plan:
     workers: int = 4
     kills: int = 40
     restarts: int = 0
+    service_kills: int = 0
     seed: int = 1
     batch: int = 24
     singles: float = 0.02
@@ -163,20 +172,89 @@ def slow_network(app: ASGIApp, longest: float, chance: random.Random) -> ASGIApp
     return held_up
 
 
-@contextlib.asynccontextmanager
-async def serving(sandbox: Sandbox, latency: float, chance: random.Random) -> AsyncIterator[str]:
-    """Serve the sandbox on a free port of loopback."""
-    app = slow_network(sandbox.app, latency, chance)
-    config = uvicorn.Config(app, lifespan="off", log_level="error", ws="none", timeout_graceful_shutdown=1)
-    server = uvicorn.Server(config)
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listening = asyncio.create_task(server.serve([listener]))
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}/sys/soap.php"
-        finally:
-            server.should_exit = True
-            await listening
+def make_sandbox(plan: Plan, state: Path) -> Sandbox:
+    """Make the service, or go on with the one that was killed."""
+    limits = replace(Limits(), identical_send=Window(1, plan.window), status=Window(5, plan.window))
+    account = replace(Account.demo(), balance=Decimal(100 * plan.messages))
+    return Sandbox(accounts=[account], limits=limits, latency=plan.latency, state=state)
+
+
+def serve(plan: Plan, state: Path, port: int, accepted: "Synchronized[int]") -> None:
+    """Be the service until killed, and tell how many messages it has accepted."""
+    sandbox = make_sandbox(plan, state)
+
+    async def counted(scope: Scope, receive: Receive, send: Send) -> None:
+        await sandbox.app(scope, receive, send)
+        accepted.value = len(sandbox.messages)
+
+    app = slow_network(counted, plan.latency, plan.chance())
+    logging.disable(logging.CRITICAL)  # workers that are killed leave requests behind
+    with contextlib.suppress(KeyboardInterrupt):
+        uvicorn.run(app, host="127.0.0.1", port=port, lifespan="off", ws="none", log_config=None)
+
+
+def free_port() -> int:
+    """Return a port of loopback that nobody uses."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Service:
+    """The sandbox in a process of its own, with its state on the disk.
+
+    Args:
+        plan: What to do.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._folder = tempfile.TemporaryDirectory()
+        self._port = free_port()
+        self._accepted = SPAWN.Value("q", 0)
+        self.url = f"http://127.0.0.1:{self._port}/sys/soap.php"
+
+    @property
+    def accepted(self) -> int:
+        """How many messages it has accepted."""
+        accepted: int = self._accepted.value
+        return accepted
+
+    def __enter__(self) -> Self:
+        self._start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end()
+        self._folder.cleanup()
+
+    def restart(self) -> None:
+        """Kill it, and start it again with what is on its disk."""
+        self._end()
+        self._start()
+
+    def ended(self) -> Sandbox:
+        """Kill it and return what it was."""
+        self._end()
+        return make_sandbox(self._plan, self._state)
+
+    @property
+    def _state(self) -> Path:
+        return Path(self._folder.name, "state")
+
+    def _start(self) -> None:
+        arguments = (self._plan, self._state, self._port, self._accepted)
+        self._process = SPAWN.Process(target=serve, args=arguments, daemon=True)
+        self._process.start()
+        while True:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self._port), timeout=1):
+                return
+            time.sleep(0.05)
+
+    def _end(self) -> None:
+        self._process.kill()
+        self._process.join()
 
 
 class RedisServer:
@@ -184,9 +262,7 @@ class RedisServer:
 
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory()
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self._port = probe.getsockname()[1]
+        self._port = free_port()
         self.url = f"redis://127.0.0.1:{self._port}/0"
 
     def __enter__(self) -> Self:
@@ -238,7 +314,7 @@ async def queue(tasks: SmscTasks, plan: Plan) -> list[Task]:
 
 
 async def kill_now_and_then(
-    running: list[BaseProcess], hire: Callable[[], BaseProcess], sandbox: Sandbox, redis_url: str, plan: Plan
+    running: list[BaseProcess], hire: Callable[[], BaseProcess], service: Service, redis_url: str, plan: Plan
 ) -> None:
     """Kill a worker whenever the service has accepted a random number of messages, and hire another one."""
     chance = plan.chance()
@@ -246,7 +322,7 @@ async def kill_now_and_then(
         for moment in sorted(chance.uniform(0, 0.95) * plan.messages for _ in range(plan.kills)):
             place = chance.randrange(len(running))
             # Neither the service nor Redis would tell.
-            while len(sandbox.messages) < moment or not await is_at_work(running[place], redis):  # noqa: ASYNC110 - as said
+            while service.accepted < moment or not await is_at_work(running[place], redis):  # noqa: ASYNC110 - as said
                 await asyncio.sleep(0.02)
             await asyncio.sleep(chance.uniform(0, 2 * plan.latency))
             running[place].kill()  # SIGKILL: nothing is given back
@@ -262,11 +338,11 @@ async def is_at_work(worker: BaseProcess, redis: Redis) -> bool:
     return False
 
 
-async def restart_now_and_then(server: RedisServer, sandbox: Sandbox, plan: Plan) -> None:
-    """Kill Redis whenever the service has accepted a random number of messages, and start it again."""
-    chance = plan.chance()
-    for moment in sorted(chance.uniform(0.2, 0.8) * plan.messages for _ in range(plan.restarts)):
-        while len(sandbox.messages) < moment:  # noqa: ASYNC110 - it doesn't tell
+async def restart_now_and_then(server: RedisServer | Service, times: int, service: Service, plan: Plan) -> None:
+    """Kill a server whenever the service has accepted a random number of messages, and start it again."""
+    chance = random.Random(f"{type(server)} {plan.seed}")  # noqa: S311 - repeatable on purpose
+    for moment in sorted(chance.uniform(0.2, 0.8) * plan.messages for _ in range(times)):
+        while service.accepted < moment:  # noqa: ASYNC110 - it doesn't tell
             await asyncio.sleep(0.02)
         server.restart()
 
@@ -285,36 +361,32 @@ async def results(tasks: list[Task]) -> list[SendResult]:
 
 async def run(plan: Plan) -> Outcome:
     """Do it all."""
-    limits = replace(Limits(), identical_send=Window(1, plan.window), status=Window(5, plan.window))
-    account = replace(Account.demo(), balance=Decimal(100 * plan.messages))
-    sandbox = Sandbox(accounts=[account], limits=limits, latency=plan.latency)
     hired: list[BaseProcess] = []
-    with RedisServer() as server:
-        async with serving(sandbox, plan.latency, plan.chance()) as url:
-            broker, tasks = make_tasks(server.url, url, plan)
-            await broker.startup()
+    with RedisServer() as server, Service(plan) as service:
+        broker, tasks = make_tasks(server.url, service.url, plan)
+        await broker.startup()
 
-            def hire() -> BaseProcess:
-                context = multiprocessing.get_context("spawn")
-                hired.append(context.Process(target=work, args=(server.url, url, plan), daemon=True))
-                hired[-1].start()
-                return hired[-1]
+        def hire() -> BaseProcess:
+            hired.append(SPAWN.Process(target=work, args=(server.url, service.url, plan), daemon=True))
+            hired[-1].start()
+            return hired[-1]
 
-            try:
-                running = [hire() for _ in range(plan.workers)]
-                start = time.monotonic()
-                killing = asyncio.create_task(kill_now_and_then(running, hire, sandbox, server.url, plan))
-                queued = await queue(tasks, plan)
-                restarting = asyncio.create_task(restart_now_and_then(server, sandbox, plan))
-                done = await results(queued)
-                seconds = time.monotonic() - start
-                killing.cancel()
-                restarting.cancel()
-            finally:
-                for each in hired:
-                    each.kill()
-                await broker.shutdown()
-    return count(sandbox, done, plan, len(hired) - plan.workers, seconds)
+        try:
+            running = [hire() for _ in range(plan.workers)]
+            start = time.monotonic()
+            killing = [asyncio.create_task(kill_now_and_then(running, hire, service, server.url, plan))]
+            queued = await queue(tasks, plan)
+            for victim, times in ((server, plan.restarts), (service, plan.service_kills)):
+                killing.append(asyncio.create_task(restart_now_and_then(victim, times, service, plan)))
+            done = await results(queued)
+            seconds = time.monotonic() - start
+            for each in killing:
+                each.cancel()
+        finally:
+            for worker in hired:
+                worker.kill()
+            await broker.shutdown()
+        return count(service.ended(), done, plan, len(hired) - plan.workers, seconds)
 
 
 def count(sandbox: Sandbox, results: list[SendResult], plan: Plan, kills: int, seconds: float) -> Outcome:
@@ -337,11 +409,12 @@ def main() -> int:
     """Print the account."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, default in vars(Plan()).items():
-        options.add_argument(f"--{name}", type=type(default), default=default)
+        options.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default)
     plan = Plan(**vars(options.parse_args()))
     outcome = asyncio.run(run(plan))
     print(  # noqa: T201 - this is what it is for
-        f"messages {plan.messages}, workers {plan.workers}, kills {outcome.kills}, restarts of Redis {plan.restarts}\n"
+        f"messages {plan.messages}, workers {plan.workers}, kills {outcome.kills}, restarts of Redis {plan.restarts}, "
+        f"of the service {plan.service_kills}\n"
         f"accepted {outcome.accepted}, doubled {outcome.doubled}, lost {outcome.lost}, error 9: {outcome.error_9}, "
         f"wrong results {outcome.wrong}, requests settled by status {outcome.settled}\n"
         f"{outcome.seconds:.1f} s, {plan.messages / outcome.seconds:.0f} messages a second"

@@ -738,8 +738,8 @@ def test_only_what_the_extra_brings_is_blamed_on_it(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.usefixtures("server")
-def test_a_campaign_whose_workers_are_killed_is_sent_exactly_once() -> None:
-    given = {"messages": 300, "workers": 2, "kills": 3, "window": 2.0, "deadline": 2.0}
+def test_a_campaign_whose_workers_and_service_are_killed_is_sent_exactly_once() -> None:
+    given = {"messages": 300, "workers": 2, "kills": 3, "service-kills": 1, "window": 2.0, "deadline": 2.0}
     command = [sys.executable, str(ROOT / "examples" / "campaign.py")]
     command += [f"--{name}={value}" for name, value in given.items()]
     ran = subprocess.run(  # noqa: S603 - our own words
