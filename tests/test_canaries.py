@@ -12,7 +12,7 @@ from typing import Literal
 import pytest
 from doubles import RawHandler, RawRequest, answer, fault, http_bytes, raw_server
 
-from smsc_async import ApiKey, Client, Login, Message, MessageRef, SmscError, Timeout, Viber
+from smsc_async import ApiKey, Client, Guards, Login, Message, MessageRef, SmscError, Timeout, Viber
 
 LOGIN, PASSWORD, APIKEY = "canarylogin", "canarypassword", "canaryapikey"
 PHONE, PHONE_2, TEXT = "+79990001122", "+79990003344", "canarytext in a message"
@@ -166,9 +166,10 @@ async def test_server_that_quotes_in_its_http_is_not_quoted_in_the_exception(
 ) -> None:
     """What such a server says stays in httpcore's own DEBUG log, which is not ours to write."""
     handler = _replying(lambda quoted: f"{' '.join(quoted.split())}\r\n\r\n".encode())
+    guards = Guards(late_arrival=0.05)  # so long the client waits before it asks what became of the send
     async with (
         raw_server(handler) as url,
-        Client(login=LOGIN, password=PASSWORD, url=url, transport=transport) as client,
+        Client(login=LOGIN, password=PASSWORD, url=url, transport=transport, guards=guards) as client,
     ):
         with pytest.raises(SmscError) as caught:
             await client.send(PHONE, TEXT)
