@@ -14,6 +14,7 @@ from typing import Any
 import anyio
 import pytest
 import typer
+from interrupts import interruptible  # noqa: F401 - a fixture
 from typer.testing import CliRunner, Result
 
 from smsc_async import DeliveryError, DeliveryReport, MalformedEnvelope, MessageRef, MessageStatus

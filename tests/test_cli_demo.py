@@ -10,6 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from interrupts import interruptible  # noqa: F401 - a fixture
 from rich.console import Console
 from typer.testing import CliRunner
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import anyio
 import pytest
 import typer
+from interrupts import interruptible  # noqa: F401 - a fixture
 from typer.testing import CliRunner, Result
 
 from smsc_async import Journal, ReadTimeout

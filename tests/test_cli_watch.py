@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import typer
+from interrupts import interruptible  # noqa: F401 - a fixture
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
