@@ -25,11 +25,12 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
+from ctypes import c_longlong
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Self
+from typing import Final, Self
 
 import uvicorn
 from redis.asyncio import Redis
@@ -44,9 +45,6 @@ from taskiq_redis import RedisAsyncResultBackend, RedisStreamBroker
 from smsc_async import Client, Message, Rule, Rules
 from smsc_async.sandbox import Account, Limits, Sandbox, Window
 from smsc_async.taskiq import SendResult, SmscTasks
-
-if TYPE_CHECKING:
-    from multiprocessing.sharedctypes import Synchronized
 
 LATE: Final = 1.0
 SLACK: Final = 5.0
@@ -179,7 +177,7 @@ def make_sandbox(plan: Plan, state: Path) -> Sandbox:
     return Sandbox(accounts=[account], limits=limits, latency=plan.latency, state=state)
 
 
-def serve(plan: Plan, state: Path, port: int, accepted: "Synchronized[int]") -> None:
+def serve(plan: Plan, state: Path, port: int, accepted: c_longlong) -> None:
     """Be the service until killed, and tell how many messages it has accepted."""
     sandbox = make_sandbox(plan, state)
 
@@ -212,7 +210,7 @@ class Service:
         self._plan = plan
         self._folder = tempfile.TemporaryDirectory()
         self._port = free_port()
-        self._accepted = SPAWN.Value("q", 0)
+        self._accepted = SPAWN.RawValue("q", 0)  # a lock would stay locked if its holder is killed
         self.url = f"http://127.0.0.1:{self._port}/sys/soap.php"
 
     @property
@@ -247,10 +245,11 @@ class Service:
         arguments = (self._plan, self._state, self._port, self._accepted)
         self._process = SPAWN.Process(target=serve, args=arguments, daemon=True)
         self._process.start()
-        while True:
+        while self._process.is_alive():
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self._port), timeout=1):
                 return
             time.sleep(0.05)
+        raise RuntimeError("the service has not started")
 
     def _end(self) -> None:
         self._process.kill()
