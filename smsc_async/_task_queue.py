@@ -29,6 +29,12 @@ _FROM_THE_BEGINNING: Final = frozenset({"0", "0-0"})
 _LOOK_EVERY: Final = 1.0
 _MOVES: Final = 100
 _MOVES_WITHIN: Final = 5.0
+# A task that has just been queued may have failed and wait again, in the same bytes, before this is said of it.
+_NO_LONGER_DUE: Final = """
+local due = redis.call('ZSCORE', KEYS[1], ARGV[1])
+if due and tonumber(due) == tonumber(ARGV[2]) then redis.call('ZREM', KEYS[1], ARGV[1]) end
+return 0
+"""
 # Of the delivery that the running asyncio task handles: what is to be done when its result is saved.
 _when_saved: ContextVar[Callable[[], Awaitable[None]] | None] = ContextVar("_when_saved", default=None)
 
@@ -135,6 +141,7 @@ class Queue:
         self._wake = broker.register_task(_nothing, f"{prefix}:wake")
         self._later = f"{prefix}:later:{{{broker.queue_name}}}"
         self._mover = self._redis.lock(f"{self._later}:mover", timeout=_MOVES_WITHIN, blocking=False)
+        self._no_longer_due = self._redis.register_script(_NO_LONGER_DUE)
         broker.add_middlewares(_AcknowledgeWhenSaved())
 
     def register(self, name: str, work: Callable[[Delivery], Awaitable[T]], result: type[T]) -> None:
@@ -190,11 +197,13 @@ class Queue:
         """Queue the tasks that are due; two that do it at once make copies, which the claims tell apart."""
         if not await self._mover.acquire():
             return
-        due: list[Any] = await self._redis.zrange(self._later, "-inf", time.time(), byscore=True, offset=0, num=_MOVES)
-        for message in due:
+        due: list[Any] = await self._redis.zrange(
+            self._later, "-inf", time.time(), byscore=True, offset=0, num=_MOVES, withscores=True
+        )
+        for message, since in due:
             # Its name and labels are in the message; this broker sends nothing else.
             await self._broker.kick(BrokerMessage(task_id="", task_name="", message=message, labels={}))
-            await self._redis.zrem(self._later, message)
+            await self._no_longer_due([self._later], [message, repr(since)])
         with suppress(LockError):  # it took so long that another one does it
             await self._mover.release()
 

@@ -18,7 +18,7 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis_server import RedisServer
-from taskiq import AsyncTaskiqTask, InMemoryBroker
+from taskiq import AsyncTaskiqTask, BrokerMessage, InMemoryBroker
 from taskiq.receiver import Receiver
 from taskiq_redis import (
     ListQueueBroker,
@@ -572,6 +572,24 @@ async def test_one_worker_at_a_time_queues_what_is_due(post: Post) -> None:
     await queue._move()
     assert await post.waiting() == []
     assert not await task.is_ready()
+
+
+async def test_what_is_postponed_again_while_it_is_being_queued_is_not_lost(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue, kick = post.tasks._queue, post.broker.kick
+    await post.tasks.send(PHONE, "Hello")
+    message = post.broker.formatter.dumps(await _as_message(post))
+    await queue._postpone(message.message, -1.0)
+
+    async def overtaken(due: BrokerMessage) -> None:
+        await kick(due)  # a worker gets it, the service is down, and the same bytes wait once more
+        await queue._postpone(due.message, 30.0)
+
+    monkeypatch.setattr(post.broker, "kick", overtaken)
+    await queue._move()
+    (left,) = await post.waiting()
+    assert 25 < left < 31
 
 
 async def _as_message(post: Post) -> Any:
