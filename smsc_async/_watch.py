@@ -277,7 +277,7 @@ class Watcher:
         else:
             self._answered(key, report, start)
         finally:
-            if key in self._late:
+            if key in self._late and self._error is None:  # a watch that has ended leaves it to the next one
                 self._late.remove(key)
                 self._expiries.add(key)
                 self._wake()

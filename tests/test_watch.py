@@ -491,6 +491,18 @@ def test_progress_is_told_with_each_last_update() -> None:
     virtually(main)
 
 
+def test_message_whose_time_was_over_stays_pending_where_the_watch_ends_instead_of_an_answer() -> None:
+    async def main() -> None:
+        old = Pending(ref=ONE, status=0, since=datetime(2020, 1, 1, tzinfo=UTC))
+        client = make_client(FakeService([answer("get_status", error="2")]), guards=None)
+        async with client.watch([old], timeout=60) as updates:
+            with pytest.raises(AuthenticationFailed):
+                await anext(updates)
+            assert updates.pending == [old]
+
+    virtually(main)
+
+
 def test_progress_that_raises_loses_no_update() -> None:
     async def main() -> None:
         seen: list[MessageRef] = []
