@@ -28,7 +28,7 @@ from pathlib import Path
 import anyio
 import anyio.abc
 
-from smsc_async._cli_demo import PATH, listen, serve_while
+from smsc_async._cli.demo import PATH, listen, serve_while
 from smsc_async.sandbox import Account, DeliveryPlan, Sandbox
 
 PROGRAM = (sys.executable, "-m", "smsc_async", "send-file")

@@ -25,7 +25,7 @@ def _memory() -> float:
 def _ready(url: str) -> bytes:
     """Return the bytes of a request, for those that don't build one."""
     from smsc_async import ApiKey, GetStatus, MessageRef  # noqa: PLC0415 - a peer must not pay for our memory
-    from smsc_async._binding import encode  # noqa: PLC0415 - as above
+    from smsc_async._protocol.binding import encode  # noqa: PLC0415 - as above
 
     key = ApiKey.model_validate({"key": "benchmark"})
     return encode(GetStatus(ref=MessageRef(f"+{PHONE}", "a1")), key, url).body

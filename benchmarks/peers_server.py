@@ -5,10 +5,10 @@ import os
 import sys
 from typing import Final
 
-from smsc_async._binding import Incoming, encode_answer
-from smsc_async._contract import CONTRACT
-from smsc_async._envelope import SoapVersion
-from smsc_async._wsdl import write_wsdl
+from smsc_async._protocol.binding import Incoming, encode_answer
+from smsc_async._protocol.contract import CONTRACT
+from smsc_async._protocol.envelope import SoapVersion
+from smsc_async._protocol.wsdl import write_wsdl
 
 FIELDS: Final = {
     "status": "1",

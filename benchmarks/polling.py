@@ -34,8 +34,8 @@ from collections.abc import Callable
 from dataclasses import astuple, dataclass
 from typing import Final, Protocol
 
-from smsc_async._polling import Plan
-from smsc_async._polling_curve import Curve
+from smsc_async._watching.curve import Curve
+from smsc_async._watching.plan import Plan
 
 SEED: Final = 20_261_124
 IN_FLIGHT: Final = 4

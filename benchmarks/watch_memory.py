@@ -24,8 +24,8 @@ import trio
 from trio.testing import MockClock
 
 from smsc_async import DeliveryReport, MessageRef, MessageStatus, Pending
-from smsc_async._operations import GetStatus
-from smsc_async._watch import Watcher
+from smsc_async._model.operations import GetStatus
+from smsc_async._watching.watcher import Watcher
 
 
 def resident() -> int:

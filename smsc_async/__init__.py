@@ -1,7 +1,9 @@
 """The asyncio-native client for the SOAP service of SMS Center (smscentre.com, smsc.ru, smsc.kz)."""
 
-from ._batch import ChunkCost, MessageOutcome
-from ._channels import (
+from ._client import Client
+from ._journal.journal import Journal
+from ._journal.rows import JournalRow, PlannedMessage, RowState, Tally
+from ._model.channels import (
     Binary,
     Channel,
     Email,
@@ -18,11 +20,9 @@ from ._channels import (
     WapPush,
     WhatsApp,
 )
-from ._client import Client
-from ._codes import DeliveryError, MessageStatus, Resend
-from ._credentials import ApiKey, Credentials, Login
-from ._doubts import Doubt
-from ._exceptions import (
+from ._model.codes import DeliveryError, MessageStatus, Resend
+from ._model.credentials import ApiKey, Credentials, Login
+from ._model.exceptions import (
     AddressBlocked,
     ApiError,
     AuthenticationFailed,
@@ -58,18 +58,18 @@ from ._exceptions import (
     TransportError,
     Undeliverable,
 )
-from ._followed import Pending, Update
-from ._journal import Journal
-from ._journal_rows import JournalRow, PlannedMessage, RowState, Tally
-from ._operations import GetBalance, GetCost, GetListCost, GetStatus, Operation, Send, SendList
-from ._options import QueryOptions
-from ._results import Balance, Cost, DeliveryReport, RecipientError, Result, SentMessage
-from ._schedule import After, At, Between, LocalTime, Schedule
-from ._text import Encoding, Parts, parts
-from ._transport import Reply, Timeout, Transport, TransportWithGet
-from ._types import UNSET, Message, MessageRef, Unset
+from ._model.operations import GetBalance, GetCost, GetListCost, GetStatus, Operation, Send, SendList
+from ._model.options import QueryOptions
+from ._model.results import Balance, Cost, DeliveryReport, RecipientError, Result, SentMessage
+from ._model.schedule import After, At, Between, LocalTime, Schedule
+from ._model.text import Encoding, Parts, parts
+from ._model.types import UNSET, Message, MessageRef, Unset
+from ._model.unresolved import Doubt
+from ._network.transport import Reply, Timeout, Transport, TransportWithGet
+from ._sending.chunks import ChunkCost, MessageOutcome
 from ._version import __version__
-from ._watch import Watcher
+from ._watching.registry import Pending, Update
+from ._watching.watcher import Watcher
 from .guards import Guards, Rule, Rules
 
 __all__ = [

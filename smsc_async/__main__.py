@@ -12,7 +12,7 @@ def main() -> None:
     """Run the command line, and end the process with its exit code."""
     try:
         # Here and not above: who has not installed the extra gets a sentence, and an import can be interrupted too.
-        from ._cli import app  # noqa: PLC0415
+        from ._cli.app import app  # noqa: PLC0415
 
         app()
     except ModuleNotFoundError as error:

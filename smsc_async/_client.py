@@ -5,20 +5,20 @@ from datetime import datetime
 from functools import partial
 from typing import Final, Literal, Unpack
 
-from . import _bulk
-from ._batch import ChunkCost, MessageOutcome
-from ._channels import Channel, Sms
-from ._doubts import Doubt
-from ._exceptions import SmscError
-from ._operations import GetBalance, GetCost, GetStatus, Send
-from ._options import QueryOptions
-from ._results import Balance, Cost, DeliveryReport, SentMessage
-from ._schedule import Schedule
-from ._session import Session
-from ._settling import doubt_of
-from ._transport import Timeout
-from ._types import UNSET, Message, MessageRef, Unset
-from ._watch import Source, Watcher, last_report
+from ._base_client import Session
+from ._model.channels import Channel, Sms
+from ._model.exceptions import SmscError
+from ._model.operations import GetBalance, GetCost, GetStatus, Send
+from ._model.options import QueryOptions
+from ._model.results import Balance, Cost, DeliveryReport, SentMessage
+from ._model.schedule import Schedule
+from ._model.types import UNSET, Message, MessageRef, Unset
+from ._model.unresolved import Doubt
+from ._network.transport import Timeout
+from ._sending import bulk as _bulk
+from ._sending.chunks import ChunkCost, MessageOutcome
+from ._sending.reconcile import doubt_of
+from ._watching.watcher import Source, Watcher, last_report
 
 __all__ = ["Client"]
 

@@ -39,17 +39,25 @@ import anyio
 from pydantic import SecretStr, TypeAdapter
 from pydantic_core import to_jsonable_python
 
-from ._batch import Chunker, goes_with, to_send
-from ._channels import Channel, Sms
 from ._client import Client
-from ._doubts import Doubt
-from ._exceptions import AddressBlocked, BreakerOpen, GuardError, MessageNotFound, Outcome, SmscError, TooManyRequests
-from ._operations import Send, SendList
-from ._options import QueryOptions
-from ._results import DeliveryReport
-from ._schedule import Schedule
-from ._task_results import Failure, Followed, FollowResult, SendResult
-from ._types import Message, MessageRef, is_group
+from ._model.channels import Channel, Sms
+from ._model.exceptions import (
+    AddressBlocked,
+    BreakerOpen,
+    GuardError,
+    MessageNotFound,
+    Outcome,
+    SmscError,
+    TooManyRequests,
+)
+from ._model.operations import Send, SendList
+from ._model.options import QueryOptions
+from ._model.results import DeliveryReport
+from ._model.schedule import Schedule
+from ._model.types import Message, MessageRef, is_group
+from ._model.unresolved import Doubt
+from ._sending.chunks import Chunker, goes_with, to_send
+from ._tasks.results import Failure, Followed, FollowResult, SendResult
 from .guards import Guards, Rules
 
 try:
@@ -57,8 +65,8 @@ try:
     from taskiq import AsyncTaskiqTask, TaskiqEvents, TaskiqState
     from taskiq_redis import RedisStreamBroker
 
-    from ._task_claims import Busy, Claim, Claims, Over
-    from ._task_queue import Delivery, Queue, check_broker
+    from ._tasks.claims import Busy, Claim, Claims, Over
+    from ._tasks.queue import Delivery, Queue, check_broker
     from .guards import RedisStore
 except ModuleNotFoundError as error:  # pragma: no cover - tested in a process of its own, without the extra
     if error.name is None or error.name.partition(".")[0] not in {"redis", "taskiq", "taskiq_redis"}:

@@ -13,10 +13,10 @@ import anyio
 from pydantic import JsonValue
 
 from smsc_async import Client, Reply, Timeout
-from smsc_async._binding import Incoming, Refusal, encode_answer, encode_refusal, receive
-from smsc_async._contract import CONTRACT
-from smsc_async._envelope import SoapVersion
-from smsc_async._wsdl import write_wsdl
+from smsc_async._protocol.binding import Incoming, Refusal, encode_answer, encode_refusal, receive
+from smsc_async._protocol.contract import CONTRACT
+from smsc_async._protocol.envelope import SoapVersion
+from smsc_async._protocol.wsdl import write_wsdl
 
 __all__ = [
     "NAMESPACE",

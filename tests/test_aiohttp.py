@@ -16,7 +16,7 @@ from doubles import RawRequest, http_bytes, raw_server
 from yarl import URL
 
 from smsc_async import Client, ConnectError, ConnectionLost, Outcome, ReadTimeout, SmscError, Timeout, TransportError
-from smsc_async._aiohttp import AiohttpTransport, _ours, _Pieces
+from smsc_async._network.aiohttp import AiohttpTransport, _ours, _Pieces
 
 ADDRESS = "https://sms.test/sys/soap.php"
 QUICK = Timeout.of(5)

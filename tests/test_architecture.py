@@ -14,35 +14,50 @@ MODULES: Final = {
     ".".join(path.relative_to(PACKAGE).with_suffix("").parts): path for path in sorted(PACKAGE.rglob("*.py"))
 }
 LAYERS: Final = {
-    0: "_types _doubts _exceptions _codes _credentials _schedule _channels _text _version _journal_rows",
-    1: "_results _dispatch _operations _options _messages_csv",
-    2: "_query _envelope _contract _wsdl _binding _batch _polling _polling_curve _polling_lines _settlement "
-    "_journal_chunks",
-    3: "guards.__init__ guards._limits guards._rules guards._store guards._clock guards._memory guards._redis "
-    "guards._redis_link guards._redis_scripts guards._redis_snapshot guards._demands guards._refusals guards._waiters "
+    0: "_model.types _model.unresolved _model.exceptions _model.codes _model.credentials "
+    "_model.schedule _model.channels _model.text _version _journal.rows",
+    1: "_model.results _model.parameters _model.operations _model.options _cli.messages_csv",
+    2: "_protocol.query _protocol.envelope _protocol.contract _protocol.wsdl _protocol.binding "
+    "_sending.chunks _watching.plan _watching.curve _watching.buckets _sending.evidence "
+    "_journal.requests",
+    3: "guards.__init__ guards._limits guards._rules guards._store _clock guards._memory guards._redis.store "
+    "guards._redis.link guards._redis.scripts guards._redis.snapshot guards._demands "
+    "guards._refusals guards._waiters "
     "guards._guards",
-    4: "_transport _body _proxies _tls _lanes _httpx _aiohttp _journal_file _journal_store _journal_wal",
-    5: "_client _session _caller _bulk _namespaces _settings _settling _watch _followed _journal "
-    "_journal_guards _journal_sending",
+    4: "_network.transport _network.body _network.proxy _network.tls _network.pool _network.httpx "
+    "_network.aiohttp _journal.file _journal.store _journal.wal",
+    5: "_client _base_client _call.caller _sending.bulk _call.namespaces _call.config "
+    "_sending.reconcile _watching.watcher _watching.registry _journal.journal "
+    "_journal.guard_store _journal.sender",
 }
 LAYER_OF: Final = {name: layer for layer, names in LAYERS.items() for name in names.split()}
-TASKS: Final = {"taskiq", "_task_claims", "_task_queue", "_task_results"}
-EDGES: Final = {"__init__", "__main__", "_doctor", *TASKS, *(name for name in MODULES if name.startswith("_cli"))}
+TASKS: Final = {"taskiq", "_tasks.claims", "_tasks.queue", "_tasks.results"}
+ROOMS: Final = {name for name in MODULES if name.startswith("_") and name.endswith(".__init__")} | {
+    "guards._redis.__init__"
+}
+EDGES: Final = {
+    "__init__",
+    *ROOMS,
+    "__main__",
+    "_cli.doctor",
+    *TASKS,
+    *(name for name in MODULES if name.startswith("_cli.")),
+}
 SANDBOX_EDGES: Final = {"sandbox.__init__", "sandbox._app"}
 SANDBOX: Final = {name for name in MODULES if name.startswith("sandbox.")} - SANDBOX_EDGES
 CORE: Final = {name for name in MODULES if LAYER_OF.get(name, 9) <= 2}
-CLI: Final = {"__main__", "_doctor", *(name for name in MODULES if name.startswith("_cli"))}
+CLI: Final = {"__main__", "_cli.doctor", *(name for name in MODULES if name.startswith("_cli."))}
 PURE_GUARDS: Final = {"guards._limits", "guards._rules", "guards._demands", "guards._refusals"}
 ONLY_IN: Final = {
-    "redis": {"guards._redis", "guards._redis_link", "guards._redis_snapshot", *TASKS},
-    "taskiq": {"taskiq", "_task_queue"},
-    "taskiq_redis": {"taskiq", "_task_queue"},
-    "lxml": {"_envelope"},
-    "httpx": {"_httpx", "_lanes", "_session", "_settings", "sandbox.__init__"},
-    "aiohttp": {"_aiohttp"},
-    "yarl": {"_aiohttp"},
-    "certifi": {"_tls"},
-    "sqlite3": {"_journal_file", "_journal_store", "_cli_watch_state"},
+    "redis": {"guards._redis.store", "guards._redis.link", "guards._redis.snapshot", *TASKS},
+    "taskiq": {"taskiq", "_tasks.queue"},
+    "taskiq_redis": {"taskiq", "_tasks.queue"},
+    "lxml": {"_protocol.envelope"},
+    "httpx": {"_network.httpx", "_network.pool", "_base_client", "_call.config", "sandbox.__init__"},
+    "aiohttp": {"_network.aiohttp"},
+    "yarl": {"_network.aiohttp"},
+    "certifi": {"_network.tls"},
+    "sqlite3": {"_journal.file", "_journal.store", "_cli.watch_state"},
     "typer": CLI,
     "rich": CLI,
     "starlette": {*SANDBOX_EDGES, *CLI},
@@ -122,7 +137,7 @@ def test_the_emulator_shares_only_the_protocol_with_the_client(name: str) -> Non
 
 @pytest.mark.parametrize("name", sorted(name for name, layer in LAYER_OF.items() if layer == 3))
 def test_only_those_guards_that_wait_or_have_a_clock_know_the_event_loop(name: str) -> None:
-    waiting = {"guards._guards", "guards._waiters", "guards._clock", "guards._redis", "guards._redis_link"}
+    waiting = {"guards._guards", "guards._waiters", "_clock", "guards._redis.store", "guards._redis.link"}
     assert name in waiting or _foreign(name).isdisjoint({"anyio", "asyncio", "trio"})
 
 

@@ -27,7 +27,7 @@ from smsc_async import (
     SoapFault,
     Undeliverable,
 )
-from smsc_async._batch import Brake, Chunk, Chunker, failed, sent, to_price, to_send
+from smsc_async._sending.chunks import Brake, Chunk, Chunker, failed, sent, to_price, to_send
 
 
 def _messages(count: int, first: int = 0) -> list[Message]:

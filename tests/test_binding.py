@@ -12,12 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import JsonValue, SecretStr
 
-from smsc_async._binding import Refusal, decode, encode, encode_answer, encode_refusal, namespace_of, receive
-from smsc_async._codes import DeliveryError, MessageStatus
-from smsc_async._contract import CONTRACT
-from smsc_async._credentials import ApiKey, Credentials, Login
-from smsc_async._envelope import Fault, SoapVersion, build, build_fault, parse
-from smsc_async._exceptions import (
+from smsc_async._model.codes import DeliveryError, MessageStatus
+from smsc_async._model.credentials import ApiKey, Credentials, Login
+from smsc_async._model.exceptions import (
     AddressBlocked,
     ApiError,
     AuthenticationFailed,
@@ -35,8 +32,11 @@ from smsc_async._exceptions import (
     TooManyRequests,
     Undeliverable,
 )
-from smsc_async._operations import GetBalance, GetCost, GetListCost, GetStatus, Operation, Send, SendList
-from smsc_async._types import Message, MessageRef
+from smsc_async._model.operations import GetBalance, GetCost, GetListCost, GetStatus, Operation, Send, SendList
+from smsc_async._model.types import Message, MessageRef
+from smsc_async._protocol.binding import Refusal, decode, encode, encode_answer, encode_refusal, namespace_of, receive
+from smsc_async._protocol.contract import CONTRACT
+from smsc_async._protocol.envelope import Fault, SoapVersion, build, build_fault, parse
 
 NAMESPACE: Final = "https://sms.example/sys/soap.php"
 SAMPLES: Final = Path(__file__).parent / "samples"

@@ -5,7 +5,7 @@ import pickle
 import pytest
 from pydantic import ValidationError
 
-from smsc_async._channels import (
+from smsc_async._model.channels import (
     Binary,
     Channel,
     Email,

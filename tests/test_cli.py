@@ -18,10 +18,10 @@ from interrupts import interruptible  # noqa: F401 - a fixture
 from typer.testing import CliRunner, Result
 
 from smsc_async import DeliveryError, DeliveryReport, MalformedEnvelope, MessageRef, MessageStatus
-from smsc_async import _cli as cli
-from smsc_async._cli_demo import listen, serve_while
-from smsc_async._cli_output import cost_lines, error_lines, sent_lines, status_lines
-from smsc_async._results import Cost, SentMessage
+from smsc_async._cli import app as cli
+from smsc_async._cli.demo import listen, serve_while
+from smsc_async._cli.output import cost_lines, error_lines, sent_lines, status_lines
+from smsc_async._model.results import Cost, SentMessage
 from smsc_async.sandbox import DeliveryPlan, Limits, Sandbox
 
 ROOT = Path(__file__).parent.parent

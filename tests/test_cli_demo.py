@@ -14,10 +14,11 @@ from interrupts import interruptible  # noqa: F401 - a fixture
 from rich.console import Console
 from typer.testing import CliRunner
 
-from smsc_async import MessageStatus, _cli_demo
-from smsc_async._cli import app
-from smsc_async._cli_demo import demonstrate, listen
-from smsc_async._cli_output import DemoReport, print_demo, progress
+from smsc_async import MessageStatus
+from smsc_async._cli import demo as _cli_demo
+from smsc_async._cli.app import app
+from smsc_async._cli.demo import demonstrate, listen
+from smsc_async._cli.output import DemoReport, print_demo, progress
 from smsc_async.sandbox import DeliveryPlan, Sandbox
 
 ROOT = Path(__file__).parent.parent

@@ -20,10 +20,10 @@ from interrupts import interruptible  # noqa: F401 - a fixture
 from typer.testing import CliRunner, Result
 
 from smsc_async import Journal, ReadTimeout
-from smsc_async import _cli as cli
-from smsc_async._cli_demo import listen, serve_while
-from smsc_async._cli_send_report import write_csv
-from smsc_async._httpx import HttpxTransport
+from smsc_async._cli import app as cli
+from smsc_async._cli.demo import listen, serve_while
+from smsc_async._cli.report import write_csv
+from smsc_async._network.httpx import HttpxTransport
 from smsc_async.sandbox import DeliveryPlan, Sandbox
 
 PROGRAM = (sys.executable, "-W", "error", "-m", "smsc_async", "send-file")
@@ -278,7 +278,7 @@ def test_a_doubt_that_stays_is_told(sandbox: Sandbox, monkeypatch: pytest.Monkey
 
     write("79161234567,Hi")
     monkeypatch.setattr(HttpxTransport, "post", lost)
-    monkeypatch.setattr("smsc_async._settling._PATIENCE", 0.1)
+    monkeypatch.setattr("smsc_async._sending.reconcile._PATIENCE", 0.1)
     result = send_file("--report", "out.csv")
     assert result.exit_code == 1
     assert "1 in doubt: nobody knows whether they were sent, and they are not sent again" in result.stderr

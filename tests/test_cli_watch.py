@@ -21,11 +21,11 @@ from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from smsc_async import DeliveryError, DeliveryReport, Message, MessageNotFound, MessageRef, MessageStatus, Update
-from smsc_async import _cli_watch as command
-from smsc_async._cli import app
-from smsc_async._cli_demo import listen, serve_while
-from smsc_async._cli_watch import follow, read_refs
-from smsc_async._cli_watch_state import StateError, WatchState
+from smsc_async._cli import watch as command
+from smsc_async._cli.app import app
+from smsc_async._cli.demo import listen, serve_while
+from smsc_async._cli.watch import follow, read_refs
+from smsc_async._cli.watch_state import StateError, WatchState
 from smsc_async._client import Client
 from smsc_async.sandbox import DeliveryPlan, Limits, Sandbox
 

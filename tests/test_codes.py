@@ -7,7 +7,7 @@ import pickle
 import pytest
 from pydantic import TypeAdapter
 
-from smsc_async._codes import DeliveryError, MessageStatus, Resend
+from smsc_async._model.codes import DeliveryError, MessageStatus, Resend
 
 DECIDED = {1, 2, 3, 4, 20, 22, 23, 24, 25}
 ADVICE = {

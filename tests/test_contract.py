@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from lxml import etree
 from pydantic import SecretStr
 
-from smsc_async._binding import encode
-from smsc_async._channels import (
+from smsc_async._model.channels import (
     Binary,
     Channel,
     Email,
@@ -32,11 +31,12 @@ from smsc_async._channels import (
     WapPush,
     WhatsApp,
 )
-from smsc_async._contract import CONTRACT, Element
-from smsc_async._credentials import ApiKey, Credentials, Login
-from smsc_async._operations import GetBalance, GetCost, GetListCost, GetStatus, Operation, Send, SendList
-from smsc_async._schedule import After, At, Between, LocalTime, Schedule
-from smsc_async._types import Message, MessageRef
+from smsc_async._model.credentials import ApiKey, Credentials, Login
+from smsc_async._model.operations import GetBalance, GetCost, GetListCost, GetStatus, Operation, Send, SendList
+from smsc_async._model.schedule import After, At, Between, LocalTime, Schedule
+from smsc_async._model.types import Message, MessageRef
+from smsc_async._protocol.binding import encode
+from smsc_async._protocol.contract import CONTRACT, Element
 
 # What the provider's WSDL said in 2017-2020: `name` is required, `name?` optional, `name*:Type` repeated.
 RECORDED_OPERATIONS: Final = {

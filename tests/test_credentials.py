@@ -7,7 +7,7 @@ import traceback
 import pytest
 from pydantic import ValidationError
 
-from smsc_async._credentials import ApiKey, Credentials, Login
+from smsc_async._model.credentials import ApiKey, Credentials, Login
 
 KEY = ApiKey.model_validate({"key": "canary"})
 LOGIN = Login.model_validate({"login": "canary", "password": "canary2"})

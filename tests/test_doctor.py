@@ -8,12 +8,13 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
-from smsc_async import Reply, Timeout, _doctor
-from smsc_async._cli import app
-from smsc_async._contract import CONTRACT
-from smsc_async._doctor import Examination, examine
-from smsc_async._httpx import HttpxTransport
-from smsc_async._wsdl import write_wsdl
+from smsc_async import Reply, Timeout
+from smsc_async._cli import doctor as _doctor
+from smsc_async._cli.app import app
+from smsc_async._cli.doctor import Examination, examine
+from smsc_async._network.httpx import HttpxTransport
+from smsc_async._protocol.contract import CONTRACT
+from smsc_async._protocol.wsdl import write_wsdl
 from smsc_async.sandbox import Sandbox
 
 URL = "https://sms.example/sys/soap.php"

@@ -10,7 +10,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import JsonValue
 
-from smsc_async._envelope import (
+from smsc_async._model.exceptions import MalformedEnvelope, SmscError
+from smsc_async._protocol.envelope import (
     BodyMissing,
     DoctypeRefused,
     Fault,
@@ -23,7 +24,6 @@ from smsc_async._envelope import (
     parse,
     parse_document,
 )
-from smsc_async._exceptions import MalformedEnvelope, SmscError
 
 SAMPLES: Final = sorted((Path(__file__).parent / "samples").glob("*.http"))
 NAMESPACE: Final = "https://sms.example/sys/soap.php"

@@ -6,8 +6,8 @@ import pickle
 
 import pytest
 
-from smsc_async import _exceptions
-from smsc_async._exceptions import (
+from smsc_async._model import exceptions as _exceptions
+from smsc_async._model.exceptions import (
     AddressBlocked,
     ApiError,
     AuthenticationFailed,
@@ -43,8 +43,8 @@ from smsc_async._exceptions import (
     TransportError,
     Undeliverable,
 )
-from smsc_async._operations import BALANCE_ERRORS, SENDING_ERRORS, STATUS_ERRORS, api_error
-from smsc_async._types import MessageRef
+from smsc_async._model.operations import BALANCE_ERRORS, SENDING_ERRORS, STATUS_ERRORS, api_error
+from smsc_async._model.types import MessageRef
 
 REF = MessageRef("+79991234568", "id-0")
 NOT_SENT, REJECTED, UNKNOWN = Outcome.NOT_SENT, Outcome.REJECTED, Outcome.UNKNOWN

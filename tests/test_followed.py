@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smsc_async import MessageRef, Update
-from smsc_async._followed import Book, Expiries
+from smsc_async._watching.registry import Book, Expiries
 
 
 def ref(number: int) -> MessageRef:

@@ -7,7 +7,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from smsc_async.guards._clock import LoopClock
+from smsc_async._clock import LoopClock
 
 
 async def read(clock: LoopClock, *, rebase: bool = True, after: float = 0.0) -> float:

@@ -43,9 +43,9 @@ from smsc_async import (
     Viber,
     Voice,
 )
-from smsc_async._credentials import Credentials
-from smsc_async._operations import BALANCE_ERRORS, ErrorTable, GetListCost, Operation
-from smsc_async._results import RecipientError, Result, Wire
+from smsc_async._model.credentials import Credentials
+from smsc_async._model.operations import BALANCE_ERRORS, ErrorTable, GetListCost, Operation
+from smsc_async._model.results import RecipientError, Result, Wire
 from smsc_async.guards import Rules
 from smsc_async.guards._demands import Fate, Planner, Verdict, marks, verdict_of, verdict_of_failure, window_of
 from smsc_async.guards._limits import Mark

@@ -32,8 +32,8 @@ from smsc_async import (
     SubscriberFlood,
     TooManyInFlight,
 )
-from smsc_async._operations import Operation
-from smsc_async._results import Result
+from smsc_async._model.operations import Operation
+from smsc_async._model.results import Result
 from smsc_async.guards import Guards, Identity, MemoryStore, Policy, Rule, Rules
 from smsc_async.guards._demands import Fate, Verdict
 from smsc_async.guards._store import Reservation

@@ -24,10 +24,12 @@ from redis_server import RedisServer
 
 import smsc_async.guards
 from smsc_async import ApiKey, BreakerOpen, GuardStoreError, Login, MessageRef, Outcome, StatusTooOften
-from smsc_async._operations import GetBalance, GetStatus, Send
-from smsc_async.guards import Guards, Identity, RedisStore, Rule, Rules, _redis, _redis_snapshot
+from smsc_async._model.operations import GetBalance, GetStatus, Send
+from smsc_async.guards import Guards, Identity, RedisStore, Rule, Rules
 from smsc_async.guards._demands import Fate, Verdict
 from smsc_async.guards._limits import Block, Limit, Mark, Streak, Window
+from smsc_async.guards._redis import snapshot as _redis_snapshot
+from smsc_async.guards._redis import store as _redis
 from smsc_async.guards._store import Demand, Refusal, Reservation
 
 ROOT = Path(__file__).parent.parent
@@ -1065,10 +1067,10 @@ def test_store_comes_with_its_extra_and_the_package_without() -> None:
 
 
 @pytest.mark.parametrize(
-    ("missing", "told"), [("redis.asyncio", "pip install"), ("smsc_async.guards._redis_link", "_redis_link")]
+    ("missing", "told"), [("redis.asyncio", "pip install"), ("smsc_async.guards._redis.link", "_redis.link")]
 )
 def test_only_what_the_extra_brings_is_blamed_on_it(missing: str, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in sys.modules if name.startswith("smsc_async.guards._redis")]:
+    for name in [name for name in sys.modules if name.startswith("smsc_async.guards._redis.store")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, missing, None)
     with pytest.raises(ModuleNotFoundError, match=told):

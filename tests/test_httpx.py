@@ -23,7 +23,7 @@ from smsc_async import (
     Timeout,
     TransportError,
 )
-from smsc_async._httpx import HttpxTransport
+from smsc_async._network.httpx import HttpxTransport
 
 URL = "https://sms.test/sys/soap.php"
 QUICK = Timeout.of(5)

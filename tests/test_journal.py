@@ -27,7 +27,7 @@ from smsc_async import (
     RowState,
     Tally,
 )
-from smsc_async._operations import new_id
+from smsc_async._model.operations import new_id
 from smsc_async.sandbox import DeliveryPlan, Sandbox
 
 MESSAGES = [Message(f"+7916123456{number}", f"Hi {number}") for number in range(3)]

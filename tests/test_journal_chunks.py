@@ -18,9 +18,9 @@ from smsc_async import (
     SendList,
     SentMessage,
 )
-from smsc_async._journal_chunks import divide, operation_of, price_of, refused, verdicts
-from smsc_async._journal_rows import ChunkPlan, ChunkState, StoredChunk
-from smsc_async._operations import is_own_id
+from smsc_async._journal.requests import divide, operation_of, price_of, refused, verdicts
+from smsc_async._journal.rows import ChunkPlan, ChunkState, StoredChunk
+from smsc_async._model.operations import is_own_id
 
 
 def planned(*messages: Message, **options: object) -> list[PlannedMessage]:

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from smsc_async import JournalError, JournalInUse
-from smsc_async._journal_file import connect, disconnect, explained
-from smsc_async._journal_rows import ChunkPlan, ChunkState, RowPlan
-from smsc_async._journal_store import JournalStore
+from smsc_async._journal.file import connect, disconnect, explained
+from smsc_async._journal.rows import ChunkPlan, ChunkState, RowPlan
+from smsc_async._journal.store import JournalStore
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_a_second_one_is_refused_until_the_first_is_closed(path: Path) -> None:
 def test_a_log_that_another_process_is_writing_is_not_taken_for_a_damaged_one(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("smsc_async._journal_file.has_lost_commits", bool)
+    monkeypatch.setattr("smsc_async._journal.file.has_lost_commits", bool)
     with closing(JournalStore(path)) as store:
         store.put("x", "1")
         with pytest.raises(JournalInUse):
@@ -49,7 +49,7 @@ def test_a_log_that_another_process_is_writing_is_not_taken_for_a_damaged_one(
 def test_a_log_and_a_file_that_are_both_damaged_are_told_of_by_the_log(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("smsc_async._journal_file.has_lost_commits", lambda _: True)
+    monkeypatch.setattr("smsc_async._journal.file.has_lost_commits", lambda _: True)
     for content in (path.read_bytes(), b"no database " * 1000):
         path.write_bytes(content)
         path.with_name("job.db-wal").write_bytes(b"noise")
@@ -67,7 +67,7 @@ def test_a_disk_that_is_full_at_the_end_does_not_make_the_journal_look_damaged(p
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows knows no SIGKILL")
 def test_the_lock_goes_with_a_killed_process(path: Path) -> None:
-    code = f"from pathlib import Path; from smsc_async._journal_file import connect; c = connect(Path({str(path)!r}));"
+    code = f"from pathlib import Path; from smsc_async._journal.file import connect; c = connect(Path({str(path)!r}));"
     with subprocess.Popen(  # noqa: S603 - our own words
         [sys.executable, "-c", f"{code} print('open', flush=True); input()"],
         stdin=subprocess.PIPE,

@@ -19,7 +19,7 @@ from smsc_async import (
     Rules,
     StatusTooOften,
 )
-from smsc_async._journal_guards import JournalGuardStore
+from smsc_async._journal.guard_store import JournalGuardStore
 from smsc_async.guards._limits import Window
 from smsc_async.guards._store import Demand, Refusal, Reservation
 

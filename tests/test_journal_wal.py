@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from smsc_async import JournalError
-from smsc_async._journal_file import connect
-from smsc_async._journal_store import JournalStore
-from smsc_async._journal_wal import has_lost_commits
+from smsc_async._journal.file import connect
+from smsc_async._journal.store import JournalStore
+from smsc_async._journal.wal import has_lost_commits
 
 FRAME = 24 + 4096
 ROUNDS = 8

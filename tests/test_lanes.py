@@ -10,7 +10,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from smsc_async import PoolTimeout
-from smsc_async._lanes import Lanes
+from smsc_async._network.pool import Lanes
 
 
 class Lane(httpx.AsyncBaseTransport):

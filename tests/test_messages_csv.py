@@ -3,7 +3,7 @@
 import pytest
 
 from smsc_async import Message
-from smsc_async._messages_csv import read_messages
+from smsc_async._cli.messages_csv import read_messages
 
 
 def accept(_message: Message) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from smsc_async._channels import Binary, Channel, Email, Hlr, Sms, TelegramBot, Viber, Voice
-from smsc_async._exceptions import MessageNotFound
-from smsc_async._operations import (
+from smsc_async._model.channels import Binary, Channel, Email, Hlr, Sms, TelegramBot, Viber, Voice
+from smsc_async._model.exceptions import MessageNotFound
+from smsc_async._model.operations import (
     BALANCE_ERRORS,
     SENDING_ERRORS,
     STATUS_ERRORS,
@@ -23,9 +23,9 @@ from smsc_async._operations import (
     SendList,
     new_id,
 )
-from smsc_async._results import Balance, Cost, DeliveryReport, SentMessage
-from smsc_async._schedule import After, At, Between, LocalTime, Schedule
-from smsc_async._types import Message, MessageRef
+from smsc_async._model.results import Balance, Cost, DeliveryReport, SentMessage
+from smsc_async._model.schedule import After, At, Between, LocalTime, Schedule
+from smsc_async._model.types import Message, MessageRef
 
 PHONE = "+79991234567"
 OTHER = "79991234568"

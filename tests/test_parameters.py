@@ -9,8 +9,7 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from smsc_async._binding import encode, receive
-from smsc_async._channels import (
+from smsc_async._model.channels import (
     Binary,
     Email,
     Flash,
@@ -25,11 +24,12 @@ from smsc_async._channels import (
     WapPush,
     WhatsApp,
 )
-from smsc_async._contract import CONTRACT
-from smsc_async._credentials import ApiKey, Credentials, Login
-from smsc_async._operations import GetBalance, GetCost, GetListCost, GetStatus, Send, SendList
-from smsc_async._schedule import After, At, Between, LocalTime
-from smsc_async._types import Message, MessageRef
+from smsc_async._model.credentials import ApiKey, Credentials, Login
+from smsc_async._model.operations import GetBalance, GetCost, GetListCost, GetStatus, Send, SendList
+from smsc_async._model.schedule import After, At, Between, LocalTime
+from smsc_async._model.types import Message, MessageRef
+from smsc_async._protocol.binding import encode, receive
+from smsc_async._protocol.contract import CONTRACT
 
 PHONE = "+79991234567"
 URL = "https://example.com/f.mp3"

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smsc_async._polling import Plan
-from smsc_async._polling_curve import BINS, EDGES, Curve, Schedule, bin_at, edge_near, steady_gap
-from smsc_async._polling_lines import Line, Place, Roll
+from smsc_async._watching.buckets import Line, Place, Roll
+from smsc_async._watching.curve import BINS, EDGES, Curve, Schedule, bin_at, edge_near, steady_gap
+from smsc_async._watching.plan import Plan
 
 DAY = 86_400.0
 HAPPENINGS = [*["pick"] * 3, "add", "undecided", "changed", "decided", "dated", "fail", "hint", "remove"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from smsc_async._proxies import environment_proxy, is_loopback
+from smsc_async._network.proxy import environment_proxy, is_loopback
 
 URL = "https://sms.test/sys/soap.php"
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from smsc_async._query import encode_list, encode_query, fits_in_list
-from smsc_async._types import Message
+from smsc_async._model.types import Message
+from smsc_async._protocol.query import encode_list, encode_query, fits_in_list
 
 PHONE: Final = "+79215550101"
 

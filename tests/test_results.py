@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from pydantic import JsonValue, ValidationError
 
-from smsc_async._codes import DeliveryError, MessageStatus
-from smsc_async._results import (
+from smsc_async._model.codes import DeliveryError, MessageStatus
+from smsc_async._model.results import (
     Balance,
     Cost,
     DeliveryReport,
@@ -19,7 +19,7 @@ from smsc_async._results import (
     SentMessage,
     refused,
 )
-from smsc_async._types import MessageRef
+from smsc_async._model.types import MessageRef
 
 MOSCOW = ZoneInfo("Europe/Moscow")
 REF = MessageRef("+79991234567", "7")

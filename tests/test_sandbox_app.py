@@ -11,10 +11,10 @@ import trio
 import trio.testing
 
 from smsc_async import Client, InvalidPhone, MessageRef, MessageStatus, TooManyRequests
-from smsc_async._binding import encode
-from smsc_async._credentials import ApiKey
-from smsc_async._operations import GetBalance
-from smsc_async._wsdl import target_namespace
+from smsc_async._model.credentials import ApiKey
+from smsc_async._model.operations import GetBalance
+from smsc_async._protocol.binding import encode
+from smsc_async._protocol.wsdl import target_namespace
 from smsc_async.sandbox import Account, DeliveryPlan, Limits, Sandbox
 
 URL = "http://127.0.0.1:8025/sys/soap.php"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from smsc_async._text import parts
+from smsc_async._model.text import parts
 from smsc_async.sandbox._accounts import Account
 from smsc_async.sandbox._channels import Channel
 from smsc_async.sandbox._delivery import MAGIC_NUMBERS, MagicNumber

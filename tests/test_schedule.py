@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from pydantic import ValidationError
 
-from smsc_async._schedule import After, At, Between, LocalTime, Schedule
+from smsc_async._model.schedule import After, At, Between, LocalTime, Schedule
 
 MOMENT = datetime(2024, 3, 9, 7, 5, 59, 999_999, tzinfo=UTC)
 

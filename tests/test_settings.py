@@ -5,10 +5,10 @@ import traceback
 import httpx
 import pytest
 
-from smsc_async._aiohttp import AiohttpTransport
-from smsc_async._credentials import ApiKey, Credentials, Login
-from smsc_async._httpx import HttpxTransport
-from smsc_async._settings import checked_url, credentials_from, transport_from
+from smsc_async._call.config import checked_url, credentials_from, transport_from
+from smsc_async._model.credentials import ApiKey, Credentials, Login
+from smsc_async._network.aiohttp import AiohttpTransport
+from smsc_async._network.httpx import HttpxTransport
 
 KEY = ApiKey.model_validate({"key": "k"})
 LOGIN = Login.model_validate({"login": "l", "password": "p"})

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from smsc_async import DeliveryReport, Doubt, MessageNotFound, MessageRef, ReadTimeout
-from smsc_async._settlement import Settlement
+from smsc_async._sending.evidence import Settlement
 
 BEGAN = datetime(2026, 11, 25, 9, 30, tzinfo=UTC)
 ANN, BOB = MessageRef("+79991234567", "a1"), MessageRef("+79991234568", "a1")

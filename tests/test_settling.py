@@ -39,8 +39,8 @@ from smsc_async import (
     TooManyInFlight,
     TooManyRequests,
 )
-from smsc_async._httpx import HttpxTransport
-from smsc_async._operations import new_id
+from smsc_async._model.operations import new_id
+from smsc_async._network.httpx import HttpxTransport
 from smsc_async.guards import MemoryStore, Rule, Rules
 from smsc_async.sandbox import Account, Sandbox
 

@@ -47,8 +47,9 @@ from smsc_async import (
     TooManyRequests,
 )
 from smsc_async import taskiq as module
-from smsc_async._task_claims import Busy, Claim, Claims, Over
-from smsc_async.guards import MemoryStore, _redis
+from smsc_async._tasks.claims import Busy, Claim, Claims, Over
+from smsc_async.guards import MemoryStore
+from smsc_async.guards._redis import store as _redis
 from smsc_async.sandbox import Sandbox
 from smsc_async.taskiq import FollowResult, SendResult, SmscTasks
 
@@ -127,7 +128,7 @@ class Post:
         """Let a day pass for what waits, and take it."""
         later = SimpleNamespace(time=lambda: time.time() + 86_400)
         with monkeypatch.context() as patch:
-            patch.setattr("smsc_async._task_queue.time", later)
+            patch.setattr("smsc_async._tasks.queue.time", later)
             await self.tasks._queue.tend()
         await self.deliver()
 
@@ -618,7 +619,7 @@ async def test_a_keeper_outlives_failures_of_redis(
         raise RedisConnectionError
 
     queue = post.tasks._queue
-    monkeypatch.setattr("smsc_async._task_queue._LOOK_EVERY", 0.01)
+    monkeypatch.setattr("smsc_async._tasks.queue._LOOK_EVERY", 0.01)
     if broken == "_trim":
         monkeypatch.setattr(queue, "_trim", fail)
     else:
@@ -744,11 +745,11 @@ def test_tasks_come_with_their_extra(missing: str) -> None:
 
 
 def test_only_what_the_extra_brings_is_blamed_on_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("smsc_async.taskiq", "smsc_async._task_queue"):
+    for name in ("smsc_async.taskiq", "smsc_async._tasks.queue"):
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.delattr(smsc_async, "taskiq")
-    monkeypatch.setitem(sys.modules, "smsc_async._task_claims", None)
-    with pytest.raises(ModuleNotFoundError, match="_task_claims"):
+    monkeypatch.setitem(sys.modules, "smsc_async._tasks.claims", None)
+    with pytest.raises(ModuleNotFoundError, match="_tasks.claims"):
         __import__("smsc_async.taskiq")
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from smsc_async._tls import tls_context
+from smsc_async._network.tls import tls_context
 
 CERTIFICATE = Path(__file__).parent / "localhost.pem"
 

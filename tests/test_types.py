@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from smsc_async._types import (
+from smsc_async._model.types import (
     UNSET,
     Message,
     MessageId,

@@ -30,7 +30,7 @@ from smsc_async import (
     Update,
     Watcher,
 )
-from smsc_async._binding import Incoming
+from smsc_async._protocol.binding import Incoming
 
 T = TypeVar("T")
 REFS = [MessageRef(f"+7999123456{number}", f"a{number}") for number in range(5)]

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from smsc_async._contract import CONTRACT, Contract, Element, OperationContract
-from smsc_async._envelope import Node, parse_document
-from smsc_async._exceptions import MalformedEnvelope
-from smsc_async._wsdl import differences, read_wsdl, target_namespace, write_wsdl
+from smsc_async._model.exceptions import MalformedEnvelope
+from smsc_async._protocol.contract import CONTRACT, Contract, Element, OperationContract
+from smsc_async._protocol.envelope import Node, parse_document
+from smsc_async._protocol.wsdl import differences, read_wsdl, target_namespace, write_wsdl
 
 SNAPSHOT = Path(__file__).parent.parent / "wsdl_snapshot" / "soap.wsdl"
 REGENERATE = (
-    'python -c "from pathlib import Path; from smsc_async._wsdl import CONTRACT, write_wsdl; '
+    'python -c "from pathlib import Path; from smsc_async._protocol.wsdl import CONTRACT, write_wsdl; '
     "Path('wsdl_snapshot/soap.wsdl').write_bytes(write_wsdl(CONTRACT, CONTRACT.namespace))\""
 )
 URL = "http://127.0.0.1:8900/sys/soap.php"

@@ -8,7 +8,7 @@ from ._rules import Policy, Rule, Rules
 from ._store import Store
 
 if TYPE_CHECKING:
-    from ._redis import RedisStore as RedisStore
+    from smsc_async.guards._redis.store import RedisStore as RedisStore
 
 __all__ = ["Guards", "Identity", "MemoryStore", "Policy", "Rule", "RuleSnapshot", "Rules", "Snapshot", "Store"]
 
@@ -18,7 +18,7 @@ def __getattr__(name: str) -> Any:
     if name != "RedisStore":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
-        from ._redis import RedisStore  # noqa: PLC0415 - redis is an extra
+        from smsc_async.guards._redis.store import RedisStore  # noqa: PLC0415 - redis is an extra
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] != "redis":
             raise

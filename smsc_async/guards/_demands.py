@@ -10,12 +10,12 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import Final, TypeAlias
 
-from smsc_async._credentials import ApiKey, Credentials
-from smsc_async._dispatch import MessageList
-from smsc_async._exceptions import ApiError, HTTPStatusError, Outcome, ProtocolError, SmscError, SoapFault
-from smsc_async._operations import GetBalance, GetCost, GetListCost, GetStatus, Operation, Send, SendList
-from smsc_async._results import Result, SentMessage
-from smsc_async._types import is_group, recipient_key
+from smsc_async._model.credentials import ApiKey, Credentials
+from smsc_async._model.exceptions import ApiError, HTTPStatusError, Outcome, ProtocolError, SmscError, SoapFault
+from smsc_async._model.operations import GetBalance, GetCost, GetListCost, GetStatus, Operation, Send, SendList
+from smsc_async._model.parameters import MessageList
+from smsc_async._model.results import Result, SentMessage
+from smsc_async._model.types import is_group, recipient_key
 
 from ._limits import Limit, Mark
 from ._rules import BAD_CODES

@@ -11,11 +11,11 @@ from weakref import WeakKeyDictionary
 import anyio
 from anyio.lowlevel import EventLoopToken, current_token
 
-from smsc_async._credentials import Credentials
-from smsc_async._operations import Operation
-from smsc_async._results import Result
+from smsc_async._clock import asyncio_loop
+from smsc_async._model.credentials import Credentials
+from smsc_async._model.operations import Operation
+from smsc_async._model.results import Result
 
-from ._clock import asyncio_loop
 from ._demands import Part, Planner, Verdict, marks, window_of
 from ._limits import Mark
 from ._memory import MemoryStore

@@ -6,7 +6,8 @@ from itertools import chain, islice
 from math import inf, isinf
 from typing import Final, TypeAlias
 
-from ._clock import LoopClock
+from smsc_async._clock import LoopClock
+
 from ._limits import History, Limit, Mark
 from ._store import Demand, Refusal, Reservation, RuleState
 

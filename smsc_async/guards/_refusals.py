@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Final
 
-from smsc_async._exceptions import (
+from smsc_async._model.exceptions import (
     BalanceTooOften,
     BreakerOpen,
     CostTooOften,

@@ -19,9 +19,9 @@ from fault_network import URL, Network
 from pydantic import SecretStr
 
 from smsc_async import ApiKey, MalformedEnvelope, Send, SmscError
-from smsc_async._binding import decode, encode
-from smsc_async._contract import CONTRACT
-from smsc_async._wsdl import write_wsdl
+from smsc_async._protocol.binding import decode, encode
+from smsc_async._protocol.contract import CONTRACT
+from smsc_async._protocol.wsdl import write_wsdl
 
 __all__ = ["TRIES", "SendAgain", "Sender", "ZeepAgain", "try_naively"]
 

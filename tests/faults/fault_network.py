@@ -18,7 +18,7 @@ import httpcore
 from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
 
-from smsc_async._binding import Refusal, encode_answer, encode_refusal, receive
+from smsc_async._protocol.binding import Refusal, encode_answer, encode_refusal, receive
 from smsc_async.sandbox import DeliveryPlan, Sandbox
 
 __all__ = ["PAGE", "URL", "Fault", "Kind", "Network", "Side", "damaged", "is_whole", "shortened"]

@@ -20,7 +20,7 @@ from smsc_async.sandbox import DeliveryPlan, Limits, Sandbox
 
 __all__ = ["TRANSPORTS", "try_over_sockets"]
 
-_HAS_FAST: Final = all(map(find_spec, ("aiohttp", "smsc_async._aiohttp")))
+_HAS_FAST: Final = all(map(find_spec, ("aiohttp", "smsc_async._network.aiohttp")))
 TRANSPORTS: Final[Sequence[Any]] = (None, "fast") if _HAS_FAST else (None,)
 """What `Client(transport=)` may be; the fast transport counts where it is installed."""
 

@@ -12,9 +12,9 @@ from pydantic import JsonValue
 from texts import TEXTS
 
 from smsc_async import ApiKey, GetBalance, GetCost, GetListCost, GetStatus, Login, Operation, Send, SendList
-from smsc_async._binding import Refusal, encode, encode_answer, encode_refusal, receive
-from smsc_async._contract import CONTRACT
-from smsc_async._envelope import parse
+from smsc_async._protocol.binding import Refusal, encode, encode_answer, encode_refusal, receive
+from smsc_async._protocol.contract import CONTRACT
+from smsc_async._protocol.envelope import parse
 
 Answer: TypeAlias = tuple[int, str, bytes]
 

@@ -49,8 +49,8 @@ from smsc_async import (
     WapPush,
     WhatsApp,
 )
-from smsc_async._contract import CONTRACT, Element
-from smsc_async._wsdl import differences, read_wsdl, write_wsdl
+from smsc_async._protocol.contract import CONTRACT, Element
+from smsc_async._protocol.wsdl import differences, read_wsdl, write_wsdl
 
 PHONE: Final = "+79991234567"
 LOGIN: Final = {"login": "alex", "psw": "secret"}

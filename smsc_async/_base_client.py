@@ -1,0 +1,172 @@
+"""Who calls, which service, and the one path to it: what all the verbs of a client stand on."""
+
+import math
+import ssl
+from collections.abc import Callable, Iterable
+from datetime import timedelta, timezone, tzinfo
+from functools import cached_property
+from inspect import iscoroutinefunction
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Literal, Self, TypeVar, cast, get_args
+
+from pydantic import SecretStr
+
+from ._call.caller import Caller
+from ._call.config import checked_url, credentials_from, positive, transport_from
+from ._call.namespaces import Namespaces
+from ._model.operations import Operation, Send, SendList
+from ._model.results import Result
+from ._model.types import UNSET, Unset
+from ._model.unresolved import Doubt
+from ._network.transport import Timeout, Transport
+from ._sending.reconcile import OnUnknown, Patience, Settler
+from ._watching.curve import Curve
+from .guards import Guards, Identity, Rules
+
+if TYPE_CHECKING:
+    import httpx
+
+__all__ = ["Session"]
+
+R = TypeVar("R", bound=Result)
+
+MOSCOW: Final = timezone(timedelta(hours=3), "Moscow")
+_RULES: Final = Rules()
+_SPARE_CONNECTIONS: Final = 6
+_TIMEOUT: Final = Timeout()
+_GUARDING: Final = Guards()
+
+
+class Session:
+    """A client without its verbs; see `Client` for the arguments."""
+
+    def __init__(
+        self,
+        *,
+        apikey: str | SecretStr | None = None,
+        login: str | SecretStr | None = None,
+        password: str | SecretStr | None = None,
+        url: str | None = None,
+        fallback_urls: Iterable[str] = (),
+        namespace: str | None = None,
+        timeout: Timeout | float = _TIMEOUT,
+        deadline: float | None = 90.0,
+        retries: int = 3,
+        transport: "Transport | httpx.AsyncBaseTransport | Literal['fast'] | None" = None,
+        timezone: tzinfo = MOSCOW,
+        guards: Guards | Unset | None = UNSET,
+        account: str | None = None,
+        egress: str = "default",
+        max_recipients: int = 100,
+        batch_size: int = 49,
+        allow_http: bool = False,
+        proxy: "str | httpx.Proxy | None" = None,
+        verify: ssl.SSLContext | bool = True,
+        max_response_bytes: int = 1_048_576,
+        on_unknown: OnUnknown = "settle",
+        on_unresolved: Callable[[Doubt], None] | None = None,
+        clock_skew: float = 5.0,
+    ) -> None:
+        if min(max_recipients, batch_size, max_response_bytes) < 1 or min(retries, clock_skew) < 0:
+            raise ValueError("the limits of a client are 1 or more, retries and clock_skew are 0 or more")
+        if on_unknown not in get_args(OnUnknown):
+            raise ValueError("on_unknown is 'settle', 'raise' or 'resend'")
+        if iscoroutinefunction(on_unresolved):
+            raise ValueError("on_unresolved is called and not awaited: give it a plain function, or doubts are lost")
+        first = checked_url(url, allow_http=allow_http)
+        urls = (first, *(checked_url(each, allow_http=allow_http) for each in fallback_urls))
+        self._url = first
+        self._timeout = Timeout.of(timeout)
+        self._deadline = positive(deadline)
+        self.guards = Guards() if guards is UNSET else guards
+        rules = _RULES if self.guards is None else self.guards.rules
+        self._workers = min(rules.in_flight.count, rules.status_in_flight.count)
+        self._max_recipients = max_recipients
+        self._batch_size = batch_size
+        self._caller = Caller(
+            who=Identity(credentials_from(apikey, login, password), account, egress),
+            urls=urls,
+            namespaces=Namespaces(namespace, urls[0]),
+            transport=transport_from(
+                transport,
+                proxy=proxy,
+                verify=verify,
+                max_connections=rules.in_flight.count + _SPARE_CONNECTIONS,
+                max_response_bytes=max_response_bytes,
+            ),
+            timezone=timezone,
+            retries=retries,
+            guards=self.guards,
+        )
+        guarding = self.guards or _GUARDING
+        patience = Patience(guarding.late_arrival, rules.identical_send.seconds + guarding.margin, clock_skew)
+        self._settler = Settler(
+            self._caller, patience, on_unknown=on_unknown, on_unresolved=on_unresolved, workers=self._workers
+        )
+
+    @cached_property
+    def _curve(self) -> Curve:
+        """What the watches of this client have learnt about the time that deliveries take; made by the first."""
+        return Curve()
+
+    def __repr__(self) -> str:
+        return f"<smsc_async.{type(self).__name__} {self._url}{' (closed)' if self._caller.closed else ''}>"
+
+    async def __aenter__(self) -> Self:
+        self._caller.bind()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close all connections; again does nothing."""
+        await self._caller.aclose()
+
+    async def call(
+        self,
+        operation: Operation[R],
+        *,
+        allow_duplicate: bool = False,
+        attempt: int = 1,
+        unique_id: bool = False,
+        timeout: Timeout | float | Unset = UNSET,
+        deadline: float | Unset | None = UNSET,
+    ) -> R:
+        """Do an operation; the only path to the network, and everything else is sugar over it.
+
+        Waits for its turn where a limit demands it, or raises. Repeats reads after network failures and error 9, sends
+        only if nothing left. A send whose answer is lost is settled, as `on_unknown` says.
+
+        Args:
+            operation: What to do.
+            allow_duplicate: Of a send, whether it may be what was sent in the last minute.
+            attempt: Which attempt at this send it is. From 2 on the service is asked first whether it has the message.
+            unique_id: A promise that nobody else uses the id of this send, so that no clocks need to be compared.
+            timeout: Of each request.
+            deadline: For all of it, None for no end.
+
+        Raises:
+            SmscError: It failed; `outcome` tells what became of it.
+            ValueError: An argument is wrong, or a value can't travel in XML.
+        """
+        self._caller.bind()
+        steps, end = self._times(timeout, deadline)
+        asked: object = operation
+        if isinstance(asked, Send | SendList):
+            if attempt < 1 or (attempt > 1 and "id" not in asked.model_fields_set):
+                raise ValueError("attempt is 1 or more, and from 2 on it needs the id of the first")
+            sent = await self._settler.send(
+                asked, steps, end, allow_duplicate=allow_duplicate, attempt=attempt, unique_id=unique_id
+            )
+            return cast("R", sent)
+        if attempt != 1 or unique_id:
+            raise ValueError("attempt and unique_id are for sends; this operation may be repeated as it is")
+        return await self._caller.call(operation, steps, end)
+
+    def _times(self, timeout: Timeout | float | Unset, deadline: float | Unset | None) -> tuple[Timeout, float]:
+        steps = self._timeout if timeout is UNSET else Timeout.of(timeout)
+        within = self._deadline if deadline is UNSET else positive(deadline)
+        return steps, math.inf if within is None else self._caller.now() + within

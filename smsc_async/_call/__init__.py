@@ -1,0 +1,1 @@
+"""One operation through the guards and the network, with its attempts."""

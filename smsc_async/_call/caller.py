@@ -1,0 +1,287 @@
+"""One operation through the network: its places, the request, the answer, and what may be repeated."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, tzinfo
+from typing import Final, Generic, TypeVar
+
+import anyio
+from anyio.lowlevel import EventLoopToken, current_token
+
+from smsc_async._clock import asyncio_loop, loop_time
+from smsc_async._model.exceptions import (
+    ApiError,
+    GuardError,
+    Outcome,
+    PoolTimeout,
+    ReadTimeout,
+    SmscError,
+    SoapFault,
+    TooManyRequests,
+    TransportError,
+)
+from smsc_async._model.operations import Operation
+from smsc_async._model.results import Result
+from smsc_async._network.transport import Reply, Timeout, Transport
+from smsc_async._protocol.binding import decode, encode
+from smsc_async.guards import Guards, Identity
+from smsc_async.guards._demands import Part, verdict_of, verdict_of_failure
+
+from .namespaces import Namespaces
+
+__all__ = ["Caller", "Trace"]
+
+_log = logging.getLogger("smsc_async")
+R = TypeVar("R", bound=Result)
+
+_FIRST_PAUSE: Final = 0.25
+_LONGEST_PAUSE: Final = 8.0
+
+
+@dataclass(slots=True)
+class Trace(Generic[R]):
+    """What a call leaves behind, for one who has to know whether it was done.
+
+    Attributes:
+        check: Looks whether an earlier call has done it already, and returns the result if so. It is asked while this
+            call holds its claim to the message, so that no other may do it meanwhile.
+        began: When the first try that may have left began, aware; None if none has.
+        may_have_left: Whether the last try, or an earlier call that `check` has not disproved, may have left, and no
+            answer has told what became of it.
+    """
+
+    check: Callable[[], Awaitable[R | None]] | None = None
+    began: datetime | None = None
+    may_have_left: bool = False
+
+
+@dataclass(slots=True)
+class _Attempt(Generic[R]):
+    """One try of a call.
+
+    Attributes:
+        url: The address of the service.
+        timeout: Of each step.
+        end: The time of the event loop at which it is given up.
+        trace: What it leaves behind.
+        posted: Whether anything may have left.
+    """
+
+    url: str
+    timeout: Timeout
+    end: float
+    trace: Trace[R] = field(default_factory=Trace)
+    posted: bool = False
+
+
+class Caller:
+    """Does operations, on one event loop at a time.
+
+    Args:
+        who: Who calls.
+        urls: The addresses of the service; an attempt that follows another goes to the next one.
+        namespaces: What each of them wants as its namespace.
+        transport: What moves the bytes.
+        timezone: The zone in which the service writes local times.
+        retries: How often a call may be repeated.
+        guards: What keeps the requests inside the limits of the service, None for nothing.
+    """
+
+    def __init__(
+        self,
+        *,
+        who: Identity,
+        urls: tuple[str, ...],
+        namespaces: Namespaces,
+        transport: Transport,
+        timezone: tzinfo,
+        retries: int,
+        guards: Guards | None,
+    ) -> None:
+        self._who = who
+        self._urls = urls
+        self._namespaces = namespaces
+        self._transport = transport
+        self._timezone = timezone
+        self._retries = retries
+        self._guards = guards
+        self._token: EventLoopToken | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self.now: Callable[[], float] = anyio.current_time
+        self._running = 0
+        self.closed = False
+        if guards is not None:
+            guards.attach()
+
+    async def call(
+        self,
+        operation: Operation[R],
+        timeout: Timeout,
+        end: float,
+        *,
+        allow_duplicate: bool = False,
+        trace: Trace[R] | None = None,
+    ) -> R:
+        """Do an operation until this time of the event loop, infinity for no end; see `Client.call`."""
+        self.bind()
+        trace = Trace() if trace is None else trace
+        self._running += 1
+        try:
+            return await self._attempts(operation, timeout, end, trace, allow_duplicate=allow_duplicate)
+        except SmscError as error:
+            if error.doubt is None:  # that of a check knows better
+                error.concerning(getattr(operation, "id", None), operation.refs())
+            raise
+        finally:
+            self._running -= 1
+
+    async def aclose(self) -> None:
+        """Close all connections; calling it again does nothing."""
+        if not self.closed:
+            self.closed = True
+            with anyio.CancelScope(shield=True):
+                await self._transport.aclose()
+                if self._guards is not None:
+                    await self._guards.detach()
+
+    async def _attempts(
+        self, operation: Operation[R], timeout: Timeout, end: float, trace: Trace[R], *, allow_duplicate: bool
+    ) -> R:
+        too_often: TooManyRequests | None = None
+        number = 0
+        while True:
+            attempt = _Attempt(self._urls[number % len(self._urls)], timeout, end, trace)
+            pause = 0.0
+            try:
+                return await self._guarded(operation, attempt, allow_duplicate=allow_duplicate)
+            except TransportError as error:
+                trace.may_have_left = error.outcome is Outcome.UNKNOWN
+                pause = min(_FIRST_PAUSE * 2**number, _LONGEST_PAUSE) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+                if number >= self._retries or not _may_repeat(operation, error) or _left(end) <= pause:
+                    raise
+                _log.debug("%s: %s; again in %.2f s", operation.methods[0], type(error).__name__, pause)
+            except TooManyRequests as error:
+                if number >= self._retries or self._guards is None or not self._guards.awaits(operation):
+                    raise
+                too_often = error
+            except GuardError:
+                if too_often is not None:  # the service itself had said so, and there is no time to wait for its window
+                    raise too_often from None
+                raise
+            number += 1
+            await anyio.sleep(pause)
+            self.bind()  # the client may have been closed meanwhile
+
+    async def _guarded(self, operation: Operation[R], attempt: _Attempt[R], *, allow_duplicate: bool) -> R:
+        check = attempt.trace.check
+        if check is None:
+            return await self._hold(operation, attempt, Part.ALL, self._exchange, allow_duplicate=allow_duplicate)
+
+        async def unless_done(operation: Operation[R], attempt: _Attempt[R]) -> R:
+            found = await check()
+            attempt.trace.may_have_left = False
+            if found is not None:
+                return found
+            return await self._hold(operation, attempt, Part.PASSAGE, self._exchange, allow_duplicate=allow_duplicate)
+
+        # Places in flight are taken after the check: its own requests need some, so many checks could lock each other.
+        return await self._hold(operation, attempt, Part.CLAIM, unless_done, allow_duplicate=allow_duplicate)
+
+    async def _hold(
+        self,
+        operation: Operation[R],
+        attempt: _Attempt[R],
+        part: Part,
+        work: Callable[[Operation[R], _Attempt[R]], Awaitable[R]],
+        *,
+        allow_duplicate: bool,
+    ) -> R:
+        """Do some work while the places of a request are held."""
+        guards = self._guards
+        if guards is None:
+            return await work(operation, attempt)
+        reservation = await guards.reserve(
+            self._who, operation, within=max(0.0, attempt.end - self.now()), allow_duplicate=allow_duplicate, part=part
+        )
+        attempt.end = min(attempt.end, reservation.expires)
+        try:
+            result = await work(operation, attempt)
+        except BaseException as error:
+            guards.settle(reservation, verdict_of_failure(error, posted=attempt.posted))
+            if isinstance(error, ApiError):
+                await guards.flush()
+            raise
+        guards.settle(reservation, verdict_of(operation, result))
+        return result
+
+    async def _exchange(self, operation: Operation[R], attempt: _Attempt[R]) -> R:
+        namespace = self._namespaces.of(attempt.url)
+        try:
+            return await self._post(operation, attempt, namespace)
+        except SoapFault as fault:
+            if not fault.procedure_missing:
+                raise
+            left = _left(attempt.end)
+            with anyio.move_on_after(left) as scope:
+                healed = await self._namespaces.heal(
+                    fault, attempt.url, namespace, self._transport, attempt.timeout.within(left)
+                )
+            if scope.cancelled_caught:
+                raise
+        return await self._post(operation, attempt, healed)
+
+    async def _post(self, operation: Operation[R], attempt: _Attempt[R], namespace: str) -> R:
+        request = encode(operation, self._who.credentials, namespace)
+        reply: Reply | None = None
+        start = self.now()
+        left = attempt.end - start
+        if left <= 0:
+            raise PoolTimeout("the deadline passed before the request could leave, nothing was sent")
+        attempt.posted = attempt.trace.may_have_left = True
+        attempt.trace.began = attempt.trace.began or datetime.now(UTC)
+        with anyio.CancelScope(deadline=attempt.end):
+            reply = await self._transport.post(attempt.url, request.headers, request.body, attempt.timeout.within(left))
+        if reply is None:
+            raise ReadTimeout("the request was sent and no complete answer came before the deadline")
+        if _log.isEnabledFor(logging.DEBUG):
+            took = self.now() - start
+            _log.debug("%s: HTTP %d, %d bytes, %.3f s", request.method, reply.status_code, len(reply.body), took)
+        return decode(
+            operation,
+            request,
+            status_code=reply.status_code,
+            content_type=reply.content_type,
+            body=reply.body,
+            timezone=self._timezone,
+        )
+
+    def bind(self) -> None:
+        """Take up the running event loop; places and locks of another are of no use here."""
+        if self.closed:
+            raise RuntimeError("this client is closed; make a new one")
+        loop = asyncio_loop()
+        if loop is not None and loop is self._loop:
+            return
+        token = current_token()
+        if token == self._token:
+            return
+        if self._running:
+            raise RuntimeError(
+                "this client is in use on another event loop; make a client for each event loop or thread"
+            )
+        # Also the first time: the loop on which the client was made may be another one.
+        if self._guards is not None:
+            self._guards.bind()
+        self._namespaces.rebind()
+        self._token, self._loop, self.now = token, loop, loop_time()
+
+
+def _left(end: float) -> float:
+    return max(0.0, end - anyio.current_time())
+
+
+def _may_repeat(operation: Operation[R], error: TransportError) -> bool:
+    return error.outcome is Outcome.NOT_SENT or (operation.is_read and error.outcome is Outcome.UNKNOWN)

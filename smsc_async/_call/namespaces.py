@@ -1,0 +1,96 @@
+"""Which namespace each address of the service wants, and how a wrong one is healed."""
+
+import logging
+from collections import defaultdict
+
+import anyio
+
+from smsc_async._model.exceptions import SmscError, SoapFault
+from smsc_async._network.transport import Timeout, Transport, TransportWithGet
+from smsc_async._protocol.binding import namespace_of
+from smsc_async._protocol.wsdl import target_namespace
+
+__all__ = ["Namespaces"]
+
+_log = logging.getLogger("smsc_async")
+_OK = 200
+
+
+class Namespaces:
+    """The namespaces of a client's addresses.
+
+    The service uses its own address as its namespace. Where that guess, or the caller's, is wrong, the server says
+    "Procedure ... not present", which proves that it executed nothing; then its `?wsdl` tells the right one.
+
+    Args:
+        explicit: What the caller said, None to derive it from the address.
+        url: The client's first address.
+    """
+
+    def __init__(self, explicit: str | None, url: str) -> None:
+        self._first = explicit or namespace_of(url)
+        self._warn = explicit is not None
+        self._adopted: dict[str, str] = {}
+        self._read: set[str] = set()
+        self._problems: dict[str, str] = {}
+        self._look_ups: defaultdict[str, int] = defaultdict(int)
+        self.rebind()
+
+    def rebind(self) -> None:
+        """Forget the locks of an event loop that has ended."""
+        self._locks: defaultdict[str, anyio.Lock] = defaultdict(anyio.Lock)
+
+    def of(self, url: str) -> str:
+        """Return the namespace to use at this address."""
+        return self._adopted.get(url, self._first)
+
+    async def heal(self, fault: SoapFault, url: str, wrong: str, transport: Transport, timeout: Timeout) -> str:
+        """Return the namespace that the service at this address wants, after it refused another.
+
+        Raises:
+            SoapFault: There is no other; the message says what to do.
+        """
+        before = self._look_ups[url]
+        async with self._locks[url]:
+            # Who waited here shares what the one before found, be it a namespace or a failure.
+            if self.of(url) == wrong and self._look_ups[url] == before and url not in self._read:
+                await self._look_up(url, wrong, transport, timeout)
+                self._look_ups[url] += 1
+            right = self.of(url)
+        if right != wrong:
+            return right
+        raise SoapFault(
+            f"the service doesn't know this namespace, and {self._problems[url]}; pass namespace= the targetNamespace "
+            "of its WSDL",
+            fault_code=fault.fault_code,
+            fault_string=fault.fault_string,
+        ) from fault
+
+    async def _look_up(self, url: str, wrong: str, transport: Transport, timeout: Timeout) -> None:
+        """Adopt the namespace of the `?wsdl`, or note why not."""
+        try:
+            found = await _published(url, transport, timeout)
+        except SmscError as error:
+            self._problems[url] = f"its ?wsdl could not be read ({type(error).__name__}: {error})"
+            return
+        self._read.add(url)
+        if found == wrong:
+            self._problems[url] = "its ?wsdl names the same one, so that this may not be the address of the service"
+            return
+        self._adopted[url] = found
+        if self._warn:
+            self._warn = False
+            _log.warning(
+                "the namespace %r is wrong, the service uses %r; pass namespace= that, or leave it out", wrong, found
+            )
+        else:
+            _log.info("the service uses the namespace %r", found)
+
+
+async def _published(url: str, transport: Transport, timeout: Timeout) -> str:
+    if not isinstance(transport, TransportWithGet):
+        raise SmscError("this transport can't fetch it")
+    reply = await transport.get(f"{url}{'&' if '?' in url else '?'}wsdl", timeout)
+    if reply.status_code != _OK:
+        raise SmscError(f"HTTP {reply.status_code}")
+    return target_namespace(reply.body)

@@ -1,0 +1,176 @@
+"""The sandbox as a server, and the demonstration: many messages to it, each followed to its end."""
+
+import asyncio
+import contextlib
+import importlib
+import os
+import socket
+import sys
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from decimal import Decimal
+from importlib.util import find_spec
+from typing import Any, Final, TypeVar
+
+import anyio
+import uvicorn
+
+from smsc_async._client import Client
+from smsc_async._model.codes import MessageStatus
+from smsc_async._model.types import Message, MessageRef
+from smsc_async._sending.bulk import Many
+from smsc_async.sandbox import Account, DeliveryPlan, Sandbox
+
+from .output import DemoReport, Note
+
+__all__ = ["PATH", "demonstrate", "listen", "serve_while"]
+
+T = TypeVar("T")
+
+PATH: Final = "/sys/soap.php"
+# Three in a thousand take longer than 9 s, none in ten thousand longer than about 15 s.
+PLAN = DeliveryPlan(to_operator=0.4, to_decision=3.5, spread=0.35)
+PATIENCE = 600.0  # seconds
+PRICE = 5.0  # seconds of delay that a request is worth
+BALANCE = Decimal(10)  # for each message, more than twice what it costs
+_NOTED: Final = 50
+_TOO_OFTEN: Final = 9
+_NAMES: Final = ("Anna", "Boris", "Clara", "Daniil", "Elena", "Fjodor", "Galina", "Ivan")
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves the signals to the program around it."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Open the socket of a server; from now on clients can connect, and wait until they are served.
+
+    Args:
+        host: The name or address to listen at.
+        port: The port, 0 for any that is free.
+
+    Raises:
+        OSError: The port is taken, or the host isn't one of this machine.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # TCP by name: asyncio turns Nagle's delay off only for sockets that say so, and an answer would wait 40 ms for it.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        # Elsewhere it would let two servers share a port.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, os.name == "posix")
+        listener.bind((host, port))
+        listener.listen()
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+async def serve_while(app: Any, listener: socket.socket, work: Callable[[str], Awaitable[T]]) -> T:
+    """Serve an ASGI application as long as some work takes, and return what it gives.
+
+    Args:
+        app: The application.
+        listener: Where it listens; closed at the end.
+        work: What to do meanwhile; it is told the address of the SOAP service.
+    """
+    host, port = listener.getsockname()[:2]
+    url = f"http://{f'[{host}]' if ':' in host else host}:{port}{PATH}"
+    server = _Server(
+        uvicorn.Config(
+            app, lifespan="off", ws="none", log_level="warning", access_log=False, timeout_graceful_shutdown=2
+        )
+    )
+    with listener:
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        try:
+            return await work(url)
+        finally:
+            server.should_exit = True
+            await serving
+
+
+async def demonstrate(count: int, note: Note) -> DemoReport:
+    """Send so many messages to a sandbox of our own over HTTP, and follow each until it is decided.
+
+    Args:
+        count: How many, 1 to 100,000.
+        note: Is told of the progress.
+    """
+    account = Account(login="demo", password="demo", apikey="demo", balance=BALANCE * count)  # noqa: S106 - opens nothing
+    sandbox = Sandbox(accounts=[account], delivery=PLAN)
+
+    async def work(url: str) -> DemoReport:
+        async with Client(apikey="demo", url=url) as client:
+            return await _demonstrate(client, sandbox, count, note)
+
+    return await serve_while(sandbox.app, listen("127.0.0.1", 0), work)
+
+
+async def _demonstrate(client: Client, sandbox: Sandbox, count: int, note: Note) -> DemoReport:
+    start = anyio.current_time()
+    before = await client.balance()
+    refs, cost = await _send(client, _messages(count), note)
+    outcomes = await _follow(client, refs, note)
+    after = await client.balance()
+    answered = sandbox.counts
+    requests: Counter[str] = Counter()
+    for (method, _), number in answered.items():
+        requests[method] += number
+    return DemoReport(
+        messages=count,
+        outcomes=outcomes,
+        refused=count - len(refs),
+        undecided=len(refs) - outcomes.total(),
+        cost=cost,
+        balance_before=before.amount,
+        balance_after=after.amount,
+        requests=requests,
+        too_often=sum(number for (_, error), number in answered.items() if error == _TOO_OFTEN),
+        seconds=anyio.current_time() - start,
+        peak_memory=_peak_memory(),
+    )
+
+
+def _peak_memory() -> float | None:
+    """Return the most memory that this process has had, in MB."""
+    if find_spec("resource") is None:  # Windows
+        return None
+    resource = importlib.import_module("resource")
+    most: int = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most / (1e6 if sys.platform == "darwin" else 1e3)
+
+
+def _messages(count: int) -> Iterator[Message]:
+    for number in range(count):
+        name = _NAMES[number % len(_NAMES)]
+        yield Message(f"+7916{number:07}", f"Hello {name}, your order {1000 + number} has arrived.")
+
+
+async def _send(client: Client, messages: Many[Message], note: Note) -> tuple[list[MessageRef], Decimal]:
+    refs: list[MessageRef] = []
+    costs: dict[str, Decimal] = {}
+    async for outcome in client.send_batch(messages):
+        if outcome.sent is not None:
+            costs[outcome.sent.id] = outcome.sent.cost or Decimal()
+        if outcome.ref is not None:
+            refs.append(outcome.ref)
+            note(len(refs), 0)
+    return refs, sum(costs.values(), Decimal())
+
+
+async def _follow(client: Client, refs: list[MessageRef], note: Note) -> Counter[MessageStatus]:
+    outcomes: Counter[MessageStatus] = Counter()
+    async with client.watch(refs, timeout=PATIENCE, price=PRICE) as updates:
+        async for update in updates:
+            if update.is_last and update.status is not None:
+                outcomes[update.status] += 1
+                if outcomes.total() % _NOTED == 0:
+                    note(len(refs), outcomes.total())
+    note(len(refs), outcomes.total())
+    return outcomes

@@ -1,0 +1,123 @@
+"""Whether a live service still keeps the contract of this package, and whether it lets us in."""
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import anyio
+
+from smsc_async._call.config import checked_url, credentials_from
+from smsc_async._client import Client
+from smsc_async._model.exceptions import MalformedEnvelope, ReadTimeout, SmscError
+from smsc_async._model.results import Balance
+from smsc_async._model.types import Money
+from smsc_async._network.httpx import HttpxTransport
+from smsc_async._network.transport import Timeout, TransportWithGet
+from smsc_async._protocol.binding import namespace_of
+from smsc_async._protocol.contract import CONTRACT
+from smsc_async._protocol.wsdl import differences, read_wsdl
+
+__all__ = ["Examination", "examine"]
+
+_OK: Final = 200
+_PATIENCE: Final = 60.0
+_NO_CREDENTIALS: Final = "not tried: set SMSC_APIKEY, or SMSC_LOGIN and SMSC_PASSWORD, in the environment"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examination:
+    """What was found out about a service.
+
+    Attributes:
+        url: Its address.
+        namespace: The targetNamespace of its WSDL, None if that could not be read.
+        differences: A sentence for each way in which its WSDL differs from our snapshot.
+        wsdl_error: Why the WSDL could not be read, None if it could.
+        login_error: Why the login doesn't work or was not tried, None if it works.
+        balance: The account's balance, None if the login doesn't work.
+    """
+
+    url: str
+    namespace: str | None = None
+    differences: tuple[str, ...] = ()
+    wsdl_error: str | None = None
+    login_error: str | None = None
+    balance: Money | None = None
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether nothing differs and nothing failed."""
+        return not (self.differences or self.wsdl_error or self.login_error)
+
+
+async def examine(
+    url: str | None = None,
+    *,
+    transport: TransportWithGet | None = None,
+    environment: Mapping[str, str] = os.environ,
+) -> Examination:
+    """Read the service's `?wsdl`, compare it with the contract, and ask for the balance.
+
+    Args:
+        url: The address of the service; None for SMSC_URL, else the usual one.
+        transport: What fetches it, and is closed at the end; None for the network.
+        environment: Where the address and the credentials are.
+
+    Raises:
+        ValueError: The address is wrong.
+    """
+    address = checked_url(url, environment=environment)
+    transport = transport or HttpxTransport()
+    try:
+        wsdl = await _examine_wsdl(address, transport)
+        return await _examine_login(wsdl, transport, environment)
+    finally:
+        with anyio.CancelScope(shield=True):
+            await transport.aclose()
+
+
+async def _examine_wsdl(url: str, transport: TransportWithGet) -> Examination:
+    expected = namespace_of(url)
+    try:
+        theirs = read_wsdl(await _fetch(f"{expected}?wsdl", transport))
+    except SmscError as error:
+        return Examination(url=url, wsdl_error=_words(error))
+    found = differences(theirs, dataclasses.replace(CONTRACT, namespace=expected))
+    return Examination(url=url, namespace=theirs.namespace, differences=tuple(found))
+
+
+async def _fetch(url: str, transport: TransportWithGet) -> bytes:
+    reply = None
+    with anyio.move_on_after(_PATIENCE):
+        reply = await transport.get(url, Timeout())
+    if reply is None:
+        raise ReadTimeout("the WSDL did not come in time")
+    if reply.status_code != _OK:
+        raise MalformedEnvelope(f"HTTP {reply.status_code} and no WSDL")
+    return reply.body
+
+
+async def _examine_login(wsdl: Examination, transport: TransportWithGet, environment: Mapping[str, str]) -> Examination:
+    try:
+        fields = credentials_from(None, None, None, environment).fields()
+    except ValueError:
+        return dataclasses.replace(wsdl, login_error=_NO_CREDENTIALS)
+    client = Client(
+        apikey=fields.get("apikey"),
+        login=fields.get("login"),
+        password=fields.get("psw"),
+        url=wsdl.url,
+        namespace=wsdl.namespace or None,
+        transport=transport,
+    )
+    try:
+        balance: Balance = await client.balance()
+    except SmscError as error:
+        return dataclasses.replace(wsdl, login_error=_words(error))
+    return dataclasses.replace(wsdl, balance=balance.amount)
+
+
+def _words(error: SmscError) -> str:
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,266 @@
+"""What the command line prints: results as lines for people or as JSON, errors as one line."""
+
+import contextlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final, TypeAlias
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from smsc_async._model.codes import MessageStatus
+from smsc_async._model.exceptions import Outcome, SmscError
+from smsc_async._model.results import Balance, Cost, DeliveryReport, SentMessage
+from smsc_async._model.text import Parts
+
+from .doctor import Examination
+
+__all__ = [
+    "DemoReport",
+    "Note",
+    "balance_lines",
+    "cost_lines",
+    "doctor_lines",
+    "emit",
+    "error_lines",
+    "parts_lines",
+    "print_demo",
+    "progress",
+    "sent_lines",
+    "status_lines",
+    "usage_line",
+]
+
+
+def emit(data: dict[str, Any], lines: Iterable[str], *, as_json: bool) -> None:
+    """Print a result on stdout, in one of its two forms."""
+    if as_json:
+        typer.echo(json.dumps(data, ensure_ascii=False, indent=2, default=str))
+    else:
+        for line in lines:
+            typer.echo(line)
+
+
+def sent_lines(sent: SentMessage) -> Iterator[str]:
+    """Tell what was accepted; a reference is what `status` takes."""
+    yield f"accepted, {sent.sms_count} SMS, id {sent.id}"
+    if sent.cost is not None:
+        yield f"cost     {sent.cost}"
+    if sent.balance is not None:
+        yield f"balance  {sent.balance}"
+    for ref in sent.refs:
+        yield f"ref      {ref}"
+    for error in sent.errors:
+        yield f"refused  {error.phone} (error {error.code})"
+
+
+def cost_lines(cost: Cost) -> Iterator[str]:
+    """Tell the price."""
+    yield f"cost     {cost.amount}"
+    if cost.sms_count is not None:
+        yield f"SMS      {cost.sms_count}"
+
+
+def balance_lines(balance: Balance) -> Iterator[str]:
+    """Tell the balance."""
+    yield f"balance  {balance.amount}"
+
+
+def status_lines(report: DeliveryReport) -> Iterator[str]:
+    """Tell where a message is, and all that the service says about it."""
+    yield f"status   {int(report.status)} {report.status.phrase}"
+    if report.error:
+        yield f"reason   {int(report.error)} {report.error.phrase} (send again: {report.error.resend})"
+    for name, value in (
+        ("changed", report.changed_at),
+        ("sent", report.sent_at),
+        ("phone", report.phone),
+        ("sender", report.sender),
+        ("cost", report.cost),
+        ("parts", report.parts),
+        ("operator", report.operator),
+        ("region", report.region),
+        ("text", report.text),
+    ):
+        if value is not None:
+            yield f"{name:8} {value}"
+
+
+def parts_lines(parts: Parts) -> Iterator[str]:
+    """Tell how a text is cut."""
+    yield f"{parts.count} SMS, {parts.encoding}, {parts.units} units"
+    for number, segment in enumerate(parts.segments, 1):
+        yield f"{number:3} {segment}"
+
+
+def doctor_lines(found: Examination) -> Iterator[str]:
+    """Tell what was found out about a service."""
+    yield f"service    {found.url}"
+    if found.wsdl_error is not None:
+        yield f"WSDL       {found.wsdl_error}"
+    else:
+        yield f"namespace  {found.namespace or 'missing'}"
+        yield f"WSDL       {len(found.differences) or 'no'} difference(s) from the snapshot"
+    for difference in found.differences:
+        yield f"  - {difference}"
+    yield f"login      {found.login_error or 'works'}"
+    if found.balance is not None:
+        yield f"balance    {found.balance}"
+
+
+def error_lines(error: SmscError) -> Iterator[str]:
+    """Tell what failed, what became of the request, and how to settle a doubt."""
+    yield f"{type(error).__name__}: {error} (outcome: {error.outcome})"
+    if error.outcome is Outcome.UNKNOWN and error.refs:
+        yield "it may have been sent; before you send it again, ask:"
+        for ref in error.refs:
+            yield f"  smsc-async status {ref}"
+
+
+def usage_line(error: Exception) -> str:
+    """Tell in one line what is wrong with the arguments."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    details = error.errors(include_url=False, include_context=False, include_input=False)
+    return "; ".join(_detail(line["loc"], line["msg"].removeprefix("Value error, ")) for line in details)
+
+
+def _detail(place: tuple[int | str, ...], words: str) -> str:
+    name = ".".join(str(step) for step in place)
+    return f"{name}: {words}" if name else words
+
+
+Note: TypeAlias = Callable[[int, int], None]
+"""Is told how many messages have been sent and how many are decided, again and again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoReport:
+    """What the demonstration did.
+
+    Attributes:
+        messages: How many messages there were.
+        outcomes: How many of them ended with each status.
+        refused: How many the service refused.
+        undecided: How many had no final status when the last round was over.
+        cost: What they cost, in all.
+        balance_before: The balance before the first message.
+        balance_after: The balance at the end.
+        requests: How many requests the service answered, by method.
+        too_often: How many of these with error 9.
+        seconds: How long it took.
+        peak_memory: The most memory that the process had, in MB, client and sandbox together; None where the system
+            doesn't tell.
+    """
+
+    messages: int
+    outcomes: Counter[MessageStatus]
+    refused: int
+    undecided: int
+    cost: Decimal
+    balance_before: Decimal
+    balance_after: Decimal
+    requests: Counter[str]
+    too_often: int
+    seconds: float
+    peak_memory: float | None = None
+
+    @property
+    def status_requests(self) -> float:
+        """How many requests for a status there were for each accepted message."""
+        asked = sum(number for method, number in self.requests.items() if method.startswith("get_status"))
+        return asked / max(1, self.messages - self.refused)
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether each message was accepted and has ended, well or badly."""
+        return not (self.refused or self.undecided)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return all of it in words that JSON knows."""
+        return {
+            "messages": self.messages,
+            "outcomes": {str(int(status)): number for status, number in sorted(self.outcomes.items())},
+            "refused": self.refused,
+            "undecided": self.undecided,
+            "cost": str(self.cost),
+            "balance_before": str(self.balance_before),
+            "balance_after": str(self.balance_after),
+            "requests": dict(sorted(self.requests.items())),
+            "too_often": self.too_often,
+            "status_requests_a_message": round(self.status_requests, 3),
+            "seconds": round(self.seconds, 2),
+            "peak_memory_mb": None if self.peak_memory is None else round(self.peak_memory, 1),
+        }
+
+
+_LINES: Final = 10
+
+
+@contextlib.contextmanager
+def progress(count: int, console: Console) -> Iterator[Note]:
+    """Show how far the demonstration is: a live bar on a terminal, else a line now and then.
+
+    Args:
+        count: How many messages there are.
+        console: Where to.
+    """
+    if not console.is_terminal:
+        yield _line_by_line(count, console)
+        return
+    columns = (TextColumn("{task.description:8}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as bars:
+        sending, deciding = bars.add_task("sent", total=count), bars.add_task("decided", total=count)
+
+        def note(sent: int, decided: int) -> None:
+            bars.update(sending, completed=sent)
+            bars.update(deciding, completed=decided)
+
+        yield note
+
+
+def _line_by_line(count: int, console: Console) -> Note:
+    shown = (0, 0)
+
+    def note(sent: int, decided: int) -> None:
+        nonlocal shown
+        # One line for each tenth, so that a log stays short.
+        step = (sent * _LINES // count, decided * _LINES // count)
+        if step != shown:
+            shown = step
+            console.print(f"sent {sent} of {count}, decided {decided}", highlight=False)
+
+    return note
+
+
+def print_demo(report: DemoReport, console: Console) -> None:
+    """Print the tables that the demonstration ends with."""
+    outcomes = Table("status", "meaning", "messages", title="What became of them")
+    for status, number in sorted(report.outcomes.items()):
+        outcomes.add_row(str(int(status)), status.phrase, f"{number:,}")
+    if report.undecided:
+        outcomes.add_row("", "not decided yet", f"{report.undecided:,}")
+    if report.refused:
+        outcomes.add_row("", "refused at once", f"{report.refused:,}")
+    outcomes.add_row("", "all", f"{report.messages:,}")
+    requests = Table("method", "requests", title="What it took")
+    for method, number in sorted(report.requests.items()):
+        requests.add_row(method, f"{number:,}")
+    requests.add_row("status requests a message", f"{report.status_requests:.2f}")
+    requests.add_row("answers with error 9", f"{report.too_often:,}")
+    if report.peak_memory is not None:
+        requests.add_row("peak memory, MB", f"{report.peak_memory:,.0f}")
+    for table in (outcomes, requests):
+        table.columns[-1].justify = "right"
+        console.print(table)
+    console.print(
+        f"cost {report.cost}, balance {report.balance_before} before and {report.balance_after} after, "
+        f"{report.seconds:.1f} s",
+        highlight=False,
+    )

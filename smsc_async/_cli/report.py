@@ -1,0 +1,88 @@
+"""The report of `send-file`: a row for each row of the job, written as a whole."""
+
+import csv
+import io
+import os
+import tempfile
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Final
+
+import anyio
+
+from smsc_async._journal.journal import Journal
+from smsc_async._journal.rows import JournalRow, RowState
+
+__all__ = ["plain", "write_csv", "write_report"]
+
+_REPORT: Final = (
+    *("row", "phone", "id", "result", "status", "status_name", "code", "error", "cost", "parts"),
+    *("attempted_at", "accepted_at", "decided_at"),
+)
+
+
+async def write_report(path: Path | None, journal: Journal) -> None:
+    """Write what became of each row of a job, if there is a path to write it to."""
+    if path is not None:
+        rows = await journal.rows()
+        await anyio.to_thread.run_sync(write_csv, path, _REPORT, map(_report_row, rows))
+
+
+def _report_row(row: JournalRow) -> dict[str, str]:
+    status, error = row.status, row.error
+    result = row.state.value.replace("_", " ")
+    if row.state is RowState.DECIDED and status is not None:
+        result = "delivered" if status.is_delivered else "not delivered"
+    if error is None and row.delivery_error:
+        error = row.delivery_error.phrase
+    values = {
+        "row": row.row,
+        "phone": row.phone,
+        "id": row.id,
+        "result": result,
+        "status": None if status is None else int(status),
+        "status_name": None if status is None else status.phrase,
+        "code": row.code,
+        "error": error,
+        "cost": None if row.cost is None else plain(row.cost),
+        "parts": row.parts,
+        "attempted_at": _iso(row.attempted_at),
+        "accepted_at": _iso(row.accepted_at),
+        "decided_at": _iso(row.decided_at),
+    }
+    return {name: "" if value is None else str(value) for name, value in values.items()}
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[dict[str, str]]) -> None:
+    """Write a CSV file, all of it or nothing.
+
+    Raises:
+        ValueError: It can't be written.
+    """
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    try:
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+            try:
+                file.write(text.getvalue().encode())
+                file.flush()
+                os.fsync(file.fileno())
+                os.replace(file.name, path)  # noqa: PTH105 - the same in fewer objects
+            except BaseException:
+                Path(file.name).unlink()
+                raise
+    except OSError as error:
+        raise ValueError(f"can't write {path}: {error.strerror}") from None
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat(timespec="seconds")
+
+
+def plain(amount: Decimal) -> str:
+    """Return an amount without zeros that say nothing."""
+    return f"{amount.normalize():f}"

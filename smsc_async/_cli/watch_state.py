@@ -1,0 +1,127 @@
+"""What a watch of the command line has reported, in a file, so that another process goes on where it ended.
+
+Each report is one transaction, made after its line has left for stdout: whatever kills the process, no report is
+missing; the one it was about to note may come twice. Commits reach the operating system and not the disk (SQLite's
+WAL with synchronous NORMAL), so after a power cut the last few reports may come twice as well.
+"""
+
+import sqlite3
+import time
+from collections.abc import Iterable
+from contextlib import closing
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from smsc_async._model.types import MessageRef
+from smsc_async._watching.registry import Pending, Update, utc
+
+__all__ = ["StateError", "WatchState"]
+
+_APPLICATION: Final = 0x534D5357
+_VERSION: Final = 1
+_SCHEMA: Final = (
+    "CREATE TABLE message (ref TEXT PRIMARY KEY, since REAL NOT NULL, status INTEGER, is_last INTEGER NOT NULL)",
+    f"PRAGMA application_id = {_APPLICATION}",
+    f"PRAGMA user_version = {_VERSION}",
+)
+
+
+class StateError(Exception):
+    """The file can't serve as the state of a watch; the words tell why."""
+
+
+class WatchState:
+    """Which messages have been reported, and how. Locked against other processes until it is closed.
+
+    Args:
+        path: The file, made if missing; None for memory only.
+
+    Raises:
+        StateError: Another process has it, it is not the state of a watch, or it can't be written.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._name = ":memory:" if path is None else str(path)
+        try:
+            self._file = sqlite3.connect(self._name, timeout=0, isolation_level=None)
+        except sqlite3.Error as error:
+            raise self._failure(error) from None
+        try:
+            self._open()
+        except sqlite3.Error as error:
+            self._file.close()
+            raise self._failure(error) from None
+        except StateError:
+            self._file.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def enter(self, refs: Iterable[MessageRef]) -> list[Pending]:
+        """Enter those messages that aren't there yet; return all whose last report is missing, in order.
+
+        Raises:
+            StateError: It can't be written.
+        """
+        wanted = {str(ref): ref for ref in refs}
+        now = time.time()
+        try:
+            self._file.execute("BEGIN")
+            self._file.executemany(
+                "INSERT OR IGNORE INTO message VALUES (?, ?, NULL, 0)", ((name, now) for name in wanted)
+            )
+            self._file.execute("COMMIT")
+            with closing(self._file.execute("SELECT ref, since, status FROM message WHERE NOT is_last")) as rows:
+                left = {name: (since, status) for name, since, status in rows}
+        except sqlite3.Error as error:
+            raise self._failure(error) from None
+        return [
+            Pending(ref=ref, since=utc(left[name][0]), status=left[name][1])
+            for name, ref in wanted.items()
+            if name in left
+        ]
+
+    def note(self, update: Update) -> None:
+        """Note that an update was reported.
+
+        Raises:
+            StateError: It can't be written.
+        """
+        status = None if update.report is None else int(update.report.status)
+        try:
+            self._file.execute(
+                "UPDATE message SET status = coalesce(?, status), is_last = ? WHERE ref = ?",
+                (status, update.is_last, str(update.ref)),
+            )
+        except sqlite3.Error as error:
+            raise self._failure(error) from None
+
+    def _open(self) -> None:
+        # The lock comes with the first statement that writes, and stays.
+        self._file.execute("PRAGMA locking_mode = EXCLUSIVE")
+        self._file.execute("BEGIN IMMEDIATE")
+        ((application,),) = self._file.execute("PRAGMA application_id")
+        ((version,),) = self._file.execute("PRAGMA user_version")
+        ((tables,),) = self._file.execute("SELECT count(*) FROM sqlite_master")
+        if not tables:
+            for statement in _SCHEMA:
+                self._file.execute(statement)
+        elif (application, version) != (_APPLICATION, _VERSION):
+            raise StateError(f"{self._name} is not the state of a watch; name another file, or one that doesn't exist")
+        self._file.execute("COMMIT")
+        self._file.execute("PRAGMA journal_mode = WAL")
+        self._file.execute("PRAGMA synchronous = NORMAL")
+
+    def _failure(self, error: sqlite3.Error) -> StateError:
+        if error.sqlite_errorname == "SQLITE_BUSY":
+            return StateError(f"another process is using {self._name}; let it end, or name another file")
+        if error.sqlite_errorname == "SQLITE_NOTADB":
+            return StateError(f"{self._name} is not the state of a watch; name another file, or one that doesn't exist")
+        return StateError(f"{self._name} can't be used: {error}")

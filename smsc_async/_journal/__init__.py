@@ -1,0 +1,1 @@
+"""A bulk job on disk, so that it survives its process."""

@@ -1,0 +1,138 @@
+"""How a job is divided in requests, and what an answer to one says about each of its messages; pure."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from decimal import Decimal
+from functools import partial
+from typing import Any, Final
+
+from smsc_async._model.exceptions import ApiError, SmscError
+from smsc_async._model.operations import GetCost, GetListCost, Send, SendList, new_id
+from smsc_async._model.results import Refusals, SentMessage
+from smsc_async._model.text import parts
+from smsc_async._model.types import Message, MessageRef
+from smsc_async._sending.chunks import Chunk, Chunker, goes_with, to_send
+
+from .rows import ChunkPlan, PlannedMessage, RowPlan, StoredChunk, Verdict
+
+__all__ = ["Division", "divide", "operation_of", "price_of", "refused", "verdicts"]
+
+_NOT_PRICED: Final = {"id", "sender", "at", "cost"}
+_CENT: Final = Decimal("0.0001")
+
+
+class Division:
+    """Divides messages in requests.
+
+    Phones that the service may rewrite, those without +, go in requests of their own: a doubt about them may stay, and
+    must not keep others in doubt.
+
+    Args:
+        options: The arguments of all sends.
+        size: The most messages in one request; 1 sends each alone.
+    """
+
+    def __init__(self, options: Mapping[str, Any], size: int) -> None:
+        self._options = options
+        fits: Callable[[Message], bool] = partial(goes_with, to_send, options=options)
+        self._alone = size == 1
+        self._chunkers = {plus: Chunker(size, fits) for plus in (True, False)}
+        self._rows: dict[bool, deque[RowPlan]] = {True: deque(), False: deque()}
+
+    def add(self, row: int, message: Message, id: str | None) -> Iterator[ChunkPlan]:  # noqa: A002 - the service's own word
+        """Take a message; yield the requests that are complete."""
+        plan = RowPlan(row, message.phone)
+        if self._alone or id is not None:
+            yield self._plan(Chunk((message,), is_list=False), (plan,), id)
+            return
+        plus = message.phone.startswith("+")
+        self._rows[plus].append(plan)
+        for chunk in self._chunkers[plus].add(message):
+            yield self._plan(chunk, self._take(plus, chunk), None)
+
+    def rest(self) -> Iterator[ChunkPlan]:
+        """Yield the requests of what is held."""
+        for plus, chunker in self._chunkers.items():
+            for chunk in chunker.rest():
+                yield self._plan(chunk, self._take(plus, chunk), None)
+
+    def _take(self, plus: bool, chunk: Chunk) -> tuple[RowPlan, ...]:
+        return tuple(self._rows[plus].popleft() for _ in chunk.messages)
+
+    def _plan(self, chunk: Chunk, rows: tuple[RowPlan, ...], id: str | None) -> ChunkPlan:  # noqa: A002 - as above
+        operation = to_send(chunk, {**self._options, "id": id or new_id()})
+        return ChunkPlan(
+            operation.model_dump_json(exclude_defaults=True), operation.id, chunk.is_list, id is None, rows
+        )
+
+
+def divide(rows: Iterable[PlannedMessage], options: Mapping[str, Any], size: int) -> Iterator[ChunkPlan]:
+    """Yield the requests for the messages of a job; its `row` is known for each.
+
+    Raises:
+        ValueError: A message and the arguments don't go together.
+    """
+    division = Division(options, size)
+    for planned in rows:
+        if planned.message is not None and planned.row is not None:
+            yield from division.add(planned.row, planned.message, planned.id)
+    yield from division.rest()
+
+
+def operation_of(chunk: StoredChunk) -> Send | SendList:
+    """Return what sends a stored request."""
+    return (SendList if chunk.is_list else Send).model_validate_json(chunk.content)
+
+
+def price_of(operation: Send | SendList) -> GetCost | GetListCost:
+    """Return what asks for the price of a send."""
+    kind = GetListCost if isinstance(operation, SendList) else GetCost
+    return kind.model_validate(operation.model_dump(exclude=_NOT_PRICED, exclude_defaults=True))
+
+
+def verdicts(operation: Send | SendList, result: SentMessage) -> list[Verdict]:
+    """Return what an accepted request means for each of its messages, with its share of the price."""
+    refs = operation.refs()
+    refusals = Refusals(result.errors, [ref.phone for ref in refs])
+    missing = {ref.phone for ref in result.missing}
+    texts = [line.text for line in operation.lines()] or [getattr(operation, "text", None) or ""] * len(refs)
+    said: list[Verdict] = []
+    accepted: list[tuple[MessageRef, int]] = []
+    for ref, text in zip(refs, texts, strict=True):
+        refusal = refusals.find(ref.phone)
+        if refusal is not None:
+            words = operation.errors.get(refusal.code, ApiError).advice
+            said.append(Verdict(phone=ref.phone, id=result.id, code=refusal.code, error=words))
+        elif ref.phone in missing:
+            words = "the service accepted the request it was in, and not this message"
+            said.append(Verdict(phone=ref.phone, id=result.id, error=words))
+        else:
+            accepted.append((ref, parts(text).count))
+    shares = _divided(result.cost, [count for _, count in accepted])
+    said += [
+        Verdict(phone=ref.phone, id=result.id, cost=share, parts=count)
+        for (ref, count), share in zip(accepted, shares, strict=True)
+    ]
+    return said
+
+
+def refused(operation: Send | SendList, error: SmscError) -> list[Verdict]:
+    """Return what a refusal of a whole request means for each of its messages."""
+    code = error.code if isinstance(error, ApiError) else None
+    words = f"{type(error).__name__}: {error}"
+    return [Verdict(phone=ref.phone, id=ref.id, code=code, error=words) for ref in operation.refs()]
+
+
+def _divided(cost: Decimal | None, weights: list[int]) -> list[Decimal | None]:
+    """Divide a price so that the shares add up to it; the last takes what is left by rounding."""
+    if cost is None:
+        return [None] * len(weights)
+    shares: list[Decimal | None] = []
+    left, weight_left = cost, sum(weights)
+    for weight in weights:
+        share = left if weight == weight_left else left * weight / weight_left
+        if share.quantize(_CENT) != share and weight < weight_left:
+            share = share.quantize(_CENT)
+        shares.append(share)
+        left, weight_left = left - share, weight_left - weight
+    return shares

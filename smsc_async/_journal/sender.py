@@ -1,0 +1,215 @@
+"""The sending of a job: each request is noted before it leaves, and settled by its status if its answer is not."""
+
+import math
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+import anyio
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+
+from smsc_async._client import Client
+from smsc_async._model.exceptions import (
+    AddressBlocked,
+    ApiError,
+    AuthenticationFailed,
+    BreakerOpen,
+    GuardError,
+    GuardStoreError,
+    InsufficientFunds,
+    JournalError,
+    Outcome,
+    SendOutcomeUnknown,
+    SmscError,
+    TooManyRequests,
+)
+from smsc_async._model.operations import Send, SendList
+from smsc_async._model.unresolved import Doubt
+
+from .requests import operation_of, refused, verdicts
+from .rows import ChunkState, StoredChunk
+from .store import Do, JournalStore
+
+__all__ = ["Sending"]
+
+_MINUTE: Final = 61.2  # after error 9, with what the service's whole seconds may add
+_PAUSE: Final = 5.0
+_ENOUGH: Final = 12
+_DOUBT: Final = 3  # weighs as much as so many failures that are none
+# With these, every further request would be refused too.
+_STOPS: Final = (AuthenticationFailed, AddressBlocked, InsufficientFunds, BreakerOpen, GuardStoreError)
+
+
+class Sending:
+    """Sends what is planned, once.
+
+    Args:
+        client: What sends.
+        store: Where all of it is noted.
+        do: Does something with the store.
+        workers: How many requests are made at once.
+        opened_at: When the journal was opened: nothing that was attempted by then has left later.
+        note: Is told how many more messages have their answer.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        store: JournalStore,
+        do: Do,
+        *,
+        workers: int,
+        opened_at: datetime,
+        note: Callable[[int], None],
+    ) -> None:
+        self._client = client
+        self._store = store
+        self._do = do
+        self._workers = workers
+        self._opened_at = opened_at
+        self._note = note
+        self._trouble = 0
+        self._doubts: list[int] = []
+        self._stopped = anyio.Event()
+        self._reason: Exception | None = None
+
+    async def run(self) -> None:
+        """Do it until nothing is planned.
+
+        Raises:
+            SmscError: It had to stop; what is planned stays planned.
+        """
+        planned = await self._do(self._store.chunks, ChunkState.PLANNED)
+        unsettled = await self._do(self._store.chunks, ChunkState.ATTEMPTED, ChunkState.IN_DOUBT)
+        # Alone first: with wrong credentials all workers would fail at once, and five failures block the IP address.
+        if planned:
+            await self._send(planned[0])
+        if self._reason is None:
+            await self._round(unsettled, planned[1:])
+        if self._doubts and self._reason is None:
+            await self._round(self._doubts.copy(), [])
+        if self._reason is not None:
+            raise self._reason
+
+    async def _round(self, unsettled: Sequence[int], planned: Sequence[int]) -> None:
+        """Settle some requests and send others meanwhile, and those as well that surely were not sent."""
+        due, work = anyio.create_memory_object_stream[int](math.inf)
+        async with anyio.create_task_group() as group, due, work:
+            for key in unsettled:
+                group.start_soon(self._settle, key, due.clone())
+            for _ in range(self._workers):
+                group.start_soon(self._work, work.clone())
+            for key in planned:
+                due.send_nowait(key)
+
+    async def _work(self, work: MemoryObjectReceiveStream[int]) -> None:
+        with work:
+            async for key in work:
+                await self._send(key)
+
+    async def _settle(self, key: int, due: MemoryObjectSendStream[int]) -> None:
+        """Let the status tell what became of a request; if it surely was not sent, it is due."""
+        with due:
+            try:
+                if await self._is_unsent(await self._do(self._store.chunk, key)):
+                    due.send_nowait(key)
+            except JournalError as error:
+                self._stop(error)
+
+    async def _is_unsent(self, chunk: StoredChunk) -> bool:
+        operation = operation_of(chunk)
+        attempted_at = chunk.attempted_at or self._opened_at
+        # An attempt of an earlier process ended before the journal was opened; one that was cancelled here, by now.
+        ended_at = self._opened_at if attempted_at < self._opened_at else datetime.now(UTC)
+        doubt = Doubt(
+            id=operation.id,
+            refs=operation.refs(),
+            is_own_id=chunk.is_own_id,
+            at_once=operation.at is None,
+            began=attempted_at,
+            failed=chunk.failed_at or ended_at,
+        )
+        try:
+            result = await self._client.resolve(doubt)
+        except SendOutcomeUnknown as error:
+            await self._do(self._store.doubt, chunk.key, doubt.failed, _words(error))
+            return False
+        if result is None:
+            await self._do(self._store.take_back, chunk.key)
+            return True
+        await self._do(self._store.finish, chunk.key, verdicts(operation, result), datetime.now(UTC))
+        self._note(len(doubt.refs))
+        return False
+
+    async def _send(self, key: int) -> None:
+        """Send a request as soon as the limits let it through."""
+        try:
+            chunk = await self._do(self._store.chunk, key)
+            operation = operation_of(chunk)
+            while self._reason is None:
+                if chunk.state is not ChunkState.PLANNED and not await self._is_unsent(chunk):
+                    return
+                pause = await self._attempt(chunk, operation)
+                if pause is None:
+                    return
+                with anyio.move_on_after(pause):
+                    await self._stopped.wait()
+                chunk = await self._do(self._store.chunk, key)
+        except JournalError as error:
+            self._stop(error)
+
+    async def _attempt(self, chunk: StoredChunk, operation: Send | SendList) -> float | None:
+        """Make one attempt at a request; return in how many seconds to make another, None for never."""
+        await self._do(self._store.attempt, chunk.key, datetime.now(UTC))
+        try:
+            result = await self._client.call(operation, unique_id=chunk.is_own_id)
+        except (SmscError, ValueError) as error:
+            # The answer is there: a cancellation must not leave it in doubt.
+            with anyio.CancelScope(shield=True):
+                return await self._failed(chunk, operation, error)
+        with anyio.CancelScope(shield=True):
+            await self._do(self._store.finish, chunk.key, verdicts(operation, result), datetime.now(UTC))
+        self._trouble = 0
+        self._note(len(operation.refs()))
+        return None
+
+    async def _failed(
+        self, chunk: StoredChunk, operation: Send | SendList, error: SmscError | ValueError
+    ) -> float | None:
+        """Note what a failure means; return in how many seconds to try again, None for never."""
+        if isinstance(error, SmscError) and error.outcome is Outcome.UNKNOWN:
+            await self._do(self._store.doubt, chunk.key, datetime.now(UTC), _words(error))
+            self._doubts.append(chunk.key)
+            self._fret(error, _DOUBT)
+            return None
+        if isinstance(error, ApiError) and not isinstance(error, (*_STOPS, TooManyRequests)):
+            await self._do(self._store.finish, chunk.key, refused(operation, error), datetime.now(UTC))
+            self._note(len(operation.refs()))
+            return None
+        if isinstance(error, TooManyRequests):
+            # An earlier attempt that was taken for lost may have arrived after all: its status will tell.
+            await self._do(self._store.doubt, chunk.key, datetime.now(UTC), _words(error))
+            self._fret(error, 1)
+            return _MINUTE
+        await self._do(self._store.take_back, chunk.key)
+        if isinstance(error, GuardError) and not isinstance(error, _STOPS):
+            return _PAUSE if error.retry_after is None else error.retry_after
+        if isinstance(error, (*_STOPS, ValueError)) or error.outcome is Outcome.REJECTED:
+            self._stop(error)
+            return None
+        self._fret(error, 1)
+        return _PAUSE
+
+    def _fret(self, error: SmscError, weight: int) -> None:
+        """Count a failure of the network; when nothing works any more, stop."""
+        self._trouble += weight
+        if self._trouble >= _ENOUGH:
+            self._stop(error)
+
+    def _stop(self, reason: Exception) -> None:
+        self._reason = self._reason or reason
+        self._stopped.set()
+
+
+def _words(error: SmscError) -> str:
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,267 @@
+"""The tables of a journal: what is written when, and what a damaged or foreign file is told from; blocking."""
+
+import hashlib
+import json
+import sqlite3
+import time
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from threading import RLock
+from typing import Any, Final, Protocol, TypeVar
+
+from smsc_async._model.codes import DeliveryError, MessageStatus
+
+from .file import connect, damaged, disconnect, explained
+from .rows import ChunkPlan, ChunkState, JournalRow, Place, RowPlan, RowState, StoredChunk, Tally, Verdict
+
+__all__ = ["Do", "JournalStore"]
+
+T = TypeVar("T")
+
+_FOREVER: Final = 1e11  # Unix time
+_ROWS: Final = """
+SELECT row, phone, id, CASE message.state WHEN 'open' THEN CASE chunk.state WHEN 'done' THEN 'attempted'
+    ELSE chunk.state END ELSE message.state END AS state, status, delivery_error, code, error, cost, parts,
+    attempted_at, accepted_at, decided_at
+FROM message LEFT JOIN chunk ON chunk.key = message.chunk
+"""
+
+
+class Do(Protocol):
+    """Does something with the journal's file, off the event loop."""
+
+    def __call__(self, function: Callable[..., T], /, *arguments: Any) -> Awaitable[T]:
+        """Do it."""
+
+
+class JournalStore:
+    """A journal's file, open and locked; all methods block and may be called from any thread.
+
+    Each change is one transaction, and is on the disk when the method returns.
+
+    Args:
+        path: The file; made if it doesn't exist.
+
+    Raises:
+        JournalInUse: Another process, or another journal of this one, has it open.
+        JournalError: It can't be opened, is damaged, or isn't a journal.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._lock = RLock()
+        self._path = path
+        self._connection = connect(path)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._lock:
+            disconnect(self._connection, self._path)
+
+    def get(self, name: str) -> str | None:
+        """Return something that was noted about the whole job."""
+        found = self._all("SELECT value FROM job WHERE name = ?", name)
+        return str(found[0][0]) if found else None
+
+    def put(self, name: str, value: str) -> None:
+        """Note something about the whole job."""
+        with self._change() as connection:
+            connection.execute("INSERT OR REPLACE INTO job VALUES (?, ?)", (name, value))
+
+    def plan(self, identity: str, chunks: Iterable[ChunkPlan], faulty: Iterable[RowPlan]) -> None:
+        """Note what is to be sent, all or nothing."""
+        with self._change() as connection:
+            connection.execute("INSERT INTO job VALUES ('identity', ?)", (identity,))
+            for key, chunk in enumerate(chunks, 1):
+                connection.execute(
+                    "INSERT INTO chunk (key, state, content, digest, is_list, is_own_id) "
+                    "VALUES (?, 'planned', ?, ?, ?, ?)",
+                    (key, chunk.content, _digest(chunk.content), chunk.is_list, chunk.is_own_id),
+                )
+                connection.executemany(
+                    "INSERT INTO message (row, chunk, phone, id, state) VALUES (?, ?, ?, ?, 'open')",
+                    [(row.row, key, row.phone, chunk.id) for row in chunk.rows],
+                )
+            connection.executemany(
+                "INSERT INTO message (row, phone, state, error) VALUES (?, ?, 'skipped', ?)",
+                [(row.row, row.phone, row.error) for row in faulty],
+            )
+
+    def chunks(self, *states: ChunkState) -> list[int]:
+        """Return the keys of the requests in one of these states, in order."""
+        marks = ", ".join("?" * len(states))
+        return [key for (key,) in self._all(f"SELECT key FROM chunk WHERE state IN ({marks}) ORDER BY key", *states)]  # noqa: S608 - question marks only
+
+    def chunk(self, key: int) -> StoredChunk:
+        """Return a request.
+
+        Raises:
+            JournalError: It isn't what was planned.
+        """
+        ((state, content, digest, is_list, is_own_id, attempted_at, failed_at),) = self._all(
+            "SELECT state, content, digest, is_list, is_own_id, attempted_at, failed_at FROM chunk WHERE key = ?", key
+        )
+        if digest != _digest(content):
+            raise damaged(self._path, "a request in it is not the one that was planned")
+        return StoredChunk(
+            key, ChunkState(state), content, bool(is_list), bool(is_own_id), _moment(attempted_at), _moment(failed_at)
+        )
+
+    def attempt(self, key: int, at: datetime) -> None:
+        """Note that a request is about to leave."""
+        self._move(key, ChunkState.ATTEMPTED, attempted_at=at.isoformat(), failed_at=None)
+
+    def take_back(self, key: int) -> None:
+        """Note that a request surely never reached the service."""
+        self._move(key, ChunkState.PLANNED, attempted_at=None, failed_at=None)
+
+    def doubt(self, key: int, failed_at: datetime, error: str) -> None:
+        """Note that nobody knows what became of a request."""
+        with self._change() as connection:
+            connection.execute(
+                "UPDATE chunk SET state = 'in_doubt', failed_at = ? WHERE key = ?", (failed_at.isoformat(), key)
+            )
+            connection.execute("UPDATE message SET error = ? WHERE chunk = ?", (error, key))
+
+    def finish(self, key: int, verdicts: Iterable[Verdict], at: datetime) -> None:
+        """Note what became of each message of a request."""
+        with self._change() as connection:
+            connection.execute("UPDATE chunk SET state = 'done' WHERE key = ?", (key,))
+            connection.executemany(
+                "UPDATE message SET state = ?, id = ?, code = ?, error = ?, cost = ?, parts = ?, accepted_at = ? "
+                "WHERE chunk = ? AND phone = ?",
+                [
+                    (
+                        "accepted" if each.error is None else "failed",
+                        each.id,
+                        each.code,
+                        each.error,
+                        None if each.cost is None else str(each.cost),
+                        each.parts,
+                        at.isoformat() if each.error is None else None,
+                        key,
+                        each.phone,
+                    )
+                    for each in verdicts
+                ],
+            )
+
+    def note_status(  # noqa: PLR0917 - the columns of one update
+        self,
+        phone: str,
+        id: str,  # noqa: A002 - the service's own word
+        status: int | None,
+        error: int | None,
+        words: str | None,
+        decided_at: datetime | None,
+    ) -> None:
+        """Note the status of an accepted message; it is decided if there is a moment for that."""
+        with self._change() as connection:
+            connection.execute(
+                "UPDATE message SET status = coalesce(?, status), delivery_error = coalesce(?, delivery_error), "
+                "error = ?, decided_at = ?, state = iif(? IS NULL, state, 'decided') "
+                "WHERE id = ? AND phone = ? AND state = 'accepted'",
+                (status, error, words, *[decided_at and decided_at.isoformat()] * 2, id, phone),
+            )
+
+    def undecided(self) -> list[tuple[str, str, datetime]]:
+        """Return phone, id and time of acceptance of each message whose delivery is not decided."""
+        found = self._all("SELECT phone, id, accepted_at FROM message WHERE state = 'accepted' ORDER BY row")
+        return [(phone, id_, datetime.fromisoformat(at)) for phone, id_, at in found]
+
+    def rows(self) -> Iterator[JournalRow]:
+        """Return all rows, in order."""
+        return map(_row, self._all(f"{_ROWS} ORDER BY row"))
+
+    def tally(self) -> Tally:
+        """Return how many messages are where."""
+        counts = dict(self._all(f"SELECT state, count(*) FROM ({_ROWS}) GROUP BY state"))  # noqa: S608 - our own words
+        costs = self._all("SELECT cost FROM message WHERE cost IS NOT NULL")
+        return Tally(cost=sum((Decimal(cost) for (cost,) in costs), Decimal()), **counts)
+
+    def keep_doubt(self, data: str) -> None:
+        """Keep a doubt about another send."""
+        with self._change() as connection:
+            connection.execute("INSERT INTO doubt (data) VALUES (?)", (data,))
+
+    def doubts(self) -> list[tuple[int, str]]:
+        """Return the doubts that were kept, each with its number."""
+        return self._all("SELECT key, data FROM doubt ORDER BY key")
+
+    def forget_doubt(self, key: int) -> None:
+        """Forget a doubt that is settled."""
+        with self._change() as connection:
+            connection.execute("DELETE FROM doubt WHERE key = ?", (key,))
+
+    def places(self, now: float) -> list[Place]:
+        """Return the histories of the guards that still count at this Unix time."""
+        with self._change() as connection:
+            connection.execute("DELETE FROM place WHERE until < ?", (now,))
+        found = self._all("SELECT rule, key, span, instants FROM place")
+        return [Place(rule, key, span, tuple(json.loads(instants))) for rule, key, span, instants in found]
+
+    def put_places(self, places: Iterable[Place]) -> None:
+        """Keep histories of the guards; an empty one is forgotten, and so is what no longer counts."""
+        with self._change() as connection:
+            for rule, key, span, instants in places:
+                last = max((_FOREVER if instant is None else instant for instant in instants), default=-span)
+                values = rule, key, span, last + span, json.dumps(instants)
+                connection.execute("INSERT OR REPLACE INTO place VALUES (?, ?, ?, ?, ?)", values)
+            connection.execute("DELETE FROM place WHERE until < ?", (time.time(),))
+
+    def _move(self, key: int, state: ChunkState, **columns: str | None) -> None:
+        settings = ", ".join(f"{name} = ?" for name in columns)
+        with self._change() as connection:
+            connection.execute(
+                f"UPDATE chunk SET state = ?, {settings} WHERE key = ?",  # noqa: S608 - our own columns
+                (state, *columns.values(), key),
+            )
+            connection.execute("UPDATE message SET error = NULL WHERE chunk = ?", (key,))
+
+    def _all(self, query: str, *values: Any) -> list[Any]:
+        with self._lock, explained(self._path):
+            return self._connection.execute(query, values).fetchall()
+
+    @contextmanager
+    def _change(self) -> Iterator[sqlite3.Connection]:
+        """Make one transaction of what is done inside."""
+        with self._lock, explained(self._path):
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except BaseException:
+                # A disk that is full may have rolled back already.
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+
+def _digest(content: str) -> bytes:
+    return hashlib.sha256(content.encode()).digest()
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text).astimezone(UTC)
+
+
+def _row(values: tuple[Any, ...]) -> JournalRow:
+    row, phone, id_, state, status, failure, code, error, cost, parts, *moments = values
+    attempted_at, accepted_at, decided_at = map(_moment, moments)
+    return JournalRow(
+        row=row,
+        phone=phone,
+        id=id_,
+        state=RowState(state),
+        status=None if status is None else MessageStatus(status),
+        delivery_error=None if failure is None else DeliveryError(failure),
+        code=code,
+        error=error,
+        cost=None if cost is None else Decimal(cost),
+        parts=parts,
+        attempted_at=attempted_at,
+        accepted_at=accepted_at,
+        decided_at=decided_at,
+    )

@@ -1,0 +1,1 @@
+"""What is said: frozen values without I/O, clock or log."""

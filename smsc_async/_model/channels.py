@@ -1,0 +1,350 @@
+"""How a message travels: one value in place of the service's thirteen flags, so that no two can be set at once.
+
+Files can't be attached over SOAP: the service takes them only in the body of an HTTP form. Where a channel has
+`file_url`, the service fetches the file from there itself.
+"""
+
+import re
+from enum import Enum
+from typing import Annotated, ClassVar, Literal, Self, TypeAlias
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, PlainSerializer, model_validator
+
+from .types import Choice, Text, XmlText, check_xml_text
+
+__all__ = [
+    "Binary",
+    "Channel",
+    "Email",
+    "Flash",
+    "Hlr",
+    "Mms",
+    "Ping",
+    "Sms",
+    "Social",
+    "Telegram",
+    "TelegramBot",
+    "TextUse",
+    "Viber",
+    "Voice",
+    "WapPush",
+    "WhatsApp",
+]
+
+
+class TextUse(Enum):
+    """What a channel does with the text of the message."""
+
+    REQUIRED = "required"
+    OPTIONAL = "optional"
+    REFUSED = "refused"
+
+
+def _http_url(value: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/]\S*", value):
+        raise ValueError("a full address is needed, http://... or https://..., without blanks")
+    return value
+
+
+def _one_line(value: str) -> str:
+    if "\n" in value or "\r" in value:
+        raise ValueError("one line only")
+    return check_xml_text(value)
+
+
+def _email_address(value: str) -> str:
+    if not re.fullmatch(r"[^\s@,;]+@[^\s@,;]+", value):
+        raise ValueError("an e-mail address is needed, name@example.com")
+    return value
+
+
+Url: TypeAlias = Annotated[XmlText, AfterValidator(_http_url)]
+Line: TypeAlias = Annotated[str, Field(min_length=1), AfterValidator(_one_line)]
+
+
+class Channel(Choice):
+    """A way for a message to travel; use one of its subclasses, `Sms()` is the default."""
+
+    text_use: ClassVar[TextUse] = TextUse.REQUIRED
+    flag: ClassVar[str] = ""
+
+    def parameters(self) -> dict[str, str]:
+        """Return the parameters for `query` that choose the channel."""
+        return {self.flag: "1"} if self.flag else {}
+
+    def fields(self) -> dict[str, str]:
+        """Return the fields of the envelope that the channel itself supplies."""
+        return {}
+
+    def check_text(self, text: str | None) -> None:
+        """Raise a `ValueError` if the channel can't do with this text."""
+        name = type(self).__name__
+        if self.text_use is TextUse.REQUIRED and text is None:
+            raise ValueError(f"{name} needs a text")
+        if self.text_use is TextUse.REFUSED and text is not None:
+            raise ValueError(f"{name} has no text of its own; leave `text` out")
+
+
+class Sms(Channel):
+    """An ordinary SMS."""
+
+
+class Flash(Channel):
+    """An SMS that is shown at once and not stored."""
+
+    flag: ClassVar[str] = "flash"
+
+
+def _octets(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return bytes.fromhex(value)
+    except ValueError:
+        raise ValueError("bytes are needed, or a string of hexadecimal digits, two for each byte") from None
+
+
+Octets: TypeAlias = Annotated[
+    bytes, Field(min_length=1), BeforeValidator(_octets), PlainSerializer(bytes.hex, when_used="json")
+]
+
+
+class Binary(Channel):
+    """A binary SMS; travels in hexadecimal (`bin=2`), because XML can't carry bytes (`bin=1`).
+
+    Attributes:
+        data: The octets; may be given in hexadecimal.
+        udh: The user data header with its length in the first byte; may be given in hexadecimal. None for none.
+        pid: Protocol identifier, 0 to 255; goes with `dcs`.
+        dcs: Data coding scheme, 0 to 255; goes with `pid`.
+    """
+
+    text_use: ClassVar[TextUse] = TextUse.REFUSED
+
+    data: Octets
+    udh: Octets | None = None
+    pid: Annotated[int, Field(ge=0, le=255)] | None = None
+    dcs: Annotated[int, Field(ge=0, le=255)] | None = None
+
+    def __init__(
+        self, data: bytes | str, *, udh: bytes | str | None = None, pid: int | None = None, dcs: int | None = None
+    ) -> None:
+        BaseModel.__init__(self, data=data, udh=udh, pid=pid, dcs=dcs)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.udh is not None and self.udh[0] != len(self.udh) - 1:
+            raise ValueError("the first byte of udh is the number of the bytes that follow it")
+        if (self.pid is None) != (self.dcs is None):
+            raise ValueError("pid and dcs go together; give both or none")
+        return self
+
+    def parameters(self) -> dict[str, str]:
+        """Return `bin=2`: the message is hexadecimal."""
+        return {"bin": "2"}
+
+    def fields(self) -> dict[str, str]:
+        """Return `mes`: the header, or a null byte where there is none, the data, and the tail with pid and dcs."""
+        mes = ((self.udh or b"\0") + self.data).hex().upper()
+        if self.pid is not None:
+            # soap-api: "line feed, 3 tilde characters, and again line feed", and "exact preservation of spaces".
+            mes += f"\n~~~\npid: {self.pid}, dcs: {self.dcs}"
+        return {"mes": mes}
+
+
+class WapPush(Channel):
+    """A WAP push: a link for the phone.
+
+    Attributes:
+        url: The link, http://... or https://...
+        title: What the phone shows for it, one line.
+    """
+
+    text_use: ClassVar[TextUse] = TextUse.REFUSED
+    flag: ClassVar[str] = "push"
+
+    url: Url
+    title: Line
+
+    def __init__(self, url: str, title: str) -> None:
+        BaseModel.__init__(self, url=url, title=title)
+
+    def fields(self) -> dict[str, str]:
+        """Return `mes`: "the link and title through a line feed" (soap-api)."""
+        return {"mes": f"{self.url}\n{self.title}"}
+
+
+class Hlr(Channel):
+    """A query of the operator's database about the number; sends nothing to the phone."""
+
+    text_use: ClassVar[TextUse] = TextUse.REFUSED
+    flag: ClassVar[str] = "hlr"
+
+
+class Ping(Channel):
+    """An invisible SMS whose delivery status tells whether the phone is on."""
+
+    text_use: ClassVar[TextUse] = TextUse.REFUSED
+    flag: ClassVar[str] = "ping"
+
+
+class Mms(Channel):
+    """An MMS; needs a subject or a text.
+
+    Attributes:
+        subject: The subject; None lets the service put the sender's name.
+        file_url: Where the service fetches the file (at least 101 bytes long).
+    """
+
+    text_use: ClassVar[TextUse] = TextUse.OPTIONAL
+    flag: ClassVar[str] = "mms"
+
+    subject: Line | None = None
+    file_url: Url | None = None
+
+    def check_text(self, text: str | None) -> None:
+        """Raise a `ValueError` if there is neither a text nor a subject."""
+        if text is None and self.subject is None:
+            raise ValueError("Mms needs a text or a subject")
+
+    def parameters(self) -> dict[str, str]:
+        """Return `mms`, `subj` and `fileurl`."""
+        return {**super().parameters(), **_given(subj=self.subject, fileurl=self.file_url)}
+
+
+class Email(Channel):
+    """An e-mail; its recipients are e-mail addresses.
+
+    Attributes:
+        sender: The address it comes from.
+        subject: The subject.
+        file_url: Where the service fetches the attachment (at least 101 bytes long).
+    """
+
+    flag: ClassVar[str] = "mail"
+
+    sender: Annotated[XmlText, AfterValidator(_email_address)]
+    subject: Line
+    file_url: Url | None = None
+
+    def __init__(self, sender: str, subject: str, *, file_url: str | None = None) -> None:
+        BaseModel.__init__(self, sender=sender, subject=subject, file_url=file_url)
+
+    def parameters(self) -> dict[str, str]:
+        """Return `mail`, `subj` and `fileurl`."""
+        return {**super().parameters(), "subj": self.subject, **_given(fileurl=self.file_url)}
+
+    def fields(self) -> dict[str, str]:
+        """Return `sender`: the address it comes from."""
+        return {"sender": self.sender}
+
+
+class Social(Channel):
+    """A message to a user of Odnoklassniki, VKontakte or Mail.Ru Agent."""
+
+    flag: ClassVar[str] = "soc"
+
+
+class Viber(Channel):
+    """A Viber message."""
+
+    flag: ClassVar[str] = "viber"
+
+
+class WhatsApp(Channel):
+    """A WhatsApp message.
+
+    Attributes:
+        file_url: Where the service fetches a file to send (at least 101 bytes long).
+    """
+
+    flag: ClassVar[str] = "whatsapp"
+
+    file_url: Url | None = None
+
+    def parameters(self) -> dict[str, str]:
+        """Return `whatsapp` and `fileurl`."""
+        return {**super().parameters(), **_given(fileurl=self.file_url)}
+
+
+class Telegram(Channel):
+    """A confirmation code by Telegram.
+
+    Attributes:
+        code: The code.
+    """
+
+    text_use: ClassVar[TextUse] = TextUse.REFUSED
+    flag: ClassVar[str] = "tg"
+
+    code: Text
+
+    def __init__(self, code: str) -> None:
+        BaseModel.__init__(self, code=code)
+
+    def fields(self) -> dict[str, str]:
+        """Return `mes`: the code."""
+        return {"mes": self.code}
+
+
+class TelegramBot(Channel):
+    """A message from a Telegram bot.
+
+    Attributes:
+        name: The bot's name, `@botname_bot`.
+    """
+
+    name: Annotated[str, Field(pattern=r"^@[A-Za-z0-9_]{3,40}\Z")]
+
+    def __init__(self, name: str) -> None:
+        BaseModel.__init__(self, name=name)
+
+    def parameters(self) -> dict[str, str]:
+        """Return `bot`."""
+        return {"bot": self.name}
+
+
+class Voice(Channel):
+    """A voice call that reads the text, or plays a file.
+
+    Attributes:
+        voice: m, m2, m3, m4 for a man's voice, w, w2, w3, w4 for a woman's; None for the service's choice (m3).
+        language: The language of the text, two letters such as "en"; None for the service's choice.
+        answer_wait: Seconds to wait for an answer, 10 to 35.
+        repeat_interval: Seconds between two tries, 10 to 3600.
+        attempts: Tries in all, 1 to 9. Give all of the three or none: one bad value resets them all at the service.
+        file_url: Where the service fetches the sound (at least 101 bytes long); the text may then be left out.
+    """
+
+    text_use: ClassVar[TextUse] = TextUse.OPTIONAL
+    flag: ClassVar[str] = "call"
+
+    voice: Literal["m", "m2", "m3", "m4", "w", "w2", "w3", "w4"] | None = None
+    language: Annotated[str, Field(pattern=r"^[a-z]{2}\Z")] | None = None
+    answer_wait: Annotated[int, Field(ge=10, le=35)] | None = None
+    repeat_interval: Annotated[int, Field(ge=10, le=3600)] | None = None
+    attempts: Annotated[int, Field(ge=1, le=9)] | None = None
+    file_url: Url | None = None
+
+    @model_validator(mode="after")
+    def _all_three_or_none(self) -> Self:
+        given = [value is not None for value in (self.answer_wait, self.repeat_interval, self.attempts)]
+        if any(given) and not all(given):
+            raise ValueError("answer_wait, repeat_interval and attempts go together; give all three or none")
+        return self
+
+    def check_text(self, text: str | None) -> None:
+        """Raise a `ValueError` if there is neither a text nor a file."""
+        if text is None and self.file_url is None:
+            raise ValueError("Voice needs a text or a file_url")
+
+    def parameters(self) -> dict[str, str]:
+        """Return `call`, `voice`, `param` and `fileurl`."""
+        # soap-api gives the language only behind a voice ("m,en"), and m3 as the default voice.
+        voice = self.voice if self.language is None else f"{self.voice or 'm3'},{self.language}"
+        param = None if self.attempts is None else f"{self.answer_wait},{self.repeat_interval},{self.attempts}"
+        return {**super().parameters(), **_given(voice=voice, param=param, fileurl=self.file_url)}
+
+
+def _given(**values: str | None) -> dict[str, str]:
+    return {name: value for name, value in values.items() if value is not None}

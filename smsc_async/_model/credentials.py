@@ -1,0 +1,52 @@
+"""Who calls: an API key, or a login and a password. Neither ever prints."""
+
+from typing import TypeAlias
+
+from pydantic import SecretStr, field_validator
+
+from .types import FrozenModel
+
+__all__ = ["ApiKey", "Credentials", "Login"]
+
+
+def _not_empty(value: SecretStr) -> SecretStr:
+    if not value.get_secret_value().strip():
+        raise ValueError("must not be empty")
+    return value
+
+
+class ApiKey(FrozenModel):
+    """The API key that stands in for login and password.
+
+    Attributes:
+        key: The key.
+    """
+
+    key: SecretStr
+
+    _check = field_validator("key")(_not_empty)
+
+    def fields(self) -> dict[str, str]:
+        """Return the wire fields, in clear."""
+        return {"apikey": self.key.get_secret_value()}
+
+
+class Login(FrozenModel):
+    """A login and its password.
+
+    Attributes:
+        login: The account's login.
+        password: The password, or its lower-case MD5 hex, which is just as secret.
+    """
+
+    login: SecretStr
+    password: SecretStr
+
+    _check = field_validator("login", "password")(_not_empty)
+
+    def fields(self) -> dict[str, str]:
+        """Return the wire fields, in clear."""
+        return {"login": self.login.get_secret_value(), "psw": self.password.get_secret_value()}
+
+
+Credentials: TypeAlias = ApiKey | Login

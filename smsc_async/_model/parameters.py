@@ -1,0 +1,240 @@
+"""What sends, batches and price requests have in common: the recipients, the channel and the parameters of `query`."""
+
+import ipaddress
+import re
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from decimal import Decimal
+from typing import Annotated, Any, ClassVar, Final, Self, TypeAlias
+
+from pydantic import BeforeValidator, Field, InstanceOf, SerializeAsAny, model_validator
+
+from .channels import Channel, Email, Sms, Telegram, TelegramBot
+from .types import (
+    FrozenModel,
+    Message,
+    MessageRef,
+    Recipient,
+    Text,
+    TimeZoneOffset,
+    XmlText,
+    is_email,
+    is_group,
+    is_phone,
+    recipient_key,
+)
+
+__all__ = ["CREDENTIALS", "Asked", "Dispatch", "Extra", "MessageList", "ToRecipients", "checked_extra"]
+
+CREDENTIALS: Final = frozenset({"login", "psw", "apikey"})
+# The parameters of `query` that have a keyword or a channel of their own; naming one in `extra` would set it twice.
+_MODELLED: Final = frozenset(
+    {
+        *("tz", "period", "freq", "flash", "bin", "push", "hlr", "ping", "mms", "mail", "soc", "viber", "whatsapp"),
+        *("tg", "bot", "smsreq", "fileurl", "call", "voice", "param", "subj", "cost", "list", "valid", "tinyurl"),
+        *("maxsms", "imgcode", "userip", "err", "op", "pp", "query", "phones", "mes", "id", "sender", "time"),
+    }
+)
+
+
+class Asked(FrozenModel):
+    """Something that can be asked of the service, before it says what."""
+
+    @abstractmethod
+    def fields(self) -> dict[str, str]:
+        """Return the fields of the envelope, without credentials and `query`."""
+
+    def parameters(self) -> dict[str, str]:
+        """Return the parameters of `query`, decoded; none means the plain method."""
+        return {}
+
+    def lines(self) -> tuple[Message, ...]:
+        """Return the messages for the parameter `list`."""
+        return ()
+
+    def refs(self) -> tuple[MessageRef, ...]:
+        """Return the messages that this would send."""
+        return ()
+
+
+def checked_extra(value: Any, modelled: frozenset[str]) -> Any:
+    """Return the parameters of `extra` as strings; one that is modelled is a `ValueError`."""
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        return value
+    for name, item in value.items():
+        if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,39}", name):
+            raise ValueError("the names of `extra` are letters, digits and _")
+        if name in modelled:
+            raise ValueError(f"{name!r} has an argument of its own; `extra` is for parameters that have none")
+        if not isinstance(item, (str, int, float, Decimal)):
+            raise ValueError(f"the value of {name!r} in `extra` is a string or a number")  # noqa: TRY004 - pydantic's kind
+    return {name: str(int(item)) if isinstance(item, bool) else str(item) for name, item in value.items()}
+
+
+def _recipients(value: Any) -> Any:
+    if isinstance(value, str):
+        return (value,)
+    if isinstance(value, Iterable) and not isinstance(value, (bytes, Mapping)):
+        return tuple(value)
+    return value
+
+
+def _validity(value: Any) -> Any:
+    if isinstance(value, timedelta):
+        minutes, rest = divmod(value, timedelta(minutes=1))
+        value = f"{minutes // 60:02d}:{minutes % 60:02d}" if minutes > 0 and not rest else ""
+    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 24:  # noqa: PLR2004 - soap-api: "from 1 to 24 hours"
+        return str(value)
+    if (
+        isinstance(value, str)
+        and re.fullmatch(r"([01]?[0-9]|2[0-3]):[0-5][0-9]|24:00", value)
+        and value not in {"0:00", "00:00"}
+    ):
+        return value
+    if isinstance(value, str) and re.fullmatch(r"[1-9]|1[0-9]|2[0-4]", value):
+        return value
+    raise ValueError(
+        "valid is 1 to 24 hours, 'hh:mm' from 00:01 to 24:00, or a timedelta of whole minutes in that range"
+    )
+
+
+def _ip(value: Any) -> Any:
+    try:
+        return str(ipaddress.ip_address(str(value)))
+    except ValueError:
+        raise ValueError("userip is an IPv4 or IPv6 address") from None
+
+
+def _partner(value: Any) -> Any:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Extra: TypeAlias = dict[str, XmlText]
+Recipients: TypeAlias = Annotated[tuple[Recipient, ...], Field(min_length=1), BeforeValidator(_recipients)]
+
+
+class Dispatch(Asked):
+    """The channel and the other parameters of `query`; the attributes are described at `Client.send`."""
+
+    allowed_extra: ClassVar[frozenset[str]] = frozenset()
+    via: Annotated[SerializeAsAny[InstanceOf[Channel]], BeforeValidator(Channel.revive)] = Sms()
+    tz: TimeZoneOffset | None = None
+    period: Annotated[float, Field(ge=0.1, le=720, allow_inf_nan=False)] | None = None
+    freq: Annotated[int, Field(ge=1, le=1440)] | None = None
+    smsreq: Annotated[int, Field(ge=10, le=999)] | None = None
+    valid: Annotated[str, BeforeValidator(_validity)] | None = None
+    tinyurl: bool = False
+    maxsms: Annotated[int, Field(ge=1)] | None = None
+    imgcode: Annotated[XmlText, Field(min_length=1)] | None = None
+    userip: Annotated[str, BeforeValidator(_ip)] | None = None
+    err: bool | None = None
+    op: bool = False
+    pp: Annotated[XmlText, Field(min_length=1), BeforeValidator(_partner)] | None = None
+    extra: Extra = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_extra(cls, data: Any) -> Any:
+        if isinstance(data, dict) and "extra" in data:
+            return {**data, "extra": checked_extra(data["extra"], (CREDENTIALS | _MODELLED) - cls.allowed_extra)}
+        return data
+
+    @model_validator(mode="after")
+    def _check_pairs(self) -> Self:
+        if self.freq is not None and self.period is None:
+            raise ValueError("freq needs period: the service ignores it alone")
+        if self.imgcode is not None and self.userip is None:
+            raise ValueError("imgcode needs userip, the address of the person who typed the code")
+        return self
+
+    @abstractmethod
+    def content(self) -> dict[str, str]:
+        """Return `phones` and `mes`."""
+
+    def fields(self) -> dict[str, str]:
+        """Return the fields of the envelope, without credentials and `query`."""
+        return self.content()
+
+    def parameters(self) -> dict[str, str]:
+        """Return the parameters of `query`."""
+        given = {
+            "tz": _plain(self.tz),
+            "period": _plain(self.period),
+            "freq": _plain(self.freq),
+            "smsreq": _plain(self.smsreq),
+            "valid": self.valid,
+            "tinyurl": "1" if self.tinyurl else None,
+            "maxsms": _plain(self.maxsms),
+            "imgcode": self.imgcode,
+            "userip": self.userip,
+            "err": "1" if self.err else None,
+            "op": "1" if self.op else None,
+            "pp": self.pp,
+        }
+        return {
+            **self.via.parameters(),
+            **{name: value for name, value in given.items() if value is not None},
+            **self.extra,
+        }
+
+
+def _plain(value: float | None) -> str | None:
+    return None if value is None else f"{value:.15g}"
+
+
+def _check_recipients(via: Channel, recipients: Iterable[str]) -> None:
+    seen: set[str] = set()
+    for place, to in enumerate(recipients, 1):
+        if isinstance(via, Email):
+            fits, wanted = is_email(to), "an e-mail address"
+        elif isinstance(via, (Telegram, TelegramBot)):
+            fits, wanted = not is_email(to), "a phone, or #ID or a nickname of Telegram"
+        else:
+            fits, wanted = is_phone(to), "a phone in international format (digits, with or without +, no blanks)"
+        if not fits and not is_group(to):
+            raise ValueError(f"recipient {place}: {type(via).__name__} needs {wanted}, or a group code G<number>")
+        key = recipient_key(to)
+        if key in seen:
+            raise ValueError(f"recipient {place} is there twice; it would be paid for twice")
+        seen.add(key)
+
+
+class ToRecipients(Dispatch):
+    """One text for one or many recipients."""
+
+    to: Recipients
+    text: Text | None = None
+
+    @model_validator(mode="after")
+    def _check_channel(self) -> Self:
+        self.via.check_text(self.text)
+        _check_recipients(self.via, self.to)
+        return self
+
+    def content(self) -> dict[str, str]:
+        """Return `phones` and `mes`."""
+        # The contract demands `mes`, so a channel that uses none sends it empty.
+        return {"phones": ",".join(self.to), "mes": self.via.fields().get("mes", self.text or "")}
+
+
+class MessageList(Dispatch):
+    """Messages of their own for each recipient, in the parameter `list`."""
+
+    messages: Annotated[tuple[Message, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _check_channel(self) -> Self:
+        self.via.check_text(self.messages[0].text)
+        _check_recipients(self.via, (message.phone for message in self.messages))
+        return self
+
+    def content(self) -> dict[str, str]:
+        """Return `phones` and `mes`, empty: the contract demands them, the messages are in `list`."""
+        return {"phones": "", "mes": ""}
+
+    def lines(self) -> tuple[Message, ...]:
+        """Return the messages."""
+        return self.messages

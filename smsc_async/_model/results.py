@@ -1,0 +1,309 @@
+"""What the service answers, as frozen values; every one keeps what nobody has modelled yet in `extra`."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, tzinfo
+from typing import Annotated, Any, ClassVar, Final, Self, TypeAlias
+
+from pydantic import BeforeValidator, JsonValue, ValidationError
+
+from .codes import DeliveryError, MessageStatus
+from .types import FrozenModel, MessageRef, Money, is_group, is_message_id, is_phone, recipient_key
+
+__all__ = ["Balance", "Cost", "DeliveryReport", "RecipientError", "Result", "SentMessage"]
+
+Wire: TypeAlias = Mapping[str, JsonValue]
+
+
+def _number(value: object) -> object:
+    if isinstance(value, str) and value in _DIGITS:
+        return _DIGITS[value]
+    return int(value) if isinstance(value, str) and re.fullmatch(r"[+-]?[0-9]{1,9}", value) else value
+
+
+_DIGITS: Final = {str(number): number for number in range(-9, 300)}
+Status: TypeAlias = Annotated[MessageStatus, BeforeValidator(_number)]
+Failure: TypeAlias = Annotated[DeliveryError, BeforeValidator(_number)]
+
+
+class Result(FrozenModel):
+    """An answer.
+
+    Attributes:
+        extra: Fields of the answer that this version doesn't know, as they came: strings, lists and mappings of them.
+    """
+
+    wire_names: ClassVar[Mapping[str, str]] = {}
+    required: ClassVar[tuple[str, ...]] = ()
+    """Fields of the wire of which at least one must be there, or the answer isn't one of this operation."""
+
+    extra: dict[str, JsonValue] = {}
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        """Show what the service said, not what it left out."""
+        return (
+            (name, value)
+            for name, value in super().__repr_args__()
+            if value is not False and value not in (None, {}, ())
+        )
+
+    @classmethod
+    def sort(cls, wire: Wire) -> tuple[dict[str, JsonValue], dict[str, JsonValue]]:
+        """Divide an answer in what this class knows, by attribute, and the rest; an empty element counts as absent."""
+        names = cls.wire_names
+        known: dict[str, JsonValue] = {}
+        extra: dict[str, JsonValue] = {}
+        for name, value in wire.items():
+            if name not in names or not isinstance(value, str):
+                extra[name] = value
+            elif text := value if name == "message" else value.strip():
+                known[names[name]] = text
+        return known, extra
+
+
+class Balance(Result):
+    """The account's balance.
+
+    Attributes:
+        amount: In the account's currency.
+    """
+
+    wire_names: ClassVar[Mapping[str, str]] = {"balance": "amount"}
+    required: ClassVar[tuple[str, ...]] = ("balance",)
+
+    amount: Money
+
+    @classmethod
+    def from_wire(cls, wire: Wire) -> Self:
+        """Read an answer of `get_balance`."""
+        known, extra = cls.sort(wire)
+        return cls.model_validate({**known, "extra": extra})
+
+
+class Cost(Result):
+    """What a send would cost.
+
+    Attributes:
+        amount: In the account's currency.
+        sms_count: The service's `cnt`: parts times recipients.
+    """
+
+    wire_names: ClassVar[Mapping[str, str]] = {"cost": "amount", "cnt": "sms_count"}
+    required: ClassVar[tuple[str, ...]] = ("cost",)
+
+    amount: Money
+    sms_count: int | None = None
+
+    @classmethod
+    def from_wire(cls, wire: Wire) -> Self:
+        """Read an answer of `get_sms_cost` or `get_sms_cost2`."""
+        known, extra = cls.sort(wire)
+        return cls.model_validate({**known, "extra": extra})
+
+
+class RecipientError(Result):
+    """One recipient of many whom the service refused.
+
+    Attributes:
+        phone: The recipient, as the service spells it.
+        code: The service's error number for it, as in `ApiError.code`.
+    """
+
+    wire_names: ClassVar[Mapping[str, str]] = {"phone": "phone", "status": "code"}
+
+    phone: str
+    code: int
+
+    @classmethod
+    def from_wire(cls, wire: Wire) -> Self:
+        """Read one `errors` element."""
+        known, extra = cls.sort(wire)
+        return cls.model_validate({**known, "extra": extra})
+
+
+class SentMessage(Result):
+    """A send that the service accepted.
+
+    Attributes:
+        id: The message id, one for all recipients.
+        refs: One reference for each recipient that was accepted (a group's members are unknown, so it has none).
+        sms_count: The service's `cnt`: parts times recipients; this is what is paid for.
+        cost: What it cost, where the service says so (always with `cost=2` or `cost=3`).
+        balance: The balance after it, where the service says so (always with `cost=3`).
+        errors: The recipients that were refused, where `err` asked for them.
+        settled: Whether the answer was lost and status requests have shown that the service accepted it.
+        missing: Of a settled send the recipients whom the service does not know: it accepted the others and not them.
+    """
+
+    wire_names: ClassVar[Mapping[str, str]] = {"id": "id", "cnt": "sms_count", "cost": "cost", "balance": "balance"}
+    required: ClassVar[tuple[str, ...]] = ("id", "cnt")
+
+    id: str
+    refs: tuple[MessageRef, ...] = ()
+    sms_count: int | None = None
+    cost: Money | None = None
+    balance: Money | None = None
+    errors: tuple[RecipientError, ...] = ()
+    settled: bool = False
+    missing: tuple[MessageRef, ...] = ()
+
+    @property
+    def ref(self) -> MessageRef:
+        """The reference of the only recipient.
+
+        Raises:
+            ValueError: There isn't exactly one accepted recipient; see `refs` and `errors`.
+        """
+        if len(self.refs) != 1:
+            raise ValueError(f"this send has {len(self.refs)} references, not one; use .refs")
+        return self.refs[0]
+
+    @classmethod
+    def from_wire(cls, wire: Wire, *, id: str, recipients: Iterable[str]) -> Self:  # noqa: A002 - the service's own word
+        """Read an answer of `send_sms` or `send_sms2` to these recipients."""
+        known, extra = cls.sort(wire)
+        people = [recipient for recipient in recipients if not is_group(recipient)]
+        errors, rest = refused(extra.pop("errors", None))
+        if rest:
+            extra["errors"] = rest
+        sent_id = str(known.get("id", id))
+        if not is_message_id(sent_id):
+            extra["id"], sent_id = sent_id, id
+        wrong = Refusals(errors, people)
+        refs = [MessageRef(to, sent_id) for to in people if wrong.find(to) is None]
+        return cls.model_validate({**known, "id": sent_id, "refs": refs, "errors": errors, "extra": extra})
+
+
+def refused(value: JsonValue) -> tuple[list[RecipientError], list[JsonValue]]:
+    """Read the `errors` of an answer, one element or several; what isn't a phone and a number is returned apart."""
+    errors: list[RecipientError] = []
+    rest: list[JsonValue] = []
+    for entry in value if isinstance(value, list) else [value] if value else []:
+        try:
+            errors.append(RecipientError.from_wire(entry if isinstance(entry, dict) else {}))
+        except ValidationError:
+            # The message was accepted: an answer that is odd in a detail must not look like a failed send.
+            rest.append(entry)
+    return errors, rest
+
+
+# Long enough to name one subscriber, short enough to leave out the country code that the service may have put in front.
+_TAIL: Final = 9
+
+
+class Refusals:
+    """The refused recipients of one answer, found however the service spells them.
+
+    Args:
+        errors: What the service refused.
+        recipients: All recipients of the request.
+    """
+
+    def __init__(self, errors: Iterable[RecipientError], recipients: Iterable[str]) -> None:
+        keys = [recipient_key(recipient) for recipient in recipients]
+        given = {recipient_key(error.phone): error for error in errors}
+        self._by_key = {key: given.pop(key) for key in keys if key in given}
+        # Phones only: the e-mail addresses of one domain end alike. Two phones that end alike can't be told apart.
+        tails = Counter(key[-_TAIL:] for key in keys if is_phone(key) and key not in self._by_key)
+        self._by_tail = {key[-_TAIL:]: error for key, error in given.items() if tails[key[-_TAIL:]] == 1}
+
+    def find(self, recipient: str) -> RecipientError | None:
+        """Return the refusal of this recipient, None if there is none."""
+        key = recipient_key(recipient)
+        return self._by_key.get(key) or (self._by_tail.get(key[-_TAIL:]) if is_phone(key) else None)
+
+
+class DeliveryReport(Result):
+    """The status of one message.
+
+    Attributes:
+        ref: Which message.
+        status: Where it is on its way; an undocumented number is kept.
+        error: Why it wasn't delivered, None where the service doesn't say; 0 is `DeliveryError.NONE`.
+        changed_at: When the status last changed, aware.
+        sent_at: When it was sent, aware (with `detail=1`).
+        phone: The subscriber's number as the service spells it (with `detail=1`).
+        cost: What it cost (with `detail=1`).
+        sender: The sender's name (with `detail=1`).
+        status_name: The status in the service's words (with `detail=1`).
+        text: The text (with `detail=1`).
+        parts: Its number of SMS, or the seconds of a voice message (with `detail=1`).
+        operator: The subscriber's operator (with `detail=2`).
+        region: Where the number is registered (with `detail=2`).
+    """
+
+    wire_names: ClassVar[Mapping[str, str]] = {
+        "status": "status",
+        "err": "error",
+        "phone": "phone",
+        "cost": "cost",
+        "sender_id": "sender",
+        "status_name": "status_name",
+        "message": "text",
+        "sms_cnt": "parts",
+        "operator": "operator",
+        "region": "region",
+    }
+    required: ClassVar[tuple[str, ...]] = ("status",)
+
+    ref: MessageRef
+    status: Status
+    error: Failure | None = None
+    changed_at: datetime | None = None
+    sent_at: datetime | None = None
+    phone: str | None = None
+    cost: Money | None = None
+    sender: str | None = None
+    status_name: str | None = None
+    text: str | None = None
+    parts: int | None = None
+    operator: str | None = None
+    region: str | None = None
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether the delivery has ended, well or badly."""
+        return self.status.is_decided
+
+    @property
+    def is_delivered(self) -> bool:
+        """Whether the message reached its recipient."""
+        return self.status.is_delivered
+
+    @classmethod
+    def from_wire(cls, wire: Wire, *, ref: MessageRef, timezone: tzinfo) -> Self:
+        """Read an answer of `get_status` or `get_status2`; local times without a timestamp count in `timezone`."""
+        known, extra = cls.sort(wire)
+        changed_at = _moment(extra, "last_timestamp", "last_date", timezone)
+        sent_at = _moment(extra, "send_timestamp", "send_date", timezone)
+        times = {"changed_at": changed_at, "sent_at": sent_at}
+        return cls.model_validate({**known, **times, "ref": ref, "extra": extra})
+
+
+def _moment(extra: dict[str, JsonValue], stamp_name: str, text_name: str, zone: tzinfo) -> datetime | None:
+    """Take a moment out of `extra`; what can't be read stays there."""
+    if stamp_name not in extra and text_name not in extra:
+        return None
+    moment = _from_timestamp(extra.get(stamp_name)) or _from_local_text(extra.get(text_name), zone)
+    for name in (stamp_name, text_name):
+        if moment is not None or extra.get(name) == "":
+            extra.pop(name, None)
+    return moment
+
+
+def _from_timestamp(value: JsonValue) -> datetime | None:
+    # 0 is PHP's "no time yet". 11 digits reach the year 5138.
+    if isinstance(value, str) and re.fullmatch(r"[1-9][0-9]{0,10}", value.strip()):
+        return datetime.fromtimestamp(int(value), UTC)
+    return None
+
+
+def _from_local_text(value: JsonValue, zone: tzinfo) -> datetime | None:
+    if not isinstance(value, str):
+        return None
+    try:
+        # soap-api: "Format DD.MM.YYYY hh: mm: ss"; the blank after the colons is a flaw of the page.
+        return datetime.strptime(value.strip(), "%d.%m.%Y %H:%M:%S").replace(tzinfo=zone)
+    except ValueError:
+        return None

@@ -1,0 +1,103 @@
+"""When to send: the four spellings of the `time` parameter as values."""
+
+from abc import abstractmethod
+from datetime import UTC, datetime
+from typing import Annotated, Self
+
+from pydantic import AwareDatetime, BaseModel, Field, NaiveDatetime, model_validator
+
+from .types import Choice
+
+__all__ = ["After", "At", "Between", "LocalTime", "Schedule"]
+
+
+class Schedule(Choice):
+    """A time to send; use one of `At`, `LocalTime`, `Between`, `After`."""
+
+    @abstractmethod
+    def wire(self) -> str:
+        """Return the value of `time`."""
+
+
+class At(Schedule):
+    """An instant.
+
+    Attributes:
+        moment: An aware datetime; fractions of a second are dropped. One that has passed means at once.
+    """
+
+    moment: AwareDatetime
+
+    def __init__(self, moment: datetime) -> None:
+        BaseModel.__init__(self, moment=moment)
+
+    @model_validator(mode="after")
+    def _after_1970(self) -> Self:
+        if self.moment < datetime(1970, 1, 2, tzinfo=UTC):
+            raise ValueError("the service counts seconds since 1970; give a later moment")
+        return self
+
+    def wire(self) -> str:
+        """Return format 3 of soap-api: `0` and the Unix time."""
+        return f"0{int(self.moment.timestamp())}"
+
+
+class LocalTime(Schedule):
+    """A wall clock time, in the `tz` of the send or of the message, else in the account's time zone.
+
+    The only schedule that a batch can apply in each message's own zone.
+
+    Attributes:
+        moment: A naive datetime; seconds are dropped.
+    """
+
+    moment: NaiveDatetime
+
+    def __init__(self, moment: datetime) -> None:
+        BaseModel.__init__(self, moment=moment)
+
+    def wire(self) -> str:
+        """Return format 1 of soap-api: DDMMYYhhmm."""
+        return self.moment.strftime("%d%m%y%H%M")
+
+
+class Between(Schedule):
+    """A range of hours: at once inside it, else at its next beginning; so that nobody is woken at night.
+
+    Attributes:
+        start: The first hour, 0 to 23, in the `tz` of the send, else in the account's time zone.
+        end: The hour at which the range ends, 1 to 24, later than `start`.
+    """
+
+    start: Annotated[int, Field(ge=0, le=23)]
+    end: Annotated[int, Field(ge=1, le=24)]
+
+    def __init__(self, start: int, end: int) -> None:
+        BaseModel.__init__(self, start=start, end=end)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.start >= self.end:
+            raise ValueError("the range of hours ends after it starts, on the same day: Between(9, 21)")
+        return self
+
+    def wire(self) -> str:
+        """Return format 2 of soap-api: `h1-h2`."""
+        return f"{self.start}-{self.end}"
+
+
+class After(Schedule):
+    """A delay from the moment the service takes the message.
+
+    Attributes:
+        minutes: 1 or more.
+    """
+
+    minutes: Annotated[int, Field(ge=1, le=525_600)]
+
+    def __init__(self, minutes: int) -> None:
+        BaseModel.__init__(self, minutes=minutes)
+
+    def wire(self) -> str:
+        """Return format 4 of soap-api: `+m`; raw here, `%2B` is for URLs."""
+        return f"+{self.minutes}"

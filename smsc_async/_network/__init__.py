@@ -1,0 +1,1 @@
+"""How bytes travel: the `Transport` protocol and its two implementations."""

@@ -1,0 +1,175 @@
+"""The default transport, over httpx: every foreign exception turned into one of ours.
+
+Imported when a client is made and not before: httpx is most of what `import smsc_async` would cost, and it imports rich
+for a command of its own.
+"""
+
+import functools
+import ssl
+from collections.abc import Mapping
+from typing import Final, cast
+
+import httpx
+from anyio.lowlevel import EventLoopToken, current_token
+
+from smsc_async._model.exceptions import ConnectError, ConnectionLost, PoolTimeout, ReadTimeout, TransportError
+
+from .body import Body
+from .pool import Lanes
+from .proxy import environment_proxy
+from .tls import tls_context
+from .transport import DEFAULT_HEADERS, KEEPALIVE_EXPIRY, Reply, Timeout, failure
+
+__all__ = ["HttpxTransport"]
+
+# Foreign to ours; the nearest class in the method resolution order counts. What is raised before a byte of the request
+# leaves is NOT_SENT, and a proxy error is: it comes from CONNECT. All else may have reached the service.
+_OURS: Final[Mapping[type[Exception], type[TransportError]]] = {
+    httpx.ConnectTimeout: ConnectError,
+    httpx.ConnectError: ConnectError,
+    httpx.ProxyError: ConnectError,
+    httpx.UnsupportedProtocol: ConnectError,
+    httpx.PoolTimeout: PoolTimeout,
+    httpx.TimeoutException: ReadTimeout,
+    httpx.NetworkError: ConnectionLost,
+    httpx.ProtocolError: ConnectionLost,
+    httpx.TransportError: ConnectionLost,
+    httpx.RequestError: ConnectionLost,
+    OSError: ConnectionLost,  # a TLS alert after the handshake reaches us as the bare ssl.SSLError
+}
+
+
+def _ours(error: Exception) -> TransportError:
+    kind = next(_OURS[base] for base in type(error).__mro__ if base in _OURS)
+    return failure(kind, type(error).__name__)
+
+
+_parsed: Final = functools.lru_cache(maxsize=64)(httpx.URL)
+_ONE: Final = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEEPALIVE_EXPIRY)
+
+
+class HttpxTransport:
+    """The default transport, over httpx.
+
+    TLS is verified, redirects are not followed (a redirected POST would lose its body or send it twice), answers are
+    read up to a limit that counts after decompression.
+
+    Args:
+        transport: The httpx transport to use; None for the network.
+        proxy: The URL of a proxy; None for what the environment says (never for loopback).
+        verify: An SSL context, or False to trust anybody, which is only for tests.
+        max_connections: Connections at once.
+        max_response_bytes: The largest answer that is read.
+    """
+
+    def __init__(
+        self,
+        transport: httpx.AsyncBaseTransport | None = None,
+        *,
+        proxy: str | httpx.Proxy | None = None,
+        verify: ssl.SSLContext | bool = True,
+        max_connections: int = 20,
+        max_response_bytes: int = 1_048_576,
+    ) -> None:
+        self._given = transport
+        self._proxy = proxy
+        self._verify = verify
+        self._max_connections = max_connections
+        self._max_bytes = max_response_bytes
+        self._ways: dict[str | None, Lanes] = {}
+        self._way_of: dict[str, Lanes] = {}
+        self._token: EventLoopToken | None = None
+
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes, timeout: Timeout) -> Reply:
+        """Post a request and return the whole answer, whatever its status.
+
+        Raises:
+            TransportError: The network failed; `outcome` tells whether the request may have arrived.
+            MalformedEnvelope: The answer is too large, or its compression is broken.
+        """
+        return await self._exchange("POST", url, {**DEFAULT_HEADERS, **headers}, body, timeout)
+
+    async def get(self, url: str, timeout: Timeout) -> Reply:
+        """Fetch a document and return the whole answer; raises as `post` does."""
+        return await self._exchange("GET", url, DEFAULT_HEADERS, None, timeout)
+
+    async def aclose(self) -> None:
+        """Close all connections; one in use is closed when its request ends, so that no answer is lost."""
+        ways, self._ways, self._way_of = self._ways, {}, {}
+        if self._token is not None and self._token == current_token():
+            self._token = None
+            for lanes in ways.values():
+                await lanes.aclose()
+            if self._given is not None:
+                await self._given.aclose()
+
+    async def _exchange(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout: Timeout
+    ) -> Reply:
+        self._bind()
+        steps = {"connect": timeout.connect, "read": timeout.read, "write": timeout.write, "pool": timeout.pool}
+        request = httpx.Request(method, _parsed(url), headers=headers, content=body, extensions={"timeout": steps})
+        if self._given is not None:
+            return await self._spoken(self._given, request)
+        lanes = self._way_of.get(url) or self._way(url)
+        lane = await lanes.take(timeout.pool)
+        try:
+            reply = await self._spoken(lane, request)
+        except BaseException:
+            await lanes.drop(lane)
+            raise
+        if not lanes.give(lane):
+            await lanes.drop(lane)
+        return reply
+
+    async def _spoken(self, transport: httpx.AsyncBaseTransport, request: httpx.Request) -> Reply:
+        try:
+            response = await transport.handle_async_request(request)
+            try:
+                body = await self._read(response)
+            finally:
+                await response.aclose()
+        except httpx.ProtocolError as error:
+            # Its words quote what the server sent, which may quote the request.
+            raise _ours(error) from None
+        except (httpx.RequestError, OSError) as error:
+            raise _ours(error) from error
+        return Reply(response.status_code, response.headers.get("Content-Type", ""), body)
+
+    async def _read(self, response: httpx.Response) -> bytes:
+        body = Body(self._max_bytes, response.headers.get("Content-Encoding", ""))
+        # Not `aiter_raw`, which does the same with two generators more; what came over no network has no other stream.
+        async for piece in cast(httpx.AsyncByteStream, response.stream):
+            body.add(piece)
+        return bytes(body)
+
+    def _bind(self) -> None:
+        token = current_token()
+        # anyio makes a new token on each call, so tokens are compared by value.
+        if self._token == token:
+            return
+        if self._token is not None and isinstance(self._given, httpx.AsyncHTTPTransport):
+            raise RuntimeError(
+                "the httpx transport given to this client has connections of another event loop; "
+                "make a client for each event loop, or let the client make its own transport"
+            )
+        # Connections of a loop that has ended can't even be closed; they are forgotten.
+        self._ways, self._way_of, self._token = {}, {}, token
+
+    def _way(self, url: str) -> Lanes:
+        proxy = self._proxy or environment_proxy(url)
+        name = proxy if isinstance(proxy, str) else None
+        if name not in self._ways:
+            make = functools.partial(_lane, tls_context(self._verify), proxy)
+            self._ways[name] = Lanes(make, most=self._max_connections, expiry=KEEPALIVE_EXPIRY)
+        self._way_of[url] = self._ways[name]
+        return self._ways[name]
+
+
+def _lane(verify: ssl.SSLContext, proxy: str | httpx.Proxy | None) -> httpx.AsyncHTTPTransport:
+    try:
+        return httpx.AsyncHTTPTransport(verify=verify, limits=_ONE, proxy=proxy)
+    except (ImportError, ValueError) as error:
+        # The words of the foreign error may quote the proxy's password; a proxy of SOCKS needs httpx[socks].
+        kind = type(error).__name__
+    raise ConnectError(f"the proxy can't be used ({kind}; SOCKS needs httpx[socks]), nothing was sent")

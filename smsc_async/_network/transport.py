@@ -1,0 +1,111 @@
+"""The seam to the network: one POST, bytes out and bytes in."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final, Protocol, Self, runtime_checkable
+
+from smsc_async._model.exceptions import ConnectError, ConnectionLost, PoolTimeout, ReadTimeout, TransportError
+from smsc_async._version import __version__
+
+__all__ = ["DEFAULT_HEADERS", "KEEPALIVE_EXPIRY", "Reply", "Timeout", "Transport", "TransportWithGet", "failure"]
+
+# Answers are a few hundred bytes: compressing them costs more than it saves.
+DEFAULT_HEADERS: Final[Mapping[str, str]] = {
+    "Accept": "text/xml",
+    "Accept-Encoding": "identity",
+    "User-Agent": f"smsc-async/{__version__}",
+}
+
+# Apache closes an idle connection after 5 seconds by default. One that is dropped here first can't be cut by the server
+# in the moment in which a send leaves, which would leave a doubt for no reason.
+KEEPALIVE_EXPIRY: Final = 4.0
+
+_WORDS: Final[Mapping[type[TransportError], str]] = {
+    ConnectError: "no connection could be made, nothing was sent",
+    PoolTimeout: "no connection became free in time, nothing was sent",
+    ReadTimeout: "the request was sent and no complete answer came in time",
+    ConnectionLost: "the connection was cut after the request had begun to leave",
+}
+
+
+def failure(kind: type[TransportError], foreign: str = "") -> TransportError:
+    """Return the exception for a failure that a library has this name for; its own words may quote the request."""
+    return kind(f"{_WORDS[kind]} ({foreign})" if foreign else _WORDS[kind])
+
+
+@dataclass(frozen=True, slots=True)
+class Timeout:
+    """How long each step of one request may take, in seconds.
+
+    Attributes:
+        connect: To make a connection, TLS included.
+        read: Between two pieces of the answer.
+        write: Between two pieces of the request.
+        pool: To get a connection from the pool.
+    """
+
+    connect: float = 5.0
+    read: float = 30.0
+    write: float = 30.0
+    pool: float = 10.0
+
+    def __post_init__(self) -> None:
+        if min(self.connect, self.read, self.write, self.pool) <= 0:
+            raise ValueError("a timeout is more than 0 seconds")
+
+    @classmethod
+    def of(cls, value: "Timeout | float") -> "Timeout":
+        """Make a timeout of a number of seconds: that for reading and writing, at most 5 for connecting."""
+        if isinstance(value, Timeout):
+            return value
+        return cls(connect=min(5.0, value), read=value, write=value, pool=min(10.0, value))
+
+    def within(self, seconds: float) -> Self:
+        """Return a timeout none of whose steps is longer than this."""
+        if seconds >= self.read and seconds >= self.write and seconds >= self.connect and seconds >= self.pool:
+            return self
+        seconds = max(seconds, 0.001)
+        return replace(
+            self,
+            connect=min(self.connect, seconds),
+            read=min(self.read, seconds),
+            write=min(self.write, seconds),
+            pool=min(self.pool, seconds),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An HTTP answer.
+
+    Attributes:
+        status_code: The HTTP status.
+        content_type: The Content-Type header, "" for none.
+        body: The body, decompressed.
+    """
+
+    status_code: int
+    content_type: str
+    body: bytes = field(repr=False)
+
+
+class Transport(Protocol):
+    """What moves the bytes; `Client(transport=)` takes any object with these methods.
+
+    It raises this package's `TransportError`s with the right `outcome`: `ConnectError` and `PoolTimeout` only where not
+    a byte of the request has left.
+    """
+
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes, timeout: Timeout) -> Reply:
+        """Post a request and return the whole answer, whatever its status."""
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+
+
+@runtime_checkable
+class TransportWithGet(Transport, Protocol):
+    """A transport that can also read a `?wsdl`, which heals a wrong namespace."""
+
+    async def get(self, url: str, timeout: Timeout) -> Reply:
+        """Fetch a document and return the whole answer, whatever its status."""

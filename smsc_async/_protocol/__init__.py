@@ -1,0 +1,1 @@
+"""How it is said: operations as SOAP envelopes, in both directions, without I/O."""

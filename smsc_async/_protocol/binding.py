@@ -1,0 +1,285 @@
+"""Operations to envelopes and back, for both roles: the client that asks and the server that answers.
+
+Every quirk of the wire is here or in `_contract`: the body element is not the method name, the `...2` methods are
+chosen when there is something for `query`, an API error is HTTP 200, a Fault is HTTP 500, and a crash is HTTP 500
+with an empty page.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import tzinfo
+from functools import lru_cache
+from http import HTTPStatus
+from typing import Final, TypeVar
+
+from pydantic import JsonValue, ValidationError
+
+from smsc_async._model.credentials import Credentials
+from smsc_async._model.exceptions import HTTPStatusError, MalformedEnvelope, SoapFault
+from smsc_async._model.operations import Operation, api_error
+from smsc_async._model.results import Result
+from smsc_async._model.types import Message
+
+from . import envelope as _envelope
+from .contract import CONTRACT
+from .envelope import BodyMissing, DoctypeRefused, NotAnEnvelope, SoapVersion
+from .query import encode_list, encode_query
+
+__all__ = [
+    "Incoming",
+    "Refusal",
+    "Request",
+    "decode",
+    "encode",
+    "encode_answer",
+    "encode_refusal",
+    "namespace_of",
+    "receive",
+]
+
+R = TypeVar("R", bound=Result)
+
+_OK: Final = 200  # an attribute of an enum is looked up by a function
+_METHOD_OF: Final = {operation.request: name for name, operation in CONTRACT.operations.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request ready to be posted.
+
+    Attributes:
+        method: The service's name of the method.
+        headers: The HTTP headers.
+        body: The envelope.
+        told: The fields, the parameters and the messages, which must not be repeated to a user or a log if the server
+            quotes them.
+    """
+
+    method: str
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+    told: tuple[Mapping[str, str], Mapping[str, str], tuple[Message, ...]] = field(repr=False)
+
+    def private(self) -> tuple[str, ...]:
+        """Return all that was told; asked for after a Fault only, which is why nobody sorts it out before."""
+        fields, parameters, lines = self.told
+        phones = [message.phone for message in lines] or fields.get("phones", "").split(",")
+        return (*fields.values(), *parameters.values(), *(message.text for message in lines), *phones)
+
+
+def namespace_of(url: str) -> str:
+    """Return the namespace that the service uses at this address: the address, without `?wsdl`."""
+    return url.partition("?")[0].partition("#")[0]
+
+
+def encode(operation: Operation[R], credentials: Credentials, namespace: str) -> Request:
+    """Make the request for an operation.
+
+    Raises:
+        ValueError: A value can't be carried by XML or by `list`.
+    """
+    plain, with_query = operation.methods
+    parameters = operation.parameters()
+    if lines := operation.lines():
+        parameters["list"] = encode_list(lines)
+    fields = {**credentials.fields(), **operation.fields()}
+    method = plain
+    if parameters and with_query is not None:
+        method = with_query
+        fields["query"] = encode_query(parameters)
+    headers = {"Content-Type": SoapVersion.V11.content_type, "SOAPAction": f'"{namespace}"'}
+    body = _envelope.build(CONTRACT.operations[method].request, fields, namespace=namespace)
+    return Request(method, headers, body, (fields, parameters, lines))
+
+
+def decode(
+    operation: Operation[R],
+    request: Request,
+    *,
+    status_code: int,
+    content_type: str,
+    body: bytes,
+    timezone: tzinfo,
+) -> R:
+    """Read the answer to a request.
+
+    Args:
+        operation: What was asked.
+        request: How it was asked.
+        status_code: The answer's HTTP status.
+        content_type: Its Content-Type header, "" for none.
+        body: Its body, decompressed.
+        timezone: The zone in which the service writes local times.
+
+    Raises:
+        ApiError: The service said no; the class is that of the operation's own error table.
+        SoapFault: The answer is a Fault.
+        HTTPStatusError: The answer is an HTTP error without a Fault.
+        MalformedEnvelope: The answer is not the contract's.
+    """
+    try:
+        # A blank line in front of a PHP page's opening tag comes in front of its answers.
+        envelope = _envelope.parse(body.lstrip(), _charset(content_type))
+    except MalformedEnvelope:
+        if status_code != _OK:
+            raise _http_error(status_code) from None
+        raise
+    if envelope.fault is not None:
+        raise _fault(envelope.fault, request)
+    if status_code != _OK:
+        raise _http_error(status_code)
+    wire = _result_fields(envelope, operation)
+    code = _error_code(wire)
+    if code:
+        raise api_error(operation.errors, code)
+    known = {name: value for name, value in wire.items() if name != "error"} if "error" in wire else wire
+    required = operation.result.required
+    if not wire.get(required[0]) and not any(wire.get(name) for name in required[1:]):
+        raise MalformedEnvelope(f"the answer has none of the fields {', '.join(operation.result.required)}")
+    try:
+        return operation.read(known, timezone)
+    except ValidationError as error:
+        wrong = ", ".join(sorted({".".join(map(str, line["loc"])) for line in error.errors(include_input=False)}))
+    raise MalformedEnvelope(f"the answer's fields are not what the contract says: {wrong}")
+
+
+@lru_cache(maxsize=16)
+def _charset(content_type: str) -> str | None:
+    for parameter in content_type.lower().split(";")[1:]:
+        name, _, value = parameter.strip().partition("=")
+        if name == "charset" and value:
+            return value.strip("\"' ")
+    return None
+
+
+def _http_error(status_code: int) -> HTTPStatusError:
+    try:
+        phrase = f" {HTTPStatus(status_code).phrase}"
+    except ValueError:
+        phrase = ""
+    return HTTPStatusError(f"HTTP {status_code}{phrase} without a SOAP Fault", status_code=status_code)
+
+
+_SHOWN: Final = 300  # enough of a Fault's words to understand it, not enough to fill a log
+_TELLING: Final = 6  # so many characters in a row of something private are hidden
+_PROCEDURE_MISSING: Final = {"Procedure not present", *(f"Procedure '{name}' not present" for name in _METHOD_OF)}
+
+
+def _fault(fault: _envelope.Fault, request: Request) -> SoapFault:
+    code, text = (_blot(said[: 2 * _SHOWN], request.private())[:_SHOWN] for said in (fault.code, fault.string))
+    if fault.string in _PROCEDURE_MISSING:
+        text = fault.string  # nothing private in it, and the client acts on it
+    return SoapFault(f"{code or 'Fault'}: {text}", fault_code=code, fault_string=text)
+
+
+def _blot(text: str, private: Iterable[str]) -> str:
+    """Hide what was private, also where a part of it is quoted: a phone without its +, a text that was cut."""
+    haystack = "\0".join(private)
+    hidden: set[int] = set()
+    for start in range(len(text) - _TELLING + 1):
+        if text[start : start + _TELLING] in haystack:
+            hidden.update(range(start, start + _TELLING))
+    for value in {value for value in haystack.split("\0") if 1 < len(value) < _TELLING}:
+        for found in re.finditer(re.escape(value), text):
+            hidden.update(range(*found.span()))
+    return re.sub("\0+", "***", "".join("\0" if at in hidden else letter for at, letter in enumerate(text)))
+
+
+def _result_fields(envelope: _envelope.Envelope, operation: Operation[R]) -> dict[str, JsonValue]:
+    for method in operation.methods:
+        contract = CONTRACT.operations[method] if method else None
+        if contract and envelope.element == contract.response and contract.result in envelope.fields:
+            fields = envelope.fields[contract.result]
+            return fields if isinstance(fields, dict) else {}
+    raise MalformedEnvelope("the envelope holds no answer to this operation")
+
+
+def _error_code(wire: Mapping[str, JsonValue]) -> int:
+    value = wire.get("error") or "0"
+    try:
+        return int(str(value))
+    except ValueError:
+        raise MalformedEnvelope("the answer's error is not a number") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A request as the server sees it.
+
+    Attributes:
+        method: The service's name of the method.
+        fields: What was given: text, None for nil, a list where a field came again.
+        version: The version of SOAP to answer in.
+    """
+
+    method: str
+    fields: Mapping[str, JsonValue] = field(repr=False)
+    version: SoapVersion
+
+
+class Refusal(Exception):
+    """A request that the server answers with a Fault.
+
+    Attributes:
+        code: The Fault's code.
+        string: Its reason.
+        version: The version of SOAP to answer in.
+    """
+
+    def __init__(self, code: str, string: str, version: SoapVersion = SoapVersion.V11) -> None:
+        super().__init__(string)
+        self.code = code
+        self.string = string
+        self.version = version
+
+
+def receive(body: bytes, *, namespace: str) -> Incoming:
+    """Read a request the way ext-soap does, where this is the server's namespace.
+
+    Raises:
+        Refusal: ext-soap would answer with this Fault.
+    """
+    try:
+        envelope = _envelope.parse(body)
+    except DoctypeRefused:
+        raise Refusal("Server", "DTD are not supported by SOAP") from None
+    except NotAnEnvelope:
+        raise Refusal("VersionMismatch", "Wrong Version") from None
+    except BodyMissing as error:
+        raise Refusal("Client", "Body must be present in a SOAP envelope", error.version) from None
+    except MalformedEnvelope:
+        raise Refusal("Client", "Bad Request") from None
+    if not envelope.element:
+        raise Refusal("Client", 'looks like we got "Body" without function call', envelope.version)
+    method = _METHOD_OF.get(envelope.element)
+    if method is None or envelope.namespace != namespace:
+        raise _procedure_missing(envelope)
+    known = {element.name for element in CONTRACT.operations[method].fields}
+    fields = {name: value for name, value in envelope.fields.items() if name in known}
+    if any(
+        isinstance(item, dict) for value in fields.values() for item in (value if isinstance(value, list) else [value])
+    ):
+        raise Refusal("Server", "SOAP-ERROR: Encoding: Violation of encoding rules", envelope.version)
+    if envelope.must_understand:
+        raise Refusal("MustUnderstand", "Header not understood", envelope.version)
+    return Incoming(method, fields, envelope.version)
+
+
+def _procedure_missing(envelope: _envelope.Envelope) -> Refusal:
+    if envelope.version is SoapVersion.V12:
+        return Refusal("rpc:ProcedureNotPresent", "Procedure not present", envelope.version)
+    return Refusal("Server", f"Procedure '{envelope.element}' not present", envelope.version)
+
+
+def encode_answer(incoming: Incoming, fields: Mapping[str, JsonValue], namespace: str) -> bytes:
+    """Make the envelope of an answer."""
+    contract = CONTRACT.operations[incoming.method]
+    return _envelope.build(
+        contract.response, {contract.result: dict(fields)}, namespace=namespace, version=incoming.version
+    )
+
+
+def encode_refusal(refusal: Refusal) -> bytes:
+    """Make the envelope of a Fault."""
+    return _envelope.build_fault(refusal.code, refusal.string, version=refusal.version)

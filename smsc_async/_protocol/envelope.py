@@ -1,0 +1,344 @@
+"""SOAP XML to and from plain values: the only module that knows XML.
+
+Envelopes are built by hand, in the shape that PHP's ext-soap writes, because there are seven of them and each is a row
+of strings. Reading is strict about safety (no DTD, no entities, no network, bounded depth) and lenient about all else:
+any prefix, any order, SOAP 1.1 and 1.2, any encoding that the document declares.
+"""
+
+import codecs
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
+
+from lxml import etree
+from pydantic import JsonValue
+
+from smsc_async._model.exceptions import MalformedEnvelope
+from smsc_async._model.types import check_xml_text
+
+__all__ = [
+    "BodyMissing",
+    "DoctypeRefused",
+    "Envelope",
+    "Fault",
+    "Node",
+    "NotAnEnvelope",
+    "SoapVersion",
+    "build",
+    "build_document",
+    "build_fault",
+    "parse",
+    "parse_document",
+]
+
+_DECLARATION: Final = '<?xml version="1.0" encoding="UTF-8"?>\n'
+_MAX_DEPTH: Final = 32  # a real answer has 6 levels
+_XSI_NIL: Final = "{http://www.w3.org/2001/XMLSchema-instance}nil"
+# A carriage return that stands as itself is read as a line feed (XML 1.0, 2.11), so it goes as a character reference.
+_TEXT_ESCAPES: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"})
+_ATTRIBUTE_ESCAPES: Final = _TEXT_ESCAPES | str.maketrans({'"': "&quot;", "\n": "&#10;", "\t": "&#9;"})
+_PLAIN: Final = re.compile("[\n\x20-%'-;=?-\ud7ff]*")
+"""What stands in a document as it is: no escape, and no character that XML can't carry."""
+
+
+class SoapVersion(Enum):
+    """A version of SOAP: its prefix, its namespace and its media type, as ext-soap writes them."""
+
+    V11 = ("SOAP-ENV", "http://schemas.xmlsoap.org/soap/envelope/", "text/xml; charset=utf-8")
+    V12 = ("env", "http://www.w3.org/2003/05/soap-envelope", "application/soap+xml; charset=utf-8")
+
+    def __init__(self, prefix: str, namespace: str, content_type: str) -> None:
+        self.prefix = prefix
+        self.namespace = namespace
+        self.content_type = content_type
+        self.envelope, self.header, self.body, self.fault, self.must_understand = (
+            f"{{{namespace}}}{name}" for name in ("Envelope", "Header", "Body", "Fault", "mustUnderstand")
+        )
+
+
+class DoctypeRefused(MalformedEnvelope):
+    """The document has a DTD, which SOAP forbids and which is how XML parsers are attacked."""
+
+
+class NotAnEnvelope(MalformedEnvelope):
+    """The document is XML, but not an envelope of a known version of SOAP."""
+
+
+class BodyMissing(MalformedEnvelope):
+    """The envelope has no body.
+
+    Attributes:
+        version: The version of SOAP.
+    """
+
+    def __init__(self, message: str, /, *, version: SoapVersion = SoapVersion.V11) -> None:
+        super().__init__(message)
+        self.version = version
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """An element of any document.
+
+    Attributes:
+        tag: The local name.
+        namespace: The namespace, "" for none.
+        attributes: The attributes that have no namespace.
+        children: The child elements.
+    """
+
+    tag: str
+    namespace: str
+    attributes: Mapping[str, str]
+    children: tuple["Node", ...] = ()
+
+    def all(self, tag: str) -> Iterator["Node"]:
+        """Yield the children with this local name."""
+        return (child for child in self.children if child.tag == tag)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A SOAP Fault.
+
+    Attributes:
+        code: The code without its prefix.
+        string: The reason.
+    """
+
+    code: str
+    string: str
+
+
+class Envelope(NamedTuple):
+    """What an envelope says.
+
+    Attributes:
+        version: The version of SOAP.
+        namespace: The namespace of the body element, "" for none.
+        element: Its local name; "" if the body is empty.
+        fields: Its children: text, None for nil, a mapping where one has children, a list where a name comes again.
+        fault: The Fault, if the body holds one.
+        must_understand: Whether a header block says that it must be understood.
+    """
+
+    version: SoapVersion
+    namespace: str
+    element: str
+    fields: Mapping[str, JsonValue]
+    fault: Fault | None = None
+    must_understand: bool = False
+
+
+def _escape(value: str) -> str:
+    return value if _PLAIN.fullmatch(value) else check_xml_text(value).translate(_TEXT_ESCAPES)
+
+
+def _elements(fields: Mapping[str, JsonValue]) -> Iterator[str]:
+    for name, value in fields.items():
+        if isinstance(value, str):
+            yield f"<{name}>{_escape(value)}</{name}>"
+            continue
+        for item in value if isinstance(value, list) else (value,):
+            if isinstance(item, Mapping):
+                inner = "".join(_elements(item))
+                yield f"<{name}>{inner}</{name}>" if inner else f"<{name}/>"
+            elif item is not None:
+                yield f"<{name}>{_escape(str(item))}</{name}>"
+
+
+def build(
+    element: str, fields: Mapping[str, JsonValue], *, namespace: str, version: SoapVersion = SoapVersion.V11
+) -> bytes:
+    """Return an envelope whose body is this element of this namespace; its children have no namespace.
+
+    Raises:
+        ValueError: A value or the namespace has a character that XML can't carry.
+    """
+    before, after = _frame(element, namespace, version)
+    return f"{before}{''.join(_elements(fields))}{after}".encode()
+
+
+@lru_cache(maxsize=64)
+def _frame(element: str, namespace: str, version: SoapVersion) -> tuple[str, str]:
+    """Return what stands before and after the fields; the same for every request of a method to one service."""
+    env, name = version.prefix, check_xml_text(namespace).translate(_ATTRIBUTE_ESCAPES)
+    head = f'{_DECLARATION}<{env}:Envelope xmlns:{env}="{version.namespace}" xmlns:ns1="{name}"><{env}:Body>'
+    return f"{head}<ns1:{element}>", f"</ns1:{element}></{env}:Body></{env}:Envelope>\n"
+
+
+def build_fault(code: str, string: str, *, version: SoapVersion = SoapVersion.V11) -> bytes:
+    """Return an envelope with a Fault, as ext-soap writes it; a code with a prefix of its own stays as it is."""
+    env, text = version.prefix, _escape(string)
+    if version is SoapVersion.V11:
+        fault = f"<faultcode>{env}:{code}</faultcode><faultstring>{text}</faultstring>"
+    else:
+        code = {"Client": "Sender", "Server": "Receiver"}.get(code, code)
+        value = code if ":" in code else f"{env}:{code}"
+        fault = (
+            f"<{env}:Code><{env}:Value>{value}</{env}:Value></{env}:Code>"
+            f"<{env}:Reason><{env}:Text>{text}</{env}:Text></{env}:Reason>"
+        )
+    return (
+        f'{_DECLARATION}<{env}:Envelope xmlns:{env}="{version.namespace}"><{env}:Body>'
+        f"<{env}:Fault>{fault}</{env}:Fault></{env}:Body></{env}:Envelope>\n"
+    ).encode()
+
+
+def build_document(root: Node, prefixes: Mapping[str, str]) -> bytes:
+    """Return an indented document; `prefixes` maps each namespace to its prefix.
+
+    Raises:
+        ValueError: A value has a character that XML can't carry.
+    """
+
+    def attribute(name: str, value: str) -> str:
+        return f'{name}="{check_xml_text(value).translate(_ATTRIBUTE_ESCAPES)}"'
+
+    def lines(node: Node, depth: int) -> Iterator[str]:
+        indent, name = "  " * depth, f"{prefixes[node.namespace]}:{node.tag}"
+        attributes = "".join(f" {attribute(key, value)}" for key, value in node.attributes.items())
+        if not depth:
+            attributes += "".join(f"\n    {attribute(f'xmlns:{prefix}', uri)}" for uri, prefix in prefixes.items())
+        if not node.children:
+            yield f"{indent}<{name}{attributes}/>"
+            return
+        yield f"{indent}<{name}{attributes}>"
+        for child in node.children:
+            yield from lines(child, depth + 1)
+        yield f"{indent}</{name}>"
+
+    return (_DECLARATION + "\n".join(lines(root, 0)) + "\n").encode()
+
+
+def parse(data: bytes, charset: str | None = None) -> Envelope:
+    """Read an envelope.
+
+    Args:
+        data: The document.
+        charset: The encoding that the HTTP header names; used where the document itself names none.
+
+    Raises:
+        MalformedEnvelope: It isn't a SOAP envelope, or isn't safe to read.
+    """
+    root = _root(data, charset)
+    version = _VERSION_OF.get(root.tag)
+    if version is None:
+        raise NotAnEnvelope("the answer is XML, but not a SOAP envelope")
+    body = _child(root, version.body)
+    if body is None:
+        raise BodyMissing("the envelope has no body", version=version)
+    header = _child(root, version.header)
+    blocks = () if header is None else _children(header)
+    required = any(block.get(version.must_understand) in {"1", "true"} for block in blocks)
+    element = next(_children(body), None)
+    if element is None:
+        return Envelope(version, "", "", {}, must_understand=required)
+    namespace, name = _split(element.tag)
+    if element.tag == version.fault:
+        return Envelope(version, namespace, name, {}, _fault(element), must_understand=required)
+    fields = _value(element)
+    known = fields if isinstance(fields, dict) else {}
+    return Envelope(version, namespace, name, known, must_understand=required)
+
+
+_VERSION_OF: Final = {version.envelope: version for version in SoapVersion}
+
+
+def parse_document(data: bytes, charset: str | None = None) -> Node:
+    """Read any document, such as a WSDL.
+
+    Raises:
+        MalformedEnvelope: It isn't well-formed, or isn't safe to read.
+    """
+
+    def node(element: Any, depth: int) -> Node:
+        if depth > _MAX_DEPTH:
+            raise MalformedEnvelope("the document is nested too deeply")
+        namespace, tag = _split(element.tag)
+        attributes = {key: value for key, value in element.attrib.items() if not key.startswith("{")}
+        return Node(tag, namespace, attributes, tuple(node(child, depth + 1) for child in _children(element)))
+
+    return node(_root(data.lstrip(), charset), 0)
+
+
+def _root(data: bytes, charset: str | None) -> Any:
+    if not data or data.isspace():
+        raise MalformedEnvelope("the answer is empty")
+    try:
+        root = etree.fromstring(data, _parser(None if charset is None or _names_its_encoding(data) else charset))
+    except (etree.XMLSyntaxError, UnicodeError, ValueError):
+        # The parser's words quote the document, which may quote the request, so they are left out.
+        root = None
+    if root is None:
+        raise MalformedEnvelope("the answer is not well-formed XML")
+    document: Any = root.getroottree().docinfo
+    if document.doctype:
+        raise DoctypeRefused("the answer has a DTD, which SOAP forbids")
+    return root
+
+
+@lru_cache(maxsize=16)
+def _parser(charset: str | None) -> Any:
+    # Two threads that use one at once take turns: lxml locks it.
+    safe: dict[str, Any] = {"resolve_entities": False, "no_network": True, "load_dtd": False, "huge_tree": False}
+    plain: dict[str, Any] = {"remove_comments": True, "remove_pis": True}
+    try:
+        return etree.XMLParser(encoding=charset, **safe, **plain)
+    except (LookupError, ValueError):
+        # An encoding that nobody knows is no reason to lose an answer that is plain UTF-8.
+        return etree.XMLParser(**safe, **plain)
+
+
+_ENCODED: Final = (_DECLARATION.strip().encode(), codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+def _names_its_encoding(data: bytes) -> bool:
+    """Return whether the document itself says how it is encoded, which outweighs the HTTP header."""
+    return data.startswith(_ENCODED) or b"\0" in data[:4] or re.match(rb"<\?xml[^>]*encoding", data) is not None
+
+
+def _children(element: Any) -> Iterator[Any]:
+    return (child for child in element if isinstance(child.tag, str))
+
+
+def _child(element: Any, tag: str) -> Any:
+    return next((child for child in element if child.tag == tag), None)
+
+
+def _split(tag: str) -> tuple[str, str]:
+    namespace, _, name = tag.rpartition("}")
+    return namespace[1:], name
+
+
+def _value(element: Any, depth: int = 0) -> JsonValue:
+    if depth > _MAX_DEPTH:
+        raise MalformedEnvelope("the answer is nested too deeply")
+    if element.get(_XSI_NIL) in {"1", "true"}:
+        return None
+    if not len(element):
+        return element.text or ""
+    fields: dict[str, JsonValue] = {}
+    for child in element:  # elements only: the parser leaves comments and the like out, and what needs a DTD is refused
+        name, value = child.tag, _value(child, depth + 1)
+        if name[0] == "{":
+            name = _split(name)[1]
+        if name not in fields:
+            fields[name] = value
+        elif isinstance(found := fields[name], list):
+            found.append(value)
+        else:
+            fields[name] = [found, value]
+    return fields or element.text or ""
+
+
+def _fault(element: Any) -> Fault:
+    texts: Iterable[tuple[str, str]] = ((_split(each.tag)[1], (each.text or "").strip()) for each in element.iter())
+    found: dict[str, str] = {}
+    for name, text in texts:
+        found.setdefault(name, text)
+    code = found.get("faultcode") or found.get("Value") or ""
+    return Fault(code.rpartition(":")[2], found.get("faultstring") or found.get("Text") or "")

@@ -1,0 +1,53 @@
+r"""The languages inside the envelope: the string of `query`, and the lines of its parameter `list`.
+
+`query` is URL-encoded, so that `+` in it means a blank: everything is percent-encoded. A line of `list` is
+`phone:text` or `sender,tz|phone:text`, and a newline in a text is written as a backslash and an n. There is no escape
+for anything else, so some texts can't stand in a list (see `fits_in_list`).
+"""
+
+from collections.abc import Iterable, Mapping
+from urllib.parse import quote
+
+from smsc_async._model.types import Message
+
+__all__ = ["encode_list", "encode_query", "fits_in_list"]
+
+
+def encode_query(parameters: Mapping[str, str]) -> str:
+    """Return the value of `query`."""
+    return "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in parameters.items())
+
+
+def encode_list(messages: Iterable[Message]) -> str:
+    """Return the value of `list`, not yet percent-encoded.
+
+    Raises:
+        ValueError: The format can't carry one of the messages.
+    """
+    return "\n".join(_line(message) for message in messages)
+
+
+def fits_in_list(message: Message) -> bool:
+    r"""Return whether `list` can carry this message unchanged.
+
+    It can't carry a literal backslash followed by n (it would become a newline), a carriage return, blanks at the ends,
+    a `|` in a line without a sender (it would be read as the end of one), a separator in a sender, or a time zone
+    without a sender.
+    """
+    text = message.text
+    if r"\n" in text or "\r" in text or text != text.strip():
+        return False
+    if message.sender is None:
+        return message.tz is None and "|" not in text
+    return not set(",|:;") & set(message.sender)
+
+
+def _line(message: Message) -> str:
+    if not fits_in_list(message):
+        raise ValueError("`list` can't carry this message unchanged; send it by itself")
+    prefix = ""
+    if message.sender is not None:
+        zone = "" if message.tz is None else f",{message.tz:.10g}"
+        prefix = f"{message.sender}{zone}|"
+    text = message.text.replace("\n", r"\n")
+    return f"{prefix}{message.phone}:{text}"

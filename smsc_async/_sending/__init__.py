@@ -1,0 +1,1 @@
+"""Many messages in one call, and sends whose answer was lost."""

@@ -1,0 +1,142 @@
+"""Many messages through one client: batches, their prices, and one pass over the statuses."""
+
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping
+from contextlib import aclosing
+from functools import partial
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar
+
+import anyio
+
+from smsc_async._model.exceptions import Outcome, SmscError
+from smsc_async._model.operations import GetStatus, Operation
+from smsc_async._model.results import DeliveryReport, Result
+from smsc_async._model.types import Message, MessageRef
+
+from .chunks import Brake, Chunk, ChunkCost, Chunker, MessageOutcome, failed, goes_with, sent, to_price, to_send
+
+__all__ = ["Many", "OnProgress", "price", "send", "statuses"]
+
+T = TypeVar("T")
+R = TypeVar("R", bound=Result)
+Many: TypeAlias = Iterable[T] | AsyncIterable[T]
+OnProgress: TypeAlias = Callable[[int, int], object]
+"""Is told how many are done, and how many there are."""
+
+
+class Call(Protocol):
+    """Does one operation: `Client.call` with the options of a bulk job."""
+
+    async def __call__(self, operation: Operation[R], /) -> R:
+        """Do an operation."""
+
+
+async def _each(items: Many[T]) -> AsyncGenerator[T, None]:
+    if isinstance(items, AsyncIterable):
+        async for item in items:
+            yield item
+    else:
+        for item in items:
+            yield item
+
+
+async def _chunks(messages: Many[Message], size: int, fits: Callable[[Message], bool]) -> AsyncGenerator[Chunk, None]:
+    """Yield the chunks; if the source fails, what it gave before is a chunk too, and the failure comes after it."""
+    chunker = Chunker(size, fits)
+    try:
+        async with aclosing(_each(messages)) as each:
+            async for message in each:
+                for chunk in chunker.add(message):
+                    yield chunk
+    except Exception:
+        for chunk in chunker.rest():
+            yield chunk
+        raise
+    for chunk in chunker.rest():
+        yield chunk
+
+
+async def send(
+    call: Call, messages: Many[Message], size: int, arguments: Mapping[str, Any]
+) -> AsyncGenerator[MessageOutcome, None]:
+    """Send the messages in chunks, one request at a time; see `Client.send_batch`."""
+    fits = partial(goes_with, to_send, options=arguments)
+    brake = Brake()
+    has_left = False
+    async with aclosing(_chunks(messages, size, fits)) as chunks:
+        async for chunk in chunks:
+            try:
+                brake.check()
+                operation = to_send(chunk, arguments)
+                result = await call(operation)
+            except (SmscError, ValueError) as error:
+                if not has_left and (isinstance(error, ValueError) or error.outcome is Outcome.NOT_SENT):
+                    raise
+                has_left = True
+                brake.notice(error)
+                outcomes = failed(chunk, error)
+            else:
+                has_left = True
+                outcomes = sent(chunk, operation, result)
+            for outcome in outcomes:
+                yield outcome
+
+
+async def price(
+    call: Call, messages: Many[Message], size: int, arguments: Mapping[str, Any]
+) -> AsyncGenerator[ChunkCost, None]:
+    """Ask for the price of each chunk; see `Client.cost_batch`."""
+    fits = partial(goes_with, to_price, options=arguments)
+    brake = Brake()
+    has_left = False
+    async with aclosing(_chunks(messages, size, fits)) as chunks:
+        async for chunk in chunks:
+            try:
+                brake.check()
+                cost = await call(to_price(chunk, arguments))
+            except (SmscError, ValueError) as error:
+                if not has_left and (isinstance(error, ValueError) or error.outcome is Outcome.NOT_SENT):
+                    raise
+                brake.notice(error)
+                outcome = ChunkCost(chunk.messages, error=error)
+            else:
+                outcome = ChunkCost(chunk.messages, cost=cost)
+            has_left = True
+            yield outcome
+
+
+async def statuses(
+    call: Call,
+    refs: Many[MessageRef],
+    detail: Literal[0, 1, 2],
+    *,
+    workers: int,
+    on_progress: OnProgress | None = None,
+) -> list[DeliveryReport | SmscError]:
+    """Ask for each status once, so many at a time; see `Client.statuses`."""
+    operations = [GetStatus.model_validate({"ref": ref, "detail": detail}) async for ref in _each(refs)]
+    answers: dict[int, DeliveryReport | SmscError] = {}
+    waiting = iter(enumerate(operations))
+    brake = Brake()
+
+    async def ask(place: int, operation: GetStatus) -> None:
+        try:
+            brake.check()
+            answers[place] = await call(operation)
+        except SmscError as error:
+            brake.notice(error)
+            answers[place] = error
+        if on_progress is not None:
+            on_progress(len(answers), len(operations))
+
+    async def work() -> None:
+        for place, operation in waiting:
+            await ask(place, operation)
+
+    # Alone first: with wrong credentials a whole crew would fail at once, and five failures block the IP address.
+    for place, operation in waiting:
+        await ask(place, operation)
+        break
+    async with anyio.create_task_group() as group:
+        for _ in range(min(workers, len(operations))):
+            group.start_soon(work)
+    return [answers[place] for place in range(len(operations))]

@@ -1,0 +1,210 @@
+"""Dividing a stream of messages in requests, and one outcome for each message; no I/O."""
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from smsc_async._model.exceptions import (
+    AddressBlocked,
+    ApiError,
+    AuthenticationFailed,
+    GuardError,
+    Outcome,
+    SendOutcomeUnknown,
+    SmscError,
+)
+from smsc_async._model.operations import GetCost, GetListCost, Send, SendList, api_error
+from smsc_async._model.results import Cost, Refusals, SentMessage
+from smsc_async._model.schedule import LocalTime
+from smsc_async._model.types import Message, MessageRef, recipient_key
+from smsc_async._protocol.query import fits_in_list
+
+__all__ = [
+    "Brake",
+    "Chunk",
+    "ChunkCost",
+    "Chunker",
+    "MessageOutcome",
+    "failed",
+    "goes_with",
+    "sent",
+    "to_price",
+    "to_send",
+]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class MessageOutcome:
+    """What became of one message of a batch: it has a reference, or an error.
+
+    Attributes:
+        message: The message.
+        ref: Its reference, if the service accepted it.
+        error: Why not, otherwise. Where its `outcome` is UNKNOWN the message may have been sent: `error.refs` names it.
+        sent: The answer to the whole request it travelled in, with its cost, where there was one.
+    """
+
+    message: Message
+    ref: MessageRef | None = None
+    error: SmscError | ValueError | None = None
+    sent: SentMessage | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkCost:
+    """What some messages of a batch would cost together.
+
+    Attributes:
+        messages: The messages.
+        cost: Their price, if the service told it.
+        error: Why not, otherwise.
+    """
+
+    messages: tuple[Message, ...]
+    cost: Cost | None = None
+    error: SmscError | ValueError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Messages for one request.
+
+    Attributes:
+        messages: The messages, in the order in which they came.
+        is_list: Whether they go as lines of `list`; else it is one message that a line can't carry.
+    """
+
+    messages: tuple[Message, ...]
+    is_list: bool = True
+
+
+class Chunker:
+    """Divides messages in chunks: in order, of a limited size, none with the same recipient twice.
+
+    Args:
+        size: The most messages in one chunk.
+        fits: Tells whether a message can be a line of this batch's `list`.
+    """
+
+    def __init__(self, size: int, fits: Callable[[Message], bool] = fits_in_list) -> None:
+        self._size = size
+        self._fits = fits
+        self._held: dict[str, Message] = {}
+
+    def add(self, message: Message) -> list[Chunk]:
+        """Take a message; return the chunks that are complete now."""
+        if not self._fits(message):
+            return [*self.rest(), Chunk((message,), is_list=False)]
+        key = recipient_key(message.phone)
+        # An answer names a wrong number by its digits, so that a number twice in one chunk could not be told apart.
+        full = self.rest() if key in self._held else []
+        self._held[key] = message
+        return full + (self.rest() if len(self._held) >= self._size else [])
+
+    def rest(self) -> list[Chunk]:
+        """Return the chunk of what is held, if anything is."""
+        held, self._held = tuple(self._held.values()), {}
+        return [Chunk(held)] if held else []
+
+
+class Brake:
+    """Stops a bulk job at an answer that all further requests would get too, until the service blocks the address."""
+
+    def __init__(self) -> None:
+        self._reason: str | None = None
+
+    def notice(self, error: Exception) -> None:
+        """Take note of an error of the job."""
+        if isinstance(error, (AuthenticationFailed, AddressBlocked)):
+            self._reason = f"not sent, because an earlier request of this job was refused ({type(error).__name__})"
+
+    def check(self) -> None:
+        """Raise a `GuardError` if the job has been stopped."""
+        if self._reason is not None:
+            raise GuardError(self._reason)
+
+
+def to_send(chunk: Chunk, options: Mapping[str, Any]) -> Send | SendList:
+    """Make the operation that sends a chunk, with the arguments of the batch.
+
+    Raises:
+        ValueError: The messages and the arguments don't go together.
+    """
+    if chunk.is_list:
+        return SendList.model_validate({**options, "messages": chunk.messages})
+    message = chunk.messages[0]
+    if message.tz is not None and not isinstance(options.get("at"), LocalTime):
+        raise ValueError("a message's own tz needs at=LocalTime(...); the service ignores it with other schedules")
+    return Send.model_validate({**options, **_alone(message, sender=True)})
+
+
+def to_price(chunk: Chunk, options: Mapping[str, Any]) -> GetCost | GetListCost:
+    """Make the operation that asks what a chunk would cost.
+
+    Raises:
+        ValueError: The messages and the arguments don't go together.
+    """
+    if chunk.is_list:
+        return GetListCost.model_validate({**options, "messages": chunk.messages})
+    return GetCost.model_validate({**options, **_alone(chunk.messages[0], sender=False)})
+
+
+def goes_with(make: Callable[[Chunk, Mapping[str, Any]], object], message: Message, options: Mapping[str, Any]) -> bool:
+    """Return whether a message can be a line of this batch; one that can't must not fail those it would travel with."""
+    try:
+        return fits_in_list(message) and make(Chunk((message,)), options) is not None
+    except ValueError:
+        return False
+
+
+def _alone(message: Message, *, sender: bool) -> dict[str, Any]:
+    own = {"sender": message.sender if sender else None, "tz": message.tz}
+    return {
+        "to": message.phone,
+        "text": message.text,
+        **{name: value for name, value in own.items() if value is not None},
+    }
+
+
+def sent(chunk: Chunk, operation: Send | SendList, result: SentMessage) -> list[MessageOutcome]:
+    """Return the outcome of each message of a chunk that the service accepted, all or in part."""
+    refusals = Refusals(result.errors, [message.phone for message in chunk.messages])
+    outcomes = []
+    for message in chunk.messages:
+        ref = MessageRef(message.phone, result.id)
+        refusal = refusals.find(message.phone)
+        error = None if refusal is None else api_error(operation.errors, refusal.code)
+        if ref in result.missing:
+            error = ApiError("the service refused this recipient and no other; the answer that told why is lost")
+        if error is None:
+            outcomes.append(MessageOutcome(message, ref=ref, sent=result))
+        else:
+            error.concerning(result.id, [ref])
+            outcomes.append(MessageOutcome(message, error=error, sent=result))
+    return outcomes
+
+
+def failed(chunk: Chunk, error: SmscError | ValueError) -> list[MessageOutcome]:
+    """Return the outcome of each message of a chunk that failed as a whole; each has an error of its own."""
+    return [_failed(message, error) for message in chunk.messages]
+
+
+def _failed(message: Message, error: SmscError | ValueError) -> MessageOutcome:
+    own = copy.copy(error)
+    own.__cause__ = error.__cause__  # a copy leaves it out
+    if isinstance(own, SmscError) and own.id is not None:
+        ref = MessageRef(message.phone, own.id)
+        own.concerning(own.id, [ref])
+        own.doubt = None if own.doubt is None else own.doubt.about(ref)
+        if isinstance(own, SendOutcomeUnknown):
+            if ref in own.accepted:
+                return MessageOutcome(message, ref=ref)
+            if ref in own.unsent:
+                # The service executes a request as a whole: what is missing where others are known was refused.
+                own.outcome, own.doubt = Outcome.REJECTED if own.accepted else Outcome.NOT_SENT, None
+                own.args = ("the answer to the request is lost, and the service does not know this message: not sent",)
+            own.accepted = own.unsent = ()
+    return MessageOutcome(message, error=own)

@@ -1,0 +1,1 @@
+"""What the taskiq tasks are made of: queue, claims, results."""

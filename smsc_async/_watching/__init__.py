@@ -1,0 +1,1 @@
+"""Following the delivery of messages."""

@@ -1,0 +1,235 @@
+"""What is known of the messages that are followed: few bytes each, and what is left of them as plain data."""
+
+import math
+from array import array
+from collections import deque
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from heapq import heapify, heappop, heappush
+from typing import Final
+
+from smsc_async._model.codes import MessageStatus
+from smsc_async._model.exceptions import SmscError
+from smsc_async._model.results import DeliveryReport
+from smsc_async._model.types import FrozenModel, MessageRef
+
+__all__ = ["Book", "Expiries", "Pending", "Update", "utc"]
+
+_NO_STATUS: Final = -32_768
+_OPEN, _TOLD, _CLOSED = range(3)
+_STALE: Final = 64  # expiries of messages that have ended, which there may always be
+
+
+class Pending(FrozenModel):
+    """A message that was not followed to its end; plain data (`model_dump_json()`), for a later watch.
+
+    Attributes:
+        ref: Which message.
+        status: The last status that was reported, None for none.
+        since: When it was first watched, aware.
+    """
+
+    ref: MessageRef
+    status: int | None = None
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """News of one message.
+
+    Attributes:
+        ref: Which message.
+        report: The answer of the service, None where the news is an error or an expiry without any answer.
+        error: Why no more is to be expected, None where there is a report.
+        expired: Whether the time of the watch is over and the message undecided.
+        is_last: Whether no more news of this message will come.
+    """
+
+    ref: MessageRef
+    report: DeliveryReport | None = None
+    error: SmscError | None = None
+    expired: bool = False
+    is_last: bool = False
+
+    @property
+    def status(self) -> MessageStatus | None:
+        """The status, None where there is no report."""
+        return None if self.report is None else self.report.status
+
+
+class Book:
+    """What is known of each message, few bytes each.
+
+    A key is a small number. It stands for its message until the last update was handed out and nobody holds it; then
+    it is given to another, so that a watch that goes on for ever doesn't grow.
+    """
+
+    def __init__(self) -> None:
+        self._keys: dict[bytes, int] = {}  # bytes, being smaller than str
+        self._names: list[bytes] = []
+        self._since = array("d")
+        self._told = array("h")
+        self._taken = array("h")
+        self._state = bytearray()
+        self._holders = bytearray()
+        self._free: list[int] = []
+        self.entered = 0
+        """How many messages there have been."""
+
+    def __len__(self) -> int:
+        """Return how many messages have not had their last update."""
+        return len(self._keys)
+
+    def add(self, ref: MessageRef, since: float, status: int | None) -> int | None:
+        """Enter a message; return its key, None if it is there already."""
+        name = str(ref).encode()
+        if name in self._keys:
+            return None
+        told = _NO_STATUS if status is None else status
+        if self._free:
+            key = self._free.pop()
+            self._names[key], self._since[key], self._state[key] = name, since, _OPEN
+            self._told[key] = self._taken[key] = told
+        else:
+            key = len(self._names)
+            self._names.append(name)
+            self._since.append(since)
+            self._told.append(told)
+            self._taken.append(told)
+            self._state.append(_OPEN)
+            self._holders.append(0)
+        self._keys[name] = key
+        self.entered += 1
+        return key
+
+    def key(self, ref: MessageRef) -> int | None:
+        """Return the key of a message, None if it isn't there."""
+        return self._keys.get(str(ref).encode())
+
+    def hold(self, key: int) -> None:
+        """Keep a key from being given to another message until it is released as often."""
+        self._holders[key] += 1
+
+    def release(self, key: int) -> None:
+        """Undo a `hold`."""
+        self._holders[key] -= 1
+        self._free_if_unused(key)
+
+    def ref(self, key: int) -> MessageRef:
+        """Return the message."""
+        return MessageRef.parse(self._names[key].decode())
+
+    def since(self, key: int) -> float:
+        """Return the Unix time at which it was first watched."""
+        return self._since[key]
+
+    def is_open(self, key: int) -> bool:
+        """Whether its last update has not been told."""
+        return self._state[key] == _OPEN
+
+    def is_news(self, key: int, status: int) -> bool:
+        """Whether this status has not been told."""
+        return self._told[key] != status
+
+    def tell(self, key: int, update: Update) -> bool:
+        """Note what is about to be told; return False if the message has had its last update."""
+        if self._state[key] != _OPEN:
+            return False
+        self._state[key] = _TOLD if update.is_last else _OPEN
+        self._told[key] = _NO_STATUS if update.report is None else int(update.report.status)
+        return True
+
+    def take(self, key: int, update: Update) -> None:
+        """Note what was handed out."""
+        if update.report is not None:
+            self._taken[key] = int(update.report.status)
+        if update.is_last:
+            del self._keys[self._names[key]]
+            self._names[key] = b""
+            self._state[key] = _CLOSED
+            self._free_if_unused(key)
+
+    def pending(self) -> list[Pending]:
+        """Return the messages whose last update was not handed out, in the order in which they came."""
+        return [
+            Pending(
+                ref=self.ref(key),
+                status=None if self._taken[key] == _NO_STATUS else self._taken[key],
+                since=utc(self._since[key]),
+            )
+            for key in self._keys.values()
+        ]
+
+    def _free_if_unused(self, key: int) -> None:
+        if self._state[key] == _CLOSED and not self._holders[key]:
+            self._free.append(key)
+
+
+class Expiries:
+    """When the time of each message of a book is over. Those that come in order of time, as most do, take 8 bytes.
+
+    Args:
+        book: The book.
+        timeout: Seconds from `since` on.
+    """
+
+    def __init__(self, book: Book, timeout: float) -> None:
+        self._book = book
+        self._timeout = timeout
+        self._queue: deque[int] = deque()  # what came in order of time
+        self._heap: list[tuple[float, int]] = []  # what did not
+
+    def __len__(self) -> int:
+        return len(self._queue) + len(self._heap)
+
+    def add(self, key: int) -> None:
+        """Let a message expire, unless that is never."""
+        if self._timeout == math.inf:
+            return
+        self._book.hold(key)
+        since = self._book.since(key)
+        if not self._queue or self._book.since(self._queue[-1]) <= since:
+            self._queue.append(key)
+        else:
+            heappush(self._heap, (since, key))
+        if len(self) > 2 * len(self._book) + _STALE:
+            self._forget_the_told()
+
+    def is_over(self, key: int, now: float) -> bool:
+        """Whether the time of a message is over at this Unix time."""
+        return self._book.since(key) + self._timeout <= now
+
+    def next_at(self) -> float:
+        """Return the Unix time at which the next is over, infinity if none is."""
+        first = math.inf
+        if self._queue:
+            first = self._book.since(self._queue[0])
+        if self._heap:
+            first = min(first, self._heap[0][0])
+        return first + self._timeout
+
+    def pop(self, now: float) -> int | None:
+        """Return a message whose time is over at this Unix time, None if there is none."""
+        while self.next_at() <= now:
+            queue, heap = self._queue, self._heap
+            from_heap = heap and not (queue and self._book.since(queue[0]) <= heap[0][0])
+            key = heappop(heap)[1] if from_heap else queue.popleft()
+            is_open = self._book.is_open(key)
+            self._book.release(key)
+            if is_open:
+                return key
+        return None
+
+    def _forget_the_told(self) -> None:
+        for key in (*self._queue, *(key for _, key in self._heap)):
+            if not self._book.is_open(key):
+                self._book.release(key)
+        self._queue = deque(key for key in self._queue if self._book.is_open(key))
+        self._heap = [entry for entry in self._heap if self._book.is_open(entry[1])]
+        heapify(self._heap)
+
+
+def utc(seconds: float) -> datetime:
+    """Return the instant of a Unix time."""
+    return datetime.fromtimestamp(seconds, UTC)

@@ -1,0 +1,330 @@
+"""Following messages to their end: the task group that does what the plan of `_polling` says."""
+
+import math
+import time
+from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from types import TracebackType
+from typing import Final, Protocol, Self, TypeAlias
+
+import anyio
+import anyio.lowlevel
+from anyio.abc import TaskGroup
+
+from smsc_async._model.exceptions import (
+    AddressBlocked,
+    AuthenticationFailed,
+    BreakerOpen,
+    InvalidParameters,
+    MessageNotFound,
+    SmscError,
+)
+from smsc_async._model.operations import GetStatus
+from smsc_async._model.results import DeliveryReport
+from smsc_async._model.types import MessageRef
+from smsc_async._sending.bulk import OnProgress
+
+from .curve import Curve
+from .plan import Plan
+from .registry import Book, Expiries, Pending, Update
+
+__all__ = ["Source", "Watcher", "last_report"]
+
+_BUFFER: Final = 64
+_FED_AT_ONCE: Final = 1_000
+_PACE: Final = 0.05
+# Below this the sum of an instant and a pause may be the instant itself.
+_SHORTEST_PAUSE: Final = 0.001
+# With these, nothing that is asked later would be answered.
+_ENDS_ALL: Final = (AuthenticationFailed, AddressBlocked, BreakerOpen)
+# These will be answered the same next time.
+_NO_USE_ASKING: Final = (MessageNotFound, InvalidParameters)
+
+
+Followed: TypeAlias = MessageRef | Pending
+Source: TypeAlias = Iterable[Followed] | AsyncIterable[Followed]
+
+
+class Ask(Protocol):
+    """Asks for one status."""
+
+    async def __call__(self, operation: GetStatus, /) -> DeliveryReport:
+        """Do it."""
+
+
+class Watcher:
+    """A watch over the delivery of messages: `async with` it, and take its updates with `async for`.
+
+    Asks a few at a time, each message when its answer is most likely new. One update for each change of a status, and
+    a last one for each message: decided, expired, or an error that will not go away. Errors about one message are
+    updates about it; wrong credentials or an open breaker end the watch with that error. Whoever takes the updates
+    slowly slows the asking. Leaving the block ends everything.
+
+    Args:
+        ask: Asks for one status.
+        source: The messages, and what an earlier watch left in `pending`; may go on while watching.
+        workers: How many are asked for at once.
+        timeout: Seconds after which an undecided message has expired, None for never. One whose time was over before
+            this watch began is asked once more.
+        grace: Seconds in which a message may be unknown to the service.
+        price: How many seconds of delay between a decision and its update a request is worth.
+        curve: What earlier watches learnt, and later ones will know.
+        on_progress: Is told, after each last update, how many messages have had theirs and how many are watched.
+    """
+
+    def __init__(
+        self,
+        ask: Ask,
+        source: Source,
+        *,
+        workers: int,
+        timeout: float | None,
+        grace: float,
+        price: float,
+        curve: Curve | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> None:
+        self._ask = ask
+        self._source = source
+        self._workers = workers
+        self._grace = grace
+        self._on_progress = on_progress
+        self._book = Book()
+        self._plan = Plan(price=price, curve=curve)
+        self._expiries = Expiries(self._book, math.inf if timeout is None else timeout)
+        self._late: set[int] = set()  # over before this watch could ask for them: each is asked once before it expires
+        self._told: deque[tuple[int, Update]] = deque()
+        self._news = anyio.Event()
+        self._group: TaskGroup | None = None
+        self._scope = anyio.CancelScope()
+        self._crew = 1
+        self._error: Exception | None = None
+        self._took = 0.0
+        self._fed = False
+        self._is_over = False
+        self._offset = 0.0
+
+    @property
+    def pending(self) -> list[Pending]:
+        """The messages whose last update was not taken, for a later watch; plain data."""
+        return self._book.pending()
+
+    @property
+    def total(self) -> int:
+        """How many messages have been watched so far."""
+        return self._book.entered
+
+    @property
+    def done(self) -> int:
+        """How many of them have had their last update."""
+        return self._book.entered - len(self._book)
+
+    def add(self, *messages: Followed) -> None:
+        """Watch more messages; one that is being watched is not watched twice.
+
+        Raises:
+            RuntimeError: The watch has not begun or has ended.
+        """
+        if self._group is None or self._is_over:
+            raise RuntimeError("a watch takes messages inside its `async with`")
+        now = anyio.current_time()
+        for message in messages:
+            self._enter(message, now)
+        self._wake()
+
+    def hint(self, ref: MessageRef) -> None:
+        """Ask for this message first: somebody has heard that it has changed. One that isn't watched is ignored."""
+        key = self._book.key(ref)
+        if key is not None:
+            self._plan.hint(key, anyio.current_time())
+            self._wake()
+
+    async def __aenter__(self) -> Self:
+        if self._group is not None:
+            raise RuntimeError("a watch is entered once; make another one of its `pending`")
+        self._offset = time.time() - anyio.current_time()
+        self._group = await anyio.create_task_group().__aenter__()
+        self._group.start_soon(self._run)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        assert self._group is not None  # noqa: S101 - entered
+        self._is_over = True
+        # Not the group's own scope: whoever leaves the block would be cancelled too, and debuggers and coverage lose
+        # sight of those who are woken by an exception.
+        self._scope.cancel()
+        if error is None or isinstance(error, anyio.get_cancelled_exc_class()):
+            return await self._group.__aexit__(kind, error, traceback)
+        # What was raised inside the block comes out as it is, not in a group.
+        await self._group.__aexit__(None, None, None)
+        return None
+
+    def __aiter__(self) -> AsyncIterator[Update]:
+        return self
+
+    async def __anext__(self) -> Update:
+        if self._group is None or self._is_over:
+            raise RuntimeError("a watch gives updates inside its `async with`")
+        await anyio.lowlevel.checkpoint()
+        self._expire()
+        while not self._told:
+            if self._error is not None:
+                raise self._error from None
+            if self._fed and not len(self._book):
+                raise StopAsyncIteration
+            await self._rest(self._expiries.next_at() - self._offset)
+            self._expire()
+        # From here on nothing waits, so that no update is lost if whoever takes them is cancelled.
+        if len(self._told) == _BUFFER:
+            self._wake()
+        key, update = self._told[0]
+        if update.is_last and self._on_progress is not None:
+            self._on_progress(self.done + 1, self.total)  # if it raises, the update stays for whoever goes on
+        self._told.popleft()
+        self._book.take(key, update)
+        return update
+
+    async def _run(self) -> None:
+        with self._scope:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._feed)
+                tasks.start_soon(self._work, tasks)
+
+    async def _feed(self) -> None:
+        """Take the messages of the source, which may take its time."""
+        try:
+            if isinstance(self._source, AsyncIterable):
+                async for message in self._source:
+                    self._enter(message, anyio.current_time())
+                    self._wake()
+            else:
+                for number, message in enumerate(self._source, 1):
+                    self._enter(message, anyio.current_time())
+                    if not number % _FED_AT_ONCE:  # a long list must not keep the event loop
+                        self._wake()
+                        await anyio.lowlevel.checkpoint()
+        except Exception as error:  # noqa: BLE001 - whoever takes the updates gets it
+            self._end(error)
+        self._fed = True
+        self._wake()
+
+    def _enter(self, message: Followed, now: float) -> None:
+        since = now + self._offset
+        if isinstance(message, Pending):
+            since = message.since.timestamp()
+            key = self._book.add(message.ref, since, message.status)
+        else:
+            key = self._book.add(message, since, None)
+        if key is not None:
+            self._plan.add(key, now, sent_at=min(since - self._offset, now))
+            if self._expiries.is_over(key, now + self._offset):
+                self._late.add(key)
+            else:
+                self._expiries.add(key)
+
+    def _wake(self) -> None:
+        self._news.set()
+        self._news = anyio.Event()
+
+    def _end(self, error: Exception) -> None:
+        """Ask no more; the first error is the one that ended the watch."""
+        self._error = self._error or error
+        self._wake()
+
+    async def _work(self, tasks: TaskGroup) -> None:
+        """Ask for one message at a time, as long as the watch lasts."""
+        try:
+            while self._error is None:
+                now, has_room = anyio.current_time(), len(self._told) < _BUFFER
+                key = self._plan.pick(now) if has_room else None
+                if key is None:
+                    await self._rest(self._plan.next_at(now) if has_room else math.inf)
+                else:
+                    await self._ask_for(key)
+                    self._hire(tasks)
+        except Exception as error:  # noqa: BLE001 - whoever takes the updates gets it
+            self._end(error)
+
+    def _hire(self, tasks: TaskGroup) -> None:
+        """Let one worker more ask, if there is a message for it.
+
+        The first asks alone until it has an answer: with wrong credentials all would fail at once, and five failures
+        block the address.
+        """
+        if self._error is None and self._crew < min(self._workers, len(self._plan)):
+            self._crew += 1
+            tasks.start_soon(self._work, tasks)
+
+    async def _rest(self, until: float) -> None:
+        """Wait until then, or until something has happened."""
+        with anyio.move_on_after(max(until - anyio.current_time(), _SHORTEST_PAUSE)):
+            await self._news.wait()
+
+    async def _ask_for(self, key: int) -> None:
+        start = anyio.current_time()
+        ref = self._book.ref(key)
+        self._book.hold(key)
+        try:
+            report = await self._ask(GetStatus(ref=ref))
+        except _ENDS_ALL as error:
+            self._plan.failed(key, anyio.current_time())
+            self._end(error)
+        except _NO_USE_ASKING as error:
+            self._refused(key, ref, error)
+        except SmscError:
+            self._plan.failed(key, anyio.current_time())
+        else:
+            self._answered(key, report, start)
+        finally:
+            if key in self._late and self._error is None:  # a watch that has ended leaves it to the next one
+                self._late.remove(key)
+                self._expiries.add(key)
+                self._wake()
+            self._book.release(key)
+
+    def _answered(self, key: int, report: DeliveryReport, start: float) -> None:
+        now = anyio.current_time()
+        # As many at once, each as long as lately, is what can be had in a second.
+        self._took += (now - start - self._took) * (_PACE if self._took else 1.0)
+        self._plan.capacity(self._workers / self._took if self._took else 0.0)
+        changed = self._book.is_news(key, int(report.status))
+        at = None if report.changed_at is None else report.changed_at.timestamp() - self._offset
+        self._plan.answered(key, now, decided=report.is_decided, changed=changed, decided_at=at)
+        if changed or report.is_decided:
+            self._tell(key, Update(report.ref, report, is_last=report.is_decided))
+
+    def _refused(self, key: int, ref: MessageRef, error: SmscError) -> None:
+        now = anyio.current_time()
+        if isinstance(error, MessageNotFound) and now + self._offset < self._book.since(key) + self._grace:
+            self._plan.answered(key, now, decided=False)
+        else:
+            self._plan.remove(key)  # and teach the plan nothing: it was not decided
+            self._tell(key, Update(ref, error=error, is_last=True))
+
+    def _expire(self) -> None:
+        """Tell of the messages whose time is over, as far as there is room."""
+        while len(self._told) < _BUFFER:
+            key = self._expiries.pop(anyio.current_time() + self._offset)
+            if key is None:
+                return
+            self._plan.remove(key)
+            self._tell(key, Update(self._book.ref(key), expired=True, is_last=True))
+
+    def _tell(self, key: int, update: Update) -> None:
+        """Hand an update on; a message that has had its last one gets no more."""
+        if self._book.tell(key, update):
+            self._told.append((key, update))
+            self._wake()
+
+
+async def last_report(watcher: Watcher) -> DeliveryReport:
+    """Return how the delivery of the one message of a watch was decided; see `Client.wait_delivered`."""
+    async with watcher:
+        async for update in watcher:
+            if update.error is not None:
+                raise update.error
+            if update.report is not None and update.is_last:
+                return update.report
+    raise TimeoutError("the delivery is not decided yet")

@@ -1,0 +1,1 @@
+"""The guard store that processes share: Redis or Valkey."""

@@ -1,0 +1,173 @@
+"""The way to Redis: connections of the running event loop, scripts, and failures in the words of this package."""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Any, Final, TypeVar
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from smsc_async._model.exceptions import GuardStoreError
+
+from .scripts import Call
+
+__all__ = ["Link", "connecting"]
+
+_CONNECTIONS: Final = 32
+_CODE: Final = re.compile(r"[A-Z]{2,}")
+T = TypeVar("T")
+
+
+def connecting(url: str, timeout: float) -> Redis:
+    """Make a client for a URL.
+
+    Raises:
+        ValueError: The URL isn't one of Redis.
+    """
+    try:
+        pool = BlockingConnectionPool.from_url(
+            url,
+            max_connections=_CONNECTIONS,
+            timeout=timeout,
+            socket_timeout=timeout,
+            socket_connect_timeout=timeout,
+            retry=Retry(NoBackoff(), 0),
+        )
+    except (ValueError, TypeError):  # their words may quote the password
+        raise ValueError("this is no URL of a Redis; write odd characters of its password as %XX") from None
+    return Redis(connection_pool=pool)
+
+
+class Link:
+    """The way to one Redis, on one event loop at a time.
+
+    Args:
+        client: The client.
+        make: Makes another one, if it is our own.
+        timeout: Seconds for each answer.
+
+    Attributes:
+        client: The client for the running event loop.
+    """
+
+    def __init__(self, client: Redis, make: Callable[[], Redis] | None, timeout: float) -> None:
+        self.client = client
+        self._make = make
+        self._timeout = timeout
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def take_up(self) -> asyncio.AbstractEventLoop:
+        """Return the running event loop; the connections of another one are dropped.
+
+        Raises:
+            GuardStoreError: It isn't asyncio's.
+        """
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            raise GuardStoreError(
+                "the Redis store works on asyncio only, as redis-py does; on trio guards work over a MemoryStore"
+            ) from None
+        if loop is not self._loop:
+            if self._loop is not None:
+                self._drop()
+            self._loop = loop
+        return loop
+
+    async def run(self, *calls: Call) -> str:
+        """Run scripts one after the other, in one round trip unless Redis has forgotten them; return the last answer.
+
+        They may run twice: when the answer was lost with its connection, they are run again.
+
+        Raises:
+            GuardStoreError: There is no answer, or one is an error.
+        """
+        return await self.reach(partial(self._run, calls))
+
+    async def reach(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Ask Redis and wait for its answer, but not for long.
+
+        Who is cancelled while he waits goes at once, and his request goes on by itself: a client of redis-py that is
+        cancelled more than once may lose a connection of its pool.
+
+        Raises:
+            GuardStoreError: There is no answer, or it is an error.
+        """
+        task = self.take_up().create_task(self._reach(ask))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return await asyncio.shield(task)
+
+    async def aclose(self) -> None:
+        """Close the connections of a client of our own."""
+        if self._make is not None:
+            with suppress(GuardStoreError, RedisError, OSError):
+                self.take_up()
+                if self._tasks:
+                    await asyncio.wait(self._tasks)
+                await self.client.connection_pool.disconnect()
+
+    async def _reach(self, ask: Callable[[], Awaitable[T]]) -> T:
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await ask()
+        except (TimeoutError, RedisTimeoutError):
+            raise GuardStoreError(f"Redis didn't answer within {self._timeout:g} s") from None
+        except ResponseError as error:  # its words may quote what was sent
+            raise GuardStoreError(f"Redis refused the request ({_code(error)})") from None
+        except (RedisError, OSError) as error:
+            raise GuardStoreError(f"Redis can't be reached ({type(error).__name__})") from error
+
+    async def _run(self, calls: Sequence[Call]) -> str:
+        loaded = fresh = False
+        while True:
+            try:
+                reply = await self._send(calls, load=loaded)
+            except NoScriptError:
+                if loaded:
+                    raise
+                loaded = True
+            except RedisConnectionError:  # the server may have closed an idle connection
+                if fresh:
+                    raise
+                fresh = True
+            else:
+                return reply if isinstance(reply, str) else reply.decode()
+
+    async def _send(self, calls: Sequence[Call], *, load: bool) -> Any:
+        if len(calls) == 1 and not load:
+            execute: Callable[..., Awaitable[Any]] = self.client.execute_command
+            return await execute(*_command(calls[0]))
+        pipe = self.client.pipeline(transaction=False)
+        for call in calls:
+            if load:
+                pipe.execute_command("SCRIPT LOAD", call.script.text)
+            pipe.execute_command(*_command(call))
+        answers: list[Any] = await pipe.execute()
+        return answers[-1]
+
+    def _drop(self) -> None:
+        # There is no way to close sockets of a loop that may be closed itself; they go with their objects.
+        self._tasks.clear()
+        if self._make is not None:
+            self.client = self._make()
+        else:
+            reset: Callable[[], None] = self.client.connection_pool.reset
+            reset()
+
+
+def _code(error: ResponseError) -> str:
+    match = _CODE.match(str(error))
+    return type(error).__name__ if match is None else match.group()
+
+
+def _command(call: Call) -> tuple[str | int, ...]:
+    return ("EVALSHA", call.script.sha, len(call.keys), *call.keys, *call.arguments)

@@ -1,0 +1,96 @@
+"""What Redis holds, rule by rule."""
+
+from collections.abc import Mapping
+from math import inf, isinf
+from typing import Any, Final
+
+from redis.asyncio import Redis
+
+from smsc_async.guards._limits import Block, History, Limit
+from smsc_async.guards._store import RuleState
+
+__all__ = ["read_states"]
+
+_MICROSECONDS: Final = 1_000_000
+_SHOWN: Final = 10_000
+_SCANNED: Final = 1_000
+_PAGE: Final = 1_000
+_READ: Final = 500
+
+
+async def read_states(client: Redis, start: str, limits: Mapping[str, Limit]) -> Mapping[str, RuleState]:
+    """Return the state of each rule.
+
+    Args:
+        client: A client of the Redis.
+        start: What all names of keys begin with.
+        limits: The limits by the names of their rules.
+    """
+    now = await _time(client)
+    found = await _find(client, start, limits)
+    states = {name: _Tally(limit) for name, limit in limits.items()}
+    for first in range(0, len(found), _READ):
+        some = found[first : first + _READ]
+        pipe = client.pipeline(transaction=False)
+        for rule, key in some:
+            if isinstance(limits[rule], Block):
+                pipe.get(key)
+            else:
+                pipe.zrange(key, 0, -1, withscores=True)
+        for (rule, key), answer in zip(some, await pipe.execute(), strict=True):
+            states[rule].add(key.rpartition(":")[2], _history(answer, now))
+    return {name: tally.state() for name, tally in states.items()}
+
+
+class _Tally:
+    """Adds up the histories of one rule, whose instants are seconds from now."""
+
+    def __init__(self, limit: Limit) -> None:
+        self._limit = limit
+        self._keys = self._in_flight = 0
+        self._full: dict[str, float | None] = {}
+
+    def add(self, key: str, history: History) -> None:
+        history = self._limit.fresh(history, 0.0)
+        self._keys += bool(history)
+        self._in_flight += sum(map(isinf, history))
+        delay = self._limit.delay(history, 0.0, 1)
+        if delay:
+            self._full[key] = None if isinf(delay) else delay
+
+    def state(self) -> RuleState:
+        return RuleState(self._keys, self._in_flight, self._full)
+
+
+async def _time(client: Redis) -> int:
+    seconds, microseconds = await client.time()
+    return int(seconds) * _MICROSECONDS + int(microseconds)
+
+
+async def _find(client: Redis, start: str, limits: Mapping[str, Limit]) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    cursor = 0
+    for _ in range(_SCANNED):
+        cursor, names = await client.scan(cursor, match=f"{start}*", count=_PAGE)
+        for name in map(_text, names):
+            rule = name.removeprefix(start).partition(":")[0]
+            if rule in limits:
+                found.append((rule, name))
+        if not cursor or len(found) >= _SHOWN:
+            break
+    return found
+
+
+def _history(answer: Any, now: int) -> History:
+    if answer is None or not isinstance(answer, list):
+        return () if answer is None else ((int(answer) - now) / _MICROSECONDS,)
+    entries = ((_text(member), float(score)) for member, score in answer)
+    return tuple(sorted(_instant(member, (score - now) / _MICROSECONDS) for member, score in entries))
+
+
+def _instant(member: str, at: float) -> float:
+    return inf if member.startswith("f") and at > 0 else at
+
+
+def _text(name: str | bytes) -> str:
+    return name if isinstance(name, str) else name.decode()

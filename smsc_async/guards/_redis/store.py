@@ -1,0 +1,338 @@
+"""Histories in Redis or Valkey, for all processes and machines that send for the same accounts."""
+
+import asyncio
+import logging
+import os
+import random
+import re
+import secrets
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from hashlib import blake2b
+from math import inf, isinf
+from typing import Final, Self
+
+import anyio
+from pydantic import SecretStr
+from redis.asyncio import Redis
+
+from smsc_async._model.exceptions import GuardStoreError
+from smsc_async.guards._limits import Limit, Mark
+from smsc_async.guards._store import Demand, Refusal, Reservation, RuleState
+
+from .link import Link, connecting
+from .scripts import Call, Epoch, Names, acquiring, joined, settling, span_of, trusted
+from .snapshot import read_states
+
+__all__ = ["RedisStore"]
+
+_log = logging.getLogger("smsc_async")
+
+_NO_MARK: Final = Mark()
+_MICROSECONDS: Final = 1_000_000
+_PREFIX: Final = re.compile(r"[\w.:-]+", re.ASCII)
+# How much later than a reservation expires its request may still arrive, beside `late_arrival`.
+_SLACK: Final = 5.0
+_BATCH: Final = 64
+_LOOK_EVERY: Final = 30.0
+# For so long the epoch outlives what was reserved under it.
+_EPOCH_OUTLIVES: Final = 43_200.0
+_PROOF_LASTS: Final = 86_400.0
+_PROOFS: Final = 10_000
+# What hangs on requests in flight is asked for again after so many seconds, growing to so many.
+_FIRST_PAUSE: Final = 0.02
+_LONGEST_PAUSE: Final = 0.25
+_GROWTH: Final = 1.5
+_GROWS: Final = 7
+_JITTER: Final = 0.001, 0.03
+
+
+class RedisStore:
+    """Histories in Redis or Valkey, counted together by all who share it.
+
+    One script takes all places of a request at once, at the server's time; another one settles them, off the caller's
+    path. A process that dies in flight keeps its places until its lease ends (`hold` of the reservation, at most
+    `max_hold`, and `late_arrival` and 5 s more), and after that its requests count as arrived at that moment.
+
+    There is no queue in Redis: who is refused asks again. At a gate the last place is left to a process that has been
+    refused there for a while and holds no more places than the others, so that none starves.
+
+    All keys bear one hash tag, so a cluster keeps them in one slot: clients of several accounts may share an address,
+    and its limits are taken together with theirs. Every key expires. Rules, `max_hold` and `late_arrival` are to be
+    the same in all processes. The server's clock may be slewed, but a step ahead shortens what is being counted.
+
+    A Redis that holds no histories is trusted by whoever comes first: start the first process a few minutes after the
+    last requests that nobody counted. After that a loss is noticed (flushed, restarted even with persistence, failed
+    over), and what nobody may remember is waited for. Meanwhile `GuardStoreError` tells with `retry_after` how long:
+
+    | rule | after the loss |
+    | --- | --- |
+    | `in_flight`, `status_in_flight` | the longest lease: `max_hold` + `late_arrival` + 5 s |
+    | `login_failures`, `address_failures` | that and the rule's seconds; nothing if this process has seen them work |
+    | all other windows and rows | that and the rule's seconds |
+    | `blocked` | nothing: the next answer tells of a block again |
+
+    Args:
+        client: A client of redis-py for asyncio; it stays yours to close.
+        prefix: What the names of the keys start with: letters, digits, and `_ . : -`.
+        salt: A secret of the deployment, the same in all processes: without it, who reads Redis can tell from a key
+            whether it stands for a phone or text that he guesses.
+        timeout: Seconds for each answer of Redis.
+        max_hold: The most seconds that a reservation without a deadline is good for.
+        late_arrival: As for the guards.
+
+    Raises:
+        ValueError: A number is out of range, or the prefix holds other characters.
+    """
+
+    def __init__(
+        self,
+        client: Redis,
+        *,
+        prefix: str = "smsc",
+        salt: str | bytes | SecretStr | None = None,
+        timeout: float = 2.0,
+        max_hold: float = 600.0,
+        late_arrival: float = 5.0,
+    ) -> None:
+        if timeout <= 0 or max_hold <= 0 or late_arrival < 0:
+            raise ValueError("timeout and max_hold are more than 0, late_arrival is 0 or more")
+        if not _PREFIX.fullmatch(prefix):
+            raise ValueError("the prefix of the keys consists of letters, digits and _ . : -")
+        self._link = Link(client, None, timeout)
+        self._names = Names(prefix)
+        self._name = secrets.token_hex(4)
+        self._prefix = prefix
+        self._pepper = _pepper(salt)
+        self._max_hold = max_hold
+        self._overtime = late_arrival + _SLACK
+        self._epoch: Epoch | None = None
+        self._salt: bytes | None = None
+        self._trusted_until = -inf
+        self._look_at = -inf
+        self._proven: dict[bytes, float] = {}
+        self._flying: set[str] = set()
+        self._queue: deque[Call] = deque()
+        self._sender: asyncio.Task[None] | None = None
+        self._carried: set[asyncio.Future[None]] = set()
+
+    def __repr__(self) -> str:
+        return f"<smsc_async.guards.RedisStore prefix={self._prefix!r}>"
+
+    @classmethod
+    def from_url(
+        cls,
+        url: str,
+        *,
+        prefix: str = "smsc",
+        salt: str | bytes | SecretStr | None = None,
+        timeout: float = 2.0,
+        max_hold: float = 600.0,
+        late_arrival: float = 5.0,
+    ) -> Self:
+        """Make a store from the URL of a Redis: `redis://[user:password@]host:port/db`, `rediss://` or `unix://`.
+
+        Raises:
+            ValueError: The URL isn't one, a number is out of range, or the prefix holds other characters.
+        """
+        make = partial(connecting, url, timeout)
+        client = make()
+        store = cls(client, prefix=prefix, salt=salt, timeout=timeout, max_hold=max_hold, late_arrival=late_arrival)
+        store._link = Link(client, make, timeout)
+        return store
+
+    @property
+    def salt(self) -> bytes | None:
+        """What keys are hashed with, made by the first of all who share the histories; None until the store is open."""
+        return self._salt if time.monotonic() < self._trusted_until else None
+
+    def rebind(self) -> None:
+        """Take up the running event loop; the connections of another one are dropped."""
+        with suppress(GuardStoreError):  # not asyncio's; the first request says so
+            self._link.take_up()
+            self._send_soon()
+
+    async def open(self) -> bytes:
+        """Connect, and return the salt.
+
+        Raises:
+            GuardStoreError: Redis can't be reached or is no place for histories, or the event loop isn't asyncio's.
+        """
+        self._look_at = -inf
+        known = None if self.salt is None else self._epoch
+        line = trusted(await self._ask((), "", known, 0.0))
+        if line.startswith("epoch "):
+            self._begin(line, known)
+        assert self._salt is not None  # noqa: S101 - there is an epoch, or Redis would have told of one
+        return self._salt
+
+    async def acquire(self, demands: Sequence[Demand], hold: float) -> Reservation | Refusal:
+        """Take the places of a request, all or none.
+
+        Raises:
+            GuardStoreError: Redis can't be reached or has lost histories, so nothing may be sent.
+        """
+        if self._epoch is None:
+            await self.open()
+        self._link.take_up()
+        hold = min(hold, self._max_hold)
+        expires = anyio.current_time() + hold
+        lease = hold + self._overtime
+        # It begins with a name of this process, also in one that was forked with this store in it.
+        token = f"{self._name}{os.getpid() & 0xFFFF:04x}{secrets.token_hex(8)}"
+        known = self._epoch
+        try:
+            line = await self._ask(demands, token, known, lease)
+            if line.startswith("epoch ") and self._begin(line, known):
+                line = await self._ask(demands, token, self._epoch, lease)
+        except BaseException:
+            self._give_up(demands, token, lease)
+            raise
+        kind, *numbers = trusted(line).split()
+        if kind == "refused":
+            delay = int(numbers[1])
+            return Refusal(demands[int(numbers[0]) - 1], delay / _MICROSECONDS if delay >= 0 else inf)
+        if kind != "granted":
+            raise GuardStoreError("the histories in Redis are others now; nothing was sent, ask again", retry_after=0.0)
+        amounts = list(map(int, numbers[1:]))
+        for demand, amount in zip(demands, amounts, strict=True):
+            if demand.proof is not None and not amount:
+                self._note(demand.proof, proven=True)
+        self._flying.add(token)
+        return Reservation(demands, amounts, int(numbers[0]) / _MICROSECONDS, token, expires)
+
+    def settle(self, reservation: Reservation, marks: Sequence[Mark]) -> None:
+        """Give each demand of a reservation its mark, soon; a second time it does nothing."""
+        if reservation.token not in self._flying:
+            return
+        self._flying.remove(reservation.token)
+        for demand, mark in zip(reservation.demands, marks, strict=True):
+            if demand.proof is not None and mark.proof is not None:
+                self._note(demand.proof, proven=mark.proof)
+        self._queue.append(settling(self._names, reservation, marks))
+        self._send_soon()
+
+    async def flush(self) -> None:
+        """Wait until all that was settled is in Redis, or is given up."""
+        try:
+            loop = self._link.take_up()
+        except GuardStoreError:  # on this event loop nothing was settled
+            return
+        self._send_soon()
+        while busy := [
+            sending
+            for sending in (*self._carried, self._sender)
+            if sending is not None and sending.get_loop() is loop and not sending.done()
+        ]:
+            await asyncio.wait(busy)
+
+    def pause(self, delay: float, tries: int) -> float:
+        """Return in how many seconds to ask again: after the delay, or soon where it hangs on requests in flight."""
+        if isinf(delay):
+            return min(_FIRST_PAUSE * _GROWTH ** min(tries, _GROWS), _LONGEST_PAUSE) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+        return max(delay, 0.0) + random.uniform(*_JITTER)  # noqa: S311 - jitter
+
+    async def snapshot(self, limits: Mapping[str, Limit]) -> Mapping[str, RuleState]:
+        """Return what is known of each rule; of more than ten thousand keys only some are looked at.
+
+        Raises:
+            GuardStoreError: Redis can't be reached.
+        """
+        self._link.take_up()
+        return await self._link.reach(partial(read_states, self._link.client, self._names.start, limits))
+
+    async def aclose(self) -> None:
+        """Flush, and close the connections that the store has made; the histories stay."""
+        await self.flush()
+        await self._link.aclose()
+
+    async def _ask(self, demands: Sequence[Demand], token: str, known: Epoch | None, lease: float) -> str:
+        """Ask for places, and settle what waits for it in the same round trip; return the answer."""
+        self._link.take_up()
+        now = time.monotonic()
+        salt = secrets.token_hex(16) if self._epoch is None else self._epoch.salt
+        proofs = {demand.proof for demand in demands if demand.proof is not None}
+        call = acquiring(
+            self._names,
+            demands,
+            token,
+            known=known,
+            fresh=Epoch(secrets.token_hex(16), salt),
+            lease=lease,
+            longest=self._max_hold + self._overtime,
+            look=now >= self._look_at,
+            proven={proof for proof in proofs if now < self._proven.get(proof, -inf) + _PROOF_LASTS},
+        )
+        settled = self._take_batch()
+        line = await (self._carrying(settled, call) if settled else self._link.run(call))
+        if line != "silent" and not line.startswith("evicting "):
+            self._look_at = now + _LOOK_EVERY if now >= self._look_at else self._look_at
+            self._trusted_until = max(self._trusted_until, now + span_of(demands) + lease + _EPOCH_OUTLIVES)
+        return line
+
+    async def _carrying(self, settled: list[Call], call: Call) -> str:
+        arrived = asyncio.get_running_loop().create_future()
+        self._carried.add(arrived)
+        try:
+            return await self._link.run(joined(settled), call)
+        except BaseException:
+            self._queue.extendleft(reversed(settled))
+            self._send_soon()
+            raise
+        finally:
+            self._carried.remove(arrived)
+            arrived.set_result(None)
+
+    def _begin(self, line: str, known: Epoch | None) -> bool:
+        """Begin the epoch that Redis tells of; return whether keys are hashed as in the one that the caller knew."""
+        before = self._epoch
+        self._epoch = epoch = Epoch(*line.split()[1:])
+        if before is None or before.salt != epoch.salt:
+            self._salt = blake2b(bytes.fromhex(epoch.salt), key=self._pepper, digest_size=32).digest()
+            self._proven.clear()
+        return known is not None and known.salt == epoch.salt
+
+    def _note(self, proof: bytes, *, proven: bool) -> None:
+        self._proven.pop(proof, None)
+        if proven:
+            while len(self._proven) >= _PROOFS:
+                del self._proven[next(iter(self._proven))]
+            self._proven[proof] = time.monotonic()
+
+    def _give_up(self, demands: Sequence[Demand], token: str, lease: float) -> None:
+        """Give back what nobody knows to be taken, also if the script that takes it comes later."""
+        amounts = [demand.amount for demand in demands]
+        reservation = Reservation(demands, amounts, 0.0, token)
+        self._queue.append(settling(self._names, reservation, [_NO_MARK] * len(demands), lease))
+        self._send_soon()
+
+    def _send_soon(self) -> None:
+        loop = self._link.take_up()
+        idle = self._sender is None or self._sender.done() or self._sender.get_loop() is not loop
+        if idle and self._queue:
+            self._sender = loop.create_task(self._send(), name="smsc_async: settle in Redis")
+
+    async def _send(self) -> None:
+        while batch := self._take_batch():
+            try:
+                await self._link.run(joined(batch))
+            except GuardStoreError as error:
+                _log.warning("%d requests stay unsettled until their leases end: %s", len(batch), error)
+            except asyncio.CancelledError:  # the event loop ends; another one may take them up
+                self._queue.extendleft(reversed(batch))
+                raise
+
+    def _take_batch(self) -> list[Call]:
+        queue = self._queue
+        return [queue.popleft() for _ in range(min(len(queue), _BATCH))]
+
+
+def _pepper(salt: str | bytes | SecretStr | None) -> bytes:
+    if isinstance(salt, SecretStr):
+        salt = salt.get_secret_value()
+    if isinstance(salt, str):
+        salt = salt.encode()
+    return blake2b(salt or b"").digest()
