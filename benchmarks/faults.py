@@ -32,12 +32,12 @@ from itertools import product
 from pathlib import Path
 from typing import Final
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "faults"))
+sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from fault_cancel import SITUATIONS, cancel_at_each_await
-from fault_cases import LATE, READS, SENDS, VERBS, OnUnknown, Tally, Verb, cases, try_cases
-from fault_naive import SendAgain, ZeepAgain, try_naively
-from fault_sockets import TRANSPORTS, try_over_sockets
+from tests.faults.fault_cancel import SITUATIONS, cancel_at_each_await
+from tests.faults.fault_cases import LATE, READS, SENDS, VERBS, OnUnknown, Tally, Verb, cases, try_cases
+from tests.faults.fault_naive import SendAgain, ZeepAgain, try_naively
+from tests.faults.fault_sockets import TRANSPORTS, try_over_sockets
 
 MAYBE_LATE: Final = (None, 0.0, LATE / 2, LATE - 0.1)
 LASTING: Final = 8

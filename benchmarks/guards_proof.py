@@ -17,10 +17,10 @@ from itertools import count
 from pathlib import Path
 from random import Random
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from service_model import LIMITS
-from test_guards_proof import RANGES, Brake, Scenario, StartCounting, Traffic, guards, highest, traffic
+from tests.guards.service_model import LIMITS
+from tests.guards.test_proof import RANGES, Brake, Scenario, StartCounting, Traffic, guards, highest, traffic
 
 READS = ("status", "balance", "cost", "reads")
 

@@ -10,9 +10,9 @@ from collections.abc import Awaitable, Callable
 from typing import Literal
 
 import pytest
-from doubles import RawHandler, RawRequest, answer, fault, http_bytes, raw_server
 
 from smsc_async import ApiKey, Client, Guards, Login, Message, MessageRef, SmscError, Timeout, Viber
+from tests.doubles import RawHandler, RawRequest, answer, fault, http_bytes, raw_server
 
 LOGIN, PASSWORD, APIKEY = "canarylogin", "canarypassword", "canaryapikey"
 PHONE, PHONE_2, TEXT = "+79990001122", "+79990003344", "canarytext in a message"

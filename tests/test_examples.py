@@ -15,9 +15,9 @@ import anyio
 import httpx
 import pytest
 import uvicorn
-from redis_server import RedisServer
 
 from smsc_async.sandbox import Sandbox
+from tests.redis_server import RedisServer
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 WORKERS = "fastapi_workers", "--workers", "2"

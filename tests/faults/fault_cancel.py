@@ -8,7 +8,8 @@ from typing import Final
 
 import anyio
 import trio
-from fault_cases import (
+
+from tests.faults.fault_cases import (
     LATE,
     SENDERS,
     Answers,
@@ -21,7 +22,7 @@ from fault_cases import (
     run,
     scene,
 )
-from fault_network import Fault, Kind, Side
+from tests.faults.fault_network import Fault, Kind, Side
 
 __all__ = ["SITUATIONS", "cancel_at_each_await"]
 

@@ -10,7 +10,6 @@ from typing import Final, Literal, Protocol, TypeVar
 
 import anyio
 import trio
-from fault_network import URL, Fault, Kind, Network, Side
 from trio.testing import MockClock
 
 from smsc_async import (
@@ -30,6 +29,7 @@ from smsc_async import (
     TransportError,
 )
 from smsc_async.sandbox import Sandbox
+from tests.faults.fault_network import URL, Fault, Kind, Network, Side
 
 __all__ = [
     "LATE",

@@ -14,14 +14,14 @@ import httpx
 import zeep
 import zeep.exceptions
 import zeep.transports
-from fault_cases import LATE, Case, Tally, run
-from fault_network import URL, Network
 from pydantic import SecretStr
 
 from smsc_async import ApiKey, MalformedEnvelope, Send, SmscError
 from smsc_async._protocol.binding import decode, encode
 from smsc_async._protocol.contract import CONTRACT
 from smsc_async._protocol.wsdl import write_wsdl
+from tests.faults.fault_cases import LATE, Case, Tally, run
+from tests.faults.fault_network import URL, Network
 
 __all__ = ["TRIES", "SendAgain", "Sender", "ZeepAgain", "try_naively"]
 

@@ -11,12 +11,12 @@ from itertools import count
 from typing import Any, Final
 
 import uvicorn
-from fault_cases import Case, Scene, Tally, try_case
-from fault_network import PAGE, Fault, Kind, Side, damaged, is_whole, shortened
 
 from smsc_async import Client, Doubt, Guards, Timeout
 from smsc_async.guards import Rule, Rules
 from smsc_async.sandbox import DeliveryPlan, Limits, Sandbox
+from tests.faults.fault_cases import Case, Scene, Tally, try_case
+from tests.faults.fault_network import PAGE, Fault, Kind, Side, damaged, is_whole, shortened
 
 __all__ = ["TRANSPORTS", "try_over_sockets"]
 

@@ -10,11 +10,12 @@ from itertools import product
 
 import httpx
 import pytest
-from fault_cancel import SITUATIONS, cancel_at_each_await
-from fault_cases import LATE, READS, SENDS, OnUnknown, Tally, Verb, cases, try_cases
-from fault_naive import SendAgain, ZeepAgain, try_naively
-from fault_network import Fault
-from fault_sockets import TRANSPORTS, try_over_sockets
+
+from tests.faults.fault_cancel import SITUATIONS, cancel_at_each_await
+from tests.faults.fault_cases import LATE, READS, SENDS, OnUnknown, Tally, Verb, cases, try_cases
+from tests.faults.fault_naive import SendAgain, ZeepAgain, try_naively
+from tests.faults.fault_network import Fault
+from tests.faults.fault_sockets import TRANSPORTS, try_over_sockets
 
 pytestmark = pytest.mark.filterwarnings(
     # httpx leaves the body of a request half-read when writing fails, and trio says so.

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
-from judges import AppServer, PhpClient, PhpServer, missing_part
 
 from smsc_async import Client
+from tests.interop.judges import AppServer, PhpClient, PhpServer, missing_part
 
 
 @pytest.fixture(scope="session")

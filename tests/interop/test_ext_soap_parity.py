@@ -6,15 +6,15 @@ from typing import Any, Final, TypeAlias
 
 import httpx
 import pytest
-from judges import PhpServer
-from probes import PROBES, Probe
 from pydantic import JsonValue
-from texts import TEXTS
 
 from smsc_async import ApiKey, GetBalance, GetCost, GetListCost, GetStatus, Login, Operation, Send, SendList
 from smsc_async._protocol.binding import Refusal, encode, encode_answer, encode_refusal, receive
 from smsc_async._protocol.contract import CONTRACT
 from smsc_async._protocol.envelope import parse
+from tests.interop.judges import PhpServer
+from tests.interop.probes import PROBES, Probe
+from tests.interop.texts import TEXTS
 
 Answer: TypeAlias = tuple[int, str, bytes]
 

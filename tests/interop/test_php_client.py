@@ -3,8 +3,9 @@
 from typing import Any, Final
 
 import pytest
-from judges import AppServer, PhpClient
-from texts import TEXTS
+
+from tests.interop.judges import AppServer, PhpClient
+from tests.interop.texts import TEXTS
 
 DEMO: Final = {"login": "demo", "psw": "demo"}
 OK: Final = {"status": 200, "content_type": "text/xml; charset=utf-8"}

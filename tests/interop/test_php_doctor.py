@@ -4,12 +4,12 @@ import json
 from dataclasses import replace
 
 import pytest
-from judges import PhpServer
 from typer.testing import CliRunner
 
 from smsc_async._cli.app import app
 from smsc_async._protocol.contract import CONTRACT, Element
 from smsc_async._protocol.wsdl import write_wsdl
+from tests.interop.judges import PhpServer
 
 
 def test_doctor_finds_nothing_amiss_in_the_snapshot(php_server: PhpServer, monkeypatch: pytest.MonkeyPatch) -> None:

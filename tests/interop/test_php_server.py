@@ -10,8 +10,6 @@ from urllib.parse import parse_qsl
 
 import httpx
 import pytest
-from judges import Call, PhpServer
-from texts import TEXTS
 
 from smsc_async import (
     After,
@@ -51,6 +49,8 @@ from smsc_async import (
 )
 from smsc_async._protocol.contract import CONTRACT, Element
 from smsc_async._protocol.wsdl import differences, read_wsdl, write_wsdl
+from tests.interop.judges import Call, PhpServer
+from tests.interop.texts import TEXTS
 
 PHONE: Final = "+79991234567"
 LOGIN: Final = {"login": "alex", "psw": "secret"}

@@ -8,10 +8,11 @@ import pytest
 import requests
 import zeep.helpers
 import zeep.transports
-from judges import AppServer
 from lxml import etree
-from texts import TEXTS
 from zeep.exceptions import Fault
+
+from tests.interop.judges import AppServer
+from tests.interop.texts import TEXTS
 
 DEMO: Final = {"login": "demo", "psw": "demo"}
 DELIVERED: Final = "79000000001"

@@ -1,0 +1,275 @@
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from smsc_async import DeliveryError, DeliveryReport, MalformedEnvelope, MessageRef, MessageStatus
+from smsc_async._cli import app as cli
+from smsc_async._cli.demo import listen, serve_while
+from smsc_async._cli.output import cost_lines, error_lines, sent_lines, status_lines
+from smsc_async._model.results import Cost, SentMessage
+from smsc_async.sandbox import DeliveryPlan, Limits, Sandbox
+from tests.interrupts import interruptible  # noqa: F401 - a fixture
+
+ROOT = Path(__file__).parent.parent.parent
+PHONE = "+79161234567"
+WRONG = "79000009007"
+
+
+@pytest.fixture
+def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    """A sandbox that listens in a thread, and the environment that leads to it."""
+    sandbox = Sandbox(limits=Limits.off(), delivery=DeliveryPlan.instant(20, 6))
+    listening, stop = threading.Event(), asyncio.Event()
+    loop: asyncio.AbstractEventLoop
+
+    async def work(url: str) -> None:
+        nonlocal loop
+        loop = asyncio.get_running_loop()
+        monkeypatch.setenv("SMSC_URL", url)
+        listening.set()
+        await stop.wait()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve_while(sandbox.app, listen("127.0.0.1", 0), work)))
+    thread.start()
+    assert listening.wait(20)
+    monkeypatch.setenv("SMSC_APIKEY", "demo")
+    yield sandbox
+    loop.call_soon_threadsafe(stop.set)
+    thread.join(20)
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(cli.app, arguments)
+
+
+def run_json(*arguments: str) -> Any:
+    result = run(*arguments, "--json")
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def test_send_prints_a_reference_that_status_takes(sandbox: Sandbox) -> None:
+    sent = run("send", PHONE, "--text", "Hi", "--id", "order-1", "--sender", "ivan", "--cost")
+    assert sent.exit_code == 0, sent.output
+    assert sent.stdout.splitlines() == [
+        "accepted, 1 SMS, id order-1",
+        "cost     4.5",
+        "balance  9995.5",
+        f"ref      {PHONE}:order-1",
+    ]
+    assert [(each.sender, each.text) for each in sandbox.messages] == [("ivan", "Hi")]
+    status = run("status", f"{PHONE}:order-1", "--detail", "2")
+    assert status.exit_code == 0
+    assert "status   20 impossible to deliver" in status.stdout
+    assert "reason   6 the subscriber is offline (send again: later)" in status.stdout
+    assert "text     Hi" in status.stdout
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_results_in_json() -> None:
+    sent = run_json("send", PHONE, "--text", "Hi", "--id", "7")
+    assert (sent["id"], sent["refs"]) == ("7", [{"phone": PHONE, "id": "7"}])
+    assert run_json("status", f"{PHONE}:7")["status"] == 20
+    assert run_json("cost", PHONE, "--text", "Hi") == {"amount": "4.5", "sms_count": 1, "extra": {}}
+    assert run_json("balance")["amount"] == "9995.5"
+    assert run_json("parts", "Hi €") == {"count": 1, "encoding": "GSM-7", "segments": ["Hi €"], "units": 5}
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_results_as_lines() -> None:
+    assert run("cost", PHONE, "--text", "Hi").stdout.splitlines() == ["cost     4.5", "SMS      1"]
+    assert run("balance").stdout == "balance  10000\n"
+    assert run("parts", "Привет").stdout.splitlines() == ["1 SMS, UCS-2, 6 units", "  1 Привет"]
+
+
+@pytest.mark.parametrize("via", list(cli.Via))
+def test_every_channel_arrives(sandbox: Sandbox, via: cli.Via) -> None:
+    text = () if via in {"hlr", "ping"} else ("--text", "Hi")
+    result = run("send", PHONE, *text, "--via", via)
+    assert result.exit_code == 0, result.output
+    assert [via in str(each.channel).lower() or via == "social" for each in sandbox.messages] == [True]
+
+
+def test_refused_recipients_are_named_and_exit_code_1(sandbox: Sandbox) -> None:
+    result = run("send", PHONE, WRONG, "--text", "Hi")
+    assert result.exit_code == 1
+    assert f"refused  {WRONG} (error 7)" in result.stdout
+    assert result.stderr == "1 recipient(s) refused\n"
+    assert len(sandbox.messages) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("+90", 5400), ("2090-01-01T12:00+03:00", None), ("2090-01-01T12:00", None)]
+)
+def test_at_is_a_moment_or_a_delay(sandbox: Sandbox, text: str, seconds: int | None) -> None:
+    result = run("send", PHONE, "--text", "Hi", "--at", text)
+    assert result.exit_code == 0, result.output
+    (message,) = sandbox.messages
+    wanted = message.accepted_at + seconds if seconds else datetime.fromisoformat(text).astimezone().timestamp()
+    assert abs(message.send_at - wanted) < 1
+
+
+@pytest.mark.usefixtures("sandbox")
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("send", PHONE, "--text", "Hi", "--at", "tomorrow"), "--at is a moment"),
+        (("send", PHONE, "--text", "Hi", "--at", "+0"), "minutes: "),
+        (("send", PHONE), "Sms needs a text"),
+        (("send", "nobody at all", "--text", "Hi"), "to.0: a recipient is a phone"),
+        (("send", PHONE, "--text", "x" * 1001), "text: "),
+        (("status", "no-colon"), "phone:id"),
+        (("balance", "--url", "http://sms.example"), "http would send the credentials in clear"),
+        (("parts", "\x00"), "U+0000"),
+    ],
+)
+def test_a_wrong_argument_is_one_clear_line_and_exit_code_2(arguments: tuple[str, ...], words: str) -> None:
+    result = run(*arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert words in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("arguments", [("send",), ("balance", "--apikey", "x"), ("status", "1:1", "--detail", "3")])
+def test_wrong_usage_is_exit_code_2(arguments: tuple[str, ...]) -> None:
+    assert run(*arguments).exit_code == 2
+
+
+def test_missing_credentials_name_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SMSC_APIKEY", "SMSC_LOGIN", "SMSC_PASSWORD"):
+        monkeypatch.delenv(name, raising=False)
+    result = run("balance")
+    assert result.exit_code == 2
+    assert result.stderr == (
+        "credentials are missing; set SMSC_APIKEY, or SMSC_LOGIN and SMSC_PASSWORD, in the environment\n"
+    )
+
+
+@pytest.mark.usefixtures("sandbox")
+def test_a_refusal_of_the_service_is_exit_code_1_with_its_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SMSC_APIKEY", "canary-key")
+    result = run("balance")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith("AuthenticationFailed: ")
+    assert result.stderr.endswith("(outcome: rejected)\n")
+    assert "canary-key" not in result.stderr
+
+
+def test_a_send_in_doubt_tells_how_to_settle_it() -> None:
+    error = MalformedEnvelope("not what was asked for")
+    assert list(error_lines(error)) == ["MalformedEnvelope: not what was asked for (outcome: unknown)"]
+    error.concerning("7", [MessageRef(PHONE, "7")])
+    assert list(error_lines(error))[-1] == f"  smsc-async status {PHONE}:7"
+
+
+def test_what_the_service_leaves_out_is_not_printed() -> None:
+    assert list(cost_lines(Cost.from_wire({"cost": "1"}))) == ["cost     1"]
+    sent = SentMessage.from_wire({"cnt": "1"}, id="7", recipients=["G1"])
+    assert list(sent_lines(sent)) == ["accepted, 1 SMS, id 7"]
+    report = DeliveryReport(ref=MessageRef(PHONE, 1), status=MessageStatus.DELIVERED, error=DeliveryError.NONE)
+    assert list(status_lines(report)) == ["status   1 delivered"]
+
+
+def test_a_moment_without_an_offset_counts_in_this_machines_zone() -> None:
+    schedule = cli._when("2090-06-01T12:00")
+    assert schedule is not None
+    moment = datetime(2090, 6, 1, 12).astimezone(UTC)
+    assert schedule.wire() == f"0{int((moment - datetime.fromtimestamp(0, UTC)) / timedelta(seconds=1))}"
+
+
+def test_an_interrupt_is_exit_code_130() -> None:
+    async def work() -> None:
+        signal.raise_signal(signal.SIGINT)
+        await asyncio.Event().wait()
+
+    with pytest.raises(typer.Exit) as caught:
+        cli._run(work())
+    assert caught.value.exit_code == 130
+
+
+def test_a_second_interrupt_is_exit_code_130_wherever_it_hits() -> None:
+    async def insist() -> None:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+
+    async def work() -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(insist)
+
+    with pytest.raises(typer.Exit) as caught:
+        cli._run(work())
+    assert caught.value.exit_code == 130
+
+
+def test_other_groups_of_errors_come_out_as_they_are() -> None:
+    async def work() -> None:
+        raise BaseExceptionGroup("", [GeneratorExit()])
+
+    with pytest.raises(BaseExceptionGroup):
+        cli._run(work())
+
+
+def test_ctrl_c_ends_the_sandbox_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    def echo_and_interrupt(line: str) -> None:
+        print(line)  # noqa: T201 - what typer.echo would do
+        asyncio.get_running_loop().call_soon(signal.raise_signal, signal.SIGINT)
+
+    monkeypatch.setattr(typer, "echo", echo_and_interrupt)
+    result = run("sandbox", "--port", "0")
+    assert result.exit_code == 130
+    assert result.stdout.startswith("the sandbox listens on http://127.0.0.1:")
+
+
+@pytest.mark.parametrize("package", ["starlette", "uvicorn"])
+@pytest.mark.parametrize("command", ["demo", "sandbox"])
+def test_a_missing_extra_of_the_sandbox_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, package: str, command: str
+) -> None:
+    monkeypatch.setattr(cli, "find_spec", lambda name: None if name == package else find_spec(name))
+    result = run(command)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == "the demo and the sandbox need extra packages: pip install 'smsc-async[cli,sandbox]'\n"
+
+
+@pytest.mark.parametrize("package", ["typer", "rich"])
+def test_a_missing_extra_of_the_command_line_is_one_sentence(package: str, tmp_path: Path) -> None:
+    start = f"import sys; sys.modules[{package!r}] = None; from smsc_async.__main__ import main; main()"
+    ran = subprocess.run(  # noqa: S603 - our own program
+        [sys.executable, "-c", start],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        cwd=tmp_path,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+        check=False,
+    )
+    assert ran.returncode == 2
+    assert ran.stderr == "the command line needs extra packages: pip install 'smsc-async[cli]'\n"
+
+
+def test_no_option_takes_a_credential() -> None:
+    for command in ("send", "cost", "status", "watch", "balance", "doctor", "demo", "sandbox"):
+        shown = run(command, "--help").stdout
+        assert not {"--apikey", "--login", "--password", "--psw"} & set(shown.split())
+
+
+def test_sandbox_with_a_state_that_is_none_does_not_start(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    state.write_text("nonsense\n", encoding="utf-8")
+    result = run("sandbox", "--port", "0", "--state", str(state))
+    assert result.exit_code == 1
+    assert "can't use the state: line 1 of the state file" in result.stderr

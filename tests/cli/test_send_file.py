@@ -1,0 +1,340 @@
+"""`send-file` sends each row once, says what became of it, and goes on where it was ended."""
+
+import asyncio
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import anyio
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from smsc_async import Journal, ReadTimeout
+from smsc_async._cli import app as cli
+from smsc_async._cli.demo import listen, serve_while
+from smsc_async._cli.report import write_csv
+from smsc_async._network.httpx import HttpxTransport
+from smsc_async.sandbox import DeliveryPlan, Sandbox
+from tests.interrupts import interruptible  # noqa: F401 - a fixture
+
+PROGRAM = (sys.executable, "-W", "error", "-m", "smsc_async", "send-file")
+PHONES = [f"+7916123456{number}" for number in range(4)]
+REFUSED = "+79000009007"
+NEVER = "+79000000000"
+
+
+@contextmanager
+def served(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    """Serve a sandbox in a thread, and lead there by the environment."""
+    listening, stop = threading.Event(), asyncio.Event()
+    loop: asyncio.AbstractEventLoop
+
+    async def work(url: str) -> None:
+        nonlocal loop
+        loop = asyncio.get_running_loop()
+        monkeypatch.setenv("SMSC_URL", url)
+        listening.set()
+        await stop.wait()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve_while(sandbox.app, listen("127.0.0.1", 0), work)))
+    thread.start()
+    assert listening.wait(20)
+    monkeypatch.setenv("SMSC_APIKEY", "demo")
+    yield sandbox
+    loop.call_soon_threadsafe(stop.set)
+    thread.join(20)
+
+
+@pytest.fixture
+def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    with served(Sandbox(delivery=DeliveryPlan.instant()), monkeypatch) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def write(*rows: str, header: str = "phone,text") -> None:
+    Path("messages.csv").write_text("\n".join([header, *rows]), encoding="utf-8")
+
+
+def send_file(*arguments: str) -> Result:
+    return CliRunner().invoke(
+        cli.app, ["send-file", "messages.csv", "--journal", "job.db", "--price", "0.01", *arguments]
+    )
+
+
+def report() -> list[dict[str, str]]:
+    with Path("out.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def sent(sandbox: Sandbox) -> Counter[str]:
+    return Counter(message.text for message in sandbox.messages)
+
+
+@pytest.mark.usefixtures("folder")
+def test_rows_are_sent_followed_and_reported_and_the_same_command_sends_nothing_more(sandbox: Sandbox) -> None:
+    write(*(f"{phone},Hi {place}" for place, phone in enumerate(PHONES)))
+    for _ in range(2):
+        result = send_file("--report", "out.csv", "--sender", "shop")
+        assert result.exit_code == 0, result.output
+        assert result.stdout.splitlines() == ["decided   4", "cost      18"]
+    assert sent(sandbox) == Counter(f"Hi {place}" for place in range(4))
+    assert sandbox.counts["send_sms2", 0] == 1
+    assert {message.sender for message in sandbox.messages} == {"shop"}
+    rows = report()
+    assert [(row["row"], row["phone"]) for row in rows] == [
+        (str(place), phone) for place, phone in enumerate(PHONES, 2)
+    ]
+    for row in rows:
+        assert (row["result"], row["status"], row["status_name"], row["cost"]) == ("delivered", "1", "delivered", "4.5")
+        assert row["attempted_at"] <= row["accepted_at"]
+        assert all(row[name] for name in ("id", "decided_at"))
+
+
+@pytest.mark.usefixtures("folder")
+def test_single_messages_have_ids_of_their_own_and_json_is_alone_on_stdout(sandbox: Sandbox) -> None:
+    write(f"{PHONES[0]},Hi,order-1", f"{PHONES[1]},Hi,", header="phone,text,id")
+    result = send_file("--single", "--no-follow", "--json", "--at", "+5")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["accepted"] == 2
+    first, second = (message.id for message in sandbox.messages)
+    assert first != second
+    assert "order-1" in {first, second}
+    assert sandbox.counts["send_sms", 0] + sandbox.counts["send_sms2", 0] == 2
+
+
+@pytest.mark.usefixtures("folder")
+def test_bad_rows_stop_everything_before_anything_is_sent(sandbox: Sandbox) -> None:
+    write(f"{PHONES[0]},Hi", *["12,Hi"] * 12)
+    result = send_file()
+    assert result.exit_code == 2
+    lines = result.stderr.splitlines()
+    assert lines[0].startswith("nothing was sent: 12 row(s) can't be; --skip-bad FILE writes them to a file")
+    assert lines[1].startswith("  row 3: phone: a recipient is a phone")
+    assert lines[-1] == "  and 2 more"
+    assert not sandbox.messages
+
+
+@pytest.mark.usefixtures("folder")
+def test_skipped_rows_are_written_to_a_file_and_the_rest_is_sent(sandbox: Sandbox) -> None:
+    write(f"{PHONES[0]},Hi", "12,Ho", f"{REFUSED},He")
+    result = send_file("--skip-bad", "bad.csv", "--report", "out.csv", "--single")
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[-1] == "1 refused"
+    (bad,) = csv.DictReader(Path("bad.csv").read_text(encoding="utf-8").splitlines())
+    assert (bad["row"], bad["phone"], bad["text"]) == ("3", "12", "Ho")
+    assert [(row["result"], row["code"]) for row in report()] == [("delivered", ""), ("skipped", ""), ("failed", "7")]
+    assert all(row["error"] for row in report()[1:])
+    assert sent(sandbox) == Counter(["Hi"])
+
+
+@pytest.mark.usefixtures("folder", "sandbox")
+def test_a_file_of_bad_rows_only_is_no_job() -> None:
+    write("12,Hi")
+    result = send_file("--skip-bad", "bad.csv")
+    assert (result.exit_code, result.stderr) == (2, "no row of the CSV file can be sent\n")
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_price_above_the_cap_sends_nothing_and_a_higher_cap_goes_on(sandbox: Sandbox) -> None:
+    write(f"{PHONES[0]},Hi", f"{PHONES[1]},Hi")
+    result = send_file("--max-cost", "8.99")
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[-1] == "nothing was sent: it would cost 9, and --max-cost is 8.99"
+    assert not sandbox.messages
+    assert send_file("--max-cost", "9").exit_code == 0
+    assert send_file("--max-cost", "1").exit_code == 0, "what was paid is paid"
+    assert len(sandbox.messages) == 2
+
+
+@pytest.mark.usefixtures("folder")
+def test_the_same_row_twice_is_bad_unless_it_is_allowed(sandbox: Sandbox) -> None:
+    write(f"{PHONES[0]},Hi", f"{PHONES[0]},Hi")
+    assert "row 2 is the same message to the same phone" in send_file().stderr
+    write(f"{PHONES[0]},Hi", f"{PHONES[0]},Ho")
+    assert send_file("--allow-duplicates").exit_code == 0
+    assert sent(sandbox) == Counter(["Hi", "Ho"])
+
+
+@pytest.mark.usefixtures("folder", "sandbox")
+def test_a_journal_of_another_file_or_of_other_options_is_refused() -> None:
+    write(f"{PHONES[0]},Hi")
+    assert send_file().exit_code == 0
+    for arguments, words in ((("--sender", "shop"), "options"), (("--at", "2031-05-01T10:00"), "options")):
+        result = send_file(*arguments)
+        assert result.exit_code == 2
+        assert f"is that of a job with other {words}" in result.stderr
+    write(f"{PHONES[0]},Ho")
+    assert "is that of a job with other messages" in send_file().stderr
+
+
+@pytest.mark.usefixtures("folder", "sandbox")
+async def test_a_second_process_is_refused() -> None:
+    write(f"{PHONES[0]},Hi")
+    async with Journal("job.db"):
+        ended = await anyio.run_process([*PROGRAM, "messages.csv", "--journal", "job.db"], check=False)
+    assert ended.returncode == 1
+    assert ended.stderr == b"another process works with the journal job.db; wait until it ends, or stop it\n"
+
+
+@pytest.mark.usefixtures("folder", "sandbox")
+def test_a_damaged_journal_is_one_sentence() -> None:
+    write(f"{PHONES[0]},Hi")
+    Path("job.db").write_bytes(b"no database " * 1000)
+    result = send_file()
+    assert result.exit_code == 1
+    assert result.stderr.startswith("the journal job.db is damaged: it doesn't begin like one; nothing more is sent")
+
+
+@pytest.mark.usefixtures("folder", "sandbox")
+def test_wrong_credentials_stop_the_job_and_the_report_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    write(f"{PHONES[0]},Hi")
+    monkeypatch.setenv("SMSC_APIKEY", "wrong")
+    result = send_file("--report", "out.csv")
+    assert result.exit_code == 1
+    assert "AuthenticationFailed: error 2" in result.stderr
+    assert result.stderr.splitlines()[-1] == "what is not sent stays planned; start the same command again to go on"
+    assert [row["result"] for row in report()] == ["planned"]
+    monkeypatch.setenv("SMSC_APIKEY", "demo")
+    assert send_file().exit_code == 0
+
+
+@pytest.mark.usefixtures("folder", "sandbox")
+def test_what_is_undecided_at_the_end_is_told() -> None:
+    write(f"{NEVER},Hi")
+    result = send_file("--timeout", "0.5", "--report", "out.csv")
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[-1] == "1 undecided; start the same command again to go on"
+    assert [row["result"] for row in report()] == ["accepted"]
+
+
+@pytest.mark.usefixtures("folder", "sandbox")
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--max-cost", "much"), "--max-cost is an amount of money"),
+        (("--max-cost", "-1"), "--max-cost is an amount of money"),
+        (("--at", "tomorrow"), "--at is a moment such as"),
+        (("--sender", "far too long a name"), "row 2: sender: a sender is up to 11"),
+        (("--report", "missing/out.csv"), "can't write missing/out.csv: there is no such folder"),
+    ],
+)
+def test_a_wrong_argument_is_one_clear_line(arguments: tuple[str, ...], words: str) -> None:
+    write(f"{PHONES[0]},Hi")
+    result = send_file(*arguments)
+    assert result.exit_code == 2
+    assert words in result.stderr
+
+
+@pytest.mark.usefixtures("folder", "sandbox")
+def test_a_missing_file_and_missing_credentials_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "can't read messages.csv: No such file or directory" in send_file().stderr
+    monkeypatch.delenv("SMSC_APIKEY")
+    assert "set SMSC_APIKEY, or SMSC_LOGIN and SMSC_PASSWORD, in the environment" in send_file().stderr
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_wall_clock_goes_with_the_zone_of_each_row(sandbox: Sandbox) -> None:
+    write(f"{PHONES[0]},Hi,shop,2", header="phone,text,sender,tz")
+    assert "a message's own tz needs at=LocalTime" in send_file().stderr
+    assert send_file("--at", "2031-05-01T10:00+03:00", "--no-follow").exit_code == 2
+    assert send_file("--at", "2031-05-01T10:00", "--no-follow").exit_code == 0
+    assert len(sandbox.messages) == 1
+
+
+@pytest.mark.usefixtures("folder", "sandbox")
+@pytest.mark.parametrize(("interrupt", "code"), [(KeyboardInterrupt(), 130), (typer.Exit(143), 143)])
+def test_an_interrupt_has_its_own_exit_code(
+    monkeypatch: pytest.MonkeyPatch, interrupt: BaseException, code: int
+) -> None:
+    async def interrupted(*_: object, **__: object) -> None:
+        raise interrupt
+
+    write(f"{PHONES[0]},Hi")
+    monkeypatch.setattr(Journal, "send", interrupted)
+    result = send_file()
+    assert result.exit_code == code
+    assert result.stderr.splitlines()[-1] == "interrupted; start the same command again to go on"
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_doubt_that_stays_is_told(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def lost(*_: object, **__: object) -> None:
+        raise ReadTimeout("late")
+
+    write("79161234567,Hi")
+    monkeypatch.setattr(HttpxTransport, "post", lost)
+    monkeypatch.setattr("smsc_async._sending.reconcile._PATIENCE", 0.1)
+    result = send_file("--report", "out.csv")
+    assert result.exit_code == 1
+    assert "1 in doubt: nobody knows whether they were sent, and they are not sent again" in result.stderr
+    assert [row["result"] for row in report()] == ["in doubt"]
+    assert not sandbox.messages
+
+
+@pytest.mark.usefixtures("folder", "sandbox")
+def test_an_undelivered_message_says_why() -> None:
+    write("+79000000020,Hi")
+    assert send_file("--report", "out.csv").exit_code == 0
+    (row,) = report()
+    assert (row["result"], row["status"], row["error"]) == ("not delivered", "20", "the subscriber does not exist")
+
+
+def test_a_file_that_can_not_be_replaced_leaves_nothing_behind(tmp_path: Path) -> None:
+    target = tmp_path / "out.csv"
+    target.mkdir()
+    with pytest.raises(ValueError, match="can't write"):
+        write_csv(target, ["a"], [{"a": "1"}])
+    assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.skipif(os.name != "posix", reason="Windows can't send a signal to one process")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_it_cleanly_and_the_same_command_goes_on(
+    monkeypatch: pytest.MonkeyPatch, number: signal.Signals, code: int
+) -> None:
+    write(*(f"+7916123{place:04},Hi {place}" for place in range(30)))
+    command = [*PROGRAM, "messages.csv", "--journal", "job.db", "--report", "out.csv", "--batch-size", "2"]
+    slow = Sandbox(delivery=DeliveryPlan(to_operator=0, to_decision=2, spread=0), latency=0.05)
+    with served(slow, monkeypatch):
+        with subprocess.Popen(command, stderr=subprocess.PIPE, encoding="utf-8") as process:  # noqa: S603 - our own program
+            assert process.stderr is not None
+            assert process.stderr.readline().startswith("sent ")
+            process.send_signal(number)
+            _, words = process.communicate(timeout=30)
+        assert process.returncode == code
+        assert words.splitlines()[-1] == "interrupted; start the same command again to go on"
+        assert len(report()) == 30
+        ended = subprocess.run([*command, "--price", "0.1"], capture_output=True, timeout=60, check=False)  # noqa: S603 - as above
+        assert (ended.returncode, [row["result"] for row in report()]) == (0, ["delivered"] * 30)
+    assert sent(slow) == Counter(f"Hi {place}" for place in range(30))
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.skipif(os.name != "posix", reason="Windows knows no limit of a file's size")
+def test_a_disk_that_fills_up_stops_it_and_nothing_is_lost_or_doubled(sandbox: Sandbox) -> None:
+    write(*(f"+7916123{place:04},Hi {place}" for place in range(50)))
+    command = [*PROGRAM, "messages.csv", "--journal", "job.db", "--report", "out.csv", "--single", "--price", "0.01"]
+    limited = ["sh", "-c", 'ulimit -f 600; exec "$@"', "sh", *command]
+    ended = subprocess.run(limited, capture_output=True, encoding="utf-8", timeout=60, check=False)  # noqa: S603 - as above
+    assert ended.returncode == 1
+    assert "the disk is full; nothing more is sent and nothing is lost: make room and start again" in ended.stderr
+    assert 0 < len(sandbox.messages) < 50
+    ended = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=90, check=False)  # noqa: S603 - as above
+    assert (ended.returncode, {row["result"] for row in report()}) == (0, {"delivered"})
+    assert sent(sandbox) == Counter(f"Hi {place}" for place in range(50))

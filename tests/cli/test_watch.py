@@ -1,0 +1,306 @@
+"""`smsc-async watch` reports each message once, whatever ends it, and goes on where it ended."""
+
+import asyncio
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from rich.console import Console
+from typer.testing import CliRunner, Result
+
+from smsc_async import DeliveryError, DeliveryReport, Message, MessageNotFound, MessageRef, MessageStatus, Update
+from smsc_async._cli import watch as command
+from smsc_async._cli.app import app
+from smsc_async._cli.demo import listen, serve_while
+from smsc_async._cli.watch import follow, read_refs
+from smsc_async._cli.watch_state import StateError, WatchState
+from smsc_async._client import Client
+from smsc_async.sandbox import DeliveryPlan, Limits, Sandbox
+from tests.interrupts import interruptible  # noqa: F401 - a fixture
+
+ROOT = Path(__file__).parent.parent.parent
+ONE = MessageRef("+79161234567", "7")
+posix = pytest.mark.skipif(os.name != "posix", reason="Windows can't send a signal to one process")
+
+
+class Service:
+    """A sandbox that listens in a thread, whose messages are decided 1000 s after they were sent."""
+
+    def __init__(self) -> None:
+        self.sandbox = Sandbox(
+            limits=Limits.off(),
+            delivery=DeliveryPlan(to_operator=0, to_decision=1000, spread=0, outcomes=DeliveryPlan.instant().outcomes),
+        )
+        self.asked: Counter[str] = Counter()
+        self._arrive = self.sandbox.service.arrive
+        self.sandbox.service.arrive = self._note  # type: ignore[method-assign]  # to see what is asked
+
+    def _note(self, method: str, fields: Any, **rest: Any) -> Any:
+        if method == "get_status":
+            self.asked[f"{fields['phone']}:{fields['id']}"] += 1
+        return self._arrive(method, fields, **rest)
+
+    def send(self, first: int, count: int) -> list[str]:
+        """Send so many messages; return their references."""
+
+        async def work() -> list[str]:
+            async with Client(apikey="demo", transport=self.sandbox.transport(), guards=None) as client:
+                messages = [Message(f"+7916{number:07}", "Hi") for number in range(first, first + count)]
+                return [str(outcome.ref) async for outcome in client.send_batch(messages)]
+
+        return asyncio.run(work())
+
+    def later(self) -> None:
+        """Let everything be decided that was sent."""
+        self.sandbox.advance(2000)
+
+
+@pytest.fixture
+def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
+    service = Service()
+    listening, stop = threading.Event(), asyncio.Event()
+    loop: asyncio.AbstractEventLoop
+
+    async def work(url: str) -> None:
+        nonlocal loop
+        loop = asyncio.get_running_loop()
+        monkeypatch.setenv("SMSC_URL", url)
+        listening.set()
+        await stop.wait()
+
+    server = serve_while(service.sandbox.app, listen("127.0.0.1", 0), work)
+    thread = threading.Thread(target=lambda: asyncio.run(server))
+    thread.start()
+    assert listening.wait(20)
+    monkeypatch.setenv("SMSC_APIKEY", "demo")
+    yield service
+    loop.call_soon_threadsafe(stop.set)
+    thread.join(20)
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, ["watch", *map(str, arguments), "--price", "0.05"])
+
+
+def start(*arguments: str | Path) -> subprocess.Popen[str]:
+    program = [sys.executable, "-W", "error", "-m", "smsc_async", "watch", *map(str, arguments), "--price", "0.05"]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(program, cwd=ROOT, stdout=pipe, stderr=pipe, encoding="utf-8")  # noqa: S603 - our own program
+
+
+def lines(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def names(updates: list[dict[str, Any]], *, last: bool) -> list[str]:
+    return [f"{each['phone']}:{each['id']}" for each in updates if each["is_last"] == last]
+
+
+def interrupted(service: Service, folder: Path, number: int) -> tuple[list[str], list[dict[str, Any]], int]:
+    """Start a watch and let a signal end it half-way; return all references, what was reported, and the exit code."""
+    refs = service.send(0, 60)
+    service.later()
+    refs += service.send(60, 60)
+    (folder / "refs.csv").write_text("\n".join(refs))
+    with start(folder / "refs.csv", "--state", folder / "state", "--json") as process:
+        assert process.stdout is not None
+        head = "".join(process.stdout.readline() for _ in range(60))
+        process.send_signal(number)
+        rest, errors = process.communicate(timeout=30)
+    assert errors == ""
+    whole, _, _ = (head + rest).rpartition("\n")
+    return refs, lines(whole), process.returncode
+
+
+@posix
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_after_an_interrupt_each_message_is_reported_exactly_once(
+    service: Service, tmp_path: Path, number: int, code: int
+) -> None:
+    refs, first, ended = interrupted(service, tmp_path, number)
+    assert ended == code
+    assert 60 <= len(first) < 120
+    service.asked.clear()
+    service.later()
+    result = run(tmp_path / "refs.csv", "--state", tmp_path / "state", "--json")
+    assert result.exit_code == 0, result.output
+    second = lines(result.stdout)
+    assert sorted(names(first, last=True) + names(second, last=True)) == sorted(refs)
+    seen = Counter((name, last) for last in (True, False) for name in names(first + second, last=last))
+    assert set(seen.values()) == {1}
+    assert service.asked.keys() == set(refs) - set(names(first, last=True))
+    assert list(tmp_path.glob("state-*")) == []  # what SQLite keeps beside it is gone
+
+
+@posix
+def test_after_kill_9_each_message_is_reported_at_least_once(service: Service, tmp_path: Path) -> None:
+    refs, first, ended = interrupted(service, tmp_path, signal.SIGKILL)
+    assert ended == -signal.SIGKILL
+    service.asked.clear()
+    service.later()
+    second = lines(run(tmp_path / "refs.csv", "--state", tmp_path / "state", "--json").stdout)
+    reported = Counter(names(first, last=True) + names(second, last=True))
+    assert reported.keys() == set(refs)
+    assert reported.total() <= len(refs) + 1  # the one that was about to be noted
+    assert len(service.asked.keys() & set(names(first, last=True))) <= 1
+
+
+def test_a_second_process_is_refused(service: Service, tmp_path: Path) -> None:
+    (tmp_path / "refs.csv").write_text(service.send(0, 1)[0])
+    with WatchState(tmp_path / "state"):
+        result = run(tmp_path / "refs.csv", "--state", tmp_path / "state")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == (f"another process is using {tmp_path / 'state'}; let it end, or name another file\n")
+    assert not service.asked
+
+
+def test_a_file_of_something_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "refs.csv").write_text("+79161234567:7\n" * 100)
+    before = (tmp_path / "refs.csv").read_bytes()
+    result = run(tmp_path / "refs.csv", "--state", tmp_path / "refs.csv")
+    assert result.exit_code == 1
+    assert "is not the state of a watch" in result.stderr
+    assert (tmp_path / "refs.csv").read_bytes() == before
+
+
+def test_results_as_lines_with_progress(service: Service, tmp_path: Path) -> None:
+    refs = service.send(0, 10)
+    service.later()
+    rows = "".join(f"x,{each.rpartition(':')[2]},{each.rpartition(':')[0]}\n" for each in [*refs, refs[0]])
+    (tmp_path / "refs.csv").write_text(f"name,ID,Phone\n{rows}\n")
+    result = run(tmp_path / "refs.csv", "--progress")
+    assert result.exit_code == 0, result.output
+    assert sorted(result.stdout.splitlines()) == sorted(f"{ref}\t1 delivered" for ref in refs)
+    assert result.stderr.splitlines()[-1] == "decided 10 of 10"
+    assert len(result.stderr.splitlines()) == 10
+
+
+def test_undecided_messages_expire(service: Service, tmp_path: Path) -> None:
+    (ref,) = service.send(0, 1)
+    (tmp_path / "refs.csv").write_text(ref)
+    result = run(tmp_path / "refs.csv", "--timeout", "0.2")
+    assert result.stdout.splitlines()[-1] == f"{ref}\texpired"
+
+
+def test_what_ends_the_watch_is_exit_code_1(service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "refs.csv").write_text(service.send(0, 1)[0])
+    monkeypatch.setenv("SMSC_APIKEY", "canary-key")
+    result = run(tmp_path / "refs.csv")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith("AuthenticationFailed: ")
+
+
+def test_wrong_rows_are_named_before_anything_is_asked(service: Service, tmp_path: Path) -> None:
+    path = tmp_path / "refs.csv"
+    path.write_text("phone,id\n+79161234567,1\nnobody at all,2\n\n+79161234568\n")
+    result = run(path, "--state", tmp_path / "state")
+    assert (result.exit_code, result.stdout) == (2, "")
+    told = result.stderr.splitlines()
+    assert told[0] == f"2 row(s) of {path} are wrong"
+    assert told[1].startswith("row 3: phone: ")
+    assert told[2].startswith("row 5: id: ")
+    path.write_text("no colon\n" * 12)
+    assert run(path).stderr.splitlines()[-1] == "and 2 more"
+    assert not service.asked
+    assert not (tmp_path / "state").exists()
+
+
+def test_what_can_not_be_read_is_one_line(tmp_path: Path) -> None:
+    assert run(tmp_path / "none.csv").stderr == f"can't read {tmp_path / 'none.csv'}: No such file or directory\n"
+    (tmp_path / "refs.csv").write_bytes(b"\xff\xfe")
+    assert run(tmp_path / "refs.csv").stderr == f"can't read {tmp_path / 'refs.csv'}: it is not UTF-8\n"
+
+
+def test_file_that_a_spreadsheet_has_written_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "refs.csv"
+    path.write_text("phone,id\r\n+79161234567,7\r\n", encoding="utf-8-sig")
+    assert read_refs(path) == [ONE]
+
+
+def test_references_come_from_stdin_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("+79161234567:7\n\n"))
+    assert read_refs(Path("-")) == [ONE]
+    monkeypatch.setattr(sys, "stdin", io.StringIO(""))
+    assert read_refs(Path("-")) == []
+
+
+def test_every_update_has_its_line() -> None:
+    report = DeliveryReport(ref=ONE, status=MessageStatus.UNDELIVERABLE, error=DeliveryError(6))
+    assert command._line(Update(ONE, report, is_last=True)).startswith("+79161234567:7\t20 ")
+    assert command._line(Update(ONE, report, is_last=True)).endswith(" (the subscriber is offline)")
+    assert command._data(Update(ONE, report))["reason"] == 6
+    assert command._line(Update(ONE, error=MessageNotFound("no"), is_last=True)).startswith(
+        "+79161234567:7\tMessageNotFound: "
+    )
+
+
+def test_the_state_keeps_what_was_reported(tmp_path: Path) -> None:
+    two, three = MessageRef("+79161234568", "7"), MessageRef("+79161234569", "7")
+    sent = DeliveryReport(ref=ONE, status=MessageStatus.SENT)
+    with WatchState(tmp_path / "state") as state:
+        (pending,) = state.enter([ONE])
+        assert pending.status is None
+        assert (datetime.now(UTC) - pending.since).total_seconds() < 60
+        state.enter([two])
+        state.note(Update(ONE, sent))
+        state.note(Update(two, expired=True, is_last=True))
+    with WatchState(tmp_path / "state") as state:
+        left = state.enter([three, ONE, two])
+        assert [each.ref for each in left] == [three, ONE]
+        assert (left[1].status, left[1].since) == (0, pending.since)
+
+
+def test_a_state_that_can_not_be_written_says_so(tmp_path: Path) -> None:
+    with pytest.raises(StateError, match="unable to open"):
+        WatchState(tmp_path / "none" / "state")
+    with WatchState(tmp_path / "state") as state:
+        state._file.execute("PRAGMA query_only = ON")
+        with pytest.raises(StateError, match="readonly"):
+            state.enter([ONE])
+        with pytest.raises(StateError, match="readonly"):
+            state.note(Update(ONE, expired=True, is_last=True))
+    with WatchState(tmp_path / "state") as state:
+        state._file.execute("PRAGMA user_version = 9")
+    with pytest.raises(StateError, match="not the state of a watch"):
+        WatchState(tmp_path / "state")
+
+
+def test_a_terminal_gets_a_live_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = io.StringIO()
+    monkeypatch.setattr(command, "Console", lambda **_: Console(file=screen, force_terminal=True, width=80, height=5))
+    with command._progress(10, 2, enabled=True) as note:
+        note(4, 10)
+    assert "4/10" in screen.getvalue()
+
+
+async def test_a_cancelled_watch_is_no_terminated_one() -> None:
+    task = asyncio.create_task(command.until_terminated(asyncio.sleep(100)))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+@posix
+async def test_a_terminated_watch_has_an_exit_code_of_its_own() -> None:
+    asyncio.get_running_loop().call_soon(signal.raise_signal, signal.SIGTERM)
+    with pytest.raises(typer.Exit) as caught:
+        await command.until_terminated(asyncio.sleep(100))
+    assert caught.value.exit_code == 143
+
+
+async def test_nothing_to_follow_ends_at_once() -> None:
+    async with Client(apikey="demo", transport=Sandbox().transport()) as client:
+        with WatchState() as state:
+            await follow(client, [], state, timeout=None, price=1, as_json=False, progress=True)

@@ -1,0 +1,149 @@
+"""What the guards have counted outlives the process."""
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+
+from smsc_async import (
+    AuthenticationFailed,
+    BreakerOpen,
+    DuplicateSend,
+    Guards,
+    GuardStoreError,
+    Journal,
+    JournalError,
+    MessageRef,
+    Rules,
+    StatusTooOften,
+)
+from smsc_async._journal.guard_store import JournalGuardStore
+from smsc_async.guards._limits import Window
+from smsc_async.guards._store import Demand, Refusal, Reservation
+from tests.doubles import FakeService, answer, make_client
+
+PHONE = "+79161234567"
+REF = MessageRef(PHONE, "a1")
+RAISING = Rules().with_policies(status="raise")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "job.db"
+
+
+async def test_a_new_process_counts_on_where_the_last_one_was(path: Path) -> None:
+    service = FakeService()
+    async with Journal(path) as journal, make_client(service, guards=journal.guards(rules=RAISING)) as client:
+        await client.send(PHONE, "Hi")
+        for _ in range(5):
+            await client.status(REF)
+    async with Journal(path) as journal, make_client(service, guards=journal.guards(rules=RAISING)) as client:
+        with pytest.raises(StatusTooOften) as caught:
+            await client.status(REF)
+        assert caught.value.retry_after is not None
+        assert 50 < caught.value.retry_after < 62
+        with pytest.raises(DuplicateSend):
+            await client.send(PHONE, "Hi")
+        await client.send(PHONE, "Ho")
+        assert (await client.guards.snapshot()).rules["status"].keys == 1  # type: ignore[union-attr]
+
+
+async def test_restarts_do_not_reset_the_count_of_wrong_passwords(path: Path) -> None:
+    service = FakeService([answer("get_balance", error="2")] * 9)
+    for _ in range(3):
+        async with Journal(path) as journal, make_client(service, guards=journal.guards()) as client:
+            with pytest.raises(AuthenticationFailed):
+                await client.balance()
+    async with Journal(path) as journal, make_client(service, guards=journal.guards()) as client:
+        with pytest.raises(BreakerOpen):
+            await client.balance()
+    assert len(service.requests) == 3
+
+
+async def test_proven_credentials_stay_proven(path: Path) -> None:
+    service = FakeService()
+    async with Journal(path) as journal, make_client(service, guards=journal.guards()) as client:
+        await client.send(PHONE, "Hi")
+    async with Journal(path) as journal:
+        assert "proofs" in {place.rule for place in journal._file.places(time.time())}
+
+
+@pytest.mark.parametrize(("rule", "counts"), [("status", True), ("identical_send", False)])
+async def test_what_was_in_flight_at_a_kill_counts_where_nothing_else_settles_it(
+    path: Path, rule: str, *, counts: bool
+) -> None:
+    demand = Demand(rule, b"key", Window(1, 60.0))
+    async with Journal(path) as journal:
+        store = JournalGuardStore(journal._file, journal._do, late_arrival=5.0)
+        await store.open()
+        assert isinstance(await store.acquire([demand], 10.0), Reservation)
+    async with Journal(path) as journal:
+        store = JournalGuardStore(journal._file, journal._do, late_arrival=5.0)
+        assert await store.open() == await store.open()
+        answer = await store.acquire([demand], 10.0)
+        assert isinstance(answer, Refusal) == counts
+        if isinstance(answer, Refusal):
+            assert 64 < answer.delay < 65.1
+            assert store.pause(answer.delay, 1) == answer.delay
+
+
+async def test_what_no_longer_counts_is_forgotten(path: Path) -> None:
+    async with Journal(path) as journal:
+        store = JournalGuardStore(journal._file, journal._do, late_arrival=0.0)
+        await store.open()
+        await store.acquire([Demand("status", b"key", Window(1, 60.0))], 10.0)
+        assert len(journal._file.places(time.time())) == 1
+        assert journal._file.places(1e12) == []
+
+
+def full(*_: object) -> None:
+    raise JournalError("the disk is full")
+
+
+async def test_what_can_not_be_counted_is_not_sent(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    service = FakeService()
+    async with Journal(path) as journal:
+        client = make_client(service, guards=journal.guards())
+        with monkeypatch.context() as patch:
+            patch.setattr(journal._file, "places", full)
+            with pytest.raises(GuardStoreError, match="so nothing was sent: the disk is full"):
+                await client.send(PHONE, "Hi")
+        with monkeypatch.context() as patch:
+            patch.setattr(journal._file, "put_places", full)
+            with pytest.raises(GuardStoreError, match="so nothing was sent: the disk is full"):
+                await client.send(PHONE, "Hi")
+            assert service.requests == []
+            await client.guards.flush()  # type: ignore[union-attr]
+        await client.send(PHONE, "Hi")
+        assert len(service.requests) == 1
+
+
+async def test_a_request_that_is_cancelled_while_it_is_counted_gives_its_place_back(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    demand = Demand("status", b"key", Window(1, 60.0))
+    async with Journal(path) as journal:
+        store = JournalGuardStore(journal._file, journal._do, late_arrival=0.0)
+        await store.open()
+
+        def cancelled(*_: object) -> None:
+            raise asyncio.CancelledError
+
+        with monkeypatch.context() as patch:
+            patch.setattr(journal._file, "put_places", cancelled)
+            with pytest.raises(asyncio.CancelledError):
+                await store.acquire([demand], 10.0)
+        assert isinstance(await store.acquire([demand], 10.0), Reservation)
+
+
+async def test_guards_that_have_read_nothing_count_nothing(path: Path) -> None:
+    async with Journal(path) as journal:
+        store = JournalGuardStore(journal._file, journal._do, late_arrival=0.0)
+        assert store.salt is None
+        await store.aclose()
+        with pytest.raises(GuardStoreError, match="is not read yet"):
+            await store.acquire([], 1.0)
+        assert (await Guards(store).snapshot()).waiting == 0
+        assert store.salt is not None

@@ -1,0 +1,214 @@
+"""A journal plans a job once, follows it to its end, and keeps doubts about other sends."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import anyio
+import pytest
+
+from smsc_async import (
+    Client,
+    DeliveryError,
+    Doubt,
+    Flash,
+    Journal,
+    JournalError,
+    LocalTime,
+    Message,
+    MessageRef,
+    MessageStatus,
+    PlannedMessage,
+    ReadTimeout,
+    RowState,
+    Tally,
+)
+from smsc_async._model.operations import new_id
+from smsc_async.sandbox import DeliveryPlan, Sandbox
+from tests.doubles import FakeService, answer, make_client, query_of
+
+MESSAGES = [Message(f"+7916123456{number}", f"Hi {number}") for number in range(3)]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "job.db"
+
+
+def client(sandbox: Sandbox) -> Client:
+    return Client(apikey="demo", transport=sandbox.transport())
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_job_is_planned_sent_and_followed_on_every_event_loop(path: Path, backend: str) -> None:
+    async def main() -> None:
+        sandbox, noted = Sandbox(delivery=DeliveryPlan.instant()), [0, 0]
+        async with Journal(path) as journal, client(sandbox) as sender:
+            assert await journal.plan(MESSAGES, sender="shop", via=Flash())
+            assert await journal.quote(sender) == Decimal("13.5")
+            await journal.send(sender, on_progress=lambda count: noted.__setitem__(0, noted[0] + count))
+            await journal.follow(sender, price=0.01, on_progress=lambda count: noted.__setitem__(1, noted[1] + count))
+            rows = await journal.rows()
+            assert await journal.tally() == Tally(decided=3, cost=Decimal("13.5"))
+            assert await journal.quote(sender) == 0
+        assert noted == [3, 3]
+        assert [(row.row, row.state, row.status) for row in rows] == [
+            (row, RowState.DECIDED, MessageStatus.DELIVERED) for row in (1, 2, 3)
+        ]
+        assert all(row.decided_at and row.decided_at.tzinfo for row in rows)
+        assert [message.sender for message in sandbox.messages] == ["shop"] * 3
+
+    anyio.run(main, backend=backend)
+
+
+async def test_a_journal_knows_its_job_by_its_messages_and_options(path: Path) -> None:
+    async with Journal(path) as journal:
+        assert await journal.plan(MESSAGES)
+        assert not await journal.plan(MESSAGES)
+        with pytest.raises(ValueError, match="is that of a job with other messages; go on with the same ones"):
+            await journal.plan(MESSAGES[1:])
+        with pytest.raises(ValueError, match="is that of a job with other options"):
+            await journal.plan(MESSAGES, sender="shop")
+        with pytest.raises(ValueError, match="batch_size is 1 or more"):
+            await journal.plan(MESSAGES, batch_size=0)
+
+
+def unread() -> Iterator[Message]:
+    """Fail when somebody reads it."""
+    raise AssertionError
+    yield  # type: ignore[unreachable]
+
+
+async def test_a_known_source_is_not_read_again(path: Path) -> None:
+    async with Journal(path) as journal:
+        assert await journal.plan(MESSAGES, source="file 1")
+        assert not await journal.plan(unread(), source="file 1")
+        assert (await journal.tally()).planned == 3
+
+
+async def test_a_plan_that_fails_plans_nothing(path: Path) -> None:
+    at = LocalTime(datetime(2031, 5, 1, 10, 0))  # noqa: DTZ001 - a wall clock
+    zoned = Message("+79161234567", "Hi", "shop", 2)
+    async with Journal(path) as journal:
+        with pytest.raises(ValueError, match="a message's own tz needs at=LocalTime"):
+            await journal.plan([*MESSAGES, zoned])
+        assert (await journal.tally()).total == 0
+        assert await journal.plan([*MESSAGES, zoned], at=at)
+
+
+@pytest.mark.parametrize(
+    ("second", "words"),
+    [
+        (PlannedMessage(message=MESSAGES[1], row=2), "message 2 has the row number of an earlier one"),
+        (PlannedMessage(message=MESSAGES[0], id="a", row=3), "message 2 has the phone and the id of an earlier one"),
+    ],
+)
+async def test_rows_and_ids_are_those_of_one_message(path: Path, second: PlannedMessage, words: str) -> None:
+    async with Journal(path) as journal:
+        with pytest.raises(ValueError, match=words):
+            await journal.plan([PlannedMessage(message=MESSAGES[0], id="a", row=2), second])
+
+
+async def test_a_message_with_a_fault_is_reported_and_never_sent(path: Path) -> None:
+    service = FakeService()
+    async with Journal(path) as journal:
+        await journal.plan([MESSAGES[0], PlannedMessage(phone="12", fault="no phone", row=7)])
+        await journal.send(make_client(service))
+        row = (await journal.rows())[1]
+    assert (row.row, row.phone, row.state, row.error) == (7, "12", RowState.SKIPPED, "no phone")
+    assert [query_of(each)["list"] for each in service.requests] == ["+79161234560:Hi 0"]
+
+
+async def test_what_is_undecided_when_the_time_is_over_stays_accepted(path: Path) -> None:
+    sandbox = Sandbox(delivery=DeliveryPlan(to_operator=0, to_decision=1000, spread=0))
+    async with Journal(path) as journal, client(sandbox) as sender:
+        await journal.plan(MESSAGES)
+        await journal.send(sender)
+        await journal.follow(sender, timeout=1, price=0.01)
+        rows = await journal.rows()
+    assert {(row.state, row.status) for row in rows} == {(RowState.ACCEPTED, MessageStatus.SENT)}
+
+
+async def test_an_undelivered_message_and_one_without_a_status_say_why(path: Path) -> None:
+    service = FakeService(
+        [
+            answer("send_sms2", id="a1", cnt="2", cost="3"),
+            answer("get_status", status="20", err="6", last_timestamp="0"),
+            answer("get_status", error="1"),
+        ]
+    )
+    sender = make_client(service)
+    async with Journal(path) as journal:
+        await journal.plan(MESSAGES[:2])
+        await journal.send(sender)
+        await journal.follow(sender, price=0.1)
+        rows = {row.state: row for row in await journal.rows()}
+    decided, accepted = rows[RowState.DECIDED], rows[RowState.ACCEPTED]
+    assert (decided.status, decided.delivery_error) == (MessageStatus.UNDELIVERABLE, DeliveryError.OFFLINE)
+    assert decided.decided_at is not None
+    assert accepted.error is not None
+    assert accepted.error.startswith("its status can't be told: InvalidParameters: error 1")
+
+
+async def test_kept_doubts_are_settled_later_and_those_that_can_not_be_stay(path: Path) -> None:
+    sandbox = Sandbox()
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    sent, gone, rewritten = (
+        Doubt(id=new_id(), refs=(MessageRef(phone, new_id()),), is_own_id=True, began=now, failed=now)
+        for phone in ("+79161234567", "+79161234568", "79161234569")
+    )
+    async with client(sandbox) as sender:
+        await sender.send("+79161234567", "Hi", id=sent.refs[0].id)
+        async with Journal(path) as journal:
+            for doubt in (sent, gone, rewritten):
+                await anyio.to_thread.run_sync(journal.keep_doubt, doubt)
+        async with Journal(path) as journal:
+            assert await journal.doubts() == [sent, gone, rewritten]
+            settled = await journal.resolve(sender)
+            assert [(doubt, found is not None) for doubt, found in settled] == [(sent, True), (gone, False)]
+            assert await journal.doubts() == [rewritten]
+
+
+async def test_a_client_hands_its_doubts_to_a_journal(path: Path) -> None:
+    async with Journal(path) as journal:
+        sender = make_client(FakeService([ReadTimeout("late")]), on_unresolved=journal.keep_doubt)
+        with pytest.raises(ReadTimeout):
+            await sender.send("+79161234567", "Hi")
+        (doubt,) = await journal.doubts()
+        assert doubt.refs[0].phone == "+79161234567"
+
+
+async def test_a_full_disk_is_told_in_a_sentence_and_what_was_noted_stays(path: Path) -> None:
+    async with Journal(path) as journal:
+        await journal.plan(MESSAGES)
+        connection = journal._file._connection
+        ((pages,),) = connection.execute("PRAGMA page_count")
+        connection.execute(f"PRAGMA max_page_count = {pages}")
+        doubt = Doubt(id="a", refs=(MessageRef("+7916", "a"),) * 500, began=datetime.now(UTC), failed=datetime.now(UTC))
+        with pytest.raises(JournalError, match="the disk is full; nothing more is sent and nothing is lost"):
+            journal.keep_doubt(doubt)
+        assert (await journal.tally()).planned == 3
+
+
+async def test_a_job_too_large_for_the_disk_is_not_planned_at_all(path: Path) -> None:
+    async with Journal(path) as journal:
+        journal._file._connection.execute("PRAGMA max_page_count = 30")
+        with pytest.raises(JournalError, match="the disk is full"):
+            await journal.plan([Message(f"+7916{number:07}", "x" * 200) for number in range(3000)])
+    async with Journal(path) as journal:
+        assert (await journal.tally()).total == 0
+
+
+async def test_a_journal_is_open_inside_its_block_only(path: Path) -> None:
+    journal = Journal(path)
+    assert repr(journal) == f"<smsc_async.Journal {path}>"
+    with pytest.raises(RuntimeError, match="a journal is used inside its `async with`"):
+        await journal.tally()
+    async with journal:
+        with pytest.raises(RuntimeError, match="this journal is open already"):
+            await journal.__aenter__()
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)

@@ -1,0 +1,336 @@
+"""A job sends each message once, whatever the service, the network, the disk and the process do."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import anyio
+import pytest
+import trio
+from trio.testing import MockClock
+
+from smsc_async import (
+    AddressBlocked,
+    AuthenticationFailed,
+    Client,
+    ConnectError,
+    Guards,
+    HTTPStatusError,
+    InsufficientFunds,
+    Journal,
+    JournalError,
+    JournalRow,
+    Message,
+    PlannedMessage,
+    Reply,
+    RowState,
+    SendOutcomeUnknown,
+    SmscError,
+)
+from tests.doubles import FakeService, answer, make_client
+from tests.sending.test_reconcile import Network
+
+T = TypeVar("T")
+MESSAGES = [Message(f"+7916123456{number}", f"Hi {number}") for number in range(6)]
+
+
+@pytest.fixture(autouse=True)
+def _no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A virtual clock would jump while a thread works."""
+
+    async def run_sync(function: Callable[..., T], *arguments: Any, limiter: object) -> T:
+        assert limiter is not None
+        await anyio.lowlevel.checkpoint()
+        return function(*arguments)
+
+    monkeypatch.setattr("anyio.to_thread.run_sync", run_sync)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "job.db"
+
+
+def virtually(main: Callable[[], Awaitable[T]]) -> T:
+    """Run on a clock that jumps to the next timer when all tasks wait."""
+    return trio.run(main, clock=MockClock(autojump_threshold=0))
+
+
+async def send(path: Path, client: Client, messages: list[Message] = MESSAGES, **options: Any) -> list[JournalRow]:
+    async with Journal(path) as journal:
+        await journal.plan(messages, batch_size=2)
+        await journal.send(client, **options)
+        return await journal.rows()
+
+
+def refusal(code: str) -> Reply:
+    """Make an answer that refuses a send."""
+    return answer("send_sms2", error=code)
+
+
+def states(rows: list[JournalRow]) -> list[RowState]:
+    return [row.state for row in rows]
+
+
+def accepted(network: Network) -> list[str]:
+    return sorted(message.text for message in network.sandbox.messages)
+
+
+ALL = sorted(message.text for message in MESSAGES)
+
+
+def test_everything_is_sent_once_and_a_second_start_sends_nothing(path: Path) -> None:
+    async def main() -> None:
+        network = Network()
+        for _ in range(2):
+            rows = await send(path, network.client(guards=Guards()))
+            assert states(rows) == [RowState.ACCEPTED] * 6
+            assert accepted(network) == ALL
+        assert len(network.asked) == 3
+        assert [(str(row.cost), row.parts, row.code, row.error) for row in rows] == [("4.5", 1, None, None)] * 6
+        assert all(row.attempted_at and row.accepted_at and row.attempted_at <= row.accepted_at for row in rows)
+
+    virtually(main)
+
+
+@pytest.mark.parametrize("fate", ["lost", "gone", "html", "empty"])
+def test_a_lost_answer_is_settled_and_what_was_not_sent_is_sent(path: Path, fate: str) -> None:
+    async def main() -> None:
+        network = Network("ok", fate)
+        assert states(await send(path, network.client(guards=Guards()))) == [RowState.ACCEPTED] * 6
+        assert accepted(network) == ALL
+
+    virtually(main)
+
+
+@pytest.mark.parametrize("fate", ["hang", "stall"])
+def test_a_killed_request_is_settled_at_the_next_start(path: Path, fate: str) -> None:
+    """A process that is killed leaves what a cancelled one leaves here: a request that is noted as attempted."""
+
+    async def main() -> None:
+        network = Network("ok", fate)
+        with anyio.move_on_after(3):
+            await send(path, network.client())
+        async with Journal(path) as journal:
+            left = await journal.tally()
+            assert (left.attempted, left.planned + left.accepted) == (2, 4)
+            began = anyio.current_time()
+            await journal.send(network.client(guards=Guards()))
+            assert (await journal.tally()).accepted == 6
+            # Found at once, missing after the time in which it might still have arrived.
+            assert (anyio.current_time() - began < 1) == (fate == "hang")
+        assert accepted(network) == ALL
+
+    virtually(main)
+
+
+def test_a_request_cancelled_in_this_process_may_still_arrive_for_a_while(path: Path) -> None:
+    async def main() -> None:
+        network = Network("stall")
+        async with Journal(path) as journal:
+            journal._opened_at -= timedelta(hours=1)
+            await journal.plan(MESSAGES[:2])
+            with anyio.move_on_after(3):
+                await journal.send(network.client())
+            began = anyio.current_time()
+            await journal.send(network.client())
+            assert anyio.current_time() - began > 4.9
+            assert (await journal.tally()).accepted == 2
+        assert accepted(network) == ALL[:2]
+
+    virtually(main)
+
+
+def test_a_doubt_that_can_not_be_settled_stays_and_is_not_sent_again(path: Path) -> None:
+    async def main() -> None:
+        network = Network("ok", "ok", "ok", "gone")
+        messages = [*MESSAGES, Message("79161234567", "the service may rewrite this number")]
+        for _ in range(2):
+            rows = await send(path, network.client(guards=Guards()), messages, workers=1)
+            assert states(rows) == [RowState.ACCEPTED] * 6 + [RowState.IN_DOUBT]
+            assert rows[6].error is not None
+            assert rows[6].error.startswith("SendOutcomeUnknown: nobody knows whether it was sent")
+            assert accepted(network) == ALL
+
+    virtually(main)
+
+
+def test_an_old_message_under_an_id_of_ones_own_does_not_pass_for_the_new_one(path: Path) -> None:
+    async def main() -> None:
+        network = Network("ok", "stall")
+        network.ahead = -2_600_000
+        await network.client().send(MESSAGES[0].phone, "last month", id="order-1")
+        network.ahead = 0
+        async with Journal(path) as journal:
+            await journal.plan([PlannedMessage(message=MESSAGES[0], id="order-1")])
+            with anyio.move_on_after(3):
+                await journal.send(network.client())
+            await journal.send(network.client())
+            assert (await journal.tally()).in_doubt == 1
+        assert accepted(network) == ["last month"]
+
+    virtually(main)
+
+
+@pytest.mark.parametrize(
+    ("code", "error"), [("2", AuthenticationFailed), ("3", InsufficientFunds), ("4", AddressBlocked)]
+)
+def test_what_all_would_get_stops_the_job_and_all_stays_planned(path: Path, code: str, error: type[SmscError]) -> None:
+    async def main() -> None:
+        service = FakeService([refusal(code)])
+        with pytest.raises(error):
+            await send(path, make_client(service))
+        assert len(service.requests) == 1
+        async with Journal(path) as journal:
+            assert (await journal.tally()).planned == 6
+        assert states(await send(path, make_client(service))) == [RowState.ACCEPTED] * 6
+
+    virtually(main)
+
+
+def test_a_refusal_of_one_request_fails_its_messages_and_the_rest_goes_on(path: Path) -> None:
+    async def main() -> None:
+        service = FakeService([refusal("6")])
+        rows = await send(path, make_client(service))
+        assert states(rows) == [RowState.FAILED] * 2 + [RowState.ACCEPTED] * 4
+        assert [(row.code, row.accepted_at) for row in rows[:2]] == [(6, None)] * 2
+        assert rows[0].error == "MessageForbidden: error 6: the text or the sender name isn't allowed for this account"
+
+    virtually(main)
+
+
+@pytest.mark.parametrize("has_it", [False, True])
+def test_after_error_9_and_its_minute_the_status_tells_whether_to_send(path: Path, *, has_it: bool) -> None:
+    async def main() -> None:
+        told = answer("get_status", status="1") if has_it else answer("get_status", error="3")
+        service = FakeService([refusal("9"), told, told, told])
+        began = anyio.current_time()
+        rows = await send(path, make_client(service), MESSAGES[:2])
+        assert states(rows) == [RowState.ACCEPTED] * 2
+        assert [row.error for row in rows] == [None, None]
+        assert 60 < anyio.current_time() - began < 80
+        sends = [each.method for each in service.requests].count("send_sms2")
+        assert sends == (1 if has_it else 2)
+
+    virtually(main)
+
+
+def test_the_same_message_twice_waits_for_the_minute_of_the_first(path: Path) -> None:
+    async def main() -> None:
+        network = Network()
+        began = anyio.current_time()
+        rows = await send(path, network.client(guards=Guards()), [MESSAGES[0]] * 2)
+        assert states(rows) == [RowState.ACCEPTED] * 2
+        assert accepted(network) == ["Hi 0"] * 2
+        assert 60 < anyio.current_time() - began < 70
+        assert network.sandbox.counts["send_sms2", 9] == 0
+
+    virtually(main)
+
+
+def test_a_dead_network_ends_the_job_after_some_tries_and_nothing_is_lost(path: Path) -> None:
+    async def main() -> None:
+        network = Network(then="refused")
+        with pytest.raises(ConnectError):
+            await send(path, network.client())
+        assert 3 < len(network.asked) < 20
+        network.then = "ok"
+        assert states(await send(path, network.client())) == [RowState.ACCEPTED] * 6
+        assert accepted(network) == ALL
+
+    virtually(main)
+
+
+def test_a_service_that_only_swallows_ends_the_job_in_doubt(path: Path) -> None:
+    async def main() -> None:
+        network = Network(then="gone")
+        messages = [Message(f"+7916123{number:04}", "Hi") for number in range(40)]
+        with pytest.raises(SmscError) as caught:
+            await send(path, network.client(), messages)
+        assert isinstance(caught.value, SendOutcomeUnknown)
+        network.then = "ok"
+        rows = await send(path, network.client(), messages)
+        assert states(rows) == [RowState.ACCEPTED] * 40
+        assert len(accepted(network)) == 40
+
+    virtually(main)
+
+
+def test_a_wrong_address_stops_the_job(path: Path) -> None:
+    async def main() -> None:
+        service = FakeService([HTTPStatusError("HTTP 404", status_code=404)])
+        with pytest.raises(HTTPStatusError):
+            await send(path, make_client(service))
+        async with Journal(path) as journal:
+            assert (await journal.tally()).planned == 6
+
+    virtually(main)
+
+
+def test_more_than_a_limit_can_ever_give_stops_the_job(path: Path) -> None:
+    async def main() -> None:
+        async with Journal(path) as journal:
+            await journal.plan([Message(f"+7916{number:07}", "Hi") for number in range(120)], batch_size=120)
+            with pytest.raises(ValueError, match="120 messages in one request"):
+                await journal.send(make_client(FakeService(), guards=Guards()))
+            assert (await journal.tally()).planned == 120
+
+    virtually(main)
+
+
+def test_a_disk_that_is_full_stops_before_the_request_leaves(path: Path) -> None:
+    async def main() -> None:
+        network = Network()
+        async with Journal(path) as journal:
+            await journal.plan(MESSAGES, batch_size=2)
+
+            def full(*_: object) -> None:
+                raise JournalError("the disk is full")
+
+            journal._file.attempt = full  # type: ignore[assignment,method-assign]
+            with pytest.raises(JournalError, match="the disk is full"):
+                await journal.send(network.client())
+        assert accepted(network) == []
+        assert states(await send(path, network.client())) == [RowState.ACCEPTED] * 6
+
+    virtually(main)
+
+
+def test_a_disk_that_fills_before_the_answer_is_noted_stops_and_the_next_start_settles(path: Path) -> None:
+    async def main() -> None:
+        network = Network()
+        async with Journal(path) as journal:
+            await journal.plan(MESSAGES, batch_size=2)
+
+            def full(*_: object) -> None:
+                raise JournalError("the disk is full")
+
+            journal._file.finish = full  # type: ignore[assignment,method-assign]
+            with pytest.raises(JournalError, match="the disk is full"):
+                await journal.send(network.client())
+            assert (await journal.tally()).attempted == 2
+        assert accepted(network) == ALL[:2]
+        assert states(await send(path, network.client())) == [RowState.ACCEPTED] * 6
+        assert accepted(network) == ALL
+
+    virtually(main)
+
+
+def test_a_disk_that_is_full_while_settling_stops_too(path: Path) -> None:
+    async def main() -> None:
+        network = Network("hang")
+        with anyio.move_on_after(3):
+            await send(path, network.client(), MESSAGES[:2])
+        async with Journal(path) as journal:
+
+            def full(*_: object) -> None:
+                raise JournalError("the disk is full")
+
+            journal._file.finish = full  # type: ignore[assignment,method-assign]
+            with pytest.raises(JournalError, match="the disk is full"):
+                await journal.send(network.client())
+        assert states(await send(path, network.client(), MESSAGES[:2])) == [RowState.ACCEPTED] * 2
+        assert accepted(network) == ALL[:2]
+
+    virtually(main)

@@ -1,0 +1,348 @@
+"""A batch of any length yields one outcome for each message, in order, whatever happens on the way."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
+from typing import cast
+
+import pytest
+import trio
+from pydantic import ValidationError
+from trio.testing import MockClock
+
+from smsc_async import (
+    AuthenticationFailed,
+    ChunkCost,
+    ConnectError,
+    ConnectionLost,
+    DeliveryReport,
+    Email,
+    GuardError,
+    Hlr,
+    InsufficientFunds,
+    Message,
+    MessageNotFound,
+    MessageOutcome,
+    MessageRef,
+    MessageStatus,
+    Outcome,
+    ReadTimeout,
+    SmscError,
+    Timeout,
+    Undeliverable,
+    Viber,
+)
+from tests.doubles import FakeService, answer, make_client, query_of
+
+
+def _messages(count: int, first: int = 0) -> list[Message]:
+    return [Message(f"+7999{number:07d}", f"text {number}") for number in range(first, first + count)]
+
+
+async def _all(outcomes: AsyncIterator[MessageOutcome]) -> list[MessageOutcome]:
+    return [outcome async for outcome in outcomes]
+
+
+def _lines(service: FakeService) -> list[list[str]]:
+    return [query_of(request)["list"].split("\n") for request in service.requests]
+
+
+async def test_messages_go_in_chunks_of_forty_nine_and_come_back_in_order() -> None:
+    service = FakeService()
+    messages = _messages(120)
+    outcomes = await _all(make_client(service).send_batch(messages, sender="shop", via=Viber()))
+    assert [outcome.message for outcome in outcomes] == messages
+    assert [len(lines) for lines in _lines(service)] == [49, 49, 22]
+    assert _lines(service)[0][0] == "+79990000000:text 0"
+    ids = [str(request.fields["id"]) for request in service.requests]
+    assert len(set(ids)) == 3
+    expected = [MessageRef(message.phone, ids[place // 49]) for place, message in enumerate(messages)]
+    assert [outcome.ref for outcome in outcomes] == expected
+    assert {outcome.error for outcome in outcomes} == {None}
+    assert {str(request.fields["sender"]) for request in service.requests} == {"shop"}
+    assert {query_of(request)["viber"] for request in service.requests} == {"1"}
+
+
+async def test_source_may_be_async_and_the_size_an_option() -> None:
+    async def source() -> AsyncIterator[Message]:
+        for message in _messages(5):
+            yield message
+
+    service = FakeService()
+    outcomes = await _all(make_client(service, batch_size=2).send_batch(source()))
+    assert [outcome.message for outcome in outcomes] == _messages(5)
+    assert [len(lines) for lines in _lines(service)] == [2, 2, 1]
+
+
+async def test_nothing_to_send_asks_nothing() -> None:
+    service = FakeService()
+    assert await _all(make_client(service).send_batch([])) == []
+    assert service.urls == []
+
+
+async def test_endless_source_is_read_one_chunk_at_a_time() -> None:
+    taken: list[Message] = []
+
+    def endless() -> Iterator[Message]:
+        number = 0
+        while True:
+            taken.extend(_messages(1, first=number))
+            yield taken[-1]
+            number += 1
+
+    service = FakeService()
+    async for outcome in make_client(service).send_batch(endless()):
+        if outcome.message.text == "text 120":
+            break
+    assert len(taken) == 147
+    assert len(service.requests) == 3
+
+
+async def test_same_phone_is_never_twice_in_a_request() -> None:
+    service = FakeService()
+    messages = [Message("+79991234567", "one"), Message("89991234567", "two"), Message("+79991234568", "three")]
+    outcomes = await _all(make_client(service).send_batch(messages))
+    assert [outcome.message for outcome in outcomes] == messages
+    assert [len(lines) for lines in _lines(service)] == [1, 2]
+
+
+async def test_text_that_a_line_can_not_carry_goes_unchanged_by_itself() -> None:
+    service = FakeService()
+    messages = [*_messages(1), Message("+79991112233", r"C:\new|x"), *_messages(1, first=1)]
+    outcomes = await _all(make_client(service).send_batch(messages))
+    assert [outcome.message for outcome in outcomes] == messages
+    assert [request.method for request in service.requests] == ["send_sms2", "send_sms", "send_sms2"]
+    assert service.requests[1].fields["mes"] == r"C:\new|x"
+    assert outcomes[1].ref == MessageRef("+79991112233", str(service.requests[1].fields["id"]))
+
+
+async def test_source_that_fails_is_heard_after_what_it_gave() -> None:
+    def source() -> Iterator[Message]:
+        yield from _messages(3)
+        raise LookupError("the table is gone")
+
+    service = FakeService()
+    got: list[MessageOutcome] = []
+
+    async def consume() -> None:
+        async for outcome in make_client(service, batch_size=2).send_batch(source()):
+            got.append(outcome)  # noqa: PERF401 - the source fails in the middle
+
+    with pytest.raises(LookupError, match="the table is gone"):
+        await consume()
+    assert [outcome.message for outcome in got] == _messages(3)
+    assert [len(lines) for lines in _lines(service)] == [2, 1]
+
+
+async def test_source_that_fails_at_once_is_heard() -> None:
+    def source() -> Iterator[Message]:
+        yield from _messages(0)
+        raise LookupError("no table")
+
+    service = FakeService()
+    with pytest.raises(LookupError):
+        await _all(make_client(service).send_batch(source()))
+    assert service.urls == []
+
+
+async def test_wrong_argument_is_raised_before_anything_leaves() -> None:
+    service = FakeService()
+    with pytest.raises(ValidationError, match="period"):
+        await _all(make_client(service).send_batch(_messages(3), freq=5))
+    with pytest.raises(ValidationError, match="Email needs"):
+        await _all(make_client(service).send_batch(_messages(3), via=Email(sender="a@b.c", subject="s")))
+    assert service.urls == []
+
+
+async def test_channel_without_a_text_takes_no_batch() -> None:
+    service = FakeService()
+    with pytest.raises(ValidationError):
+        await _all(make_client(service).send_batch(_messages(3), via=Hlr()))
+    assert service.urls == []
+
+
+async def test_first_request_that_never_left_is_raised() -> None:
+    service = FakeService([ConnectError("gone"), ConnectError("gone")])
+    with pytest.raises(ConnectError):
+        await _all(make_client(service, retries=0).send_batch(_messages(3)))
+    assert len(service.requests) == 1
+
+
+async def test_errors_are_outcomes_once_the_first_request_has_left() -> None:
+    service = FakeService()
+    service.script = [
+        lambda request: answer("send_sms2", id=str(request.fields["id"]), cnt="2"),
+        ConnectionLost("cut"),
+        answer("send_sms2", id="c", error="3"),
+        ConnectError("gone"),
+    ]
+    messages = _messages(8)
+    outcomes = await _all(make_client(service, batch_size=2, retries=0).send_batch(messages))
+    assert [outcome.message for outcome in outcomes] == messages
+    kinds = [type(outcome.error) for outcome in outcomes[::2]]
+    assert kinds == [type(None), ConnectionLost, InsufficientFunds, ConnectError]
+    assert len(service.requests) == 4
+
+
+async def test_message_in_doubt_has_the_reference_that_settles_it() -> None:
+    service = FakeService([ReadTimeout("late")])
+    outcomes = await _all(make_client(service).send_batch(_messages(2)))
+    assert len(service.requests) == 1
+    for outcome in outcomes:
+        assert isinstance(outcome.error, ReadTimeout)
+        assert outcome.error.outcome is Outcome.UNKNOWN
+        assert outcome.error.refs == (MessageRef(outcome.message.phone, str(service.requests[0].fields["id"])),)
+
+
+async def test_message_that_turns_out_wrong_later_is_an_outcome() -> None:
+    service = FakeService()
+    messages = [*_messages(2), Message("someone@example.com", "to the wrong channel")]
+    outcomes = await _all(make_client(service, batch_size=2).send_batch(messages))
+    assert [type(outcome.error) for outcome in outcomes] == [type(None), type(None), ValidationError]
+    assert len(service.requests) == 1
+
+
+async def test_message_that_turns_out_wrong_fails_alone() -> None:
+    """Those that it would have travelled with are sent."""
+    service = FakeService()
+    given = [*_messages(2), Message("a@example.com", "no SMS"), *_messages(2, 2)]
+    outcomes = await _all(make_client(service).send_batch(given))
+    assert [outcome.ref is not None for outcome in outcomes] == [True, True, False, True, True]
+    assert isinstance(outcomes[2].error, ValueError)
+
+
+async def test_wrong_credentials_stop_the_job_at_the_first_request() -> None:
+    service = FakeService([answer("send_sms2", error="2")])
+    outcomes = await _all(make_client(service, batch_size=2).send_batch(_messages(6)))
+    kinds = [type(outcome.error) for outcome in outcomes]
+    assert kinds == [AuthenticationFailed] * 2 + [GuardError] * 4
+    assert len(service.requests) == 1
+    left_out = [cast("SmscError", outcome.error) for outcome in outcomes[2:]]
+    assert {(error.outcome, error.refs) for error in left_out} == {(Outcome.NOT_SENT, ())}
+
+
+async def test_refused_recipients_are_told_from_the_rest() -> None:
+    def partly(request: object) -> object:
+        return answer("send_sms2", id=ids(request), cnt="2", cost="3", errors=[{"phone": "79990000001", "status": "8"}])
+
+    def ids(request: object) -> str:
+        return str(request.fields["id"])  # type: ignore[attr-defined]
+
+    service = FakeService([partly])  # type: ignore[list-item]
+    first, second, third = await _all(make_client(service).send_batch(_messages(3), cost=2))
+    assert query_of(service.requests[0])["err"] == "1"
+    assert first.ref is not None
+    assert third.ref is not None
+    assert second.ref is None
+    assert isinstance(second.error, Undeliverable)
+    assert second.error.refs == (MessageRef("+79990000001", ids(service.requests[0])),)
+    assert first.sent is not None
+    assert first.sent.cost == 3
+    assert first.sent.refs == (first.ref, third.ref)
+
+
+def test_requests_of_a_batch_go_one_at_a_time_and_each_has_the_deadline() -> None:
+    async def main() -> None:
+        service = FakeService(latency=3)
+        client = make_client(service, batch_size=1)
+        start = trio.current_time()
+        outcomes = await _all(client.send_batch(_messages(4), deadline=5, timeout=Timeout(read=4)))
+        assert {outcome.error for outcome in outcomes} == {None}
+        assert trio.current_time() - start == pytest.approx(12)
+        assert service.peak == 1
+        assert {timeout.read for timeout in service.timeouts} == {4}
+        service.latency = 10
+        late = await _all(client.send_batch(_messages(2), deadline=5))
+        assert [type(outcome.error) for outcome in late] == [ReadTimeout] * 2
+
+    trio.run(main, clock=MockClock(autojump_threshold=0))
+
+
+def test_job_that_is_left_early_closes_all_behind_it_on_trio() -> None:
+    """Trio warns of each async generator that is left to the garbage collector."""
+    closed: list[str] = []
+
+    async def source() -> AsyncIterator[Message]:
+        try:
+            for message in _messages(9):
+                yield message
+        finally:
+            closed.append("source")
+
+    async def main() -> None:
+        service = FakeService()
+        async with aclosing(source()) as messages:  # type: ignore[type-var]
+            outcomes = make_client(service, batch_size=2).send_batch(messages)
+            async with aclosing(outcomes):
+                async for _ in outcomes:
+                    break
+        assert len(service.requests) == 1
+        assert closed == ["source"]
+
+    trio.run(main)
+
+
+async def test_prices_are_one_for_each_request_and_nothing_is_sent() -> None:
+    service = FakeService()
+    messages = [*_messages(3), Message("+79991112233", "a|b")]
+    chunks = [chunk async for chunk in make_client(service, batch_size=2).cost_batch(messages, via=Viber())]
+    assert [message for chunk in chunks for message in chunk.messages] == messages
+    assert [request.method for request in service.requests] == ["get_sms_cost2"] * 3
+    assert [len(query_of(request).get("list", "").split("\n")) for request in service.requests] == [2, 1, 1]
+    assert [chunk.cost and str(chunk.cost.amount) for chunk in chunks] == ["2.88"] * 3
+
+
+async def test_errors_of_prices_are_outcomes_too() -> None:
+    service = FakeService([answer("get_sms_cost2", cost="1"), ConnectError("gone"), answer("get_sms_cost2", error="2")])
+    client = make_client(service, batch_size=1, retries=0)
+    chunks: list[ChunkCost] = [chunk async for chunk in client.cost_batch(_messages(4))]
+    assert [type(chunk.error) for chunk in chunks] == [type(None), ConnectError, AuthenticationFailed, GuardError]
+    assert len(service.requests) == 3
+    with pytest.raises(ValidationError):
+        [chunk async for chunk in client.cost_batch(_messages(4), freq=5)]
+    assert len(service.requests) == 3
+
+
+REFS = [MessageRef(f"+7999{number:07d}", "a1") for number in range(30)]
+
+
+async def test_statuses_come_in_the_order_of_the_references_with_errors_in_their_places() -> None:
+    def by_phone(request: object) -> object:
+        number = int(str(request.fields["phone"])[-2:])  # type: ignore[attr-defined]
+        if number % 10 == 7:
+            return answer("get_status", error="3")
+        return answer("get_status", status=str(number % 2))
+
+    service = FakeService([by_phone] * 30, latency=0.001)  # type: ignore[list-item]
+    reports = await make_client(service).statuses(REFS, detail=1)
+    assert len(reports) == 30
+    for place, report in enumerate(reports):
+        if place % 10 == 7:
+            assert isinstance(report, MessageNotFound)
+        else:
+            assert isinstance(report, DeliveryReport)
+            assert (report.ref, report.status) == (REFS[place], MessageStatus(place % 2))
+    assert service.status_peak == 4
+    assert {request.fields["all"] for request in service.requests} == {"1"}
+
+
+async def test_statuses_of_an_async_source_and_of_nothing() -> None:
+    async def source() -> AsyncIterator[MessageRef]:
+        for ref in REFS[:3]:
+            yield ref
+
+    service = FakeService()
+    client = make_client(service)
+    assert len(await client.statuses(source())) == 3
+    assert await client.statuses([]) == []
+    heard: list[tuple[int, int]] = []
+    await client.statuses(source(), on_progress=lambda done, total: heard.append((done, total)))
+    assert heard == [(1, 3), (2, 3), (3, 3)]
+    assert len(service.requests) == 6
+
+
+async def test_wrong_credentials_fail_once_not_once_for_each_status() -> None:
+    """Five failures block the address, so the first request goes alone."""
+    service = FakeService([answer("get_status", error="2")] * 30, latency=0.001)
+    reports = await make_client(service).statuses(REFS)
+    assert [type(report) for report in reports] == [AuthenticationFailed] + [GuardError] * 29
+    assert len(service.requests) == 1
