@@ -1,39 +1,40 @@
 """The asyncio-native client for the SOAP service of SMS Center (smscentre.com, smsc.ru, smsc.kz)."""
 
 from ._client import Client
-from ._journal.journal import Journal
-from ._journal.rows import JournalRow, PlannedMessage, RowState, Tally
-from ._model.channels import (
-    Binary,
-    Channel,
-    Email,
-    Flash,
-    Hlr,
-    Mms,
-    Ping,
-    Sms,
-    Social,
-    Telegram,
-    TelegramBot,
-    Viber,
-    Voice,
-    WapPush,
-    WhatsApp,
-)
-from ._model.codes import DeliveryError, MessageStatus, Resend
-from ._model.credentials import ApiKey, Credentials, Login
-from ._model.exceptions import (
+from ._journal import Journal, JournalRow, PlannedMessage, RowState, Tally
+from ._model import (
+    UNSET,
     AddressBlocked,
+    After,
     ApiError,
+    ApiKey,
+    At,
     AuthenticationFailed,
+    Balance,
     BalanceTooOften,
+    Between,
+    Binary,
     BreakerOpen,
+    Channel,
     ConnectError,
     ConnectionLost,
+    Cost,
     CostTooOften,
+    Credentials,
+    DeliveryError,
+    DeliveryReport,
+    Doubt,
     DuplicateSend,
+    Email,
+    Encoding,
+    Flash,
+    GetBalance,
+    GetCost,
+    GetListCost,
+    GetStatus,
     GuardError,
     GuardStoreError,
+    Hlr,
     HTTPStatusError,
     InsufficientFunds,
     InvalidDate,
@@ -41,35 +42,54 @@ from ._model.exceptions import (
     InvalidPhone,
     JournalError,
     JournalInUse,
+    LocalTime,
+    Login,
     MalformedEnvelope,
+    Message,
     MessageForbidden,
     MessageNotFound,
+    MessageRef,
+    MessageStatus,
+    Mms,
+    Operation,
     Outcome,
+    Parts,
+    Ping,
     PoolTimeout,
     ProtocolError,
+    QueryOptions,
     ReadTimeout,
+    RecipientError,
+    Resend,
+    Result,
+    Schedule,
+    Send,
+    SendList,
     SendOutcomeUnknown,
+    SentMessage,
+    Sms,
     SmscError,
     SoapFault,
+    Social,
     StatusTooOften,
     SubscriberFlood,
+    Telegram,
+    TelegramBot,
     TooManyInFlight,
     TooManyRequests,
     TransportError,
     Undeliverable,
+    Unset,
+    Viber,
+    Voice,
+    WapPush,
+    WhatsApp,
+    parts,
 )
-from ._model.operations import GetBalance, GetCost, GetListCost, GetStatus, Operation, Send, SendList
-from ._model.options import QueryOptions
-from ._model.results import Balance, Cost, DeliveryReport, RecipientError, Result, SentMessage
-from ._model.schedule import After, At, Between, LocalTime, Schedule
-from ._model.text import Encoding, Parts, parts
-from ._model.types import UNSET, Message, MessageRef, Unset
-from ._model.unresolved import Doubt
-from ._network.transport import Reply, Timeout, Transport, TransportWithGet
-from ._sending.chunks import ChunkCost, MessageOutcome
+from ._network import Reply, Timeout, Transport, TransportWithGet
+from ._sending import ChunkCost, MessageOutcome
 from ._version import __version__
-from ._watching.registry import Pending, Update
-from ._watching.watcher import Watcher
+from ._watching import Pending, Update, Watcher
 from .guards import Guards, Rule, Rules
 
 __all__ = [

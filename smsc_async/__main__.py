@@ -12,9 +12,9 @@ def main() -> None:
     """Run the command line, and end the process with its exit code."""
     try:
         # Here and not above: who has not installed the extra gets a sentence, and an import can be interrupted too.
-        from ._cli.app import app  # noqa: PLC0415
+        from ._cli import commands  # noqa: PLC0415
 
-        app()
+        commands()
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in {"typer", "rich", "click"}:
             raise

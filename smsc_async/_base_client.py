@@ -11,16 +11,11 @@ from typing import TYPE_CHECKING, Final, Literal, Self, TypeVar, cast, get_args
 
 from pydantic import SecretStr
 
-from ._call.caller import Caller
-from ._call.config import checked_url, credentials_from, positive, transport_from
-from ._call.namespaces import Namespaces
-from ._model.operations import Operation, Send, SendList
-from ._model.results import Result
-from ._model.types import UNSET, Unset
-from ._model.unresolved import Doubt
-from ._network.transport import Timeout, Transport
-from ._sending.reconcile import OnUnknown, Patience, Settler
-from ._watching.curve import Curve
+from ._call import Caller, Namespaces, checked_url, credentials_from, positive, transport_from
+from ._model import UNSET, Doubt, Operation, Result, Send, SendList, Unset
+from ._network import Timeout, Transport
+from ._sending import OnUnknown, Patience, Settler
+from ._watching import Curve
 from .guards import Guards, Identity, Rules
 
 if TYPE_CHECKING:

@@ -6,19 +6,31 @@ from functools import partial
 from typing import Final, Literal, Unpack
 
 from ._base_client import Session
-from ._model.channels import Channel, Sms
-from ._model.exceptions import SmscError
-from ._model.operations import GetBalance, GetCost, GetStatus, Send
-from ._model.options import QueryOptions
-from ._model.results import Balance, Cost, DeliveryReport, SentMessage
-from ._model.schedule import Schedule
-from ._model.types import UNSET, Message, MessageRef, Unset
-from ._model.unresolved import Doubt
-from ._network.transport import Timeout
-from ._sending import bulk as _bulk
-from ._sending.chunks import ChunkCost, MessageOutcome
-from ._sending.reconcile import doubt_of
-from ._watching.watcher import Source, Watcher, last_report
+from ._model import (
+    UNSET,
+    Balance,
+    Channel,
+    Cost,
+    DeliveryReport,
+    Doubt,
+    GetBalance,
+    GetCost,
+    GetStatus,
+    Many,
+    Message,
+    MessageRef,
+    OnProgress,
+    QueryOptions,
+    Schedule,
+    Send,
+    SentMessage,
+    Sms,
+    SmscError,
+    Unset,
+)
+from ._network import Timeout
+from ._sending import ChunkCost, MessageOutcome, cost_in_chunks, doubt_of, send_in_chunks, statuses_of
+from ._watching import Source, Watcher, last_report
 
 __all__ = ["Client"]
 
@@ -171,7 +183,7 @@ class Client(Session):
 
     def send_batch(
         self,
-        messages: _bulk.Many[Message],
+        messages: Many[Message],
         *,
         sender: str | None = None,
         at: When = None,
@@ -204,11 +216,11 @@ class Client(Session):
         """
         arguments = {"sender": sender, "at": at, "via": via, "cost": cost, **options}
         call = partial(self.call, allow_duplicate=allow_duplicate, timeout=timeout, deadline=deadline)
-        return _bulk.send(call, messages, self._batch_size, arguments)
+        return send_in_chunks(call, messages, self._batch_size, arguments)
 
     def cost_batch(
         self,
-        messages: _bulk.Many[Message],
+        messages: Many[Message],
         *,
         via: Channel = _SMS,
         timeout: Timeout | float | Unset = UNSET,
@@ -221,7 +233,7 @@ class Client(Session):
             ValueError: An argument or a message is wrong; nothing was asked.
         """
         call = partial(self.call, timeout=timeout, deadline=deadline)
-        return _bulk.price(call, messages, self._batch_size, {"via": via, **options})
+        return cost_in_chunks(call, messages, self._batch_size, {"via": via, **options})
 
     async def status(
         self,
@@ -249,10 +261,10 @@ class Client(Session):
 
     async def statuses(
         self,
-        refs: _bulk.Many[MessageRef],
+        refs: Many[MessageRef],
         *,
         detail: Literal[0, 1, 2] = 0,
-        on_progress: _bulk.OnProgress | None = None,
+        on_progress: OnProgress | None = None,
     ) -> list[DeliveryReport | SmscError]:
         """Ask once for each message, a few at a time; return the answers in the order of `refs`, errors among them.
 
@@ -262,7 +274,7 @@ class Client(Session):
             on_progress: Is called after each answer with two numbers: how many there are, and how many there will be.
         """
         self._caller.bind()
-        return await _bulk.statuses(self.call, refs, detail, workers=self._workers, on_progress=on_progress)
+        return await statuses_of(self.call, refs, detail, workers=self._workers, on_progress=on_progress)
 
     def watch(
         self,
@@ -271,7 +283,7 @@ class Client(Session):
         timeout: float | None = _DAY,
         grace: float = 30.0,
         price: float = 10.0,
-        on_progress: _bulk.OnProgress | None = None,
+        on_progress: OnProgress | None = None,
     ) -> Watcher:
         """Follow the delivery of many messages; see `Watcher` for its use.
 

@@ -40,24 +40,27 @@ from pydantic import SecretStr, TypeAdapter
 from pydantic_core import to_jsonable_python
 
 from ._client import Client
-from ._model.channels import Channel, Sms
-from ._model.exceptions import (
+from ._model import (
     AddressBlocked,
     BreakerOpen,
+    Channel,
+    DeliveryReport,
+    Doubt,
     GuardError,
+    Message,
     MessageNotFound,
+    MessageRef,
     Outcome,
+    QueryOptions,
+    Schedule,
+    Send,
+    SendList,
+    Sms,
     SmscError,
     TooManyRequests,
+    is_group,
 )
-from ._model.operations import Send, SendList
-from ._model.options import QueryOptions
-from ._model.results import DeliveryReport
-from ._model.schedule import Schedule
-from ._model.types import Message, MessageRef, is_group
-from ._model.unresolved import Doubt
-from ._sending.chunks import Chunker, goes_with, to_send
-from ._tasks.results import Failure, Followed, FollowResult, SendResult
+from ._sending import Chunker, goes_with, to_send
 from .guards import Guards, Rules
 
 try:
@@ -65,8 +68,19 @@ try:
     from taskiq import AsyncTaskiqTask, TaskiqEvents, TaskiqState
     from taskiq_redis import RedisStreamBroker
 
-    from ._tasks.claims import Busy, Claim, Claims, Over
-    from ._tasks.queue import Delivery, Queue, check_broker
+    from ._tasks import (
+        Busy,
+        Claim,
+        Claims,
+        Delivery,
+        Failure,
+        Followed,
+        FollowResult,
+        Over,
+        Queue,
+        SendResult,
+        check_broker,
+    )
     from .guards import RedisStore
 except ModuleNotFoundError as error:  # pragma: no cover - tested in a process of its own, without the extra
     if error.name is None or error.name.partition(".")[0] not in {"redis", "taskiq", "taskiq_redis"}:
@@ -93,6 +107,7 @@ _GRACE: Final = 30.0
 """Seconds for which the service may not know a message yet."""
 _PACE: Final = 0.1
 """Which part of a message's age passes between two questions, so that no answer is much older than it has to be."""
+_SHORTEST_DEADLINE: Final = 0.001
 _SHORTEST_ROUND: Final = 15.0
 _LONGEST_ROUND: Final = 600.0
 
@@ -271,9 +286,9 @@ class SmscTasks:
     async def _take_up(self, delivery: Delivery, operation: Send | SendList, claim: Claim, end: float) -> SendResult:
         client = self._worker_client()
         try:
-            # A deadline of `client.call` counts from the call, and this one counts from before the claim.
-            settler, steps = client._settler, client._timeout  # noqa: SLF001 - as said
-            sent = await settler.send(operation, steps, end, attempt=1 + claim.in_doubt, unique_id=True)
+            # `end` counts from before the claim, the deadline of a call from here.
+            left = max(end - anyio.current_time(), _SHORTEST_DEADLINE)
+            sent = await client.call(operation, deadline=left, attempt=1 + claim.in_doubt, unique_id=True)
         except SmscError as error:
             pause = _pause(error, claim.tries)
             if pause is not None and claim.tries < self._tries:

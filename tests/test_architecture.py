@@ -1,9 +1,10 @@
-"""The package keeps the table of DESIGN.md, section 3: who may import whom, and what a module may look like."""
+"""The rooms of the package, who may import whom, and what a module may look like."""
 
 import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -13,87 +14,116 @@ PACKAGE: Final = Path(__file__).parent.parent / "smsc_async"
 MODULES: Final = {
     ".".join(path.relative_to(PACKAGE).with_suffix("").parts): path for path in sorted(PACKAGE.rglob("*.py"))
 }
-LAYERS: Final = {
-    0: "_model.types _model.unresolved _model.exceptions _model.codes _model.credentials "
-    "_model.schedule _model.channels _model.text _version _journal.rows",
-    1: "_model.results _model.parameters _model.operations _model.options _cli.messages_csv",
-    2: "_protocol.query _protocol.envelope _protocol.contract _protocol.wsdl _protocol.binding "
-    "_sending.chunks _watching.plan _watching.curve _watching.buckets _sending.evidence "
+ARROWS: Final = {
+    "_model": "",
+    "_protocol": "_model",
+    "_network": "_model",
+    "guards": "_model",
+    "_watching": "_model",
+    "_tasks": "_model",
+    "sandbox": "_protocol _model",
+    "_call": "guards _network _protocol _model",
+    "_sending": "_call _network _protocol _model",
+    "_base_client": "_watching _sending _call _network guards _model",
+    "_client": "_base_client _watching _sending _call _network guards _model",
+    "_journal": "_client _watching _sending _call _network guards _protocol _model",
+    "taskiq": "_tasks _client _watching _sending _call _network guards _protocol _model",
+    "__init__": "_journal _client _watching _sending _network guards _model",
+    "_cli": "_journal _client _watching _sending _call _network guards _protocol _model sandbox",
+    "__main__": "_cli",
+}
+"""Each room, and the rooms it may import. A room is a folder, or a module beside the folders."""
+LEAVES: Final = {"_version", "_clock"}
+"""Modules that any room may import."""
+FLOORS: Final = 9
+
+TASKS: Final = {"taskiq", "_tasks"}
+PURE: Final = {"_model", "_protocol", "guards._limits", "guards._rules", "guards._demands", "guards._refusals"} | {
+    "_watching.plan",
+    "_watching.curve",
+    "_watching.buckets",
+    "_sending.chunks",
+    "_sending.evidence",
+    "_journal.rows",
     "_journal.requests",
-    3: "guards.__init__ guards._limits guards._rules guards._store _clock guards._memory guards._redis.store "
-    "guards._redis.link guards._redis.scripts guards._redis.snapshot guards._demands "
-    "guards._refusals guards._waiters "
-    "guards._guards",
-    4: "_network.transport _network.body _network.proxy _network.tls _network.pool _network.httpx "
-    "_network.aiohttp _journal.file _journal.store _journal.wal",
-    5: "_client _base_client _call.caller _sending.bulk _call.namespaces _call.config "
-    "_sending.reconcile _watching.watcher _watching.registry _journal.journal "
-    "_journal.guard_store _journal.sender",
+    "_journal.wal",
+    "_cli.messages_csv",
+    "sandbox",
 }
-LAYER_OF: Final = {name: layer for layer, names in LAYERS.items() for name in names.split()}
-TASKS: Final = {"taskiq", "_tasks.claims", "_tasks.queue", "_tasks.results"}
-ROOMS: Final = {name for name in MODULES if name.startswith("_") and name.endswith(".__init__")} | {
-    "guards._redis.__init__"
-}
-EDGES: Final = {
-    "__init__",
-    *ROOMS,
-    "__main__",
-    "_cli.doctor",
-    *TASKS,
-    *(name for name in MODULES if name.startswith("_cli.")),
-}
-SANDBOX_EDGES: Final = {"sandbox.__init__", "sandbox._app"}
-SANDBOX: Final = {name for name in MODULES if name.startswith("sandbox.")} - SANDBOX_EDGES
-CORE: Final = {name for name in MODULES if LAYER_OF.get(name, 9) <= 2}
-CLI: Final = {"__main__", "_cli.doctor", *(name for name in MODULES if name.startswith("_cli."))}
-PURE_GUARDS: Final = {"guards._limits", "guards._rules", "guards._demands", "guards._refusals"}
+"""Rooms and modules without network, clock and log."""
+IMPURE: Final = {"sandbox.__init__", "sandbox._app"}
 ONLY_IN: Final = {
-    "redis": {"guards._redis.store", "guards._redis.link", "guards._redis.snapshot", *TASKS},
+    "redis": {"guards._redis", *TASKS},
     "taskiq": {"taskiq", "_tasks.queue"},
     "taskiq_redis": {"taskiq", "_tasks.queue"},
     "lxml": {"_protocol.envelope"},
+    # The others name its types in annotations, or make one of its transports on demand.
     "httpx": {"_network.httpx", "_network.pool", "_base_client", "_call.config", "sandbox.__init__"},
     "aiohttp": {"_network.aiohttp"},
     "yarl": {"_network.aiohttp"},
     "certifi": {"_network.tls"},
     "sqlite3": {"_journal.file", "_journal.store", "_cli.watch_state"},
-    "typer": CLI,
-    "rich": CLI,
-    "starlette": {*SANDBOX_EDGES, *CLI},
-    "uvicorn": {*SANDBOX_EDGES, *CLI},
+    "typer": {"__main__", "_cli"},
+    "rich": {"__main__", "_cli"},
+    "starlette": {*IMPURE, "_cli"},
+    "uvicorn": {*IMPURE, "_cli"},
 }
 UNWORLDLY: Final = {"asyncio", "anyio", "trio", "logging", "time", "socket", "threading"}
-"""What layers 0 to 2 must not know: the network, the clock, the log."""
+"""What a pure module must not import: the event loop, the network, the clock, the log."""
 
 
+def _room(name: str) -> str:
+    return name.partition(".")[0]
+
+
+def _is_in(name: str, places: set[str]) -> bool:
+    """Return whether a module is one of these modules, or inside one of these packages."""
+    return any(name == place or name.startswith(f"{place}.") for place in places)
+
+
+@cache
 def _tree(name: str) -> ast.Module:
     return ast.parse(MODULES[name].read_text(encoding="utf-8"))
 
 
-def _imports(name: str) -> Iterator[str]:
-    """Yield what a module imports: `._types` for our own modules, the first name for those of others."""
+def _imports(name: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield each import: the absolute name of the module, and the names that are taken out of it."""
     here = ["smsc_async", *name.split(".")[:-1]]
     for node in ast.walk(_tree(name)):
         if isinstance(node, ast.Import):
-            yield from (alias.name.partition(".")[0] for alias in node.names)
+            yield from ((alias.name, ()) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             up = here[: len(here) - node.level + 1] if node.level else []
             path = ".".join([*up, *(node.module or "").split(".")]).strip(".")
-            for alias in node.names:
-                found = (
-                    f"{path}.{alias.name}" if f"{path}.{alias.name}".removeprefix("smsc_async.") in MODULES else path
-                )
-                yield found.removeprefix("smsc_async") if found.startswith("smsc_async.") else found.partition(".")[0]
+            yield path, tuple(alias.name for alias in node.names)
 
 
-def _own(name: str) -> set[str]:
-    own = {imported.removeprefix(".") for imported in _imports(name) if imported.startswith(".")}
-    return {f"{module}.__init__" if f"{module}.__init__" in MODULES else module for module in own}
+def _own(name: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    for path, names in _imports(name):
+        if _room(path) == "smsc_async":
+            yield path.removeprefix("smsc_async").removeprefix("."), names
 
 
 def _foreign(name: str) -> set[str]:
-    return {imported for imported in _imports(name) if not imported.startswith(".")}
+    return {_room(path) for path, _ in _imports(name)} - {"smsc_async"}
+
+
+def _neighbours(name: str) -> set[str]:
+    """Return the other rooms that a module imports."""
+    rooms = {_room(path) if path else "__init__" for path, _ in _own(name)}
+    return rooms - {_room(name)} - LEAVES
+
+
+def _exports(room: str) -> set[str]:
+    tree = _tree(f"{room}.__init__" if f"{room}.__init__" in MODULES else room)
+    lists = [
+        node.value for node in tree.body if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
+    ]
+    return set(ast.literal_eval(lists[0]))
+
+
+def _floor(room: str) -> int:
+    return 1 + max((_floor(below) for below in ARROWS[room].split()), default=0)
 
 
 def _undocumented(node: ast.AST, path: str) -> Iterator[str]:
@@ -105,22 +135,45 @@ def _undocumented(node: ast.AST, path: str) -> Iterator[str]:
                 yield from _undocumented(child, f"{path}.{child.name}")
 
 
-def test_every_module_has_its_place_in_the_table() -> None:
-    assert set(MODULES) - set(LAYER_OF) - EDGES - SANDBOX - SANDBOX_EDGES == set()
-    assert set(LAYER_OF) - set(MODULES) == set(), "the table names a module that doesn't exist"
+def test_every_module_is_in_a_room_of_the_table() -> None:
+    assert {_room(name) for name in MODULES} == {*ARROWS, *LEAVES}
+    assert len(ARROWS) <= 17
 
 
-@pytest.mark.parametrize("name", sorted(set(LAYER_OF) & set(MODULES)))
-def test_a_module_imports_only_its_own_layer_and_those_below(name: str) -> None:
-    allowed = {other for other, layer in LAYER_OF.items() if layer <= LAYER_OF[name]}
-    if LAYER_OF[name] == 4:  # it moves bytes and knows no operations
-        allowed = {other for other, layer in LAYER_OF.items() if layer in {0, 4}}
-    if LAYER_OF[name] == 3:  # nor anything of the wire
-        allowed = {other for other, layer in LAYER_OF.items() if layer in {0, 1, 3}}
-    assert _own(name) <= allowed
+def test_arrows_point_down_only() -> None:
+    rooms = list(ARROWS)
+    for room, below in ARROWS.items():
+        assert set(below.split()) <= set(rooms), f"{room} points to a room that does not exist"
+        assert _floor(room) <= FLOORS, f"{room} is too high up"  # a cycle would never return
 
 
-@pytest.mark.parametrize("name", sorted(CORE | PURE_GUARDS | SANDBOX))
+@pytest.mark.parametrize("name", MODULES)
+def test_a_module_imports_only_what_its_room_may(name: str) -> None:
+    if _room(name) in LEAVES:
+        assert list(_own(name)) == []
+    else:
+        assert _neighbours(name) <= set(ARROWS[_room(name)].split())
+
+
+@pytest.mark.parametrize("room", ARROWS)
+def test_no_arrow_of_the_table_is_unused_by_the_lower_rooms(room: str) -> None:
+    # The upper rooms may import all that is below them; of the lower ones each arrow says something.
+    used = set().union(*(_neighbours(name) for name in MODULES if _room(name) == room))
+    if _floor(room) <= 4:
+        assert used == set(ARROWS[room].split())
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_another_room_is_used_through_what_it_exports(name: str) -> None:
+    for path, names in _own(name):
+        if _room(path) in {_room(name), *LEAVES}:
+            continue
+        assert "." not in path, f"{name} reaches into {path}"
+        lazy = {"RedisStore"} if path == "guards" else set()
+        assert set(names) <= _exports(path or "__init__") | lazy, f"{name} takes from {path} what it does not export"
+
+
+@pytest.mark.parametrize("name", sorted(name for name in MODULES if _is_in(name, PURE) and name not in IMPURE))
 def test_a_pure_module_knows_neither_network_nor_clock_nor_log(name: str) -> None:
     third_party = {"pydantic", "pydantic_core", "lxml"}
     assert _foreign(name) <= (sys.stdlib_module_names | third_party) - UNWORLDLY
@@ -130,25 +183,15 @@ def test_a_pure_module_knows_neither_network_nor_clock_nor_log(name: str) -> Non
     assert attributes.isdisjoint({"datetime.now", "datetime.utcnow", "datetime.today", "date.today"})
 
 
-@pytest.mark.parametrize("name", sorted(SANDBOX))
-def test_the_emulator_shares_only_the_protocol_with_the_client(name: str) -> None:
-    assert _own(name) <= CORE | SANDBOX | {"guards._rules"}
-
-
-@pytest.mark.parametrize("name", sorted(name for name, layer in LAYER_OF.items() if layer == 3))
-def test_only_those_guards_that_wait_or_have_a_clock_know_the_event_loop(name: str) -> None:
-    waiting = {"guards._guards", "guards._waiters", "_clock", "guards._redis.store", "guards._redis.link"}
-    assert name in waiting or _foreign(name).isdisjoint({"anyio", "asyncio", "trio"})
-
-
-def test_no_part_of_the_sandbox_knows_the_client() -> None:
-    for name in SANDBOX | SANDBOX_EDGES & set(MODULES):
-        assert _own(name).isdisjoint({module for module, layer in LAYER_OF.items() if layer >= 4} | {"__init__"})
+@pytest.mark.parametrize("name", sorted(name for name in MODULES if _room(name) == "guards"))
+def test_only_those_guards_that_wait_know_the_event_loop(name: str) -> None:
+    waiting = {"guards._guards", "guards._waiters", "guards._redis"}
+    assert _is_in(name, waiting) or _foreign(name).isdisjoint({"anyio", "asyncio", "trio"})
 
 
 @pytest.mark.parametrize("library", ONLY_IN)
 def test_a_library_is_known_only_where_it_belongs(library: str) -> None:
-    assert {name for name in MODULES if library in _foreign(name)} <= ONLY_IN[library]
+    assert [name for name in MODULES if library in _foreign(name) and not _is_in(name, ONLY_IN[library])] == []
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -12,23 +12,22 @@ import anyio
 from anyio.lowlevel import EventLoopToken, current_token
 
 from smsc_async._clock import asyncio_loop, loop_time
-from smsc_async._model.exceptions import (
+from smsc_async._model import (
     ApiError,
     GuardError,
+    Operation,
     Outcome,
     PoolTimeout,
     ReadTimeout,
+    Result,
     SmscError,
     SoapFault,
     TooManyRequests,
     TransportError,
 )
-from smsc_async._model.operations import Operation
-from smsc_async._model.results import Result
-from smsc_async._network.transport import Reply, Timeout, Transport
-from smsc_async._protocol.binding import decode, encode
-from smsc_async.guards import Guards, Identity
-from smsc_async.guards._demands import Part, verdict_of, verdict_of_failure
+from smsc_async._network import Reply, Timeout, Transport
+from smsc_async._protocol import decode, encode
+from smsc_async.guards import Guards, Identity, Part, Verdict
 
 from .namespaces import Namespaces
 
@@ -210,11 +209,11 @@ class Caller:
         try:
             result = await work(operation, attempt)
         except BaseException as error:
-            guards.settle(reservation, verdict_of_failure(error, posted=attempt.posted))
+            guards.settle(reservation, Verdict.of_failure(error, posted=attempt.posted))
             if isinstance(error, ApiError):
                 await guards.flush()
             raise
-        guards.settle(reservation, verdict_of(operation, result))
+        guards.settle(reservation, Verdict.of_result(operation, result))
         return result
 
     async def _exchange(self, operation: Operation[R], attempt: _Attempt[R]) -> R:

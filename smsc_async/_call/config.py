@@ -8,10 +8,9 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import SecretStr
 
-from smsc_async._model.credentials import ApiKey, Credentials, Login
-from smsc_async._network.proxy import is_loopback
-from smsc_async._network.transport import Transport
-from smsc_async._protocol.contract import CONTRACT
+from smsc_async._model import ApiKey, Credentials, Login
+from smsc_async._network import Transport, is_loopback
+from smsc_async._protocol import CONTRACT
 
 if TYPE_CHECKING:
     import httpx
@@ -95,7 +94,7 @@ def transport_from(
         return _named(transport, proxy, verify, max_connections, max_response_bytes)
     if transport is not None and not _is_httpx(transport):
         return transport
-    from smsc_async._network.httpx import HttpxTransport  # noqa: PLC0415 - see there why it is imported so late
+    from smsc_async._network import HttpxTransport  # noqa: PLC0415 - see there why it is imported so late
 
     return HttpxTransport(
         transport,
@@ -113,7 +112,7 @@ def _named(
         raise ValueError("transport is 'fast', an object, or None for the default")
     if not (proxy is None or isinstance(proxy, str)):
         raise ValueError("transport='fast' takes a proxy as a URL")
-    from smsc_async._network.aiohttp import AiohttpTransport  # noqa: PLC0415 - an extra, and slow to import
+    from smsc_async._network import AiohttpTransport  # noqa: PLC0415 - an extra, and slow to import
 
     return AiohttpTransport(
         proxy=proxy, verify=verify, max_connections=max_connections, max_response_bytes=max_response_bytes

@@ -5,10 +5,9 @@ from collections import defaultdict
 
 import anyio
 
-from smsc_async._model.exceptions import SmscError, SoapFault
-from smsc_async._network.transport import Timeout, Transport, TransportWithGet
-from smsc_async._protocol.binding import namespace_of
-from smsc_async._protocol.wsdl import target_namespace
+from smsc_async._model import SmscError, SoapFault
+from smsc_async._network import Timeout, Transport, TransportWithGet
+from smsc_async._protocol import namespace_of, target_namespace
 
 __all__ = ["Namespaces"]
 

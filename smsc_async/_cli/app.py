@@ -15,13 +15,25 @@ from typing import Annotated, Any, Final, Literal, NoReturn, TypeAlias, TypeVar,
 import typer
 from rich.console import Console
 
-from smsc_async._call.config import credentials_from
+from smsc_async._call import credentials_from
 from smsc_async._client import Client
-from smsc_async._model.channels import Channel, Flash, Hlr, Ping, Sms, Social, Viber, WhatsApp
-from smsc_async._model.exceptions import SmscError
-from smsc_async._model.schedule import After, At, Schedule
-from smsc_async._model.text import parts as cut
-from smsc_async._model.types import MessageRef, check_xml_text
+from smsc_async._model import (
+    After,
+    At,
+    Channel,
+    Flash,
+    Hlr,
+    MessageRef,
+    Ping,
+    Schedule,
+    Sms,
+    SmscError,
+    Social,
+    Viber,
+    WhatsApp,
+    check_xml_text,
+)
+from smsc_async._model import parts as cut
 
 from . import output
 from .doctor import examine

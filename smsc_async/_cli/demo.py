@@ -16,9 +16,7 @@ import anyio
 import uvicorn
 
 from smsc_async._client import Client
-from smsc_async._model.codes import MessageStatus
-from smsc_async._model.types import Message, MessageRef
-from smsc_async._sending.bulk import Many
+from smsc_async._model import Many, Message, MessageRef, MessageStatus
 from smsc_async.sandbox import Account, DeliveryPlan, Sandbox
 
 from .output import DemoReport, Note

@@ -8,16 +8,11 @@ from typing import Final
 
 import anyio
 
-from smsc_async._call.config import checked_url, credentials_from
+from smsc_async._call import checked_url, credentials_from
 from smsc_async._client import Client
-from smsc_async._model.exceptions import MalformedEnvelope, ReadTimeout, SmscError
-from smsc_async._model.results import Balance
-from smsc_async._model.types import Money
-from smsc_async._network.httpx import HttpxTransport
-from smsc_async._network.transport import Timeout, TransportWithGet
-from smsc_async._protocol.binding import namespace_of
-from smsc_async._protocol.contract import CONTRACT
-from smsc_async._protocol.wsdl import differences, read_wsdl
+from smsc_async._model import Balance, MalformedEnvelope, Money, ReadTimeout, SmscError
+from smsc_async._network import HttpxTransport, Timeout, TransportWithGet
+from smsc_async._protocol import CONTRACT, differences, namespace_of, read_wsdl
 
 __all__ = ["Examination", "examine"]
 

@@ -8,8 +8,8 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from smsc_async._journal.rows import PlannedMessage
-from smsc_async._model.types import Message, recipient_key
+from smsc_async._journal import PlannedMessage
+from smsc_async._model import Message, recipient_key
 
 __all__ = ["BadRow", "MessageFile", "read_messages"]
 

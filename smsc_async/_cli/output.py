@@ -14,10 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from smsc_async._model.codes import MessageStatus
-from smsc_async._model.exceptions import Outcome, SmscError
-from smsc_async._model.results import Balance, Cost, DeliveryReport, SentMessage
-from smsc_async._model.text import Parts
+from smsc_async._model import Balance, Cost, DeliveryReport, MessageStatus, Outcome, Parts, SentMessage, SmscError
 
 from .doctor import Examination
 

@@ -12,8 +12,7 @@ from typing import Final
 
 import anyio
 
-from smsc_async._journal.journal import Journal
-from smsc_async._journal.rows import JournalRow, RowState
+from smsc_async._journal import Journal, JournalRow, RowState
 
 __all__ = ["plain", "write_csv", "write_report"]
 

@@ -14,14 +14,11 @@ import anyio
 import typer
 from rich.console import Console
 
-from smsc_async._call.config import credentials_from
+from smsc_async._call import credentials_from
 from smsc_async._client import Client
-from smsc_async._journal.journal import Journal
-from smsc_async._journal.rows import PlannedMessage, Tally
-from smsc_async._model.exceptions import JournalError, SmscError
-from smsc_async._model.schedule import After, At, LocalTime, Schedule
-from smsc_async._model.types import Message
-from smsc_async._sending.chunks import Chunk, goes_with, to_send
+from smsc_async._journal import Journal, PlannedMessage, Tally
+from smsc_async._model import After, At, JournalError, LocalTime, Message, Schedule, SmscError
+from smsc_async._sending import Chunk, goes_with, to_send
 
 from . import output
 from .messages_csv import BadRow, read_messages

@@ -15,9 +15,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from smsc_async._client import Client
-from smsc_async._model.types import MessageRef
-from smsc_async._sending.bulk import OnProgress
-from smsc_async._watching.registry import Update
+from smsc_async._model import MessageRef, OnProgress
+from smsc_async._watching import Update
 
 from .output import usage_line
 from .watch_state import WatchState

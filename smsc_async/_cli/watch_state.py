@@ -13,8 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from smsc_async._model.types import MessageRef
-from smsc_async._watching.registry import Pending, Update, utc
+from smsc_async._model import MessageRef
+from smsc_async._watching import Pending, Update, utc
 
 __all__ = ["StateError", "WatchState"]
 

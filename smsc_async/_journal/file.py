@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from smsc_async._model.exceptions import JournalError, JournalInUse
+from smsc_async._model import JournalError, JournalInUse
 
 from .wal import has_lost_commits
 

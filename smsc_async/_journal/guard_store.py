@@ -8,10 +8,8 @@ from math import inf
 from typing import Final
 
 from smsc_async._clock import LoopClock
-from smsc_async._model.exceptions import GuardStoreError, JournalError
-from smsc_async.guards._limits import Limit, Mark
-from smsc_async.guards._memory import PROOF_LASTS, PROOFS, MemoryStore
-from smsc_async.guards._store import Demand, Refusal, Reservation, RuleState
+from smsc_async._model import GuardStoreError, JournalError
+from smsc_async.guards import Demand, Limit, Mark, MemoryStore, Refusal, Reservation, RuleState
 
 from .rows import Place
 from .store import Do, JournalStore
@@ -95,7 +93,7 @@ class JournalGuardStore:
             if demand.limit.span and (amount or mark.keep or mark.clear):
                 self._changed[demand.rule, demand.key] = demand.limit.span
             if demand.proof is not None and mark.proof is not None:
-                self._changed[PROOFS, demand.proof] = PROOF_LASTS
+                self._changed[MemoryStore.proofs, demand.proof] = MemoryStore.proof_lasts
 
     async def flush(self) -> None:
         """Write what was settled; a journal that can't be written keeps what it knows, which counts more."""

@@ -13,14 +13,19 @@ import anyio
 import anyio.to_thread
 
 from smsc_async._client import Client
-from smsc_async._model.channels import Channel, Sms
-from smsc_async._model.exceptions import SendOutcomeUnknown
-from smsc_async._model.options import QueryOptions
-from smsc_async._model.results import SentMessage
-from smsc_async._model.schedule import Schedule
-from smsc_async._model.types import Message, MessageRef, recipient_key
-from smsc_async._model.unresolved import Doubt
-from smsc_async._watching.registry import Pending, Update
+from smsc_async._model import (
+    Channel,
+    Doubt,
+    Message,
+    MessageRef,
+    QueryOptions,
+    Schedule,
+    SendOutcomeUnknown,
+    SentMessage,
+    Sms,
+    recipient_key,
+)
+from smsc_async._watching import Pending, Update
 from smsc_async.guards import Guards, Rules
 
 from .guard_store import JournalGuardStore

@@ -6,12 +6,21 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, Final
 
-from smsc_async._model.exceptions import ApiError, SmscError
-from smsc_async._model.operations import GetCost, GetListCost, Send, SendList, new_id
-from smsc_async._model.results import Refusals, SentMessage
-from smsc_async._model.text import parts
-from smsc_async._model.types import Message, MessageRef
-from smsc_async._sending.chunks import Chunk, Chunker, goes_with, to_send
+from smsc_async._model import (
+    ApiError,
+    GetCost,
+    GetListCost,
+    Message,
+    MessageRef,
+    Refusals,
+    Send,
+    SendList,
+    SentMessage,
+    SmscError,
+    new_id,
+    parts,
+)
+from smsc_async._sending import Chunk, Chunker, goes_with, to_send
 
 from .rows import ChunkPlan, PlannedMessage, RowPlan, StoredChunk, Verdict
 

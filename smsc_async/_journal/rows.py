@@ -8,8 +8,7 @@ from typing import Annotated, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
-from smsc_async._model.codes import DeliveryError, MessageStatus
-from smsc_async._model.types import FrozenModel, Message, MessageId
+from smsc_async._model import DeliveryError, FrozenModel, Message, MessageId, MessageStatus
 
 __all__ = [
     "ChunkPlan",

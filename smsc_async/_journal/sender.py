@@ -9,22 +9,23 @@ import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from smsc_async._client import Client
-from smsc_async._model.exceptions import (
+from smsc_async._model import (
     AddressBlocked,
     ApiError,
     AuthenticationFailed,
     BreakerOpen,
+    Doubt,
     GuardError,
     GuardStoreError,
     InsufficientFunds,
     JournalError,
     Outcome,
+    Send,
+    SendList,
     SendOutcomeUnknown,
     SmscError,
     TooManyRequests,
 )
-from smsc_async._model.operations import Send, SendList
-from smsc_async._model.unresolved import Doubt
 
 from .requests import operation_of, refused, verdicts
 from .rows import ChunkState, StoredChunk

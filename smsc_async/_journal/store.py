@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import RLock
 from typing import Any, Final, Protocol, TypeVar
 
-from smsc_async._model.codes import DeliveryError, MessageStatus
+from smsc_async._model import DeliveryError, MessageStatus
 
 from .file import connect, damaged, disconnect, explained
 from .rows import ChunkPlan, ChunkState, JournalRow, Place, RowPlan, RowState, StoredChunk, Tally, Verdict

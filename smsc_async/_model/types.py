@@ -1,10 +1,10 @@
 """The words of the domain: recipients, messages, references to them, and money."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from decimal import Decimal
 from enum import Enum
-from typing import Annotated, Any, Final, Self, TypeAlias
+from typing import Annotated, Any, Final, Self, TypeAlias, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -28,10 +28,12 @@ __all__ = [
     "UNSET",
     "Choice",
     "FrozenModel",
+    "Many",
     "Message",
     "MessageId",
     "MessageRef",
     "Money",
+    "OnProgress",
     "Recipient",
     "Sender",
     "Subscriber",
@@ -61,6 +63,12 @@ UNSET: Final = Unset.UNSET
 
 Money: TypeAlias = Decimal
 """An amount in the account's currency; the SOAP service names none."""
+
+T = TypeVar("T")
+Many: TypeAlias = Iterable[T] | AsyncIterable[T]
+"""Any number of values, from an iterable or an async iterable."""
+OnProgress: TypeAlias = Callable[[int, int], object]
+"""Called with two numbers: how many are done, and how many there are in all."""
 
 
 class FrozenModel(BaseModel):

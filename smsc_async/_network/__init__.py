@@ -1,1 +1,25 @@
 """How bytes travel: the `Transport` protocol and its two implementations."""
+
+from typing import TYPE_CHECKING, Any
+
+from .proxy import is_loopback
+from .transport import Reply, Timeout, Transport, TransportWithGet
+
+if TYPE_CHECKING:
+    from .aiohttp import AiohttpTransport as AiohttpTransport
+    from .httpx import HttpxTransport as HttpxTransport
+
+__all__ = ["AiohttpTransport", "HttpxTransport", "Reply", "Timeout", "Transport", "TransportWithGet", "is_loopback"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a transport when a client is made of it: httpx is slow to import, and aiohttp is an extra."""
+    if name == "HttpxTransport":
+        from .httpx import HttpxTransport  # noqa: PLC0415 - as said
+
+        return HttpxTransport
+    if name == "AiohttpTransport":
+        from .aiohttp import AiohttpTransport  # noqa: PLC0415 - as said
+
+        return AiohttpTransport
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

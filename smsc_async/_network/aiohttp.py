@@ -20,7 +20,7 @@ except ModuleNotFoundError as error:  # pragma: no cover - tested in a process o
 from aiohttp.abc import AbstractStreamWriter
 from yarl import URL
 
-from smsc_async._model.exceptions import ConnectError, ConnectionLost, PoolTimeout, ReadTimeout, TransportError
+from smsc_async._model import ConnectError, ConnectionLost, PoolTimeout, ReadTimeout, TransportError
 
 from .body import Body
 from .proxy import environment_proxy

@@ -3,7 +3,7 @@
 import zlib
 from typing import Final
 
-from smsc_async._model.exceptions import MalformedEnvelope
+from smsc_async._model import MalformedEnvelope
 
 __all__ = ["Body"]
 

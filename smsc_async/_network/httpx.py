@@ -12,7 +12,7 @@ from typing import Final, cast
 import httpx
 from anyio.lowlevel import EventLoopToken, current_token
 
-from smsc_async._model.exceptions import ConnectError, ConnectionLost, PoolTimeout, ReadTimeout, TransportError
+from smsc_async._model import ConnectError, ConnectionLost, PoolTimeout, ReadTimeout, TransportError
 
 from .body import Body
 from .pool import Lanes

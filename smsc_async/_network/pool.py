@@ -11,7 +11,7 @@ from contextlib import suppress
 import anyio
 import httpx
 
-from smsc_async._model.exceptions import PoolTimeout
+from smsc_async._model import PoolTimeout
 
 from .transport import failure
 

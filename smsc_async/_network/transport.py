@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol, Self, runtime_checkable
 
-from smsc_async._model.exceptions import ConnectError, ConnectionLost, PoolTimeout, ReadTimeout, TransportError
+from smsc_async._model import ConnectError, ConnectionLost, PoolTimeout, ReadTimeout, TransportError
 from smsc_async._version import __version__
 
 __all__ = ["DEFAULT_HEADERS", "KEEPALIVE_EXPIRY", "Reply", "Timeout", "Transport", "TransportWithGet", "failure"]

@@ -15,11 +15,16 @@ from typing import Final, TypeVar
 
 from pydantic import JsonValue, ValidationError
 
-from smsc_async._model.credentials import Credentials
-from smsc_async._model.exceptions import HTTPStatusError, MalformedEnvelope, SoapFault
-from smsc_async._model.operations import Operation, api_error
-from smsc_async._model.results import Result
-from smsc_async._model.types import Message
+from smsc_async._model import (
+    Credentials,
+    HTTPStatusError,
+    MalformedEnvelope,
+    Message,
+    Operation,
+    Result,
+    SoapFault,
+    api_error,
+)
 
 from . import envelope as _envelope
 from .contract import CONTRACT

@@ -16,8 +16,7 @@ from typing import Any, Final, NamedTuple
 from lxml import etree
 from pydantic import JsonValue
 
-from smsc_async._model.exceptions import MalformedEnvelope
-from smsc_async._model.types import check_xml_text
+from smsc_async._model import MalformedEnvelope, check_xml_text
 
 __all__ = [
     "BodyMissing",

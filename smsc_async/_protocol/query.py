@@ -8,7 +8,7 @@ for anything else, so some texts can't stand in a list (see `fits_in_list`).
 from collections.abc import Iterable, Mapping
 from urllib.parse import quote
 
-from smsc_async._model.types import Message
+from smsc_async._model import Message
 
 __all__ = ["encode_list", "encode_query", "fits_in_list"]
 

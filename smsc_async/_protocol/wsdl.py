@@ -7,7 +7,7 @@ by local names, so that any prefixes and any nesting of the schema will do.
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from smsc_async._model.exceptions import MalformedEnvelope
+from smsc_async._model import MalformedEnvelope
 
 from .contract import CONTRACT, Contract, Element, OperationContract
 from .envelope import Node, build_document, parse_document

@@ -1,26 +1,31 @@
 """Many messages through one client: batches, their prices, and one pass over the statuses."""
 
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping
 from contextlib import aclosing
 from functools import partial
-from typing import Any, Literal, Protocol, TypeAlias, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 import anyio
 
-from smsc_async._model.exceptions import Outcome, SmscError
-from smsc_async._model.operations import GetStatus, Operation
-from smsc_async._model.results import DeliveryReport, Result
-from smsc_async._model.types import Message, MessageRef
+from smsc_async._model import (
+    DeliveryReport,
+    GetStatus,
+    Many,
+    Message,
+    MessageRef,
+    OnProgress,
+    Operation,
+    Outcome,
+    Result,
+    SmscError,
+)
 
 from .chunks import Brake, Chunk, ChunkCost, Chunker, MessageOutcome, failed, goes_with, sent, to_price, to_send
 
-__all__ = ["Many", "OnProgress", "price", "send", "statuses"]
+__all__ = ["cost_in_chunks", "send_in_chunks", "statuses_of"]
 
 T = TypeVar("T")
 R = TypeVar("R", bound=Result)
-Many: TypeAlias = Iterable[T] | AsyncIterable[T]
-OnProgress: TypeAlias = Callable[[int, int], object]
-"""Is told how many are done, and how many there are."""
 
 
 class Call(Protocol):
@@ -55,7 +60,7 @@ async def _chunks(messages: Many[Message], size: int, fits: Callable[[Message], 
         yield chunk
 
 
-async def send(
+async def send_in_chunks(
     call: Call, messages: Many[Message], size: int, arguments: Mapping[str, Any]
 ) -> AsyncGenerator[MessageOutcome, None]:
     """Send the messages in chunks, one request at a time; see `Client.send_batch`."""
@@ -81,7 +86,7 @@ async def send(
                 yield outcome
 
 
-async def price(
+async def cost_in_chunks(
     call: Call, messages: Many[Message], size: int, arguments: Mapping[str, Any]
 ) -> AsyncGenerator[ChunkCost, None]:
     """Ask for the price of each chunk; see `Client.cost_batch`."""
@@ -104,7 +109,7 @@ async def price(
             yield outcome
 
 
-async def statuses(
+async def statuses_of(
     call: Call,
     refs: Many[MessageRef],
     detail: Literal[0, 1, 2],

@@ -5,20 +5,28 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from smsc_async._model.exceptions import (
+from smsc_async._model import (
     AddressBlocked,
     ApiError,
     AuthenticationFailed,
+    Cost,
+    GetCost,
+    GetListCost,
     GuardError,
+    LocalTime,
+    Message,
+    MessageRef,
     Outcome,
+    Refusals,
+    Send,
+    SendList,
     SendOutcomeUnknown,
+    SentMessage,
     SmscError,
+    api_error,
+    recipient_key,
 )
-from smsc_async._model.operations import GetCost, GetListCost, Send, SendList, api_error
-from smsc_async._model.results import Cost, Refusals, SentMessage
-from smsc_async._model.schedule import LocalTime
-from smsc_async._model.types import Message, MessageRef, recipient_key
-from smsc_async._protocol.query import fits_in_list
+from smsc_async._protocol import fits_in_list
 
 __all__ = [
     "Brake",

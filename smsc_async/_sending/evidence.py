@@ -9,10 +9,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
-from smsc_async._model.exceptions import MessageNotFound, SmscError
-from smsc_async._model.results import DeliveryReport, SentMessage
-from smsc_async._model.types import MessageRef, is_phone
-from smsc_async._model.unresolved import Doubt
+from smsc_async._model import DeliveryReport, Doubt, MessageNotFound, MessageRef, SentMessage, SmscError, is_phone
 
 __all__ = ["Settlement"]
 

@@ -9,27 +9,33 @@ from typing import Final, Literal, TypeAlias, TypeVar
 
 import anyio
 
-from smsc_async._call.caller import Caller, Trace
-from smsc_async._model.exceptions import (
+from smsc_async._call import Caller, Trace
+from smsc_async._model import (
     AddressBlocked,
     AuthenticationFailed,
     BreakerOpen,
+    DeliveryReport,
+    Doubt,
     DuplicateSend,
     GuardError,
     InvalidParameters,
     MessageNotFound,
+    MessageRef,
+    Operation,
     Outcome,
+    Result,
+    Send,
+    SendList,
     SendOutcomeUnknown,
+    SentMessage,
     SmscError,
     TooManyRequests,
+    is_group,
+    is_own_id,
 )
-from smsc_async._model.operations import Operation, Send, SendList, is_own_id
-from smsc_async._model.results import DeliveryReport, Result, SentMessage
-from smsc_async._model.types import MessageRef, is_group
-from smsc_async._model.unresolved import Doubt
-from smsc_async._network.transport import Timeout
+from smsc_async._network import Timeout
 
-from . import bulk as _bulk
+from .bulk import statuses_of
 from .evidence import Settlement
 
 __all__ = ["OnUnknown", "Patience", "Sending", "Settler", "doubt_of"]
@@ -258,7 +264,7 @@ class Settler:
         async def ask(operation: Operation[R], /) -> R:
             return await self._caller.call(operation, terms.timeout, end)
 
-        answers = await _bulk.statuses(ask, refs, 1, workers=self._workers)
+        answers = await statuses_of(ask, refs, 1, workers=self._workers)
         for ref, answer in zip(refs, answers, strict=True):
             settlement.learn(ref, answer, in_time=in_time)
         return answers

@@ -1,1 +1,19 @@
 """What the taskiq tasks are made of: queue, claims, results."""
+
+from .claims import Busy, Claim, Claims, Over
+from .queue import Delivery, Queue, check_broker
+from .results import Failure, Followed, FollowResult, SendResult
+
+__all__ = [
+    "Busy",
+    "Claim",
+    "Claims",
+    "Delivery",
+    "Failure",
+    "FollowResult",
+    "Followed",
+    "Over",
+    "Queue",
+    "SendResult",
+    "check_broker",
+]

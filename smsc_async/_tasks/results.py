@@ -4,10 +4,17 @@ from typing import Self
 
 from pydantic import Field
 
-from smsc_async._model.exceptions import ApiError, Outcome, SmscError
-from smsc_async._model.results import DeliveryReport, SentMessage
-from smsc_async._model.types import FrozenModel, MessageId, MessageRef
-from smsc_async._model.unresolved import Doubt
+from smsc_async._model import (
+    ApiError,
+    DeliveryReport,
+    Doubt,
+    FrozenModel,
+    MessageId,
+    MessageRef,
+    Outcome,
+    SentMessage,
+    SmscError,
+)
 
 __all__ = ["Failure", "FollowResult", "Followed", "SendResult"]
 

@@ -8,10 +8,7 @@ from datetime import UTC, datetime
 from heapq import heapify, heappop, heappush
 from typing import Final
 
-from smsc_async._model.codes import MessageStatus
-from smsc_async._model.exceptions import SmscError
-from smsc_async._model.results import DeliveryReport
-from smsc_async._model.types import FrozenModel, MessageRef
+from smsc_async._model import DeliveryReport, FrozenModel, MessageRef, MessageStatus, SmscError
 
 __all__ = ["Book", "Expiries", "Pending", "Update", "utc"]
 

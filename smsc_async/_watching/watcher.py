@@ -11,18 +11,18 @@ import anyio
 import anyio.lowlevel
 from anyio.abc import TaskGroup
 
-from smsc_async._model.exceptions import (
+from smsc_async._model import (
     AddressBlocked,
     AuthenticationFailed,
     BreakerOpen,
+    DeliveryReport,
+    GetStatus,
     InvalidParameters,
     MessageNotFound,
+    MessageRef,
+    OnProgress,
     SmscError,
 )
-from smsc_async._model.operations import GetStatus
-from smsc_async._model.results import DeliveryReport
-from smsc_async._model.types import MessageRef
-from smsc_async._sending.bulk import OnProgress
 
 from .curve import Curve
 from .plan import Plan

@@ -2,15 +2,38 @@
 
 from typing import TYPE_CHECKING, Any
 
+from ._demands import Part, Verdict
 from ._guards import Guards, Identity, RuleSnapshot, Snapshot
+from ._limits import Block, Limit, Mark, Streak, Window
 from ._memory import MemoryStore
 from ._rules import Policy, Rule, Rules
-from ._store import Store
+from ._store import Demand, Refusal, Reservation, RuleState, Store
 
 if TYPE_CHECKING:
     from smsc_async.guards._redis.store import RedisStore as RedisStore
 
-__all__ = ["Guards", "Identity", "MemoryStore", "Policy", "Rule", "RuleSnapshot", "Rules", "Snapshot", "Store"]
+__all__ = [
+    "Block",
+    "Demand",
+    "Guards",
+    "Identity",
+    "Limit",
+    "Mark",
+    "MemoryStore",
+    "Part",
+    "Policy",
+    "Refusal",
+    "Reservation",
+    "Rule",
+    "RuleSnapshot",
+    "RuleState",
+    "Rules",
+    "Snapshot",
+    "Store",
+    "Streak",
+    "Verdict",
+    "Window",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -10,18 +10,34 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import Final, TypeAlias
 
-from smsc_async._model.credentials import ApiKey, Credentials
-from smsc_async._model.exceptions import ApiError, HTTPStatusError, Outcome, ProtocolError, SmscError, SoapFault
-from smsc_async._model.operations import GetBalance, GetCost, GetListCost, GetStatus, Operation, Send, SendList
-from smsc_async._model.parameters import MessageList
-from smsc_async._model.results import Result, SentMessage
-from smsc_async._model.types import is_group, recipient_key
+from smsc_async._model import (
+    BAD_CODES,
+    ApiError,
+    ApiKey,
+    Credentials,
+    GetBalance,
+    GetCost,
+    GetListCost,
+    GetStatus,
+    HTTPStatusError,
+    MessageList,
+    Operation,
+    Outcome,
+    ProtocolError,
+    Result,
+    Send,
+    SendList,
+    SentMessage,
+    SmscError,
+    SoapFault,
+    is_group,
+    recipient_key,
+)
 
 from ._limits import Limit, Mark
-from ._rules import BAD_CODES
 from ._store import Demand
 
-__all__ = ["Fate", "Part", "Planner", "Verdict", "marks", "verdict_of", "verdict_of_failure", "window_of"]
+__all__ = ["Fate", "Part", "Planner", "Verdict", "marks", "window_of"]
 
 # They shape the answer and nothing else, so sends that differ in them alone are the same for whoever gets them.
 _ANSWER_SHAPE: Final = frozenset({"err", "op", "cost"})
@@ -78,32 +94,32 @@ class Verdict:
     bad: int = 0
     good: bool = False
 
+    @classmethod
+    def of_result(cls, operation: Operation[Result], result: Result) -> "Verdict":
+        """Return what a result says."""
+        if operation.is_read or not isinstance(result, SentMessage):
+            return _FINE
+        if result.settled:  # by status requests: this one has sent nothing
+            return _UNSENT
+        if not isinstance(operation, SendList):
+            return _ACCEPTED
+        # Without `err` the answer names no wrong numbers; one message at least was right.
+        bad = len(operation.messages) - 1 if operation.err is False else sum(e.code in BAD_CODES for e in result.errors)
+        return cls(Fate.ANSWERED, bad=bad, good=True)
 
-def verdict_of(operation: Operation[Result], result: Result) -> Verdict:
-    """Return what a result says."""
-    if operation.is_read or not isinstance(result, SentMessage):
-        return _FINE
-    if result.settled:  # by status requests: this one has sent nothing
-        return _UNSENT
-    if not isinstance(operation, SendList):
-        return _ACCEPTED
-    # Without `err` the answer names no wrong numbers; one message at least was right.
-    bad = len(operation.messages) - 1 if operation.err is False else sum(e.code in BAD_CODES for e in result.errors)
-    return Verdict(Fate.ANSWERED, bad=bad, good=True)
-
-
-def verdict_of_failure(error: BaseException, *, posted: bool) -> Verdict:
-    """Return what a failure says; `posted` tells whether anything may have left by then."""
-    if isinstance(error, ApiError):
-        return Verdict(Fate.ANSWERED, error.code)
-    if not posted or (isinstance(error, SmscError) and error.outcome is Outcome.NOT_SENT):
-        return _UNSENT
-    if isinstance(error, SoapFault):
-        # Only the server that didn't find the procedure says that it executed nothing and counted nothing.
-        return _UNSENT if error.procedure_missing else _FAULT
-    if isinstance(error, SmscError) and error.outcome is Outcome.REJECTED:
-        return _FAULT
-    return _GATEWAY if isinstance(error, HTTPStatusError | ProtocolError) else _LOST
+    @classmethod
+    def of_failure(cls, error: BaseException, *, posted: bool) -> "Verdict":
+        """Return what a failure says; `posted` tells whether anything may have left by then."""
+        if isinstance(error, ApiError):
+            return cls(Fate.ANSWERED, error.code)
+        if not posted or (isinstance(error, SmscError) and error.outcome is Outcome.NOT_SENT):
+            return _UNSENT
+        if isinstance(error, SoapFault):
+            # Only the server that didn't find the procedure says that it executed nothing and counted nothing.
+            return _UNSENT if error.procedure_missing else _FAULT
+        if isinstance(error, SmscError) and error.outcome is Outcome.REJECTED:
+            return _FAULT
+        return _GATEWAY if isinstance(error, HTTPStatusError | ProtocolError) else _LOST
 
 
 _UNSENT: Final = Verdict(Fate.UNSENT)

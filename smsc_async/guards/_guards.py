@@ -12,9 +12,7 @@ import anyio
 from anyio.lowlevel import EventLoopToken, current_token
 
 from smsc_async._clock import asyncio_loop
-from smsc_async._model.credentials import Credentials
-from smsc_async._model.operations import Operation
-from smsc_async._model.results import Result
+from smsc_async._model import Credentials, Operation, Result
 
 from ._demands import Part, Planner, Verdict, marks, window_of
 from ._limits import Mark

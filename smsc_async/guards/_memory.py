@@ -4,19 +4,17 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain, islice
 from math import inf, isinf
-from typing import Final, TypeAlias
+from typing import ClassVar, Final, TypeAlias
 
 from smsc_async._clock import LoopClock
 
 from ._limits import History, Limit, Mark
 from ._store import Demand, Refusal, Reservation, RuleState
 
-__all__ = ["PROOFS", "PROOF_LASTS", "MemoryStore"]
+__all__ = ["MemoryStore"]
 
 Clock: TypeAlias = Callable[[], float]
 
-PROOFS: Final = "proofs"
-PROOF_LASTS: Final = 86_400.0
 _SHORTEST_TERM: Final = 60.0
 _SWEPT: Final = 8
 # Guards wake those who wait for their own requests; for those of other guards on the same store this is often enough.
@@ -97,6 +95,11 @@ class MemoryStore:
         salt: What keys are hashed with; None for something random.
     """
 
+    proofs: ClassVar[str] = "proofs"
+    """The name under which `restore` and `history` keep the proofs of credentials."""
+    proof_lasts: ClassVar[float] = 86_400.0
+    """Seconds for which a proof counts."""
+
     def __init__(self, clock: Clock | None = None, *, salt: bytes | None = None) -> None:
         self._clock: Clock = LoopClock() if clock is None else clock
         self._salt = secrets.token_bytes(16) if salt is None else salt
@@ -163,7 +166,7 @@ class MemoryStore:
                     table.put(key, limit.settled(history, now, started, amount, mark), now)
             # Refuted always, proven only where it wasn't yet: that is once a day.
             if proof is not None and (mark.proof is False or (mark.proof and amount)):
-                self._table(PROOFS, PROOF_LASTS, now).put(proof, (now,) if mark.proof else (), now)
+                self._table(self.proofs, self.proof_lasts, now).put(proof, (now,) if mark.proof else (), now)
 
     async def flush(self) -> None:
         """Do nothing: what is settled here is known at once."""
@@ -219,5 +222,5 @@ class MemoryStore:
         return {demand.key: history for demand in demands if (history := table.get(demand.key))}
 
     def _is_proven(self, proof: bytes, now: float) -> bool:
-        proven = self._table(PROOFS, PROOF_LASTS, now).get(proof)
-        return bool(proven) and now < proven[0] + PROOF_LASTS
+        proven = self._table(self.proofs, self.proof_lasts, now).get(proof)
+        return bool(proven) and now < proven[0] + self.proof_lasts

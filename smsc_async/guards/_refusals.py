@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Final
 
-from smsc_async._model.exceptions import (
+from smsc_async._model import (
     BalanceTooOften,
     BreakerOpen,
     CostTooOften,

@@ -1,48 +1,27 @@
-"""The limits of the service in numbers, once, and which of them a request has to keep; pure.
-
-The numbers are those of the service's documentation (soap-api: identical send, subscriber, status, balance) and of its
-HTTP pages and FAQ (the others). What the service does at its limit is error 9, or error 4 for the blocks.
-"""
+"""Which limits a request has to keep, and what is done at each; pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Final, Literal, Self, TypeAlias
 
+from smsc_async._model import (
+    BAD_SENDS,
+    BALANCE,
+    IDENTICAL_COST,
+    IDENTICAL_SEND,
+    IN_FLIGHT,
+    LOGIN_FAILURES,
+    STATUS,
+    STATUS_IN_FLIGHT,
+    SUBSCRIBER,
+)
+
 from ._limits import Block, Limit, Streak, Window
 
-__all__ = [
-    "BAD_CODES",
-    "BAD_SENDS",
-    "BALANCE",
-    "IDENTICAL_COST",
-    "IDENTICAL_SEND",
-    "IN_FLIGHT",
-    "LOGIN_FAILURES",
-    "STATUS",
-    "STATUS_IN_FLIGHT",
-    "SUBSCRIBER",
-    "Policy",
-    "Rule",
-    "Rules",
-]
+__all__ = ["Policy", "Rule", "Rules"]
 
 Policy: TypeAlias = Literal["wait", "raise", "off"]
 """What the guards do with a request over a limit: let it wait for its turn, refuse it, or look away."""
-
-# What the service allows: how many, in how many seconds.
-IDENTICAL_SEND: Final = (1, 60.0)
-IDENTICAL_COST: Final = (5, 60.0)
-STATUS: Final = (5, 60.0)
-BALANCE: Final = (10, 60.0)
-SUBSCRIBER: Final = (50, 120.0)
-IN_FLIGHT: Final = 14
-STATUS_IN_FLIGHT: Final = 4
-# What it answers with a block of the address: how many failures, in how many seconds, and how long it blocks.
-LOGIN_FAILURES: Final = (5, 1800.0, 1800.0)
-BAD_SENDS: Final = (100, 600.0, 600.0)
-
-BAD_CODES: Final = frozenset({6, 7, 8})
-"""The error numbers of bad sends: forbidden, wrong number, undeliverable."""
 
 _TRIES: Final = 3
 

@@ -11,10 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from smsc_async._protocol.binding import Refusal, encode_answer, encode_refusal, receive
-from smsc_async._protocol.contract import CONTRACT
-from smsc_async._protocol.envelope import SoapVersion
-from smsc_async._protocol.wsdl import write_wsdl
+from smsc_async._protocol import CONTRACT, Refusal, SoapVersion, encode_answer, encode_refusal, receive, write_wsdl
 
 from ._service import Service
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from enum import StrEnum
 
-from smsc_async._model.text import parts
+from smsc_async._model import parts
 
 from ._fields import refuse
 

@@ -6,7 +6,17 @@ refused ones too: no reading is stricter, so a client that is never refused here
 
 from dataclasses import dataclass
 
-from smsc_async.guards import _rules
+from smsc_async._model import (
+    BAD_SENDS,
+    BALANCE,
+    IDENTICAL_COST,
+    IDENTICAL_SEND,
+    IN_FLIGHT,
+    LOGIN_FAILURES,
+    STATUS,
+    STATUS_IN_FLIGHT,
+    SUBSCRIBER,
+)
 
 __all__ = ["Block", "Limits", "Streak", "Window"]
 
@@ -82,15 +92,15 @@ class Limits:
         bad_sends: Errors 6, 7 and 8 of sends from one address in a row; each line of ``list`` is one.
     """
 
-    identical_send: Window | None = Window(*_rules.IDENTICAL_SEND)
-    identical_cost: Window | None = Window(*_rules.IDENTICAL_COST)
-    status: Window | None = Window(*_rules.STATUS)
-    balance: Window | None = Window(*_rules.BALANCE)
-    subscriber: Streak | None = Streak(*_rules.SUBSCRIBER)
-    in_flight: int | None = _rules.IN_FLIGHT
-    status_in_flight: int | None = _rules.STATUS_IN_FLIGHT
-    login_failures: Block | None = Block(*_rules.LOGIN_FAILURES)
-    bad_sends: Block | None = Block(*_rules.BAD_SENDS)
+    identical_send: Window | None = Window(*IDENTICAL_SEND)
+    identical_cost: Window | None = Window(*IDENTICAL_COST)
+    status: Window | None = Window(*STATUS)
+    balance: Window | None = Window(*BALANCE)
+    subscriber: Streak | None = Streak(*SUBSCRIBER)
+    in_flight: int | None = IN_FLIGHT
+    status_in_flight: int | None = STATUS_IN_FLIGHT
+    login_failures: Block | None = Block(*LOGIN_FAILURES)
+    bad_sends: Block | None = Block(*BAD_SENDS)
 
     @classmethod
     def off(cls) -> "Limits":

@@ -47,7 +47,7 @@ from smsc_async._model.credentials import Credentials
 from smsc_async._model.operations import BALANCE_ERRORS, ErrorTable, GetListCost, Operation
 from smsc_async._model.results import RecipientError, Result, Wire
 from smsc_async.guards import Rules
-from smsc_async.guards._demands import Fate, Planner, Verdict, marks, verdict_of, verdict_of_failure, window_of
+from smsc_async.guards._demands import Fate, Planner, Verdict, marks, window_of
 from smsc_async.guards._limits import Mark
 from smsc_async.guards._store import Demand
 
@@ -386,26 +386,26 @@ LINES = SendList(messages=tuple(Message(f"+7999123456{digit}", "Hi") for digit i
     ],
 )
 def test_an_answered_read_says_nothing_of_sends(operation: Operation[Result], result: Result) -> None:
-    assert verdict_of(operation, result) == Verdict(Fate.ANSWERED)
+    assert Verdict.of_result(operation, result) == Verdict(Fate.ANSWERED)
 
 
 def test_an_accepted_send_is_a_good_one() -> None:
     refused = SENT.model_copy(update={"errors": (RecipientError(phone=OTHER, code=7),)})
-    assert verdict_of(send(), SENT) == Verdict(Fate.ANSWERED, good=True)
-    assert verdict_of(send([PHONE, OTHER]), refused) == Verdict(Fate.ANSWERED, good=True)
+    assert Verdict.of_result(send(), SENT) == Verdict(Fate.ANSWERED, good=True)
+    assert Verdict.of_result(send([PHONE, OTHER]), refused) == Verdict(Fate.ANSWERED, good=True)
 
 
 def test_of_an_accepted_list_the_lines_that_were_refused_are_bad_sends() -> None:
     codes = (6, 7, 8, 1)
     errors = tuple(RecipientError(phone=f"+7999123456{digit}", code=code) for digit, code in enumerate(codes))
     result = SENT.model_copy(update={"errors": errors})
-    assert verdict_of(LINES, result) == Verdict(Fate.ANSWERED, bad=3, good=True)
-    assert verdict_of(LINES, SENT) == Verdict(Fate.ANSWERED, bad=0, good=True)
+    assert Verdict.of_result(LINES, result) == Verdict(Fate.ANSWERED, bad=3, good=True)
+    assert Verdict.of_result(LINES, SENT) == Verdict(Fate.ANSWERED, bad=0, good=True)
 
 
 def test_of_a_list_whose_answer_names_no_errors_all_lines_but_one_may_be_bad() -> None:
     silent = LINES.model_copy(update={"err": False})
-    assert verdict_of(silent, SENT) == Verdict(Fate.ANSWERED, bad=4, good=True)
+    assert Verdict.of_result(silent, SENT) == Verdict(Fate.ANSWERED, bad=4, good=True)
 
 
 @pytest.mark.parametrize(
@@ -431,12 +431,12 @@ def test_of_a_list_whose_answer_names_no_errors_all_lines_but_one_may_be_bad() -
 def test_a_failure_after_the_post_says_what_the_service_may_have_counted(
     error: BaseException, verdict: Verdict
 ) -> None:
-    assert verdict_of_failure(error, posted=True) == verdict
+    assert Verdict.of_failure(error, posted=True) == verdict
 
 
 @pytest.mark.parametrize("error", [asyncio.CancelledError(), KeyError("a bug"), ReadTimeout("?"), GuardError("full")])
 def test_a_failure_before_the_post_means_that_nothing_left(error: BaseException) -> None:
-    assert verdict_of_failure(error, posted=False) == Verdict(Fate.UNSENT)
+    assert Verdict.of_failure(error, posted=False) == Verdict(Fate.UNSENT)
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@ from dataclasses import FrozenInstanceError, fields
 
 import pytest
 
+from smsc_async._model.limits import BAD_CODES
 from smsc_async.guards import Policy, Rule, Rules
 from smsc_async.guards._limits import Block, Streak, Window
-from smsc_async.guards._rules import BAD_CODES
 
 RULES = [field.name for field in fields(Rules)]
 

@@ -745,7 +745,7 @@ def test_tasks_come_with_their_extra(missing: str) -> None:
 
 
 def test_only_what_the_extra_brings_is_blamed_on_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("smsc_async.taskiq", "smsc_async._tasks.queue"):
+    for name in ("smsc_async.taskiq", "smsc_async._tasks", "smsc_async._tasks.queue"):
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.delattr(smsc_async, "taskiq")
     monkeypatch.setitem(sys.modules, "smsc_async._tasks.claims", None)

@@ -14,7 +14,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from smsc_async._model.exceptions import GuardStoreError
+from smsc_async._model import GuardStoreError
 
 from .scripts import Call
 

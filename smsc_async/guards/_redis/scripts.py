@@ -7,7 +7,7 @@ from importlib.resources import files
 from itertools import chain
 from typing import Final, NamedTuple
 
-from smsc_async._model.exceptions import GuardStoreError
+from smsc_async._model import GuardStoreError
 from smsc_async.guards._limits import Block, Limit, Mark, Streak
 from smsc_async.guards._store import Demand, Reservation
 

@@ -19,7 +19,7 @@ import anyio
 from pydantic import SecretStr
 from redis.asyncio import Redis
 
-from smsc_async._model.exceptions import GuardStoreError
+from smsc_async._model import GuardStoreError
 from smsc_async.guards._limits import Limit, Mark
 from smsc_async.guards._store import Demand, Refusal, Reservation, RuleState
 
