@@ -35,7 +35,7 @@ from typing import Final
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from tests.faults.fault_cancel import SITUATIONS, cancel_at_each_await
-from tests.faults.fault_cases import LATE, READS, SENDS, VERBS, OnUnknown, Tally, Verb, cases, try_cases
+from tests.faults.fault_cases import LATE, READS, SENDS, VERBS, OnUnknown, Summary, Verb, cases, try_cases
 from tests.faults.fault_naive import SendAgain, ZeepAgain, try_naively
 from tests.faults.fault_sockets import TRANSPORTS, try_over_sockets
 
@@ -58,29 +58,29 @@ class Row:
 
     table: str
     name: tuple[str, str, str]
-    work: Callable[[], Tally]
+    work: Callable[[], Summary]
     is_ours: bool = True
 
 
-def in_process(verb: Verb, on_unknown: OnUnknown, lasts: float, late: tuple[float | None, ...], step: int) -> Tally:
+def in_process(verb: Verb, on_unknown: OnUnknown, lasts: float, late: tuple[float | None, ...], step: int) -> Summary:
     """Try a verb in process."""
     return try_cases(cases(verb, on_unknown, step=step, late=late, lasts=lasts))
 
 
-def cancelled(verb: Verb) -> Tally:
+def cancelled(verb: Verb) -> Summary:
     """Cancel a send in each situation at each of its awaits."""
-    tally = Tally()
+    summary = Summary()
     for situation in SITUATIONS:
-        tally.add(cancel_at_each_await(verb, situation))
-    return tally
+        summary.add(cancel_at_each_await(verb, situation))
+    return summary
 
 
-def over_sockets(verb: Verb, place: int, step: int) -> Tally:
+def over_sockets(verb: Verb, place: int, step: int) -> Summary:
     """Try a verb over real sockets."""
     return try_over_sockets(cases(verb, step=step, late=(None, 0.05)), TRANSPORTS[place])
 
 
-def again(kind: type[SendAgain | ZeepAgain], pause: float, step: int) -> Tally:
+def again(kind: type[SendAgain | ZeepAgain], pause: float, step: int) -> Summary:
     """Try a client that sends again."""
     return try_naively(lambda http: kind(http, pause), cases("send", step=step))
 
@@ -89,19 +89,19 @@ def rows(step: int, socket_step: int) -> Iterator[Row]:
     """Yield all rows."""
     table = "in process"
     for verb in VERBS:
-        yield Row(table, (verb, "settle", "one fault"), partial(in_process, verb, "settle", 0.0, (None,), step))
-    modes: tuple[OnUnknown, ...] = ("settle", "raise", "resend")
+        yield Row(table, (verb, "reconcile", "one fault"), partial(in_process, verb, "reconcile", 0.0, (None,), step))
+    modes: tuple[OnUnknown, ...] = ("reconcile", "raise", "resend")
     for verb, on_unknown, lasts in product(SENDS, modes, NETWORKS):
         pace = step * (1 if verb == "send" else 4) * (LASTING if lasts else 1)
         work = partial(in_process, verb, on_unknown, lasts, MAYBE_LATE, pace)
         yield Row(table, (verb, on_unknown, NETWORKS[lasts]), work)
     for verb, lasts in product(READS, (20.0, math.inf)):
-        work = partial(in_process, verb, "settle", lasts, (None, 1.0), LASTING * step)
+        work = partial(in_process, verb, "reconcile", lasts, (None, 1.0), LASTING * step)
         yield Row(table, (verb, "", NETWORKS[lasts]), work)
     for verb in SENDS:
         yield Row("cancelled at each await", (verb, "", f"{len(SITUATIONS)} situations"), partial(cancelled, verb))
     for (place, transport), verb in product(enumerate(TRANSPORTS), VERBS):
-        name = (verb, "settle", transport or "default transport")
+        name = (verb, "reconcile", transport or "default transport")
         yield Row("over real sockets", name, partial(over_sockets, verb, place, socket_step))
     kinds: dict[str, type[SendAgain | ZeepAgain]] = {"httpx": SendAgain, "zeep": ZeepAgain}
     for kind, pause in product(kinds, (1.0, 180.0)):
@@ -109,11 +109,11 @@ def rows(step: int, socket_step: int) -> Iterator[Row]:
         yield Row("clients that send again", name, partial(again, kinds[kind], pause, step), is_ours=False)
 
 
-def line(name: tuple[str, str, str], tally: Tally) -> str:
+def line(name: tuple[str, str, str], summary: Summary) -> str:
     """Return a row of the table."""
-    said = [tally.said["accepted"] + tally.said["right"], tally.said["NOT_SENT"] + tally.said["failed"]]
-    said += [tally.said["REJECTED"], tally.said["UNKNOWN"] + tally.said["cancelled, a doubt"]]
-    numbers = "".join(f"{number:>10}" for number in (tally.cases, *said, tally.doubled, len(tally.wrong)))
+    said = [summary.said["accepted"] + summary.said["right"], summary.said["NOT_SENT"] + summary.said["failed"]]
+    said += [summary.said["REJECTED"], summary.said["UNKNOWN"] + summary.said["cancelled, a doubt"]]
+    numbers = "".join(f"{number:>10}" for number in (summary.cases, *said, summary.doubled, len(summary.wrong)))
     return f"{name[0]:14}{name[1]:13}{name[2]:20}{numbers}"
 
 
@@ -124,18 +124,18 @@ def main() -> None:
     parser.add_argument("--socket-step", type=int, default=16, help="every how many bytes, over sockets")
     parser.add_argument("--processes", type=int, default=None, help="how many, all of the machine's cores by default")
     options = parser.parse_args()
-    started, table, ours = time.perf_counter(), "", Tally()
+    started, table, ours = time.perf_counter(), "", Summary()
     with ProcessPoolExecutor(options.processes) as pool:
         running = [(row, pool.submit(row.work)) for row in rows(options.step, options.socket_step)]
         for row, future in running:
             if row.table != table:
                 table = row.table
                 print(f"\n{table:47}     cases  accepted  not sent   refused  in doubt   doubled     wrong")
-            tally = future.result()
-            print(line(row.name, tally), flush=True)
+            summary = future.result()
+            print(line(row.name, summary), flush=True)
             if row.is_ours:
-                ours.add(tally)
-                print(*(f"    {words}" for words in tally.wrong), sep="\n", end="")
+                ours.add(summary)
+                print(*(f"    {words}" for words in summary.wrong), sep="\n", end="")
     took = time.perf_counter() - started
     print(f"\nthis client: {ours.cases} cases, {ours.doubled} doubled, {len(ours.wrong)} wrong; {took:.0f} s")
     sys.exit(bool(ours.wrong))

@@ -35,10 +35,10 @@ from throttled.asyncio import Throttled, rate_limiter
 
 from smsc_async import ApiKey, GetStatus, Guards, MessageRef, Rule, Rules
 from smsc_async.guards import Identity, RedisStore
-from smsc_async.guards._demands import Fate, Verdict
+from smsc_async.guards._demands import Completion, RequestArrival
 
 WHO: Final = Identity(ApiKey.model_validate({"key": "benchmark"}))
-ANSWERED: Final = Verdict(Fate.ANSWERED)
+ANSWERED: Final = Completion(RequestArrival.ANSWERED)
 SCALE: Final = 60.0
 Once = Callable[[int], Awaitable[object]]
 
@@ -59,7 +59,7 @@ async def our_work() -> Once:
 
     async def once(number: int) -> None:
         reservation = await guards.reserve(WHO, operations[number % len(operations)], within=90)
-        guards.settle(reservation, ANSWERED)
+        guards.release(reservation, ANSWERED)
 
     await once(0)  # the credentials are proven
     return once
@@ -107,7 +107,7 @@ async def many_keys(counts: list[int], rounds: int) -> None:
         guards = Guards()
         guards.bind()
         for number in range(count):
-            guards.settle(await guards.reserve(WHO, status(number), within=90), ANSWERED)
+            guards.release(await guards.reserve(WHO, status(number), within=90), ANSWERED)
         asked = [status(number) for number in random.Random(1).sample(range(count), min(count, 2000))]
         values = []
         for turn in range(rounds):
@@ -116,7 +116,7 @@ async def many_keys(counts: list[int], rounds: int) -> None:
             gc.collect()
             start = time.process_time()
             for operation in asked:
-                guards.settle(await guards.reserve(WHO, operation, within=90), ANSWERED)
+                guards.release(await guards.reserve(WHO, operation, within=90), ANSWERED)
             values.append((time.process_time() - start) / len(asked) * 1e6)
         size = f"{await bytes_a_key(count):6.0f}" if count >= 1000 else "     -"
         print(f"  {count:9,} keys  {statistics.median(values):6.1f}  ({min(values):.1f} to {max(values):.1f})  {size}")
@@ -130,7 +130,7 @@ async def bytes_a_key(count: int) -> float:
     guards.bind()
     before = tracemalloc.get_traced_memory()[0]
     for number in range(count):
-        guards.settle(await guards.reserve(WHO, status(number), within=90), ANSWERED)
+        guards.release(await guards.reserve(WHO, status(number), within=90), ANSWERED)
     gc.collect()
     after = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
@@ -164,7 +164,7 @@ async def travel(service: Arrivals, chance: random.Random) -> None:
     await asyncio.sleep(chance.uniform(0, 8) / SCALE)
 
 
-def our_way(service: Arrivals, chance: random.Random) -> Callable[[], Awaitable[None]]:
+def our_route(service: Arrivals, chance: random.Random) -> Callable[[], Awaitable[None]]:
     """Return one call under the guards."""
     rules = Rules(status=Rule(5, 60 / SCALE), status_in_flight=Rule(50), in_flight=Rule(50))
     guards = Guards(rules=rules.with_policies(login_failures="off", address_failures="off"), margin=1.2 / SCALE)
@@ -174,12 +174,12 @@ def our_way(service: Arrivals, chance: random.Random) -> Callable[[], Awaitable[
     async def call() -> None:
         reservation = await guards.reserve(WHO, operation, within=3600)
         await travel(service, chance)
-        guards.settle(reservation, ANSWERED)
+        guards.release(reservation, ANSWERED)
 
     return call
 
 
-def their_ways(service: Arrivals, chance: random.Random) -> dict[str, Callable[[], Awaitable[None]]]:
+def their_routes(service: Arrivals, chance: random.Random) -> dict[str, Callable[[], Awaitable[None]]]:
     """Return one call under each of the other limiters, that has the same limit and the same margin."""
     span = 61.2 / SCALE
     moving, item = MovingWindowRateLimiter(MemoryStorage()), RateLimitItemPerSecond(5, 1)
@@ -233,10 +233,10 @@ async def breach(seconds: float, seed: int) -> None:
     print(f"\nrequests that reach a full window of the service, in {seconds:.0f} windows, seed {seed}")
     services: dict[str, Arrivals] = {}
     calls: dict[str, Callable[[], Awaitable[None]]] = {}
-    for name in ["smsc_async", *their_ways(Arrivals(), random.Random())]:
+    for name in ["smsc_async", *their_routes(Arrivals(), random.Random())]:
         services[name], chance = Arrivals(), random.Random(seed)
-        ways = {"smsc_async": our_way(services[name], chance), **their_ways(services[name], chance)}
-        calls[name] = ways[name]
+        routes = {"smsc_async": our_route(services[name], chance), **their_routes(services[name], chance)}
+        calls[name] = routes[name]
     async with asyncio.TaskGroup() as group:
         for call in calls.values():
             group.create_task(hammer(call, seconds))
@@ -256,7 +256,7 @@ def one_process(url: str, number: int, seconds: float) -> int:
         guards = Guards(RedisStore.from_url(url), rules=rules)
         guards.bind()
         done = 0
-        guards.settle(await guards.reserve(WHO, status(0), within=90), ANSWERED)
+        guards.release(await guards.reserve(WHO, status(0), within=90), ANSWERED)
         end = time.monotonic() + seconds
 
         async def work(first: int) -> None:
@@ -264,7 +264,7 @@ def one_process(url: str, number: int, seconds: float) -> int:
             turn = 0
             while time.monotonic() < end:
                 operation = status(number * 100_000_000 + first * 1_000_000 + turn)
-                guards.settle(await guards.reserve(WHO, operation, within=90), ANSWERED)
+                guards.release(await guards.reserve(WHO, operation, within=90), ANSWERED)
                 done, turn = done + 1, turn + 1
 
         async with asyncio.TaskGroup() as group:

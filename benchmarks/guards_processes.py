@@ -24,7 +24,7 @@ from typing import Final
 
 from smsc_async import ApiKey, GetStatus, GuardError, Guards, MessageRef, Rule, Rules
 from smsc_async.guards import Identity, RedisStore
-from smsc_async.guards._demands import Fate, Verdict
+from smsc_async.guards._demands import Completion, RequestArrival
 
 MESSAGES: Final = 6
 PER_WINDOW: Final = 5
@@ -35,7 +35,7 @@ LATE: Final = 1.0
 UP: Final = 0.8 * LATE
 MARGIN: Final = 0.04
 TASKS: Final = 12
-Hire = Callable[[int], BaseProcess]
+AddWorker = Callable[[int], BaseProcess]
 
 
 @dataclass
@@ -113,20 +113,20 @@ async def ask(number: int, port: int, guards: Guards, who: Identity, chance: ran
     except GuardError as error:
         await asyncio.sleep(min(error.retry_after or 0.05, 0.2))
         return
-    fate = Fate.LOST
+    arrival = RequestArrival.LOST
     try:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         try:
             async with asyncio.timeout(max(end - time.monotonic(), 0)):
                 writer.write(f"{number} {message}\n".encode())
                 if await reader.readline():
-                    fate = Fate.ANSWERED
+                    arrival = RequestArrival.ANSWERED
         finally:
             writer.close()
     except (TimeoutError, ConnectionError):
         pass
     finally:
-        guards.settle(reservation, Verdict(fate))
+        guards.release(reservation, Completion(arrival))
 
 
 def process(number: int, port: int, url: str, window: float) -> None:
@@ -151,11 +151,11 @@ def process(number: int, port: int, url: str, window: float) -> None:
 
 
 @contextlib.asynccontextmanager
-async def crew(count: int, hire: Hire) -> AsyncIterator[list[BaseProcess]]:
+async def workers(count: int, add_worker: AddWorker) -> AsyncIterator[list[BaseProcess]]:
     """Run so many processes, and end them all."""
     running: list[BaseProcess] = []
     try:
-        running.extend(hire(number) for number in range(count))
+        running.extend(add_worker(number) for number in range(count))
         yield running
     finally:
         for each in running:
@@ -165,7 +165,7 @@ async def crew(count: int, hire: Hire) -> AsyncIterator[list[BaseProcess]]:
 
 
 async def watch_over(
-    running: list[BaseProcess], seconds: float, pause: float, chance: random.Random, hire: Hire
+    running: list[BaseProcess], seconds: float, pause: float, chance: random.Random, add_worker: AddWorker
 ) -> int:
     """Kill one process after the other at random moments, and put another in its place; return how many."""
     kills = 0
@@ -174,11 +174,11 @@ async def watch_over(
         await asyncio.sleep(min(chance.uniform(0.5, 1.5) * pause, max(end - time.monotonic(), 0)))
         if time.monotonic() >= end:
             return kills
-        place = chance.randrange(len(running))
-        running[place].kill()  # SIGKILL: nothing is given back
-        running[place].join()
+        slot = chance.randrange(len(running))
+        running[slot].kill()  # SIGKILL: nothing is given back
+        running[slot].join()
         kills += 1
-        running[place] = hire(place)
+        running[slot] = add_worker(slot)
 
 
 async def prove(
@@ -190,18 +190,18 @@ async def prove(
     server = await asyncio.start_server(service.serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
 
-    def hire(number: int) -> BaseProcess:
-        hired = multiprocessing.get_context("spawn").Process(
+    def add_worker(number: int) -> BaseProcess:
+        added = multiprocessing.get_context("spawn").Process(
             target=process, args=(number, port, url, window), daemon=True
         )
-        hired.start()
-        return hired
+        added.start()
+        return added
 
-    async with server, crew(processes, hire) as running:
+    async with server, workers(processes, add_worker) as running:
         async with asyncio.timeout(60):
             while len(service.by_process) < processes:  # a process takes its time to start
                 await asyncio.sleep(0.1)
-        kills = await watch_over(running, windows * window, pause, chance, hire)
+        kills = await watch_over(running, windows * window, pause, chance, add_worker)
     return service, kills
 
 

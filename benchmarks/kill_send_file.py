@@ -116,7 +116,7 @@ class Service:
                 await process.wait()
 
 
-class Lane:
+class Connection:
     """One service, and one job after the other that is killed and started again.
 
     Args:
@@ -166,7 +166,7 @@ class Lane:
             rows.writerow(["phone", "text"])
             rows.writerows([self._phone(job, row), f"Order {row} of {name}"] for row in range(ROWS))
         files = (str(messages), "--journal", str(journal), "--report", str(report))
-        command = (*PROGRAM, *files, "--json", "--batch-size", str(IN_ONE_REQUEST), "--price", "0.5")
+        command = (*PROGRAM, *files, "--json", "--batch-size", str(IN_ONE_REQUEST), "--delay-per-request", "0.5")
         environment = {**os.environ, "SMSC_URL": url, "SMSC_APIKEY": "demo"}
         for _ in range(min(KILLS_OF_ONE_JOB, self._kills)):
             if not await self._kill(command, environment, journal):
@@ -227,15 +227,15 @@ def _attempted(journal: Path) -> int:
     return int(count)
 
 
-async def measure(kills: int, service_kills: int, lanes: int) -> Figures:
+async def measure(kills: int, service_kills: int, pool: int) -> Figures:
     """Kill the job and the service so many times, in so many lanes at once."""
     figures = Figures()
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         async with anyio.create_task_group() as group:
-            for number in range(lanes):
-                share, service_share = (each // lanes + (number < each % lanes) for each in (kills, service_kills))
-                group.start_soon(Lane(number, share, service_share, Path(folder), figures).run)
+            for number in range(pool):
+                share, service_share = (each // pool + (number < each % pool) for each in (kills, service_kills))
+                group.start_soon(Connection(number, share, service_share, Path(folder), figures).run)
     figures.seconds = time.monotonic() - start
     return figures
 
@@ -250,7 +250,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.serve:
         anyio.run(serve, Path(arguments.serve[0]), int(arguments.serve[1]))
-    figures = anyio.run(measure, arguments.kills, arguments.service_kills, arguments.lanes)
+    figures = anyio.run(measure, arguments.kills, arguments.service_kills, arguments.pool)
     print(
         f"{figures.kills} kills ({figures.mid_request} with requests in flight), {figures.service_kills} kills of the "
         f"service, {figures.jobs} jobs, {figures.messages} messages, {figures.seconds:.0f} s"

@@ -1,6 +1,6 @@
 """What one call costs, beside other SOAP clients and beside bare HTTP.
 
-    pip install '.[fast]' 'zeep[async]' suds-community      # and Debian's php-cli and php-soap
+    pip install '.[aiohttp]' 'zeep[async]' suds-community      # and Debian's php-cli and php-soap
     python benchmarks/peers.py                              # about 15 minutes; --quick takes 2 and says less
 
 One server on loopback, on a core of its own, answers `get_status` at once with the same bytes. Each client runs on the
@@ -43,7 +43,7 @@ class Peer(NamedTuple):
 
 PEERS: Final = {
     "smsc_async": Peer(None, ""),
-    "smsc_async, fast": Peer("aiohttp", "pip install 'smsc-async[fast]'"),
+    "smsc_async, aiohttp": Peer("aiohttp", "pip install 'smsc-async[aiohttp]'"),
     BASIS: Peer("zeep", "pip install 'zeep[async]'"),
     "zeep": Peer("zeep", "pip install zeep", (1,)),
     "suds": Peer("suds", "pip install suds-community", (1,)),
@@ -125,7 +125,7 @@ def print_peers(table: dict[tuple[str, int], Sample]) -> None:
     for name, peer in PEERS.items():
         if not is_here(name):
             print(f"| {name} | | missing: {peer.install} | | | | |")
-    ours, raw = table.get(("smsc_async, fast", 50)), table.get(("raw aiohttp", 50))
+    ours, raw = table.get(("smsc_async, aiohttp", 50)), table.get(("raw aiohttp", 50))
     if ours and raw:
         print(f"\nfast beside raw aiohttp at 50 in flight: {ours.cpu / raw.cpu:.2f} times its CPU")
     default = [table["smsc_async", flight].cpu for flight in FLIGHTS]

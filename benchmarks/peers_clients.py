@@ -39,7 +39,7 @@ def _guards() -> Any:
 
 
 @asynccontextmanager
-async def _ours(url: str, transport: Literal["fast"] | None) -> AsyncIterator[Once]:
+async def _ours(url: str, transport: Literal["aiohttp"] | None) -> AsyncIterator[Once]:
     from smsc_async import Client, MessageRef  # noqa: PLC0415 - as above
 
     async with Client(apikey="benchmark", url=url, guards=_guards(), transport=transport) as client:
@@ -122,7 +122,7 @@ async def _bare(url: str) -> AsyncIterator[Once]:
 
 ASYNC: Final[Mapping[str, Callable[[str], Any]]] = {
     "smsc_async": lambda url: _ours(url, None),
-    "smsc_async, fast": lambda url: _ours(url, "fast"),
+    "smsc_async, aiohttp": lambda url: _ours(url, "aiohttp"),
     "zeep AsyncClient": _zeep,
     "raw httpx": _raw_httpx,
     "raw aiohttp": _raw_aiohttp,

@@ -1,6 +1,6 @@
 """How soon decisions are discovered, and for how many requests: the plan beside simpler ones, in virtual time.
 
-    python benchmarks/polling.py [--quick] [--no-timestamps] [--price 10]
+    python benchmarks/polling.py [--quick] [--no-timestamps] [--delay-per-request 10]
 
 All messages are sent at once. Four requests are in flight, each answered after 60 ms with its message's state after
 30 ms: 66.7 requests a second. At most 5 requests a message in 61.2 s, whatever the policy. The service's time of a
@@ -89,7 +89,7 @@ class Policy(Protocol):
     def next_at(self, now: float) -> float:
         """Return when to try again if there was none."""
 
-    def answered(self, key: int, now: float, *, decided: bool, decided_at: float | None = None) -> None:
+    def answered(self, key: int, now: float, *, final: bool, final_at: float | None = None) -> None:
         """Take the answer."""
 
 
@@ -115,9 +115,9 @@ class ByAge:
         """Return when the next message is due."""
         return max(now, self.due[0][0]) if self.due else math.inf
 
-    def answered(self, key: int, now: float, *, decided: bool, decided_at: float | None = None) -> None:  # noqa: ARG002 - the plan's
+    def answered(self, key: int, now: float, *, final: bool, final_at: float | None = None) -> None:  # noqa: ARG002 - the plan's
         """Put an undecided message back, as soon as its limit allows."""
-        if decided:
+        if final:
             self.asked.pop(key, None)
             return
         asked = self.asked.setdefault(key, [])
@@ -151,20 +151,20 @@ class Truth:
         self.ages = [0.0]
         while self.ages[-1] < self.samples[-1]:
             self.ages.append(max(self.ages[-1] + 0.1, min(self.ages[-1] * 1.02, self.ages[-1] + 300)))
-        self.alive = [self.undecided(age) for age in self.ages]
+        self.alive = [self.pending(age) for age in self.ages]
         self.alive[-1] = 0.0
 
-    def undecided(self, age: float) -> float:
+    def pending(self, age: float) -> float:
         """Return the share of messages undecided at this age."""
         return 1 - bisect.bisect_right(self.samples, age) / len(self.samples)
 
-    def optimal(self, price: float) -> list[float]:
+    def optimal(self, delay_per_request: float) -> list[float]:
         """Return, for each age of the grid, the best next age: dynamic programming over the last request backwards."""
         ages, alive, top = self.ages, self.alive, len(self.ages) - 1
         cost, best = [0.0] * (top + 1), [ages[top] + 300] * (top + 1)
         furthest = top
         for start in range(top - 1, -1, -1):
-            share, shift = alive[start], price - ages[start]
+            share, shift = alive[start], delay_per_request - ages[start]
             value, end = min((share * (ages[end] + shift) + cost[end], end) for end in range(start + 1, furthest + 1))
             cost[start], best[start], furthest = value, ages[end], end
         return best
@@ -173,8 +173,8 @@ class Truth:
 class Oracle(ByAge):
     """Asks at optimal ages; among those due, first those most likely to be decided."""
 
-    def __init__(self, truth: Truth, price: float) -> None:
-        self.truth, self.best = truth, truth.optimal(price)
+    def __init__(self, truth: Truth, delay_per_request: float) -> None:
+        self.truth, self.best = truth, truth.optimal(delay_per_request)
         self.stages: dict[int, list[tuple[float, int]]] = {}
         self.last: dict[int, float] = {}
         self.stage, self.until, self.wake = 0, -math.inf, math.inf
@@ -185,9 +185,9 @@ class Oracle(ByAge):
         ages = self.truth.ages
         if age >= ages[-1]:
             return age + 300
-        place = min(bisect.bisect_right(ages, age), len(ages) - 1)
-        low, high, part = self.best[place - 1], self.best[place], (age - ages[place - 1])
-        step = ages[place] - ages[place - 1]
+        position = min(bisect.bisect_right(ages, age), len(ages) - 1)
+        low, high, part = self.best[position - 1], self.best[position], (age - ages[position - 1])
+        step = ages[position] - ages[position - 1]
         return max(age + 0.1, low + (high - low) * min(1.0, part / step))
 
     def queue(self, key: int, due: float, stage: int) -> None:
@@ -218,8 +218,8 @@ class Oracle(ByAge):
         """Return how likely the first message of a stage is decided; -1 if it is not due."""
         if waiting[0][0] > now:
             return -1.0
-        known = self.truth.undecided(2 ** (stage / 16) - 1)
-        return max(0.0, 1 - self.truth.undecided(now - self.sent[waiting[0][1]]) / known) if known else 1.0
+        known = self.truth.pending(2 ** (stage / 16) - 1)
+        return max(0.0, 1 - self.truth.pending(now - self.sent[waiting[0][1]]) / known) if known else 1.0
 
     def next_at(self, now: float) -> float:
         """Return when the next message is due."""
@@ -263,11 +263,11 @@ def run(policy: Policy, decisions: list[float], *, timestamps: bool = True) -> O
             now = max(at, now + 1e-6)
             continue
         now, key = heapq.heappop(flights)
-        decided = decisions[key] <= now - ANSWER / 2
-        if decided:
+        final = decisions[key] <= now - ANSWER / 2
+        if final:
             delays.append(now - decisions[key])
-        decided_at = float(math.floor(decisions[key])) if timestamps and decided else None
-        policy.answered(key, now, decided=decided, decided_at=decided_at)
+        final_at = float(math.floor(decisions[key])) if timestamps and final else None
+        policy.answered(key, now, final=final, final_at=final_at)
     return summary(delays, requests, longest, time.perf_counter() - started)
 
 
@@ -329,7 +329,7 @@ def equal(make: Callable[[float], Policy], rounds: Batches, figure: str, aim: fl
     return best if best and abs(getattr(best, figure) / aim - 1) < 0.02 else None
 
 
-def line(name: str, outcome: Outcome | None) -> None:
+def bucket(name: str, outcome: Outcome | None) -> None:
     """Print a row."""
     if outcome is None:
         print(f"  {name:14}{'-':>10}")
@@ -347,23 +347,25 @@ def table(curve: str, size: int, options: argparse.Namespace) -> None:
     steps, truth, stamps = (11 if size < 5000 else 10), Truth(CURVES[curve]), options.timestamps
     print(f"\n{curve}, {size:,} messages: {CURVES[curve].__doc__}")
     print(f"  {'':14}{'requests':>10}{'mean, s':>10}{'p95, s':>10}{'unfair':>9}{'longest':>9}")
-    before = plan(options.price)
+    before = plan(options.delay_per_request)
     run(before, batches(curve, size, 1, first=100)[0], timestamps=stamps)
-    cold = mean(lambda: plan(options.price), rounds, timestamps=stamps)
-    warm = mean(lambda: plan(options.price, copy.deepcopy(before.curve)), rounds, timestamps=stamps)
-    line("plan, cold", cold)
-    line("plan, warm", warm)
+    cold = mean(lambda: plan(options.delay_per_request), rounds, timestamps=stamps)
+    warm = mean(lambda: plan(options.delay_per_request, copy.deepcopy(before.curve)), rounds, timestamps=stamps)
+    bucket("plan, cold", cold)
+    bucket("plan, warm", warm)
     for interval in (10, 30, 60):
-        line(f"fixed {interval} s", mean(lambda: fixed(interval), rounds))  # noqa: B023 - called at once
+        bucket(f"fixed {interval} s", mean(lambda: fixed(interval), rounds))  # noqa: B023 - called at once
     at_equal = {outcome: equal(fixed, rounds, "mean", outcome.mean, steps) for outcome in (cold, warm)}
-    line("fixed, equal", at_equal[warm])
-    line("back-off", mean(back_off, rounds))
+    bucket("fixed, equal", at_equal[warm])
+    bucket("back-off", mean(back_off, rounds))
     best = {
-        outcome: equal(lambda price: Oracle(truth, price), rounds, "requests", outcome.requests, steps)
+        outcome: equal(
+            lambda delay_per_request: Oracle(truth, delay_per_request), rounds, "requests", outcome.requests, steps
+        )
         for outcome in (cold, warm)
     }
-    line("oracle", best[warm])
-    line("clairvoyant", average([clairvoyant(decisions) for decisions in rounds]))
+    bucket("oracle", best[warm])
+    bucket("clairvoyant", average([clairvoyant(decisions) for decisions in rounds]))
     for name, outcome in (("cold", cold), ("warm", warm)):
         oracle, other = best[outcome], at_equal[outcome]
         delay = f"{outcome.mean / oracle.mean:.2f}" if oracle else "-"
@@ -371,9 +373,9 @@ def table(curve: str, size: int, options: argparse.Namespace) -> None:
         print(f"  {name}: {delay} x the oracle's mean delay, {asked} x the requests of a fixed interval")
 
 
-def plan(price: float, curve: Curve | None = None) -> Plan:
+def plan(delay_per_request: float, curve: Curve | None = None) -> Plan:
     """Return the plan, told the capacity."""
-    made = Plan(price=price, interval_limit=LIMIT, curve=curve)
+    made = Plan(delay_per_request=delay_per_request, interval_limit=LIMIT, curve=curve)
     made.capacity(CAPACITY)
     return made
 
@@ -389,7 +391,7 @@ def memory(size: int, *, asked: bool) -> float:
         chosen = followed.pick(1e6 + number / CAPACITY)
         if chosen is None:
             raise AssertionError("a message sent days ago is not worth a request")
-        followed.answered(chosen, 1e6 + (number + 1) / CAPACITY, decided=False)
+        followed.answered(chosen, 1e6 + (number + 1) / CAPACITY, final=False)
     used = tracemalloc.get_traced_memory()[0] / size
     tracemalloc.stop()
     return used
@@ -412,8 +414,8 @@ def speed(decisions: list[float]) -> tuple[float, float, float]:
             now += 1 / CAPACITY
         between = clock()
         for key in keys:
-            decided = decisions[key] <= now
-            followed.answered(key, now, decided=decided, decided_at=decisions[key] if decided else None)
+            final = decisions[key] <= now
+            followed.answered(key, now, final=final, final_at=decisions[key] if final else None)
         picking, answering = picking + between - started, answering + clock() - between
         picks += len(keys)
         now = now if keys else max(now + 0.01, followed.next_at(now))
@@ -429,7 +431,7 @@ def cost(size: int) -> None:
     adds, picks, answers = speed(decisions)
     print(f"  {adds:9,.0f} add a second\n  {picks:9,.0f} pick a second\n  {answers:9,.0f} answered a second")
     print(f"  {1 / (1 / picks + 1 / answers):9,.0f} pick and answered a second")
-    line("plan, cold", run(plan(10.0), decisions))
+    bucket("plan, cold", run(plan(10.0), decisions))
 
 
 def main() -> None:
@@ -437,7 +439,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="1,000 messages, and the cost for 100,000")
     parser.add_argument("--no-timestamps", dest="timestamps", action="store_false")
-    parser.add_argument("--price", type=float, default=10.0)
+    parser.add_argument("--delay-per-request", type=float, default=10.0)
     options = parser.parse_args()
     for size in (1000,) if options.quick else (1000, 100_000):
         for curve in CURVES:

@@ -23,28 +23,28 @@ import anyio.lowlevel
 import trio
 from trio.testing import MockClock
 
-from smsc_async import DeliveryReport, MessageRef, MessageStatus, Pending
+from smsc_async import DeliveryReport, MessageRef, MessageStatus, Unfinished
 from smsc_async._model.operations import GetStatus
 from smsc_async._watching.watcher import Watcher
 
 
 def resident() -> int:
     """Return the bytes of memory that this process has."""
-    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) * 1024
+    for bucket in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+        if bucket.startswith("VmRSS:"):
+            return int(bucket.split()[1]) * 1024
     raise OSError("no VmRSS")
 
 
-def references(count: int) -> Iterator[Pending]:
+def references(count: int) -> Iterator[Unfinished]:
     """Yield references as long as real ones."""
     since = datetime.now(UTC) - timedelta(days=30)
     for number in range(count):
         ref = MessageRef.model_construct(phone=f"+7916{number:07}", id=str(1_234_567_890 + number))
-        yield Pending.model_construct(ref=ref, status=None, since=since)
+        yield Unfinished.model_construct(ref=ref, status=None, since=since)
 
 
-async def undecided(operation: GetStatus, /) -> DeliveryReport:
+async def pending(operation: GetStatus, /) -> DeliveryReport:
     """Answer."""
     await anyio.sleep(0.06)
     return DeliveryReport.model_construct(ref=operation.ref, status=MessageStatus.SENT)
@@ -69,7 +69,7 @@ async def measure(count: int) -> None:
     """Enter all, and take one update of each."""
     gc.collect()
     before, started = resident(), time.process_time()
-    watcher = Watcher(undecided, references(count), workers=4, timeout=1e7, grace=30.0, price=10.0)
+    watcher = Watcher(pending, references(count), workers=4, timeout=1e7, grace=30.0, delay_per_request=10.0)
     async with watcher as updates:
         while updates.total < count:
             await anyio.lowlevel.checkpoint()

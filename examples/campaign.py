@@ -100,7 +100,7 @@ class Outcome:
         lost: Messages that it never accepted.
         error_9: How often it said "too often".
         wrong: Requests whose result doesn't say that all of it was accepted.
-        settled: Requests whose answer was lost or never came, and which the status has told to be accepted.
+        reconciled: Requests whose answer was lost or never came, and which the status has told to be accepted.
         kills: Workers killed.
         seconds: How long it took.
     """
@@ -110,7 +110,7 @@ class Outcome:
     lost: int
     error_9: int
     wrong: int
-    settled: int
+    reconciled: int
     kills: int
     seconds: float
 
@@ -313,7 +313,7 @@ async def queue(tasks: SmscTasks, plan: Plan) -> list[Task]:
 
 
 async def kill_now_and_then(
-    running: list[BaseProcess], hire: Callable[[], BaseProcess], service: Service, redis_url: str, plan: Plan
+    running: list[BaseProcess], add_worker: Callable[[], BaseProcess], service: Service, redis_url: str, plan: Plan
 ) -> None:
     """Kill a worker whenever the service has accepted a random number of messages, and hire another one."""
     chance = plan.chance()
@@ -326,7 +326,7 @@ async def kill_now_and_then(
             await asyncio.sleep(chance.uniform(0, 2 * plan.latency))
             running[place].kill()  # SIGKILL: nothing is given back
             running[place].join()
-            running[place] = hire()
+            running[place] = add_worker()
 
 
 async def is_at_work(worker: BaseProcess, redis: Redis) -> bool:
@@ -360,20 +360,20 @@ async def results(tasks: list[Task]) -> list[SendResult]:
 
 async def run(plan: Plan) -> Outcome:
     """Do it all."""
-    hired: list[BaseProcess] = []
+    added: list[BaseProcess] = []
     with RedisServer() as server, Service(plan) as service:
         broker, tasks = make_tasks(server.url, service.url, plan)
         await broker.startup()
 
-        def hire() -> BaseProcess:
-            hired.append(SPAWN.Process(target=work, args=(server.url, service.url, plan), daemon=True))
-            hired[-1].start()
-            return hired[-1]
+        def add_worker() -> BaseProcess:
+            added.append(SPAWN.Process(target=work, args=(server.url, service.url, plan), daemon=True))
+            added[-1].start()
+            return added[-1]
 
         try:
-            running = [hire() for _ in range(plan.workers)]
+            running = [add_worker() for _ in range(plan.workers)]
             start = time.monotonic()
-            killing = [asyncio.create_task(kill_now_and_then(running, hire, service, server.url, plan))]
+            killing = [asyncio.create_task(kill_now_and_then(running, add_worker, service, server.url, plan))]
             queued = await queue(tasks, plan)
             for victim, times in ((server, plan.restarts), (service, plan.service_kills)):
                 killing.append(asyncio.create_task(restart_now_and_then(victim, times, service, plan)))
@@ -382,10 +382,10 @@ async def run(plan: Plan) -> Outcome:
             for each in killing:
                 each.cancel()
         finally:
-            for worker in hired:
+            for worker in added:
                 worker.kill()
             await broker.shutdown()
-        return count(service.ended(), done, plan, len(hired) - plan.workers, seconds)
+        return count(service.ended(), done, plan, len(added) - plan.workers, seconds)
 
 
 def count(sandbox: Sandbox, results: list[SendResult], plan: Plan, kills: int, seconds: float) -> Outcome:
@@ -398,7 +398,7 @@ def count(sandbox: Sandbox, results: list[SendResult], plan: Plan, kills: int, s
         lost=len(wanted - accepted.keys()),
         error_9=sum(count for (_, code), count in sandbox.counts.items() if code == 9),  # noqa: PLR2004 - its number
         wrong=sum(result.sent is None or bool(result.sent.errors or result.sent.missing) for result in results),
-        settled=sum(result.sent is not None and result.sent.settled for result in results),
+        reconciled=sum(result.sent is not None and result.sent.reconciled for result in results),
         kills=kills,
         seconds=seconds,
     )
@@ -415,7 +415,7 @@ def main() -> int:
         f"messages {plan.messages}, workers {plan.workers}, kills {outcome.kills}, restarts of Redis {plan.restarts}, "
         f"of the service {plan.service_kills}\n"
         f"accepted {outcome.accepted}, doubled {outcome.doubled}, lost {outcome.lost}, error 9: {outcome.error_9}, "
-        f"wrong results {outcome.wrong}, requests settled by status {outcome.settled}\n"
+        f"wrong results {outcome.wrong}, requests settled by status {outcome.reconciled}\n"
         f"{outcome.seconds:.1f} s, {plan.messages / outcome.seconds:.0f} messages a second"
     )
     return 0 if outcome.is_right else 1

@@ -18,7 +18,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 from fastapi import FastAPI, HTTPException, Request, Response
 from pydantic import BaseModel, Field
 
-from smsc_async import Client, Doubt, SendOutcomeUnknown
+from smsc_async import Client, SendOutcomeUnknown, UnresolvedSend
 
 AGAIN = 60.0  # seconds
 
@@ -31,38 +31,40 @@ class Invoice(BaseModel):
     amount: Annotated[str, Field(pattern=r"^[0-9]+\.[0-9]{2}$")]
 
 
-async def settle(client: Client, doubts: MemoryObjectReceiveStream[Doubt], outcomes: dict[str, str]) -> None:
+async def reconcile(
+    client: Client, unresolved_sends: MemoryObjectReceiveStream[UnresolvedSend], outcomes: dict[str, str]
+) -> None:
     """Find out what became of each send that was left in doubt."""
     async with anyio.create_task_group() as group:
-        async for doubt in doubts:
-            group.start_soon(settle_one, client, doubt, outcomes)
+        async for unresolved in unresolved_sends:
+            group.start_soon(reconcile_one, client, unresolved, outcomes)
 
 
-async def settle_one(client: Client, doubt: Doubt, outcomes: dict[str, str]) -> None:
+async def reconcile_one(client: Client, unresolved: UnresolvedSend, outcomes: dict[str, str]) -> None:
     """Ask until the service tells."""
     while True:
         try:
-            found = await client.resolve(doubt)
+            found = await client.resolve(unresolved)
         except SendOutcomeUnknown:
             await anyio.sleep(AGAIN)
         else:
-            outcomes[doubt.id] = "sent" if found else "not sent"
+            outcomes[unresolved.id] = "sent" if found else "not sent"
             return
 
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Keep one client, and one task for what is left in doubt, for the life of the application."""
-    hand_over, doubts = anyio.create_memory_object_stream[Doubt](math.inf)
+    hand_over, unresolved_sends = anyio.create_memory_object_stream[UnresolvedSend](math.inf)
     app.state.outcomes = {}
 
-    def remember(doubt: Doubt) -> None:
-        app.state.outcomes[doubt.id] = "in doubt"
-        hand_over.send_nowait(doubt)
+    def remember(unresolved: UnresolvedSend) -> None:
+        app.state.outcomes[unresolved.id] = "in doubt"
+        hand_over.send_nowait(unresolved)
 
     async with Client(on_unresolved=remember) as client, anyio.create_task_group() as group:
         app.state.client = client
-        group.start_soon(settle, client, doubts, app.state.outcomes)
+        group.start_soon(reconcile, client, unresolved_sends, app.state.outcomes)
         yield
         group.cancel_scope.cancel()
 

@@ -37,7 +37,7 @@ class Report(BaseModel):
     """Where a message is."""
 
     status: int
-    is_decided: bool
+    is_final: bool
 
 
 @asynccontextmanager
@@ -97,4 +97,4 @@ async def report(ref: str, client: SharedClient) -> Report:
         found = await client.status(message)
     except (ValueError, MessageNotFound):
         raise HTTPException(404) from None
-    return Report(status=int(found.status), is_decided=found.is_decided)
+    return Report(status=int(found.status), is_final=found.is_final)

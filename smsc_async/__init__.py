@@ -1,7 +1,7 @@
 """The asyncio-native client for the SOAP service of SMS Center (smscentre.com, smsc.ru, smsc.kz)."""
 
 from ._client import Client
-from ._journal import Journal, JournalRow, PlannedMessage, RowState, Tally
+from ._journal import Journal, JournalRow, PlannedMessage, RowState, Summary
 from ._model import (
     UNSET,
     AddressBlocked,
@@ -23,7 +23,6 @@ from ._model import (
     Credentials,
     DeliveryError,
     DeliveryReport,
-    Doubt,
     DuplicateSend,
     Email,
     Encoding,
@@ -79,6 +78,7 @@ from ._model import (
     TooManyRequests,
     TransportError,
     Undeliverable,
+    UnresolvedSend,
     Unset,
     Viber,
     Voice,
@@ -89,7 +89,7 @@ from ._model import (
 from ._network import Reply, Timeout, Transport, TransportWithGet
 from ._sending import ChunkCost, MessageOutcome
 from ._version import __version__
-from ._watching import Pending, Update, Watcher
+from ._watching import Unfinished, Update, Watcher
 from .guards import Guards, Rule, Rules
 
 __all__ = [
@@ -115,7 +115,6 @@ __all__ = [
     "Credentials",
     "DeliveryError",
     "DeliveryReport",
-    "Doubt",
     "DuplicateSend",
     "Email",
     "Encoding",
@@ -150,7 +149,6 @@ __all__ = [
     "Operation",
     "Outcome",
     "Parts",
-    "Pending",
     "Ping",
     "PlannedMessage",
     "PoolTimeout",
@@ -175,7 +173,7 @@ __all__ = [
     "Social",
     "StatusTooOften",
     "SubscriberFlood",
-    "Tally",
+    "Summary",
     "Telegram",
     "TelegramBot",
     "Timeout",
@@ -185,6 +183,8 @@ __all__ = [
     "TransportError",
     "TransportWithGet",
     "Undeliverable",
+    "Unfinished",
+    "UnresolvedSend",
     "Unset",
     "Update",
     "Viber",

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final, Literal, Self, TypeVar, cast, get_args
 from pydantic import SecretStr
 
 from ._call import Caller, Namespaces, checked_url, credentials_from, positive, transport_from
-from ._model import UNSET, Doubt, Operation, Result, Send, SendList, Unset
+from ._model import UNSET, Operation, Result, Send, SendList, UnresolvedSend, Unset
 from ._network import Timeout, Transport
-from ._sending import OnUnknown, Patience, Settler
+from ._sending import OnUnknown, ReconcileDelays, Reconciler
 from ._watching import Curve
 from .guards import Guards, Identity, Rules
 
@@ -47,7 +47,7 @@ class Session:
         timeout: Timeout | float = _TIMEOUT,
         deadline: float | None = 90.0,
         retries: int = 3,
-        transport: "Transport | httpx.AsyncBaseTransport | Literal['fast'] | None" = None,
+        transport: "Transport | httpx.AsyncBaseTransport | Literal['aiohttp'] | None" = None,
         timezone: tzinfo = MOSCOW,
         guards: Guards | Unset | None = UNSET,
         account: str | None = None,
@@ -58,14 +58,14 @@ class Session:
         proxy: "str | httpx.Proxy | None" = None,
         verify: ssl.SSLContext | bool = True,
         max_response_bytes: int = 1_048_576,
-        on_unknown: OnUnknown = "settle",
-        on_unresolved: Callable[[Doubt], None] | None = None,
+        on_unknown: OnUnknown = "reconcile",
+        on_unresolved: Callable[[UnresolvedSend], None] | None = None,
         clock_skew: float = 5.0,
     ) -> None:
         if min(max_recipients, batch_size, max_response_bytes) < 1 or min(retries, clock_skew) < 0:
             raise ValueError("the limits of a client are 1 or more, retries and clock_skew are 0 or more")
         if on_unknown not in get_args(OnUnknown):
-            raise ValueError("on_unknown is 'settle', 'raise' or 'resend'")
+            raise ValueError("on_unknown is 'reconcile', 'raise' or 'resend'")
         if iscoroutinefunction(on_unresolved):
             raise ValueError("on_unresolved is called and not awaited: give it a plain function, or doubts are lost")
         first = checked_url(url, allow_http=allow_http)
@@ -94,9 +94,9 @@ class Session:
             guards=self.guards,
         )
         guarding = self.guards or _GUARDING
-        patience = Patience(guarding.late_arrival, rules.identical_send.seconds + guarding.margin, clock_skew)
-        self._settler = Settler(
-            self._caller, patience, on_unknown=on_unknown, on_unresolved=on_unresolved, workers=self._workers
+        delays = ReconcileDelays(guarding.late_arrival, rules.identical_send.seconds + guarding.margin, clock_skew)
+        self._reconciler = Reconciler(
+            self._caller, delays, on_unknown=on_unknown, on_unresolved=on_unresolved, workers=self._workers
         )
 
     @cached_property
@@ -153,7 +153,7 @@ class Session:
         if isinstance(asked, Send | SendList):
             if attempt < 1 or (attempt > 1 and "id" not in asked.model_fields_set):
                 raise ValueError("attempt is 1 or more, and from 2 on it needs the id of the first")
-            sent = await self._settler.send(
+            sent = await self._reconciler.send(
                 asked, steps, end, allow_duplicate=allow_duplicate, attempt=attempt, unique_id=unique_id
             )
             return cast("R", sent)

@@ -12,7 +12,6 @@ from ._model import (
     Channel,
     Cost,
     DeliveryReport,
-    Doubt,
     GetBalance,
     GetCost,
     GetStatus,
@@ -26,10 +25,11 @@ from ._model import (
     SentMessage,
     Sms,
     SmscError,
+    UnresolvedSend,
     Unset,
 )
 from ._network import Timeout
-from ._sending import ChunkCost, MessageOutcome, cost_in_chunks, doubt_of, send_in_chunks, statuses_of
+from ._sending import ChunkCost, MessageOutcome, cost_in_chunks, send_in_chunks, statuses_of, unresolved_of
 from ._watching import Source, Watcher, last_report
 
 __all__ = ["Client"]
@@ -57,7 +57,7 @@ class Client(Session):
         timeout: Of one request: a `Timeout`, or seconds for reading and writing.
         deadline: Seconds for a whole call, with its waits, repetitions and look-ups; None for no end.
         retries: How often a call may be repeated after a network failure. A send is repeated only if nothing left.
-        transport: None for the network over httpx, "fast" for the network over aiohttp (asyncio only), an object with
+        transport: None for the network over httpx, "aiohttp" for that over aiohttp (asyncio only), an object with
             the methods of `Transport`, or any `httpx.AsyncBaseTransport`.
         timezone: The account's time zone, in which the service writes local times without a timestamp.
         guards: What keeps the requests inside the limits of the service, to be shared by clients of one account; unset
@@ -71,7 +71,7 @@ class Client(Session):
         proxy: The URL of a proxy; None for what the environment says.
         verify: An SSL context, or False to trust anybody, which is only for tests.
         max_response_bytes: The largest answer that is read.
-        on_unknown: What is done when the answer to a send is lost. "settle": its status tells whether the service has
+        on_unknown: What is done when the answer to a send is lost. "reconcile": its status shows if the service has
             it; "resend": if it has not, the send is repeated with the same id, after the minute in which the service
             refuses duplicates; "raise": nothing. Either way within the deadline.
         on_unresolved: Is told of each send that ends in doubt, also of one that is cancelled; must return at once.
@@ -135,7 +135,7 @@ class Client(Session):
 
     async def resolve(
         self,
-        send: MessageRef | Doubt | SmscError,
+        send: MessageRef | UnresolvedSend | SmscError,
         *,
         since: datetime | None = None,
         timeout: Timeout | float | Unset = UNSET,
@@ -147,7 +147,7 @@ class Client(Session):
         can't be settled by "not found".
 
         Args:
-            send: The error, its `doubt`, or a reference.
+            send: The error, its `unresolved`, or a reference.
             since: With a reference, when the first attempt began, aware: an older message with the same id is another
                 one. Without it only an id that this package has made counts.
             timeout: Of each request.
@@ -158,7 +158,7 @@ class Client(Session):
             SendOutcomeUnknown: It can't be settled, or not in time.
         """
         self._caller.bind()
-        return await self._settler.resolve(doubt_of(send, since), *self._times(timeout, deadline))
+        return await self._reconciler.resolve(unresolved_of(send, since), *self._times(timeout, deadline))
 
     async def cost(
         self,
@@ -282,7 +282,7 @@ class Client(Session):
         *,
         timeout: float | None = _DAY,
         grace: float = 30.0,
-        price: float = 10.0,
+        delay_per_request: float = 10.0,
         on_progress: OnProgress | None = None,
     ) -> Watcher:
         """Follow the delivery of many messages; see `Watcher` for its use.
@@ -294,7 +294,7 @@ class Client(Session):
             timeout: Seconds after which an undecided message has expired, None for never. One of `pending` whose time
                 was over before this watch began is asked once more.
             grace: Seconds for which the service may not know a message yet.
-            price: How many seconds of delay between a decision and its update a request is worth.
+            delay_per_request: How many seconds of delay between a decision and its update a request is worth.
             on_progress: Is called after each last update with two numbers: how many messages have had theirs, and how
                 many are watched so far.
         """
@@ -305,7 +305,7 @@ class Client(Session):
             workers=self._workers,
             timeout=timeout,
             grace=grace,
-            price=price,
+            delay_per_request=delay_per_request,
             curve=self._curve,
             on_progress=on_progress,
         )
@@ -316,7 +316,7 @@ class Client(Session):
         Raises:
             TimeoutError: It is undecided after so many seconds.
         """
-        return await last_report(self.watch([ref], timeout=timeout, price=1.0))
+        return await last_report(self.watch([ref], timeout=timeout, delay_per_request=1.0))
 
     async def balance(
         self, *, timeout: Timeout | float | Unset = UNSET, deadline: float | Unset | None = UNSET

@@ -28,7 +28,6 @@ What remains assumed:
 """
 
 import math
-import random
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable
 from datetime import UTC, datetime
@@ -41,14 +40,8 @@ from pydantic_core import to_jsonable_python
 
 from ._client import Client
 from ._model import (
-    AddressBlocked,
-    BreakerOpen,
     Channel,
-    DeliveryReport,
-    Doubt,
-    GuardError,
     Message,
-    MessageNotFound,
     MessageRef,
     Outcome,
     QueryOptions,
@@ -57,7 +50,7 @@ from ._model import (
     SendList,
     Sms,
     SmscError,
-    TooManyRequests,
+    UnresolvedSend,
     is_group,
 )
 from ._sending import Chunker, goes_with, to_send
@@ -80,6 +73,8 @@ try:
         Queue,
         SendResult,
         check_broker,
+        end_of,
+        pause_after,
     )
     from .guards import RedisStore
 except ModuleNotFoundError as error:  # pragma: no cover - tested in a process of its own, without the extra
@@ -97,11 +92,6 @@ _SLACK: Final = 5.0
 _RULES: Final = Rules()
 _SMS: Final = Sms()
 _OPERATION: Final[TypeAdapter[Send | SendList]] = TypeAdapter(Send | SendList)
-_FIRST_PAUSE: Final = 0.5
-_LONGEST_PAUSE: Final = 60.0
-_GROWS: Final = 7
-_WINDOW: Final = 61.2
-_BLOCK: Final = 600.0
 _MOST_REFS: Final = 100
 _GRACE: Final = 30.0
 """Seconds for which the service may not know a message yet."""
@@ -168,7 +158,7 @@ class SmscTasks:
         self._deadline = deadline
         self._tries = tries
         # To settle a doubt takes up to two statuses of one message, and the service allows so many in so many seconds.
-        self._settling_pause = 2 * (rules.status.seconds + margin) / rules.status.count
+        self._reconciling_pause = 2 * (rules.status.seconds + margin) / rules.status.count
         self._batch_size = batch_size
         redis = Redis(connection_pool=broker.connection_pool)
         store = RedisStore(redis, prefix=prefix, salt=salt, max_hold=deadline, late_arrival=late_arrival)
@@ -288,17 +278,17 @@ class SmscTasks:
         try:
             # `end` counts from before the claim, the deadline of a call from here.
             left = max(end - anyio.current_time(), _SHORTEST_DEADLINE)
-            sent = await client.call(operation, deadline=left, attempt=1 + claim.in_doubt, unique_id=True)
+            sent = await client.call(operation, deadline=left, attempt=1 + claim.unresolved, unique_id=True)
         except SmscError as error:
-            pause = _pause(error, claim.tries)
+            pause = pause_after(error, claim.tries)
             if pause is not None and claim.tries < self._tries:
-                unsent = not claim.in_doubt and error.outcome is not Outcome.UNKNOWN
+                unsent = not claim.unresolved and error.outcome is not Outcome.UNKNOWN
                 await self._claims.give_back(claim, unsent=unsent)
-                await delivery.again(pause if unsent else max(pause, self._settling_pause))
+                await delivery.again(pause if unsent else max(pause, self._reconciling_pause))
             # That this attempt has not sent it says nothing of the one before.
-            known = error.outcome is Outcome.REJECTED or (error.outcome is Outcome.NOT_SENT and not claim.in_doubt)
-            doubt = None if known else _doubt(operation)
-            return SendResult(id=operation.id, failure=Failure.of(error, doubt), tries=claim.tries)
+            known = error.outcome is Outcome.REJECTED or (error.outcome is Outcome.NOT_SENT and not claim.unresolved)
+            unresolved = None if known else _unresolved(operation)
+            return SendResult(id=operation.id, failure=Failure.of(error, unresolved), tries=claim.tries)
         except Exception as error:
             # A value that can't travel in XML won't by the next attempt either; the rest may be a passing defect.
             if isinstance(error, ValueError) or claim.tries >= self._tries:
@@ -314,7 +304,7 @@ class SmscTasks:
         is_over = age >= (delivery.arguments["timeout"] or math.inf)
         left = []
         for ref, answer in zip(refs, await self._worker_client().statuses(refs), strict=True):
-            end = _end(ref, answer, is_young=age < _GRACE, is_over=is_over)
+            end = end_of(ref, answer, is_young=age < _GRACE, is_over=is_over)
             if end is None:
                 left.append(str(ref))
             else:
@@ -330,32 +320,7 @@ class SmscTasks:
         return self._client
 
 
-def _pause(error: SmscError, tries: int) -> float | None:
-    """Return after how many seconds to try again, None if that would be of no use."""
-    after = 0.0
-    if isinstance(error, TooManyRequests):
-        after = _WINDOW
-    elif isinstance(error, AddressBlocked):
-        after = _BLOCK
-    elif isinstance(error, GuardError):
-        # A breaker may close before its time: the next good send ends a row of bad ones.
-        after = min(error.retry_after or 0.0, _LONGEST_PAUSE if isinstance(error, BreakerOpen) else math.inf)
-    elif error.outcome is Outcome.REJECTED:
-        return None
-    own = min(_FIRST_PAUSE * 2.0 ** min(tries, _GROWS), _LONGEST_PAUSE)
-    return max(after, own * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
-
-
-def _end(ref: MessageRef, answer: DeliveryReport | SmscError, *, is_young: bool, is_over: bool) -> Followed | None:
-    """Return how the delivery of a message ended, None if it has not."""
-    if isinstance(answer, DeliveryReport):
-        return Followed(ref=ref, report=answer) if answer.is_decided or is_over else None
-    if is_over or not (_pause(answer, 1) is not None or (is_young and isinstance(answer, MessageNotFound))):
-        return Followed(ref=ref, failure=Failure.of(answer))
-    return None
-
-
-def _doubt(operation: Send | SendList) -> Doubt:
+def _unresolved(operation: Send | SendList) -> UnresolvedSend:
     groups = sum(map(is_group, operation.to)) if isinstance(operation, Send) else 0
     now = datetime.now(UTC)
-    return Doubt(id=operation.id, refs=operation.refs(), groups=groups, is_own_id=True, began=now, failed=now)
+    return UnresolvedSend(id=operation.id, refs=operation.refs(), groups=groups, is_own_id=True, began=now, failed=now)

@@ -13,7 +13,7 @@ import anyio
 from pydantic import JsonValue
 
 from smsc_async import Client, Reply, Timeout
-from smsc_async._protocol.binding import Incoming, Refusal, encode_answer, encode_refusal, receive
+from smsc_async._protocol.binding import Incoming, RequestFault, encode_answer, encode_fault, receive
 from smsc_async._protocol.contract import CONTRACT
 from smsc_async._protocol.envelope import SoapVersion
 from smsc_async._protocol.wsdl import write_wsdl
@@ -65,7 +65,7 @@ def _listed(errors: list[dict[str, str]] | None) -> dict[str, JsonValue]:
 
 def fault(code: str, words: str) -> Reply:
     """Make an answer that is a Fault."""
-    return Reply(500, XML, encode_refusal(Refusal(code, words)))
+    return Reply(500, XML, encode_fault(RequestFault(code, words)))
 
 
 def wsdl(namespace: str) -> Reply:
@@ -110,9 +110,9 @@ class FakeService:
         self.namespaces.append(headers["SOAPAction"].strip('"'))
         try:
             request = receive(body, namespace=self.namespace)
-        except Refusal as refusal:
+        except RequestFault as refusal:
             await anyio.sleep(self.latency)
-            return Reply(500, XML, encode_refusal(refusal))
+            return Reply(500, XML, encode_fault(refusal))
         self.requests.append(request)
         with _counted(self, request.method):
             await anyio.sleep(self.latency)

@@ -103,7 +103,7 @@ def _assert_clean(error: BaseException, client: Client, logged: str) -> None:
         assert not CANARIES.search(text), text
 
 
-TRANSPORTS: list[Literal["fast"] | None] = [None, "fast"]
+TRANSPORTS: list[Literal["aiohttp"] | None] = [None, "aiohttp"]
 over_each_transport = pytest.mark.parametrize("transport", TRANSPORTS, ids=["httpx", "aiohttp"])
 
 
@@ -111,7 +111,7 @@ over_each_transport = pytest.mark.parametrize("transport", TRANSPORTS, ids=["htt
 @pytest.mark.parametrize("with_key", [False, True])
 @pytest.mark.parametrize("server", SERVERS)
 async def test_failing_call_keeps_what_is_private(
-    server: str, transport: Literal["fast"] | None, caplog: pytest.LogCaptureFixture, *, with_key: bool
+    server: str, transport: Literal["aiohttp"] | None, caplog: pytest.LogCaptureFixture, *, with_key: bool
 ) -> None:
     caplog.set_level(logging.DEBUG)
     who = {"apikey": APIKEY} if with_key else {"login": LOGIN, "password": PASSWORD}
@@ -126,12 +126,12 @@ async def test_failing_call_keeps_what_is_private(
                 if name.startswith("send"):
                     assert isinstance(caught.value, SmscError)
                     assert caught.value.refs[0].phone == PHONE
-    assert transport == "fast" or "httpcore" in caplog.text
+    assert transport == "aiohttp" or "httpcore" in caplog.text
 
 
 @over_each_transport
 async def test_connection_that_is_refused_keeps_what_is_private(
-    transport: Literal["fast"] | None, caplog: pytest.LogCaptureFixture
+    transport: Literal["aiohttp"] | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     with socket.socket() as closed:
@@ -147,7 +147,7 @@ async def test_connection_that_is_refused_keeps_what_is_private(
 
 @over_each_transport
 async def test_successful_call_logs_nothing_private(
-    transport: Literal["fast"] | None, caplog: pytest.LogCaptureFixture
+    transport: Literal["aiohttp"] | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     handler = _replying(lambda _: http_bytes(answer("send_sms", id="a1", cnt="1").body), stays=True)
@@ -162,7 +162,7 @@ async def test_successful_call_logs_nothing_private(
 
 @over_each_transport
 async def test_server_that_quotes_in_its_http_is_not_quoted_in_the_exception(
-    transport: Literal["fast"] | None,
+    transport: Literal["aiohttp"] | None,
 ) -> None:
     """What such a server says stays in httpcore's own DEBUG log, which is not ours to write."""
     handler = _replying(lambda quoted: f"{' '.join(quoted.split())}\r\n\r\n".encode())

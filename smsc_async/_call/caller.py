@@ -27,7 +27,7 @@ from smsc_async._model import (
 )
 from smsc_async._network import Reply, Timeout, Transport
 from smsc_async._protocol import decode, encode
-from smsc_async.guards import Guards, Identity, Part, Verdict
+from smsc_async.guards import Completion, Guards, Identity, Part
 
 from .namespaces import Namespaces
 
@@ -131,7 +131,7 @@ class Caller:
         try:
             return await self._attempts(operation, timeout, end, trace, allow_duplicate=allow_duplicate)
         except SmscError as error:
-            if error.doubt is None:  # that of a check knows better
+            if error.unresolved is None:  # that of a check knows better
                 error.concerning(getattr(operation, "id", None), operation.refs())
             raise
         finally:
@@ -209,11 +209,11 @@ class Caller:
         try:
             result = await work(operation, attempt)
         except BaseException as error:
-            guards.settle(reservation, Verdict.of_failure(error, posted=attempt.posted))
+            guards.release(reservation, Completion.of_failure(error, posted=attempt.posted))
             if isinstance(error, ApiError):
                 await guards.flush()
             raise
-        guards.settle(reservation, Verdict.of_result(operation, result))
+        guards.release(reservation, Completion.of_result(operation, result))
         return result
 
     async def _exchange(self, operation: Operation[R], attempt: _Attempt[R]) -> R:

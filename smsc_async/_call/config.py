@@ -77,7 +77,7 @@ def _parts(url: str) -> SplitResult | None:
 
 
 def transport_from(
-    transport: "Transport | httpx.AsyncBaseTransport | Literal['fast'] | None",
+    transport: "Transport | httpx.AsyncBaseTransport | Literal['aiohttp'] | None",
     *,
     proxy: "str | httpx.Proxy | None",
     verify: ssl.SSLContext | bool,
@@ -108,10 +108,10 @@ def transport_from(
 def _named(
     name: str, proxy: object, verify: ssl.SSLContext | bool, max_connections: int, max_response_bytes: int
 ) -> Transport:
-    if name != "fast":
-        raise ValueError("transport is 'fast', an object, or None for the default")
+    if name != "aiohttp":
+        raise ValueError("transport is 'aiohttp', an object, or None for the default")
     if not (proxy is None or isinstance(proxy, str)):
-        raise ValueError("transport='fast' takes a proxy as a URL")
+        raise ValueError("transport='aiohttp' takes a proxy as a URL")
     from smsc_async._network import AiohttpTransport  # noqa: PLC0415 - an extra, and slow to import
 
     return AiohttpTransport(

@@ -84,10 +84,10 @@ _CHANNELS: Final[dict[Via, Callable[[], Channel]]] = {
     Via.PING: Ping,
 }
 
-Url: TypeAlias = Annotated[str | None, typer.Option(help="Address of the service; also SMSC_URL.")]
+UrlOption: TypeAlias = Annotated[str | None, typer.Option(help="Address of the service; also SMSC_URL.")]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 To: TypeAlias = Annotated[list[str], typer.Argument(help="Phones, group codes G<number>.")]
-Text: TypeAlias = Annotated[str | None, typer.Option(help="The text; none for hlr and ping.")]
+TextArgument: TypeAlias = Annotated[str | None, typer.Option(help="The text; none for hlr and ping.")]
 ViaOption: TypeAlias = Annotated[Via, typer.Option(help="The channel.")]
 
 
@@ -106,7 +106,7 @@ def _run(command: Coroutine[Any, Any, None]) -> None:
         raise (typer.Exit(_INTERRUPTED) if interrupted else error) from None
 
 
-async def _settle(work: Awaitable[T]) -> T:
+async def _run_or_exit(work: Awaitable[T]) -> T:
     """Wait for some work, and turn each way of failing into a message and an exit code."""
     try:
         return await work
@@ -128,7 +128,7 @@ async def _ask(url: str | None, question: Callable[[Client], Awaitable[T]]) -> T
         async with Client(url=url) as client:
             return await question(client)
 
-    return await _settle(work())
+    return await _run_or_exit(work())
 
 
 def _when(text: str | None) -> Schedule | None:
@@ -146,7 +146,7 @@ def _when(text: str | None) -> Schedule | None:
 def send(
     to: To,
     *,
-    text: Text = None,
+    text: TextArgument = None,
     sender: Annotated[str | None, typer.Option(help="The sender's name.")] = None,
     via: ViaOption = Via.SMS,
     message_id: Annotated[str | None, typer.Option("--id", help="The message id; a new one by default.")] = None,
@@ -154,7 +154,7 @@ def send(
         str | None, typer.Option(help="ISO date and time, without an offset in this machine's zone; or +MINUTES.")
     ] = None,
     cost: Annotated[bool, typer.Option("--cost", help="Ask for the cost and the new balance too.")] = False,
-    url: Url = None,
+    url: UrlOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Send a text to one or many recipients; exit code 1 also if some of them were refused."""
@@ -180,7 +180,9 @@ def send(
 
 
 @app.command()
-def cost(to: To, *, text: Text = None, via: ViaOption = Via.SMS, url: Url = None, as_json: AsJson = False) -> None:
+def cost(
+    to: To, *, text: TextArgument = None, via: ViaOption = Via.SMS, url: UrlOption = None, as_json: AsJson = False
+) -> None:
     """Tell what a send would cost, without sending."""
 
     async def command() -> None:
@@ -194,7 +196,7 @@ def cost(to: To, *, text: Text = None, via: ViaOption = Via.SMS, url: Url = None
 def status(
     ref: Annotated[str, typer.Argument(help="PHONE:ID, as `send` printed it.")],
     detail: Annotated[int, typer.Option(min=0, max=2, help="1 for the message too, 2 also for the operator.")] = 0,
-    url: Url = None,
+    url: UrlOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Tell where a message is."""
@@ -217,9 +219,11 @@ def watch(
     timeout: Annotated[
         float, typer.Option(min=0, help="Seconds after which an undecided message has expired; 0 for never.")
     ] = 86_400.0,
-    price: Annotated[float, typer.Option(min=0.001, help="Seconds of delay that a status request is worth.")] = 10.0,
+    delay_per_request: Annotated[
+        float, typer.Option(min=0.001, help="Seconds of delay that a status request is worth.")
+    ] = 10.0,
     progress: Annotated[bool, typer.Option("--progress", help="Show on stderr how far it is.")] = False,
-    url: Url = None,
+    url: UrlOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,
 ) -> None:
     """Follow many messages: a line for each change of each, until all are decided or expired."""
@@ -231,7 +235,7 @@ def watch(
                 refs=messages,
                 state=known,
                 timeout=timeout or None,
-                price=price,
+                delay_per_request=delay_per_request,
                 as_json=as_json,
                 progress=progress,
             )
@@ -243,7 +247,7 @@ def watch(
 
 
 @app.command()
-def balance(url: Url = None, as_json: AsJson = False) -> None:
+def balance(url: UrlOption = None, as_json: AsJson = False) -> None:
     """Tell the account's balance."""
 
     async def command() -> None:
@@ -264,11 +268,11 @@ def parts(text: Annotated[str, typer.Argument(help="The text.")], as_json: AsJso
 
 
 @app.command()
-def doctor(url: Url = None, as_json: AsJson = False) -> None:
+def doctor(url: UrlOption = None, as_json: AsJson = False) -> None:
     """Compare the service's live WSDL with the snapshot, and try the login; exit code 1 if anything is amiss."""
 
     async def command() -> None:
-        found = await _settle(examine(url))
+        found = await _run_or_exit(examine(url))
         output.emit(dataclasses.asdict(found), output.doctor_lines(found), as_json=as_json)
         if not found.is_healthy:
             raise typer.Exit(_FAILED)
@@ -287,13 +291,13 @@ def demo(
 
     async def command() -> None:
         with output.progress(messages, console) as note:
-            report = await _settle(demonstration.demonstrate(messages, note))
+            report = await _run_or_exit(demonstration.demonstrate(messages, note))
         if as_json:
             output.emit(report.as_json(), (), as_json=True)
         else:
             output.print_demo(report, console)
         if not report.is_complete:
-            _fail(_FAILED, f"{report.undecided} undecided, {report.refused} refused")
+            _fail(_FAILED, f"{report.pending} undecided, {report.refused} refused")
 
     _run(command())
 

@@ -29,7 +29,7 @@ PATH: Final = "/sys/soap.php"
 # Three in a thousand take longer than 9 s, none in ten thousand longer than about 15 s.
 PLAN = DeliveryPlan(to_operator=0.4, to_decision=3.5, spread=0.35)
 PATIENCE = 600.0  # seconds
-PRICE = 5.0  # seconds of delay that a request is worth
+DELAY_PER_REQUEST = 5.0  # seconds of delay that a request is worth
 BALANCE = Decimal(10)  # for each message, more than twice what it costs
 _NOTED: Final = 50
 _TOO_OFTEN: Final = 9
@@ -124,7 +124,7 @@ async def _demonstrate(client: Client, sandbox: Sandbox, count: int, note: Note)
         messages=count,
         outcomes=outcomes,
         refused=count - len(refs),
-        undecided=len(refs) - outcomes.total(),
+        pending=len(refs) - outcomes.total(),
         cost=cost,
         balance_before=before.amount,
         balance_after=after.amount,
@@ -164,7 +164,7 @@ async def _send(client: Client, messages: Many[Message], note: Note) -> tuple[li
 
 async def _follow(client: Client, refs: list[MessageRef], note: Note) -> Counter[MessageStatus]:
     outcomes: Counter[MessageStatus] = Counter()
-    async with client.watch(refs, timeout=PATIENCE, price=PRICE) as updates:
+    async with client.watch(refs, timeout=PATIENCE, delay_per_request=DELAY_PER_REQUEST) as updates:
         async for update in updates:
             if update.is_last and update.status is not None:
                 outcomes[update.status] += 1

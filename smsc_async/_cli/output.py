@@ -145,7 +145,7 @@ class DemoReport:
         messages: How many messages there were.
         outcomes: How many of them ended with each status.
         refused: How many the service refused.
-        undecided: How many had no final status when the last round was over.
+        pending: How many had no final status when the last round was over.
         cost: What they cost, in all.
         balance_before: The balance before the first message.
         balance_after: The balance at the end.
@@ -159,7 +159,7 @@ class DemoReport:
     messages: int
     outcomes: Counter[MessageStatus]
     refused: int
-    undecided: int
+    pending: int
     cost: Decimal
     balance_before: Decimal
     balance_after: Decimal
@@ -177,7 +177,7 @@ class DemoReport:
     @property
     def is_complete(self) -> bool:
         """Whether each message was accepted and has ended, well or badly."""
-        return not (self.refused or self.undecided)
+        return not (self.refused or self.pending)
 
     def as_json(self) -> dict[str, Any]:
         """Return all of it in words that JSON knows."""
@@ -185,7 +185,7 @@ class DemoReport:
             "messages": self.messages,
             "outcomes": {str(int(status)): number for status, number in sorted(self.outcomes.items())},
             "refused": self.refused,
-            "undecided": self.undecided,
+            "pending": self.pending,
             "cost": str(self.cost),
             "balance_before": str(self.balance_before),
             "balance_after": str(self.balance_after),
@@ -213,11 +213,11 @@ def progress(count: int, console: Console) -> Iterator[Note]:
         return
     columns = (TextColumn("{task.description:8}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as bars:
-        sending, deciding = bars.add_task("sent", total=count), bars.add_task("decided", total=count)
+        sending, finishing = bars.add_task("sent", total=count), bars.add_task("final", total=count)
 
-        def note(sent: int, decided: int) -> None:
+        def note(sent: int, final: int) -> None:
             bars.update(sending, completed=sent)
-            bars.update(deciding, completed=decided)
+            bars.update(finishing, completed=final)
 
         yield note
 
@@ -225,13 +225,13 @@ def progress(count: int, console: Console) -> Iterator[Note]:
 def _line_by_line(count: int, console: Console) -> Note:
     shown = (0, 0)
 
-    def note(sent: int, decided: int) -> None:
+    def note(sent: int, final: int) -> None:
         nonlocal shown
         # One line for each tenth, so that a log stays short.
-        step = (sent * _LINES // count, decided * _LINES // count)
+        step = (sent * _LINES // count, final * _LINES // count)
         if step != shown:
             shown = step
-            console.print(f"sent {sent} of {count}, decided {decided}", highlight=False)
+            console.print(f"sent {sent} of {count}, decided {final}", highlight=False)
 
     return note
 
@@ -241,8 +241,8 @@ def print_demo(report: DemoReport, console: Console) -> None:
     outcomes = Table("status", "meaning", "messages", title="What became of them")
     for status, number in sorted(report.outcomes.items()):
         outcomes.add_row(str(int(status)), status.phrase, f"{number:,}")
-    if report.undecided:
-        outcomes.add_row("", "not decided yet", f"{report.undecided:,}")
+    if report.pending:
+        outcomes.add_row("", "not decided yet", f"{report.pending:,}")
     if report.refused:
         outcomes.add_row("", "refused at once", f"{report.refused:,}")
     outcomes.add_row("", "all", f"{report.messages:,}")

@@ -18,7 +18,7 @@ __all__ = ["plain", "write_csv", "write_report"]
 
 _REPORT: Final = (
     *("row", "phone", "id", "result", "status", "status_name", "code", "error", "cost", "parts"),
-    *("attempted_at", "accepted_at", "decided_at"),
+    *("attempted_at", "accepted_at", "final_at"),
 )
 
 
@@ -32,7 +32,7 @@ async def write_report(path: Path | None, journal: Journal) -> None:
 def _report_row(row: JournalRow) -> dict[str, str]:
     status, error = row.status, row.error
     result = row.state.value.replace("_", " ")
-    if row.state is RowState.DECIDED and status is not None:
+    if row.state is RowState.FINAL and status is not None:
         result = "delivered" if status.is_delivered else "not delivered"
     if error is None and row.delivery_error:
         error = row.delivery_error.phrase
@@ -49,7 +49,7 @@ def _report_row(row: JournalRow) -> dict[str, str]:
         "parts": row.parts,
         "attempted_at": _iso(row.attempted_at),
         "accepted_at": _iso(row.accepted_at),
-        "decided_at": _iso(row.decided_at),
+        "final_at": _iso(row.final_at),
     }
     return {name: "" if value is None else str(value) for name, value in values.items()}
 

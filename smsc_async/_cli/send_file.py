@@ -16,7 +16,7 @@ from rich.console import Console
 
 from smsc_async._call import credentials_from
 from smsc_async._client import Client
-from smsc_async._journal import Journal, PlannedMessage, Tally
+from smsc_async._journal import Journal, PlannedMessage, Summary
 from smsc_async._model import After, At, JournalError, LocalTime, Message, Schedule, SmscError
 from smsc_async._sending import Chunk, goes_with, to_send
 
@@ -51,7 +51,7 @@ class _Job:
         allow_duplicates: Whether the same message may go to the same phone twice.
         follow: Whether to follow the messages until their delivery is decided.
         timeout: For how many seconds.
-        price: How many seconds of delay a status request is worth.
+        delay_per_request: How many seconds of delay a status request is worth.
         url: The address of the service.
         as_json: Whether to print JSON.
     """
@@ -67,7 +67,7 @@ class _Job:
     allow_duplicates: bool
     follow: bool
     timeout: float
-    price: float
+    delay_per_request: float
     url: str | None
     as_json: bool
 
@@ -96,7 +96,9 @@ def send_file(
     ] = False,
     follow: Annotated[bool, typer.Option(help="Follow the messages until their delivery is decided.")] = True,
     timeout: Annotated[float, typer.Option(min=0, help="Seconds to follow them.")] = 86_400.0,
-    price: Annotated[float, typer.Option(min=0.001, help="Seconds of delay that a status request is worth.")] = 10.0,
+    delay_per_request: Annotated[
+        float, typer.Option(min=0.001, help="Seconds of delay that a status request is worth.")
+    ] = 10.0,
     url: Annotated[str | None, typer.Option(help="Address of the service; also SMSC_URL.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -114,15 +116,15 @@ def send_file(
             allow_duplicates=allow_duplicates,
             follow=follow,
             timeout=timeout,
-            price=price,
+            delay_per_request=delay_per_request,
             url=url,
             as_json=as_json,
         )
     except ValueError as error:
         _fail(_USAGE, output.usage_line(error))
-    tally = _run(_settled(job))
-    output.emit(_data(tally), _lines(tally), as_json=as_json)
-    open_ends = _open_ends(tally, follow=follow)
+    summary = _run(_run_or_exit(job))
+    output.emit(_data(summary), _lines(summary), as_json=as_json)
+    open_ends = _open_ends(summary, follow=follow)
     if open_ends:
         _fail(_FAILED, open_ends)
 
@@ -133,7 +135,7 @@ def _fail(code: int, *lines: str) -> NoReturn:
     raise typer.Exit(code)
 
 
-def _run(work: Coroutine[Any, Any, Tally]) -> Tally:
+def _run(work: Coroutine[Any, Any, Summary]) -> Summary:
     """Do it; Ctrl-C ends it between two steps, with nothing half done."""
     try:
         return asyncio.run(work)
@@ -141,7 +143,7 @@ def _run(work: Coroutine[Any, Any, Tally]) -> Tally:
         _fail(_INTERRUPTED, _INTERRUPTION)
 
 
-async def _settled(job: _Job) -> Tally:
+async def _run_or_exit(job: _Job) -> Summary:
     """Do the job, and turn each way of failing into a message and an exit code."""
     try:
         return await until_terminated(_work(job))
@@ -157,7 +159,7 @@ async def _settled(job: _Job) -> Tally:
         _fail(_USAGE, output.usage_line(error))
 
 
-async def _work(job: _Job) -> Tally:
+async def _work(job: _Job) -> Summary:
     try:
         credentials_from(None, None, None)
     except ValueError:
@@ -182,33 +184,35 @@ async def _work(job: _Job) -> Tally:
                 await write_report(job.report, journal)
             raise
         await write_report(job.report, journal)
-        return await journal.tally()
+        return await journal.summary()
 
 
 async def _send(job: _Job, journal: Journal, client: Client) -> None:
-    tally = await journal.tally()
-    if job.max_cost is not None and tally.unsent:
-        price = tally.cost + await journal.quote(client)
+    summary = await journal.summary()
+    if job.max_cost is not None and summary.unsent:
+        price = summary.cost + await journal.quote(client)
         if price > job.max_cost:
             raise _TooExpensive(f"nothing was sent: it would cost {plain(price)}, and --max-cost is {job.max_cost}")
-    answered, decided = tally.total - tally.unsent, tally.decided
+    answered, final = summary.total - summary.unsent, summary.final
     # What is printed on stdout in JSON must not have a bar in it.
-    with output.progress(tally.total, Console(stderr=True, quiet=job.as_json)) as note:
+    with output.progress(summary.total, Console(stderr=True, quiet=job.as_json)) as note:
 
         def more_answered(count: int) -> None:
             nonlocal answered
             answered += count
-            note(answered, decided)
+            note(answered, final)
 
-        def more_decided(count: int) -> None:
-            nonlocal decided
-            decided += count
-            note(answered, decided)
+        def more_final(count: int) -> None:
+            nonlocal final
+            final += count
+            note(answered, final)
 
-        note(answered, decided)
+        note(answered, final)
         await journal.send(client, on_progress=more_answered)
         if job.follow:
-            await journal.follow(client, timeout=job.timeout, price=job.price, on_progress=more_decided)
+            await journal.follow(
+                client, timeout=job.timeout, delay_per_request=job.delay_per_request, on_progress=more_final
+            )
 
 
 def _read(path: Path) -> bytes:
@@ -268,25 +272,25 @@ def _amount(text: str | None) -> Decimal | None:
     return amount
 
 
-def _data(tally: Tally) -> dict[str, Any]:
-    return {**asdict(tally), "cost": plain(tally.cost), "total": tally.total}
+def _data(summary: Summary) -> dict[str, Any]:
+    return {**asdict(summary), "cost": plain(summary.cost), "total": summary.total}
 
 
-def _lines(tally: Tally) -> Iterator[str]:
-    for name, value in asdict(tally).items():
+def _lines(summary: Summary) -> Iterator[str]:
+    for name, value in asdict(summary).items():
         if name != "cost" and value:
             yield f"{name.replace('_', ' '):9} {value}"
-    yield f"{'cost':9} {plain(tally.cost)}"
+    yield f"{'cost':9} {plain(summary.cost)}"
 
 
-def _open_ends(tally: Tally, *, follow: bool) -> str:
+def _open_ends(summary: Summary, *, follow: bool) -> str:
     """Tell what has no good end; nothing if all is well."""
     ends = []
-    if tally.failed:
-        ends.append(f"{tally.failed} refused")
-    if tally.unsent:
-        ends.append(f"{tally.unsent} in doubt: nobody knows whether they were sent, and they are not sent again")
-    if tally.accepted and follow:
-        ends.append(f"{tally.accepted} undecided")
-    again = f"; {_GO_ON}" if tally.unsent or (tally.accepted and follow) else ""
+    if summary.failed:
+        ends.append(f"{summary.failed} refused")
+    if summary.unsent:
+        ends.append(f"{summary.unsent} in doubt: nobody knows whether they were sent, and they are not sent again")
+    if summary.accepted and follow:
+        ends.append(f"{summary.accepted} undecided")
+    again = f"; {_GO_ON}" if summary.unsent or (summary.accepted and follow) else ""
     return f"{'; '.join(ends)}{again}" if ends else ""

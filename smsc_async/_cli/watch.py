@@ -79,7 +79,7 @@ async def follow(
     state: WatchState,
     *,
     timeout: float | None,
-    price: float,
+    delay_per_request: float,
     as_json: bool,
     progress: bool,
 ) -> None:
@@ -90,7 +90,7 @@ async def follow(
         refs: The messages.
         state: What earlier runs reported, which is neither asked nor reported again.
         timeout: Seconds, from the first run on, after which an undecided message has expired, None for never.
-        price: Seconds of delay that a request is worth.
+        delay_per_request: Seconds of delay that a request is worth.
         as_json: Whether to print JSON lines.
         progress: Whether to show on stderr how far it is.
 
@@ -103,7 +103,10 @@ async def follow(
     before = total - len(pending)
     with _progress(total, before, enabled=progress) as note:
         watcher = client.watch(
-            pending, timeout=timeout, price=price, on_progress=lambda done, _: note(before + done, total)
+            pending,
+            timeout=timeout,
+            delay_per_request=delay_per_request,
+            on_progress=lambda done, _: note(before + done, total),
         )
         async with watcher as updates:
             async for update in updates:
@@ -142,7 +145,7 @@ def _progress(total: int, done: int, *, enabled: bool) -> Iterator[OnProgress]:
     if not console.is_terminal:
         yield _tenths(console, done, total)
         return
-    columns = (TextColumn("decided"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (TextColumn("final"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     # What goes to the same screen must go around the bar; what goes elsewhere is none of its business.
     with Progress(*columns, console=console, redirect_stdout=sys.stdout.isatty(), disable=not enabled) as bars:
         bar = bars.add_task("", total=total, completed=done)

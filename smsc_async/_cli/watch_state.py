@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from smsc_async._model import MessageRef
-from smsc_async._watching import Pending, Update, utc
+from smsc_async._watching import Unfinished, Update, utc
 
 __all__ = ["StateError", "WatchState"]
 
@@ -64,7 +64,7 @@ class WatchState:
     ) -> None:
         self._file.close()
 
-    def enter(self, refs: Iterable[MessageRef]) -> list[Pending]:
+    def enter(self, refs: Iterable[MessageRef]) -> list[Unfinished]:
         """Enter those messages that aren't there yet; return all whose last report is missing, in order.
 
         Raises:
@@ -83,7 +83,7 @@ class WatchState:
         except sqlite3.Error as error:
             raise self._failure(error) from None
         return [
-            Pending(ref=ref, since=utc(left[name][0]), status=left[name][1])
+            Unfinished(ref=ref, since=utc(left[name][0]), status=left[name][1])
             for name, ref in wanted.items()
             if name in left
         ]

@@ -1,6 +1,6 @@
 """A bulk job on disk, so that it survives its process."""
 
 from .journal import Journal
-from .rows import JournalRow, PlannedMessage, RowState, Tally
+from .rows import JournalRow, PlannedMessage, RowState, Summary
 
-__all__ = ["Journal", "JournalRow", "PlannedMessage", "RowState", "Tally"]
+__all__ = ["Journal", "JournalRow", "PlannedMessage", "RowState", "Summary"]

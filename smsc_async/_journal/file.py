@@ -19,7 +19,7 @@ _SCHEMA: Final = """
 CREATE TABLE job (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE chunk (
     key INTEGER PRIMARY KEY,
-    state TEXT NOT NULL CHECK (state IN ('planned', 'attempted', 'in_doubt', 'done')),
+    state TEXT NOT NULL CHECK (state IN ('planned', 'attempted', 'unresolved', 'done')),
     content TEXT NOT NULL,
     digest BLOB NOT NULL,
     is_list INTEGER NOT NULL CHECK (is_list IN (0, 1)),
@@ -33,7 +33,7 @@ CREATE TABLE message (
     chunk INTEGER REFERENCES chunk (key),
     phone TEXT NOT NULL,
     id TEXT,
-    state TEXT NOT NULL CHECK (state IN ('open', 'accepted', 'failed', 'skipped', 'decided')),
+    state TEXT NOT NULL CHECK (state IN ('open', 'accepted', 'failed', 'skipped', 'final')),
     status INTEGER,
     delivery_error INTEGER,
     code INTEGER,
@@ -41,16 +41,16 @@ CREATE TABLE message (
     cost TEXT,
     parts INTEGER,
     accepted_at TEXT,
-    decided_at TEXT
+    final_at TEXT
 );
 CREATE INDEX message_chunk ON message (chunk);
 CREATE INDEX message_id ON message (id, phone);
-CREATE TABLE doubt (key INTEGER PRIMARY KEY, data TEXT NOT NULL);
-CREATE TABLE place (
+CREATE TABLE unresolved (key INTEGER PRIMARY KEY, data TEXT NOT NULL);
+CREATE TABLE history (
     rule TEXT NOT NULL, key BLOB NOT NULL, span REAL NOT NULL, until REAL NOT NULL, instants TEXT NOT NULL,
     PRIMARY KEY (rule, key)
 ) WITHOUT ROWID;
-CREATE INDEX place_until ON place (until);
+CREATE INDEX history_until ON history (until);
 """
 
 
@@ -156,8 +156,8 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
             f"{path} is a journal of another version of this package (format {version}, this one writes "
             f"{_VERSION}); nothing was sent, end the job with the version that began it"
         )
-    ((verdict,), *_) = connection.execute("PRAGMA integrity_check(1)")
-    if verdict != "ok":
+    ((result,), *_) = connection.execute("PRAGMA integrity_check(1)")
+    if result != "ok":
         raise damaged(path, "its pages contradict each other")
 
 

@@ -9,10 +9,10 @@ from typing import Final
 
 from smsc_async._clock import LoopClock
 from smsc_async._model import GuardStoreError, JournalError
-from smsc_async.guards import Demand, Limit, Mark, MemoryStore, Refusal, Reservation, RuleState
+from smsc_async.guards import Demand, Limit, MemoryStore, Refusal, Release, Reservation, RuleState
 
-from .rows import Place
-from .store import Do, JournalStore
+from .rows import KeyHistory
+from .store import JournalStore, RunBlocking
 
 __all__ = ["JournalGuardStore"]
 
@@ -30,9 +30,9 @@ class JournalGuardStore:
         late_arrival: Seconds for which a request of a dead process may still be on its way.
     """
 
-    def __init__(self, store: JournalStore, do: Do, *, late_arrival: float) -> None:
+    def __init__(self, store: JournalStore, do: RunBlocking, *, late_arrival: float) -> None:
         self._store = store
-        self._do = do
+        self._run_blocking = do
         self._late = late_arrival
         self._clock = LoopClock()
         self._memory: MemoryStore | None = None
@@ -54,14 +54,14 @@ class JournalGuardStore:
             GuardStoreError: It can't be read.
         """
         try:
-            salt = await self._do(self._salt)
-            places = await self._do(self._store.places, time.time())
+            salt = await self._run_blocking(self._salt)
+            histories = await self._run_blocking(self._store.histories, time.time())
         except JournalError as error:
             raise _refusal(error) from error
         # Two requests that come at once both get here; what the first has counted stays.
         if self._memory is None:
             self._memory = MemoryStore(self._clock, salt=salt)
-            self._restore(self._memory, places)
+            self._restore(self._memory, histories)
         return salt
 
     async def acquire(self, demands: Sequence[Demand], hold: float) -> Reservation | Refusal:
@@ -80,19 +80,19 @@ class JournalGuardStore:
         try:
             await self._write()
         except BaseException as error:
-            memory.settle(answer, [Mark()] * len(demands))
+            memory.release(answer, [Release()] * len(demands))
             if isinstance(error, JournalError):
                 raise _refusal(error) from error
             raise
         return answer
 
-    def settle(self, reservation: Reservation, marks: Sequence[Mark]) -> None:
+    def release(self, reservation: Reservation, releases: Sequence[Release]) -> None:
         """Give each demand its mark; the journal learns it with the next request, and until then it counts more."""
-        self._opened.settle(reservation, marks)
-        for demand, amount, mark in zip(reservation.demands, reservation.amounts, marks, strict=True):
-            if demand.limit.span and (amount or mark.keep or mark.clear):
+        self._opened.release(reservation, releases)
+        for demand, amount, release in zip(reservation.demands, reservation.amounts, releases, strict=True):
+            if demand.limit.span and (amount or release.keep or release.clear):
                 self._changed[demand.rule, demand.key] = demand.limit.span
-            if demand.proof is not None and mark.proof is not None:
+            if demand.proof is not None and release.proof is not None:
                 self._changed[MemoryStore.proofs, demand.proof] = MemoryStore.proof_lasts
 
     async def flush(self) -> None:
@@ -128,24 +128,24 @@ class JournalGuardStore:
             self._store.put("salt", known)
         return bytes.fromhex(known)
 
-    def _restore(self, memory: MemoryStore, places: Sequence[Place]) -> None:
+    def _restore(self, memory: MemoryStore, histories: Sequence[KeyHistory]) -> None:
         offset = self._clock() - time.time()
-        for place in places:
-            lost = [self._clock() + self._late] if place.rule in _COUNTED_IF_LOST else []
-            known = (lost if each is None else [each + offset] for each in place.instants)
-            memory.restore(place.rule, place.key, place.span, tuple(sorted(chain.from_iterable(known))))
+        for history in histories:
+            lost = [self._clock() + self._late] if history.rule in _COUNTED_IF_LOST else []
+            known = (lost if each is None else [each + offset] for each in history.instants)
+            memory.restore(history.rule, history.key, history.span, tuple(sorted(chain.from_iterable(known))))
 
     async def _write(self) -> None:
         if self._memory is None or not self._changed:
             return
         changed, self._changed = self._changed, {}
         offset = time.time() - self._clock()
-        places = []
+        histories = []
         for (rule, key), span in changed.items():
             instants = [None if each == inf else each + offset for each in self._memory.history(rule, key)]
-            places.append(Place(rule, key, span, tuple(instants)))
+            histories.append(KeyHistory(rule, key, span, tuple(instants)))
         try:
-            await self._do(self._store.put_places, places)
+            await self._run_blocking(self._store.put_histories, histories)
         except BaseException:
             self._changed = changed | self._changed
             raise

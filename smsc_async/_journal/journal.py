@@ -15,7 +15,6 @@ import anyio.to_thread
 from smsc_async._client import Client
 from smsc_async._model import (
     Channel,
-    Doubt,
     Message,
     MessageRef,
     QueryOptions,
@@ -23,15 +22,16 @@ from smsc_async._model import (
     SendOutcomeUnknown,
     SentMessage,
     Sms,
+    UnresolvedSend,
     recipient_key,
 )
-from smsc_async._watching import Pending, Update
+from smsc_async._watching import Unfinished, Update
 from smsc_async.guards import Guards, Rules
 
 from .guard_store import JournalGuardStore
-from .requests import divide, operation_of, price_of
-from .rows import ChunkPlan, ChunkState, JournalRow, PlannedMessage, RowPlan, Tally
-from .sender import Sending
+from .requests import cost_of, divide, operation_of
+from .rows import ChunkPlan, ChunkState, JournalRow, PlannedMessage, RowPlan, Summary
+from .sender import JournalSender
 from .store import JournalStore
 
 __all__ = ["Journal"]
@@ -117,11 +117,15 @@ class Journal:
         arguments = {"sender": sender, "at": at, "via": via, "cost": 2, **options}
         terms = json.dumps({"batch_size": batch_size, **arguments}, default=repr, sort_keys=True)
         # A source that is known need not be read again.
-        rows = _numbered(messages) if source is None or not await self._do(self._is_planned, source, terms) else []
+        rows = (
+            _numbered(messages)
+            if source is None or not await self._run_blocking(self._is_planned, source, terms)
+            else []
+        )
         source = _digest(rows) if source is None else source
-        if await self._do(self._is_planned, source, terms):
+        if await self._run_blocking(self._is_planned, source, terms):
             return False
-        await self._do(self._plan, source, terms, rows, divide(rows, arguments, batch_size))
+        await self._run_blocking(self._plan, source, terms, rows, divide(rows, arguments, batch_size))
         return True
 
     async def send(self, client: Client, *, workers: int = 4, on_progress: Callable[[int], None] | None = None) -> None:
@@ -139,10 +143,10 @@ class Journal:
             SmscError: It had to stop: wrong credentials, no money, a block, no network, no disk. What is planned stays
                 planned, and another call goes on.
         """
-        sending = Sending(
+        sending = JournalSender(
             client,
             self._file,
-            self._do,
+            self._run_blocking,
             workers=workers,
             opened_at=self._opened_at,
             note=on_progress or _ignore,
@@ -154,7 +158,7 @@ class Journal:
         client: Client,
         *,
         timeout: float | None = 86_400.0,
-        price: float = 10.0,
+        delay_per_request: float = 10.0,
         on_progress: Callable[[int], None] | None = None,
     ) -> None:
         """Follow all accepted messages until their delivery is decided, and note how.
@@ -162,17 +166,17 @@ class Journal:
         Args:
             client: What asks.
             timeout: For so many seconds at most, None for no end; what is undecided then stays accepted.
-            price: As in `Client.watch`.
+            delay_per_request: As in `Client.watch`.
             on_progress: Is told how many more messages have ended.
 
         Raises:
             SmscError: It had to stop; another call goes on.
         """
         note = on_progress or _ignore
-        undecided = await self._do(self._file.undecided)
-        pending = [Pending(ref=MessageRef(phone, id_), since=at) for phone, id_, at in undecided]
+        pending = await self._run_blocking(self._file.pending)
+        unfinished = [Unfinished(ref=MessageRef(phone, id_), since=at) for phone, id_, at in pending]
         with anyio.move_on_after(timeout):
-            async with client.watch(pending, timeout=None, price=price) as updates:
+            async with client.watch(unfinished, timeout=None, delay_per_request=delay_per_request) as updates:
                 async for update in updates:
                     await self._note_update(update)
                     note(int(update.is_last))
@@ -183,52 +187,55 @@ class Journal:
         Raises:
             SmscError: The service told no price.
         """
-        states = ChunkState.PLANNED, ChunkState.ATTEMPTED, ChunkState.IN_DOUBT
+        states = ChunkState.PLANNED, ChunkState.ATTEMPTED, ChunkState.UNRESOLVED
         total = Decimal()
-        for key in await self._do(self._file.chunks, *states):
-            chunk = await self._do(self._file.chunk, key)
-            total += (await client.call(price_of(operation_of(chunk)))).amount
+        for key in await self._run_blocking(self._file.chunks, *states):
+            chunk = await self._run_blocking(self._file.chunk, key)
+            total += (await client.call(cost_of(operation_of(chunk)))).amount
         return total
 
     async def rows(self) -> list[JournalRow]:
         """Return all messages and what has become of them, in the order of their rows."""
-        return await self._do(lambda: list(self._file.rows()))
+        return await self._run_blocking(lambda: list(self._file.rows()))
 
-    async def tally(self) -> Tally:
+    async def summary(self) -> Summary:
         """Return how many messages are where, and what they cost."""
-        return await self._do(self._file.tally)
+        return await self._run_blocking(self._file.summary)
 
     def guards(self, *, rules: Rules = _RULES, margin: float = 1.2, late_arrival: float = 5.0) -> Guards:
         """Return guards for the client of this job that remember across restarts what the service has counted."""
-        store = JournalGuardStore(self._file, self._do, late_arrival=late_arrival)
+        store = JournalGuardStore(self._file, self._run_blocking, late_arrival=late_arrival)
         return Guards(store, rules=rules, margin=margin, late_arrival=late_arrival)
 
-    def keep_doubt(self, doubt: Doubt) -> None:
+    def keep_unresolved(self, unresolved: UnresolvedSend) -> None:
         """Keep a doubt about a send outside the job: `Client(on_unresolved=journal.keep_doubt)`.
 
         It is on the disk when this returns; from any thread.
         """
-        self._file.keep_doubt(doubt.model_dump_json())
+        self._file.keep_unresolved(unresolved.model_dump_json())
 
-    async def doubts(self) -> list[Doubt]:
+    async def unresolved_sends(self) -> list[UnresolvedSend]:
         """Return the doubts that were kept and are not settled."""
-        return [Doubt.model_validate_json(data) for _, data in await self._do(self._file.doubts)]
+        return [
+            UnresolvedSend.model_validate_json(data)
+            for _, data in await self._run_blocking(self._file.unresolved_sends)
+        ]
 
-    async def resolve(self, client: Client) -> list[tuple[Doubt, SentMessage | None]]:
+    async def resolve(self, client: Client) -> list[tuple[UnresolvedSend, SentMessage | None]]:
         """Settle the doubts that were kept, one after the other; those that can't be settled stay.
 
         Returns:
             Those that are settled, each with the send, or None if nothing was sent.
         """
-        settled: list[tuple[Doubt, SentMessage | None]] = []
-        for key, data in await self._do(self._file.doubts):
-            doubt = Doubt.model_validate_json(data)
+        reconciled: list[tuple[UnresolvedSend, SentMessage | None]] = []
+        for key, data in await self._run_blocking(self._file.unresolved_sends):
+            unresolved = UnresolvedSend.model_validate_json(data)
             try:
-                settled.append((doubt, await client.resolve(doubt)))
+                reconciled.append((unresolved, await client.resolve(unresolved)))
             except SendOutcomeUnknown:
                 continue
-            await self._do(self._file.forget_doubt, key)
-        return settled
+            await self._run_blocking(self._file.forget_unresolved, key)
+        return reconciled
 
     @property
     def _file(self) -> JournalStore:
@@ -236,7 +243,7 @@ class Journal:
             raise RuntimeError("a journal is used inside its `async with`")
         return self._store
 
-    async def _do(self, function: Callable[..., T], *arguments: Any) -> T:
+    async def _run_blocking(self, function: Callable[..., T], *arguments: Any) -> T:
         """Do something with the file in a thread, one thing at a time; once begun it is finished."""
         return await anyio.to_thread.run_sync(function, *arguments, limiter=self._limiter)
 
@@ -260,13 +267,13 @@ class Journal:
         report, words = update.report, None
         if update.error is not None:
             words = f"its status can't be told: {type(update.error).__name__}: {update.error}"
-        decided_at = None
-        if report is not None and report.is_decided:
-            decided_at = report.changed_at or datetime.now(UTC)
+        final_at = None
+        if report is not None and report.is_final:
+            final_at = report.changed_at or datetime.now(UTC)
         status = None if report is None else int(report.status)
         error = None if report is None or report.error is None else int(report.error)
         ref = update.ref
-        await self._do(self._file.note_status, ref.phone, ref.id, status, error, words, decided_at)
+        await self._run_blocking(self._file.note_status, ref.phone, ref.id, status, error, words, final_at)
 
 
 def _numbered(messages: Iterable[Message | PlannedMessage]) -> list[PlannedMessage]:

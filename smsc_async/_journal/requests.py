@@ -22,9 +22,9 @@ from smsc_async._model import (
 )
 from smsc_async._sending import Chunk, Chunker, goes_with, to_send
 
-from .rows import ChunkPlan, PlannedMessage, RowPlan, StoredChunk, Verdict
+from .rows import ChunkPlan, MessageResult, PlannedMessage, RowPlan, StoredChunk
 
-__all__ = ["Division", "divide", "operation_of", "price_of", "refused", "verdicts"]
+__all__ = ["Division", "cost_of", "divide", "operation_of", "refused", "results"]
 
 _NOT_PRICED: Final = {"id", "sender", "at", "cost"}
 _CENT: Final = Decimal("0.0001")
@@ -93,43 +93,43 @@ def operation_of(chunk: StoredChunk) -> Send | SendList:
     return (SendList if chunk.is_list else Send).model_validate_json(chunk.content)
 
 
-def price_of(operation: Send | SendList) -> GetCost | GetListCost:
+def cost_of(operation: Send | SendList) -> GetCost | GetListCost:
     """Return what asks for the price of a send."""
     kind = GetListCost if isinstance(operation, SendList) else GetCost
     return kind.model_validate(operation.model_dump(exclude=_NOT_PRICED, exclude_defaults=True))
 
 
-def verdicts(operation: Send | SendList, result: SentMessage) -> list[Verdict]:
+def results(operation: Send | SendList, result: SentMessage) -> list[MessageResult]:
     """Return what an accepted request means for each of its messages, with its share of the price."""
     refs = operation.refs()
     refusals = Refusals(result.errors, [ref.phone for ref in refs])
     missing = {ref.phone for ref in result.missing}
     texts = [line.text for line in operation.lines()] or [getattr(operation, "text", None) or ""] * len(refs)
-    said: list[Verdict] = []
+    said: list[MessageResult] = []
     accepted: list[tuple[MessageRef, int]] = []
     for ref, text in zip(refs, texts, strict=True):
         refusal = refusals.find(ref.phone)
         if refusal is not None:
             words = operation.errors.get(refusal.code, ApiError).advice
-            said.append(Verdict(phone=ref.phone, id=result.id, code=refusal.code, error=words))
+            said.append(MessageResult(phone=ref.phone, id=result.id, code=refusal.code, error=words))
         elif ref.phone in missing:
             words = "the service accepted the request it was in, and not this message"
-            said.append(Verdict(phone=ref.phone, id=result.id, error=words))
+            said.append(MessageResult(phone=ref.phone, id=result.id, error=words))
         else:
             accepted.append((ref, parts(text).count))
     shares = _divided(result.cost, [count for _, count in accepted])
     said += [
-        Verdict(phone=ref.phone, id=result.id, cost=share, parts=count)
+        MessageResult(phone=ref.phone, id=result.id, cost=share, parts=count)
         for (ref, count), share in zip(accepted, shares, strict=True)
     ]
     return said
 
 
-def refused(operation: Send | SendList, error: SmscError) -> list[Verdict]:
+def refused(operation: Send | SendList, error: SmscError) -> list[MessageResult]:
     """Return what a refusal of a whole request means for each of its messages."""
     code = error.code if isinstance(error, ApiError) else None
     words = f"{type(error).__name__}: {error}"
-    return [Verdict(phone=ref.phone, id=ref.id, code=code, error=words) for ref in operation.refs()]
+    return [MessageResult(phone=ref.phone, id=ref.id, code=code, error=words) for ref in operation.refs()]
 
 
 def _divided(cost: Decimal | None, weights: list[int]) -> list[Decimal | None]:

@@ -14,13 +14,13 @@ __all__ = [
     "ChunkPlan",
     "ChunkState",
     "JournalRow",
-    "Place",
+    "KeyHistory",
+    "MessageResult",
     "PlannedMessage",
     "RowPlan",
     "RowState",
     "StoredChunk",
-    "Tally",
-    "Verdict",
+    "Summary",
 ]
 
 
@@ -31,7 +31,7 @@ class ChunkState(StrEnum):
     """Nothing of it has left this machine."""
     ATTEMPTED = "attempted"
     """It may have left; nothing else is known until it is settled."""
-    IN_DOUBT = "in_doubt"
+    UNRESOLVED = "unresolved"
     """It was attempted, and its status could not tell whether the service has it."""
     DONE = "done"
     """Each of its messages was accepted or refused."""
@@ -44,7 +44,7 @@ class RowState(StrEnum):
     """It has not been sent."""
     ATTEMPTED = "attempted"
     """It may have been sent; the next start settles that before anything else."""
-    IN_DOUBT = "in_doubt"
+    UNRESOLVED = "unresolved"
     """Nobody knows whether it was sent. It is never sent again; each start tries to settle it."""
     ACCEPTED = "accepted"
     """The service has it; its delivery is not decided."""
@@ -52,7 +52,7 @@ class RowState(StrEnum):
     """The service refused it."""
     SKIPPED = "skipped"
     """It is no message that can be sent, and was planned with a `fault`."""
-    DECIDED = "decided"
+    FINAL = "final"
     """Its delivery has ended, well or badly."""
 
 
@@ -80,7 +80,7 @@ class PlannedMessage(FrozenModel):
         return self
 
 
-class Place(NamedTuple):
+class KeyHistory(NamedTuple):
     """The history of one key of the guards: Unix times, None for a request in flight."""
 
     rule: str
@@ -131,7 +131,7 @@ class StoredChunk:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class MessageResult:
     """What has become of one message of a request.
 
     Attributes:
@@ -168,7 +168,7 @@ class JournalRow:
         parts: How many SMS it is.
         attempted_at: When it was first attempted.
         accepted_at: When the acceptance was noted.
-        decided_at: When its delivery was decided.
+        final_at: When its delivery was decided.
     """
 
     row: int
@@ -183,39 +183,39 @@ class JournalRow:
     parts: int | None = None
     attempted_at: datetime | None = None
     accepted_at: datetime | None = None
-    decided_at: datetime | None = None
+    final_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tally:
+class Summary:
     """How many messages of a job are where.
 
     Attributes:
         planned: Not sent yet.
         attempted: Perhaps sent, to be settled.
-        in_doubt: Perhaps sent, and their status could not tell.
+        unresolved: Perhaps sent, and their status could not tell.
         accepted: Accepted, their delivery undecided.
         failed: Refused.
         skipped: No messages that can be sent.
-        decided: Their delivery has ended.
+        final: Their delivery has ended.
         cost: What those that were accepted cost, as far as the service told.
     """
 
     planned: int = 0
     attempted: int = 0
-    in_doubt: int = 0
+    unresolved: int = 0
     accepted: int = 0
     failed: int = 0
     skipped: int = 0
-    decided: int = 0
+    final: int = 0
     cost: Decimal = Decimal()
 
     @property
     def total(self) -> int:
         """How many there are."""
-        return self.unsent + self.accepted + self.failed + self.skipped + self.decided
+        return self.unsent + self.accepted + self.failed + self.skipped + self.final
 
     @property
     def unsent(self) -> int:
         """How many have no answer of the service yet."""
-        return self.planned + self.attempted + self.in_doubt
+        return self.planned + self.attempted + self.unresolved

@@ -14,7 +14,6 @@ from smsc_async._model import (
     ApiError,
     AuthenticationFailed,
     BreakerOpen,
-    Doubt,
     GuardError,
     GuardStoreError,
     InsufficientFunds,
@@ -25,23 +24,24 @@ from smsc_async._model import (
     SendOutcomeUnknown,
     SmscError,
     TooManyRequests,
+    UnresolvedSend,
 )
 
-from .requests import operation_of, refused, verdicts
+from .requests import operation_of, refused, results
 from .rows import ChunkState, StoredChunk
-from .store import Do, JournalStore
+from .store import JournalStore, RunBlocking
 
-__all__ = ["Sending"]
+__all__ = ["JournalSender"]
 
 _MINUTE: Final = 61.2  # after error 9, with what the service's whole seconds may add
 _PAUSE: Final = 5.0
 _ENOUGH: Final = 12
-_DOUBT: Final = 3  # weighs as much as so many failures that are none
+_UNRESOLVED: Final = 3  # weighs as much as so many failures that are none
 # With these, every further request would be refused too.
 _STOPS: Final = (AuthenticationFailed, AddressBlocked, InsufficientFunds, BreakerOpen, GuardStoreError)
 
 
-class Sending:
+class JournalSender:
     """Sends what is planned, once.
 
     Args:
@@ -57,7 +57,7 @@ class Sending:
         self,
         client: Client,
         store: JournalStore,
-        do: Do,
+        do: RunBlocking,
         *,
         workers: int,
         opened_at: datetime,
@@ -65,12 +65,12 @@ class Sending:
     ) -> None:
         self._client = client
         self._store = store
-        self._do = do
+        self._run_blocking = do
         self._workers = workers
         self._opened_at = opened_at
         self._note = note
         self._trouble = 0
-        self._doubts: list[int] = []
+        self._unresolved: list[int] = []
         self._stopped = anyio.Event()
         self._reason: Exception | None = None
 
@@ -80,24 +80,24 @@ class Sending:
         Raises:
             SmscError: It had to stop; what is planned stays planned.
         """
-        planned = await self._do(self._store.chunks, ChunkState.PLANNED)
-        unsettled = await self._do(self._store.chunks, ChunkState.ATTEMPTED, ChunkState.IN_DOUBT)
+        planned = await self._run_blocking(self._store.chunks, ChunkState.PLANNED)
+        unreconciled = await self._run_blocking(self._store.chunks, ChunkState.ATTEMPTED, ChunkState.UNRESOLVED)
         # Alone first: with wrong credentials all workers would fail at once, and five failures block the IP address.
         if planned:
             await self._send(planned[0])
         if self._reason is None:
-            await self._round(unsettled, planned[1:])
-        if self._doubts and self._reason is None:
-            await self._round(self._doubts.copy(), [])
+            await self._round(unreconciled, planned[1:])
+        if self._unresolved and self._reason is None:
+            await self._round(self._unresolved.copy(), [])
         if self._reason is not None:
             raise self._reason
 
-    async def _round(self, unsettled: Sequence[int], planned: Sequence[int]) -> None:
+    async def _round(self, unreconciled: Sequence[int], planned: Sequence[int]) -> None:
         """Settle some requests and send others meanwhile, and those as well that surely were not sent."""
         due, work = anyio.create_memory_object_stream[int](math.inf)
         async with anyio.create_task_group() as group, due, work:
-            for key in unsettled:
-                group.start_soon(self._settle, key, due.clone())
+            for key in unreconciled:
+                group.start_soon(self._reconcile, key, due.clone())
             for _ in range(self._workers):
                 group.start_soon(self._work, work.clone())
             for key in planned:
@@ -108,11 +108,11 @@ class Sending:
             async for key in work:
                 await self._send(key)
 
-    async def _settle(self, key: int, due: MemoryObjectSendStream[int]) -> None:
+    async def _reconcile(self, key: int, due: MemoryObjectSendStream[int]) -> None:
         """Let the status tell what became of a request; if it surely was not sent, it is due."""
         with due:
             try:
-                if await self._is_unsent(await self._do(self._store.chunk, key)):
+                if await self._is_unsent(await self._run_blocking(self._store.chunk, key)):
                     due.send_nowait(key)
             except JournalError as error:
                 self._stop(error)
@@ -122,7 +122,7 @@ class Sending:
         attempted_at = chunk.attempted_at or self._opened_at
         # An attempt of an earlier process ended before the journal was opened; one that was cancelled here, by now.
         ended_at = self._opened_at if attempted_at < self._opened_at else datetime.now(UTC)
-        doubt = Doubt(
+        unresolved = UnresolvedSend(
             id=operation.id,
             refs=operation.refs(),
             is_own_id=chunk.is_own_id,
@@ -131,21 +131,21 @@ class Sending:
             failed=chunk.failed_at or ended_at,
         )
         try:
-            result = await self._client.resolve(doubt)
+            result = await self._client.resolve(unresolved)
         except SendOutcomeUnknown as error:
-            await self._do(self._store.doubt, chunk.key, doubt.failed, _words(error))
+            await self._run_blocking(self._store.unresolved, chunk.key, unresolved.failed, _words(error))
             return False
         if result is None:
-            await self._do(self._store.take_back, chunk.key)
+            await self._run_blocking(self._store.take_back, chunk.key)
             return True
-        await self._do(self._store.finish, chunk.key, verdicts(operation, result), datetime.now(UTC))
-        self._note(len(doubt.refs))
+        await self._run_blocking(self._store.finish, chunk.key, results(operation, result), datetime.now(UTC))
+        self._note(len(unresolved.refs))
         return False
 
     async def _send(self, key: int) -> None:
         """Send a request as soon as the limits let it through."""
         try:
-            chunk = await self._do(self._store.chunk, key)
+            chunk = await self._run_blocking(self._store.chunk, key)
             operation = operation_of(chunk)
             while self._reason is None:
                 if chunk.state is not ChunkState.PLANNED and not await self._is_unsent(chunk):
@@ -155,13 +155,13 @@ class Sending:
                     return
                 with anyio.move_on_after(pause):
                     await self._stopped.wait()
-                chunk = await self._do(self._store.chunk, key)
+                chunk = await self._run_blocking(self._store.chunk, key)
         except JournalError as error:
             self._stop(error)
 
     async def _attempt(self, chunk: StoredChunk, operation: Send | SendList) -> float | None:
         """Make one attempt at a request; return in how many seconds to make another, None for never."""
-        await self._do(self._store.attempt, chunk.key, datetime.now(UTC))
+        await self._run_blocking(self._store.attempt, chunk.key, datetime.now(UTC))
         try:
             result = await self._client.call(operation, unique_id=chunk.is_own_id)
         except (SmscError, ValueError) as error:
@@ -169,7 +169,7 @@ class Sending:
             with anyio.CancelScope(shield=True):
                 return await self._failed(chunk, operation, error)
         with anyio.CancelScope(shield=True):
-            await self._do(self._store.finish, chunk.key, verdicts(operation, result), datetime.now(UTC))
+            await self._run_blocking(self._store.finish, chunk.key, results(operation, result), datetime.now(UTC))
         self._trouble = 0
         self._note(len(operation.refs()))
         return None
@@ -179,29 +179,29 @@ class Sending:
     ) -> float | None:
         """Note what a failure means; return in how many seconds to try again, None for never."""
         if isinstance(error, SmscError) and error.outcome is Outcome.UNKNOWN:
-            await self._do(self._store.doubt, chunk.key, datetime.now(UTC), _words(error))
-            self._doubts.append(chunk.key)
-            self._fret(error, _DOUBT)
+            await self._run_blocking(self._store.unresolved, chunk.key, datetime.now(UTC), _words(error))
+            self._unresolved.append(chunk.key)
+            self._record_failure(error, _UNRESOLVED)
             return None
         if isinstance(error, ApiError) and not isinstance(error, (*_STOPS, TooManyRequests)):
-            await self._do(self._store.finish, chunk.key, refused(operation, error), datetime.now(UTC))
+            await self._run_blocking(self._store.finish, chunk.key, refused(operation, error), datetime.now(UTC))
             self._note(len(operation.refs()))
             return None
         if isinstance(error, TooManyRequests):
             # An earlier attempt that was taken for lost may have arrived after all: its status will tell.
-            await self._do(self._store.doubt, chunk.key, datetime.now(UTC), _words(error))
-            self._fret(error, 1)
+            await self._run_blocking(self._store.unresolved, chunk.key, datetime.now(UTC), _words(error))
+            self._record_failure(error, 1)
             return _MINUTE
-        await self._do(self._store.take_back, chunk.key)
+        await self._run_blocking(self._store.take_back, chunk.key)
         if isinstance(error, GuardError) and not isinstance(error, _STOPS):
             return _PAUSE if error.retry_after is None else error.retry_after
         if isinstance(error, (*_STOPS, ValueError)) or error.outcome is Outcome.REJECTED:
             self._stop(error)
             return None
-        self._fret(error, 1)
+        self._record_failure(error, 1)
         return _PAUSE
 
-    def _fret(self, error: SmscError, weight: int) -> None:
+    def _record_failure(self, error: SmscError, weight: int) -> None:
         """Count a failure of the network; when nothing works any more, stop."""
         self._trouble += weight
         if self._trouble >= _ENOUGH:

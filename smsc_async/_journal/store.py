@@ -15,9 +15,9 @@ from typing import Any, Final, Protocol, TypeVar
 from smsc_async._model import DeliveryError, MessageStatus
 
 from .file import connect, damaged, disconnect, explained
-from .rows import ChunkPlan, ChunkState, JournalRow, Place, RowPlan, RowState, StoredChunk, Tally, Verdict
+from .rows import ChunkPlan, ChunkState, JournalRow, KeyHistory, MessageResult, RowPlan, RowState, StoredChunk, Summary
 
-__all__ = ["Do", "JournalStore"]
+__all__ = ["JournalStore", "RunBlocking"]
 
 T = TypeVar("T")
 
@@ -25,12 +25,12 @@ _FOREVER: Final = 1e11  # Unix time
 _ROWS: Final = """
 SELECT row, phone, id, CASE message.state WHEN 'open' THEN CASE chunk.state WHEN 'done' THEN 'attempted'
     ELSE chunk.state END ELSE message.state END AS state, status, delivery_error, code, error, cost, parts,
-    attempted_at, accepted_at, decided_at
+    attempted_at, accepted_at, final_at
 FROM message LEFT JOIN chunk ON chunk.key = message.chunk
 """
 
 
-class Do(Protocol):
+class RunBlocking(Protocol):
     """Does something with the journal's file, off the event loop."""
 
     def __call__(self, function: Callable[..., T], /, *arguments: Any) -> Awaitable[T]:
@@ -117,15 +117,15 @@ class JournalStore:
         """Note that a request surely never reached the service."""
         self._move(key, ChunkState.PLANNED, attempted_at=None, failed_at=None)
 
-    def doubt(self, key: int, failed_at: datetime, error: str) -> None:
+    def unresolved(self, key: int, failed_at: datetime, error: str) -> None:
         """Note that nobody knows what became of a request."""
         with self._change() as connection:
             connection.execute(
-                "UPDATE chunk SET state = 'in_doubt', failed_at = ? WHERE key = ?", (failed_at.isoformat(), key)
+                "UPDATE chunk SET state = 'unresolved', failed_at = ? WHERE key = ?", (failed_at.isoformat(), key)
             )
             connection.execute("UPDATE message SET error = ? WHERE chunk = ?", (error, key))
 
-    def finish(self, key: int, verdicts: Iterable[Verdict], at: datetime) -> None:
+    def finish(self, key: int, results: Iterable[MessageResult], at: datetime) -> None:
         """Note what became of each message of a request."""
         with self._change() as connection:
             connection.execute("UPDATE chunk SET state = 'done' WHERE key = ?", (key,))
@@ -144,7 +144,7 @@ class JournalStore:
                         key,
                         each.phone,
                     )
-                    for each in verdicts
+                    for each in results
                 ],
             )
 
@@ -155,18 +155,18 @@ class JournalStore:
         status: int | None,
         error: int | None,
         words: str | None,
-        decided_at: datetime | None,
+        final_at: datetime | None,
     ) -> None:
         """Note the status of an accepted message; it is decided if there is a moment for that."""
         with self._change() as connection:
             connection.execute(
                 "UPDATE message SET status = coalesce(?, status), delivery_error = coalesce(?, delivery_error), "
-                "error = ?, decided_at = ?, state = iif(? IS NULL, state, 'decided') "
+                "error = ?, final_at = ?, state = iif(? IS NULL, state, 'final') "
                 "WHERE id = ? AND phone = ? AND state = 'accepted'",
-                (status, error, words, *[decided_at and decided_at.isoformat()] * 2, id, phone),
+                (status, error, words, *[final_at and final_at.isoformat()] * 2, id, phone),
             )
 
-    def undecided(self) -> list[tuple[str, str, datetime]]:
+    def pending(self) -> list[tuple[str, str, datetime]]:
         """Return phone, id and time of acceptance of each message whose delivery is not decided."""
         found = self._all("SELECT phone, id, accepted_at FROM message WHERE state = 'accepted' ORDER BY row")
         return [(phone, id_, datetime.fromisoformat(at)) for phone, id_, at in found]
@@ -175,41 +175,41 @@ class JournalStore:
         """Return all rows, in order."""
         return map(_row, self._all(f"{_ROWS} ORDER BY row"))
 
-    def tally(self) -> Tally:
+    def summary(self) -> Summary:
         """Return how many messages are where."""
         counts = dict(self._all(f"SELECT state, count(*) FROM ({_ROWS}) GROUP BY state"))  # noqa: S608 - our own words
         costs = self._all("SELECT cost FROM message WHERE cost IS NOT NULL")
-        return Tally(cost=sum((Decimal(cost) for (cost,) in costs), Decimal()), **counts)
+        return Summary(cost=sum((Decimal(cost) for (cost,) in costs), Decimal()), **counts)
 
-    def keep_doubt(self, data: str) -> None:
+    def keep_unresolved(self, data: str) -> None:
         """Keep a doubt about another send."""
         with self._change() as connection:
-            connection.execute("INSERT INTO doubt (data) VALUES (?)", (data,))
+            connection.execute("INSERT INTO unresolved (data) VALUES (?)", (data,))
 
-    def doubts(self) -> list[tuple[int, str]]:
+    def unresolved_sends(self) -> list[tuple[int, str]]:
         """Return the doubts that were kept, each with its number."""
-        return self._all("SELECT key, data FROM doubt ORDER BY key")
+        return self._all("SELECT key, data FROM unresolved ORDER BY key")
 
-    def forget_doubt(self, key: int) -> None:
+    def forget_unresolved(self, key: int) -> None:
         """Forget a doubt that is settled."""
         with self._change() as connection:
-            connection.execute("DELETE FROM doubt WHERE key = ?", (key,))
+            connection.execute("DELETE FROM unresolved WHERE key = ?", (key,))
 
-    def places(self, now: float) -> list[Place]:
+    def histories(self, now: float) -> list[KeyHistory]:
         """Return the histories of the guards that still count at this Unix time."""
         with self._change() as connection:
-            connection.execute("DELETE FROM place WHERE until < ?", (now,))
-        found = self._all("SELECT rule, key, span, instants FROM place")
-        return [Place(rule, key, span, tuple(json.loads(instants))) for rule, key, span, instants in found]
+            connection.execute("DELETE FROM history WHERE until < ?", (now,))
+        found = self._all("SELECT rule, key, span, instants FROM history")
+        return [KeyHistory(rule, key, span, tuple(json.loads(instants))) for rule, key, span, instants in found]
 
-    def put_places(self, places: Iterable[Place]) -> None:
+    def put_histories(self, histories: Iterable[KeyHistory]) -> None:
         """Keep histories of the guards; an empty one is forgotten, and so is what no longer counts."""
         with self._change() as connection:
-            for rule, key, span, instants in places:
+            for rule, key, span, instants in histories:
                 last = max((_FOREVER if instant is None else instant for instant in instants), default=-span)
                 values = rule, key, span, last + span, json.dumps(instants)
-                connection.execute("INSERT OR REPLACE INTO place VALUES (?, ?, ?, ?, ?)", values)
-            connection.execute("DELETE FROM place WHERE until < ?", (time.time(),))
+                connection.execute("INSERT OR REPLACE INTO history VALUES (?, ?, ?, ?, ?)", values)
+            connection.execute("DELETE FROM history WHERE until < ?", (time.time(),))
 
     def _move(self, key: int, state: ChunkState, **columns: str | None) -> None:
         settings = ", ".join(f"{name} = ?" for name in columns)
@@ -249,7 +249,7 @@ def _moment(text: str | None) -> datetime | None:
 
 def _row(values: tuple[Any, ...]) -> JournalRow:
     row, phone, id_, state, status, failure, code, error, cost, parts, *moments = values
-    attempted_at, accepted_at, decided_at = map(_moment, moments)
+    attempted_at, accepted_at, final_at = map(_moment, moments)
     return JournalRow(
         row=row,
         phone=phone,
@@ -263,5 +263,5 @@ def _row(values: tuple[Any, ...]) -> JournalRow:
         parts=parts,
         attempted_at=attempted_at,
         accepted_at=accepted_at,
-        decided_at=decided_at,
+        final_at=final_at,
     )

@@ -98,7 +98,7 @@ from .types import (
     is_phone,
     recipient_key,
 )
-from .unresolved import Doubt
+from .unresolved import UnresolvedSend
 
 __all__ = [
     "BAD_CODES",
@@ -131,7 +131,6 @@ __all__ = [
     "Credentials",
     "DeliveryError",
     "DeliveryReport",
-    "Doubt",
     "DuplicateSend",
     "Email",
     "Encoding",
@@ -194,6 +193,7 @@ __all__ = [
     "TooManyRequests",
     "TransportError",
     "Undeliverable",
+    "UnresolvedSend",
     "Unset",
     "Viber",
     "Voice",

@@ -59,7 +59,7 @@ def _email_address(value: str) -> str:
 
 
 Url: TypeAlias = Annotated[XmlText, AfterValidator(_http_url)]
-Line: TypeAlias = Annotated[str, Field(min_length=1), AfterValidator(_one_line)]
+SingleLine: TypeAlias = Annotated[str, Field(min_length=1), AfterValidator(_one_line)]
 
 
 class Channel(Choice):
@@ -164,7 +164,7 @@ class WapPush(Channel):
     flag: ClassVar[str] = "push"
 
     url: Url
-    title: Line
+    title: SingleLine
 
     def __init__(self, url: str, title: str) -> None:
         BaseModel.__init__(self, url=url, title=title)
@@ -199,7 +199,7 @@ class Mms(Channel):
     text_use: ClassVar[TextUse] = TextUse.OPTIONAL
     flag: ClassVar[str] = "mms"
 
-    subject: Line | None = None
+    subject: SingleLine | None = None
     file_url: Url | None = None
 
     def check_text(self, text: str | None) -> None:
@@ -224,7 +224,7 @@ class Email(Channel):
     flag: ClassVar[str] = "mail"
 
     sender: Annotated[XmlText, AfterValidator(_email_address)]
-    subject: Line
+    subject: SingleLine
     file_url: Url | None = None
 
     def __init__(self, sender: str, subject: str, *, file_url: str | None = None) -> None:

@@ -56,9 +56,9 @@ class MessageStatus(_OpenCode):
     UNAVAILABLE = 25, "number unavailable"
 
     @property
-    def is_decided(self) -> bool:
+    def is_final(self) -> bool:
         """Whether the delivery has ended; READ and LINK_CLICKED may still follow. Unknown codes count as open."""
-        return self in _DECIDED
+        return self in _FINAL
 
     @property
     def is_delivered(self) -> bool:
@@ -67,7 +67,7 @@ class MessageStatus(_OpenCode):
 
 
 _DELIVERED = frozenset({1, 2, 4})
-_DECIDED = _DELIVERED | {3, 20, 22, 23, 24, 25}
+_FINAL = _DELIVERED | {3, 20, 22, 23, 24, 25}
 
 
 class Resend(StrEnum):

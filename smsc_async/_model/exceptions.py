@@ -37,7 +37,7 @@ from enum import StrEnum
 from typing import ClassVar
 
 from .types import MessageRef
-from .unresolved import Doubt
+from .unresolved import UnresolvedSend
 
 __all__ = [
     "AddressBlocked",
@@ -95,7 +95,7 @@ class SmscError(Exception):
         outcome: What became of the request.
         id: The message id of the send that failed, None for other operations.
         refs: One reference for each recipient of the send that failed, for `Client.status`.
-        doubt: What `Client.resolve` needs, where a send may have been done; None otherwise.
+        unresolved: What `Client.resolve` needs, where a send may have been done; None otherwise.
     """
 
     outcome: Outcome = Outcome.UNKNOWN
@@ -104,7 +104,7 @@ class SmscError(Exception):
         super().__init__(message)
         self.id: str | None = None
         self.refs: tuple[MessageRef, ...] = ()
-        self.doubt: Doubt | None = None
+        self.unresolved: UnresolvedSend | None = None
 
     def concerning(self, id: str | None, refs: Sequence[MessageRef]) -> None:  # noqa: A002 - the service's own word
         """Note which message this is about; never part of `str()` or `repr()`."""
@@ -115,7 +115,7 @@ class SmscError(Exception):
 class GuardError(SmscError):
     """The client's own brake refused the request, to stay inside the limits of the service.
 
-    A later attempt at a send that is refused before it could ask for the earlier one is UNKNOWN and has a `doubt`.
+    A later attempt at a send that is refused before it could ask for the earlier one is UNKNOWN and has a `unresolved`.
 
     Attributes:
         retry_after: Seconds until the request may succeed, None where nobody can know.

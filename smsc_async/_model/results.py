@@ -24,7 +24,7 @@ def _number(value: object) -> object:
 
 _DIGITS: Final = {str(number): number for number in range(-9, 300)}
 Status: TypeAlias = Annotated[MessageStatus, BeforeValidator(_number)]
-Failure: TypeAlias = Annotated[DeliveryError, BeforeValidator(_number)]
+DeliveryErrorCode: TypeAlias = Annotated[DeliveryError, BeforeValidator(_number)]
 
 
 class Result(FrozenModel):
@@ -132,7 +132,7 @@ class SentMessage(Result):
         cost: What it cost, where the service says so (always with `cost=2` or `cost=3`).
         balance: The balance after it, where the service says so (always with `cost=3`).
         errors: The recipients that were refused, where `err` asked for them.
-        settled: Whether the answer was lost and status requests have shown that the service accepted it.
+        reconciled: Whether the answer was lost and status requests have shown that the service accepted it.
         missing: Of a settled send the recipients whom the service does not know: it accepted the others and not them.
     """
 
@@ -145,7 +145,7 @@ class SentMessage(Result):
     cost: Money | None = None
     balance: Money | None = None
     errors: tuple[RecipientError, ...] = ()
-    settled: bool = False
+    reconciled: bool = False
     missing: tuple[MessageRef, ...] = ()
 
     @property
@@ -249,7 +249,7 @@ class DeliveryReport(Result):
 
     ref: MessageRef
     status: Status
-    error: Failure | None = None
+    error: DeliveryErrorCode | None = None
     changed_at: datetime | None = None
     sent_at: datetime | None = None
     phone: str | None = None
@@ -262,9 +262,9 @@ class DeliveryReport(Result):
     region: str | None = None
 
     @property
-    def is_decided(self) -> bool:
+    def is_final(self) -> bool:
         """Whether the delivery has ended, well or badly."""
-        return self.status.is_decided
+        return self.status.is_final
 
     @property
     def is_delivered(self) -> bool:

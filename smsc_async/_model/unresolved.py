@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field
 
 from .types import FrozenModel, MessageId, MessageRef
 
-__all__ = ["Doubt"]
+__all__ = ["UnresolvedSend"]
 
 
 def _aware(value: datetime) -> datetime:
@@ -16,7 +16,7 @@ def _aware(value: datetime) -> datetime:
     return value
 
 
-class Doubt(FrozenModel):
+class UnresolvedSend(FrozenModel):
     """A send whose answer was lost: what it takes to settle the doubt later, also in another process.
 
     `model_dump_json()` and `model_validate_json()` carry it; `Client.resolve` settles it.

@@ -15,7 +15,7 @@ try:
 except ModuleNotFoundError as error:  # pragma: no cover - tested in a process of its own, without the extra
     if error.name != "aiohttp":
         raise
-    raise ModuleNotFoundError("transport='fast' needs an extra package: pip install 'smsc-async[fast]'") from None
+    raise ModuleNotFoundError("transport='aiohttp' needs an extra package: pip install 'smsc-async[aiohttp]'") from None
 
 from aiohttp.abc import AbstractStreamWriter
 from yarl import URL
@@ -48,7 +48,7 @@ _OURS: Final[Mapping[type[BaseException], type[TransportError]]] = {
 # Their words quote what the server sent, which may quote the request.
 _QUOTING: Final = (aiohttp.ClientResponseError, aiohttp.ClientPayloadError, aiohttp.ServerDisconnectedError)
 
-_ASYNCIO_ONLY: Final = "transport='fast' stands on aiohttp and works on asyncio only; on trio leave transport= out"
+_ASYNCIO_ONLY: Final = "transport='aiohttp' stands on aiohttp and works on asyncio only; on trio leave transport= out"
 _PIECE: Final = 65_536  # what an event loop takes without a wait
 _PROXY_SCHEMES: Final = frozenset({"http", "https"})
 
@@ -118,7 +118,7 @@ class AiohttpTransport:
         max_response_bytes: int = 1_048_576,
     ) -> None:
         if proxy is not None and urlsplit(proxy).scheme not in _PROXY_SCHEMES:
-            raise ValueError("transport='fast' goes through http and https proxies only")
+            raise ValueError("transport='aiohttp' goes through http and https proxies only")
         self._proxy = proxy
         self._verify = verify
         self._max_connections = max_connections
@@ -126,7 +126,7 @@ class AiohttpTransport:
         self._proxy_of: dict[str, str | None] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._session: aiohttp.ClientSession | None = None
-        self._places = asyncio.Semaphore(max_connections)
+        self._slots = asyncio.Semaphore(max_connections)
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes, timeout: Timeout) -> Reply:
         """Post a request and return the whole answer, whatever its status.
@@ -151,9 +151,9 @@ class AiohttpTransport:
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout: Timeout
     ) -> Reply:
         session = await self._bound_session()
-        proxy = self._way(url)
-        places = self._places
-        await self._take_place(places, timeout.pool)
+        proxy = self._route(url)
+        slots = self._slots
+        await self._take_slot(slots, timeout.pool)
         try:
             if session.closed:  # while this request waited for its place
                 raise failure(PoolTimeout)
@@ -174,7 +174,7 @@ class AiohttpTransport:
                 # Behind a proxy its `repr` has the proxy's password.
                 raise _ours(error) from (error if proxy is None else None)
         finally:
-            places.release()
+            slots.release()
 
     async def _read(self, response: aiohttp.ClientResponse) -> Reply:
         try:
@@ -187,22 +187,22 @@ class AiohttpTransport:
         response.release()
         return Reply(response.status, response.headers.get("Content-Type", ""), bytes(body))
 
-    async def _take_place(self, places: asyncio.Semaphore, within: float) -> None:
-        if not places.locked():
-            await places.acquire()
+    async def _take_slot(self, slots: asyncio.Semaphore, within: float) -> None:
+        if not slots.locked():
+            await slots.acquire()
             return
         try:
             async with asyncio.timeout(within):
-                await places.acquire()
+                await slots.acquire()
         except TimeoutError:
             raise failure(PoolTimeout) from None
 
-    def _way(self, url: str) -> str | None:
+    def _route(self, url: str) -> str | None:
         if url not in self._proxy_of:
             self._proxy_of[url] = self._proxy or environment_proxy(url)
         proxy = self._proxy_of[url]
         if proxy is not None and urlsplit(proxy).scheme not in _PROXY_SCHEMES:
-            raise ConnectError("transport='fast' goes through http and https proxies only, nothing was sent")
+            raise ConnectError("transport='aiohttp' goes through http and https proxies only, nothing was sent")
         return proxy
 
     async def _bound_session(self) -> aiohttp.ClientSession:
@@ -214,7 +214,7 @@ class AiohttpTransport:
             return self._session
         old, old_loop = self._session, self._loop
         session, self._loop = self._new_session(), loop
-        self._session, self._places = session, asyncio.Semaphore(self._max_connections)
+        self._session, self._slots = session, asyncio.Semaphore(self._max_connections)
         if old is not None:
             await _let_go(old, old_loop)
         return session

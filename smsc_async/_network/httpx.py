@@ -15,7 +15,7 @@ from anyio.lowlevel import EventLoopToken, current_token
 from smsc_async._model import ConnectError, ConnectionLost, PoolTimeout, ReadTimeout, TransportError
 
 from .body import Body
-from .pool import Lanes
+from .pool import ConnectionPool
 from .proxy import environment_proxy
 from .tls import tls_context
 from .transport import DEFAULT_HEADERS, KEEPALIVE_EXPIRY, Reply, Timeout, failure
@@ -76,8 +76,8 @@ class HttpxTransport:
         self._verify = verify
         self._max_connections = max_connections
         self._max_bytes = max_response_bytes
-        self._ways: dict[str | None, Lanes] = {}
-        self._way_of: dict[str, Lanes] = {}
+        self._routes: dict[str | None, ConnectionPool] = {}
+        self._route_of: dict[str, ConnectionPool] = {}
         self._token: EventLoopToken | None = None
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes, timeout: Timeout) -> Reply:
@@ -95,11 +95,11 @@ class HttpxTransport:
 
     async def aclose(self) -> None:
         """Close all connections; one in use is closed when its request ends, so that no answer is lost."""
-        ways, self._ways, self._way_of = self._ways, {}, {}
+        routes, self._routes, self._route_of = self._routes, {}, {}
         if self._token is not None and self._token == current_token():
             self._token = None
-            for lanes in ways.values():
-                await lanes.aclose()
+            for pool in routes.values():
+                await pool.aclose()
             if self._given is not None:
                 await self._given.aclose()
 
@@ -111,15 +111,15 @@ class HttpxTransport:
         request = httpx.Request(method, _parsed(url), headers=headers, content=body, extensions={"timeout": steps})
         if self._given is not None:
             return await self._spoken(self._given, request)
-        lanes = self._way_of.get(url) or self._way(url)
-        lane = await lanes.take(timeout.pool)
+        pool = self._route_of.get(url) or self._route(url)
+        connection = await pool.take(timeout.pool)
         try:
-            reply = await self._spoken(lane, request)
+            reply = await self._spoken(connection, request)
         except BaseException:
-            await lanes.drop(lane)
+            await pool.drop(connection)
             raise
-        if not lanes.give(lane):
-            await lanes.drop(lane)
+        if not pool.give(connection):
+            await pool.drop(connection)
         return reply
 
     async def _spoken(self, transport: httpx.AsyncBaseTransport, request: httpx.Request) -> Reply:
@@ -154,19 +154,19 @@ class HttpxTransport:
                 "make a client for each event loop, or let the client make its own transport"
             )
         # Connections of a loop that has ended can't even be closed; they are forgotten.
-        self._ways, self._way_of, self._token = {}, {}, token
+        self._routes, self._route_of, self._token = {}, {}, token
 
-    def _way(self, url: str) -> Lanes:
+    def _route(self, url: str) -> ConnectionPool:
         proxy = self._proxy or environment_proxy(url)
         name = proxy if isinstance(proxy, str) else None
-        if name not in self._ways:
-            make = functools.partial(_lane, tls_context(self._verify), proxy)
-            self._ways[name] = Lanes(make, most=self._max_connections, expiry=KEEPALIVE_EXPIRY)
-        self._way_of[url] = self._ways[name]
-        return self._ways[name]
+        if name not in self._routes:
+            make = functools.partial(_connection, tls_context(self._verify), proxy)
+            self._routes[name] = ConnectionPool(make, most=self._max_connections, expiry=KEEPALIVE_EXPIRY)
+        self._route_of[url] = self._routes[name]
+        return self._routes[name]
 
 
-def _lane(verify: ssl.SSLContext, proxy: str | httpx.Proxy | None) -> httpx.AsyncHTTPTransport:
+def _connection(verify: ssl.SSLContext, proxy: str | httpx.Proxy | None) -> httpx.AsyncHTTPTransport:
     try:
         return httpx.AsyncHTTPTransport(verify=verify, limits=_ONE, proxy=proxy)
     except (ImportError, ValueError) as error:

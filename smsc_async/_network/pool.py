@@ -15,18 +15,18 @@ from smsc_async._model import PoolTimeout
 
 from .transport import failure
 
-__all__ = ["Lanes"]
+__all__ = ["ConnectionPool"]
 
 
 class _Waiter:
-    __slots__ = ("lane", "woken")
+    __slots__ = ("connection", "woken")
 
     def __init__(self) -> None:
-        self.lane: httpx.AsyncBaseTransport | None = None
+        self.connection: httpx.AsyncBaseTransport | None = None
         self.woken = anyio.Event()
 
 
-class Lanes:
+class ConnectionPool:
     """The lanes on one way, direct or through a proxy, on one event loop.
 
     Args:
@@ -39,13 +39,13 @@ class Lanes:
         self._make = make
         self._most = most
         self._expiry = expiry
-        self._lanes: set[httpx.AsyncBaseTransport] = set()
+        self._connections: set[httpx.AsyncBaseTransport] = set()
         self._idle: deque[tuple[float, httpx.AsyncBaseTransport]] = deque()
         self._waiters: deque[_Waiter] = deque()
         self._is_closed = False
 
     def __len__(self) -> int:
-        return len(self._lanes)
+        return len(self._connections)
 
     async def take(self, within: float) -> httpx.AsyncBaseTransport:
         """Return a lane that nobody else uses until it is given back or dropped.
@@ -56,31 +56,31 @@ class Lanes:
         if self._idle and self._idle[0][0] < anyio.current_time() - self._expiry:
             # One each time, before anything is sent: no call pays for all that a busy hour has left behind.
             stale = self._idle.popleft()[1]
-            self._lanes.remove(stale)
+            self._connections.remove(stale)
             await stale.aclose()
         if self._idle:
             return self._idle.pop()[1]
-        if len(self._lanes) < self._most:
+        if len(self._connections) < self._most:
             return self._new()
         return await self._wait(within)
 
-    def give(self, lane: httpx.AsyncBaseTransport) -> bool:
+    def give(self, connection: httpx.AsyncBaseTransport) -> bool:
         """Take back a lane whose answer has been read to its end; return False if it must be dropped after all."""
         if self._waiters:
-            self._hand_over(lane)
+            self._hand_over(connection)
             return True
-        if lane not in self._lanes:  # since `aclose`
+        if connection not in self._connections:  # since `aclose`
             return False
-        self._idle.append((anyio.current_time(), lane))
+        self._idle.append((anyio.current_time(), connection))
         return True
 
-    async def drop(self, lane: httpx.AsyncBaseTransport) -> None:
+    async def drop(self, connection: httpx.AsyncBaseTransport) -> None:
         """Take back a lane on which something failed: half an answer may be left in it, so nobody gets it again."""
-        self._lanes.discard(lane)
+        self._connections.discard(connection)
         if self._waiters:
             self._hand_over(self._new())
         with anyio.CancelScope(shield=True):
-            await lane.aclose()
+            await connection.aclose()
 
     async def aclose(self) -> None:
         """Close the idle lanes, and let whoever uses or still takes one drop it at the end; who waits gets none.
@@ -88,21 +88,21 @@ class Lanes:
         One in use is not closed here: a pool that is closed while it connects forgets the connection.
         """
         self._is_closed = True
-        self._lanes.clear()
+        self._connections.clear()
         while self._waiters:
             self._waiters.popleft().woken.set()
         while self._idle:
             await self._idle.pop()[1].aclose()
 
     def _new(self) -> httpx.AsyncBaseTransport:
-        lane = self._make()
+        connection = self._make()
         if not self._is_closed:
-            self._lanes.add(lane)
-        return lane
+            self._connections.add(connection)
+        return connection
 
-    def _hand_over(self, lane: httpx.AsyncBaseTransport) -> None:
+    def _hand_over(self, connection: httpx.AsyncBaseTransport) -> None:
         waiter = self._waiters.popleft()
-        waiter.lane = lane
+        waiter.connection = connection
         waiter.woken.set()
 
     async def _wait(self, within: float) -> httpx.AsyncBaseTransport:
@@ -112,13 +112,15 @@ class Lanes:
             with anyio.move_on_after(within):
                 await waiter.woken.wait()
         except BaseException:
-            if waiter.lane is not None and not self.give(waiter.lane):  # handed over in the moment of the cancellation
-                await self.drop(waiter.lane)
+            if waiter.connection is not None and not self.give(
+                waiter.connection
+            ):  # handed over in the moment of the cancellation
+                await self.drop(waiter.connection)
             raise
         finally:
-            if waiter.lane is None:
+            if waiter.connection is None:
                 with suppress(ValueError):  # `aclose` has emptied the queue
                     self._waiters.remove(waiter)
-        if waiter.lane is None:
+        if waiter.connection is None:
             raise failure(PoolTimeout)
-        return waiter.lane
+        return waiter.connection

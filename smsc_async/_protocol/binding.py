@@ -33,12 +33,12 @@ from .query import encode_list, encode_query
 
 __all__ = [
     "Incoming",
-    "Refusal",
     "Request",
+    "RequestFault",
     "decode",
     "encode",
     "encode_answer",
-    "encode_refusal",
+    "encode_fault",
     "namespace_of",
     "receive",
 ]
@@ -223,7 +223,7 @@ class Incoming:
     version: SoapVersion
 
 
-class Refusal(Exception):
+class RequestFault(Exception):
     """A request that the server answers with a Fault.
 
     Attributes:
@@ -243,20 +243,20 @@ def receive(body: bytes, *, namespace: str) -> Incoming:
     """Read a request the way ext-soap does, where this is the server's namespace.
 
     Raises:
-        Refusal: ext-soap would answer with this Fault.
+        RequestFault: ext-soap would answer with this Fault.
     """
     try:
         envelope = _envelope.parse(body)
     except DoctypeRefused:
-        raise Refusal("Server", "DTD are not supported by SOAP") from None
+        raise RequestFault("Server", "DTD are not supported by SOAP") from None
     except NotAnEnvelope:
-        raise Refusal("VersionMismatch", "Wrong Version") from None
+        raise RequestFault("VersionMismatch", "Wrong Version") from None
     except BodyMissing as error:
-        raise Refusal("Client", "Body must be present in a SOAP envelope", error.version) from None
+        raise RequestFault("Client", "Body must be present in a SOAP envelope", error.version) from None
     except MalformedEnvelope:
-        raise Refusal("Client", "Bad Request") from None
+        raise RequestFault("Client", "Bad Request") from None
     if not envelope.element:
-        raise Refusal("Client", 'looks like we got "Body" without function call', envelope.version)
+        raise RequestFault("Client", 'looks like we got "Body" without function call', envelope.version)
     method = _METHOD_OF.get(envelope.element)
     if method is None or envelope.namespace != namespace:
         raise _procedure_missing(envelope)
@@ -265,16 +265,16 @@ def receive(body: bytes, *, namespace: str) -> Incoming:
     if any(
         isinstance(item, dict) for value in fields.values() for item in (value if isinstance(value, list) else [value])
     ):
-        raise Refusal("Server", "SOAP-ERROR: Encoding: Violation of encoding rules", envelope.version)
+        raise RequestFault("Server", "SOAP-ERROR: Encoding: Violation of encoding rules", envelope.version)
     if envelope.must_understand:
-        raise Refusal("MustUnderstand", "Header not understood", envelope.version)
+        raise RequestFault("MustUnderstand", "Header not understood", envelope.version)
     return Incoming(method, fields, envelope.version)
 
 
-def _procedure_missing(envelope: _envelope.Envelope) -> Refusal:
+def _procedure_missing(envelope: _envelope.Envelope) -> RequestFault:
     if envelope.version is SoapVersion.V12:
-        return Refusal("rpc:ProcedureNotPresent", "Procedure not present", envelope.version)
-    return Refusal("Server", f"Procedure '{envelope.element}' not present", envelope.version)
+        return RequestFault("rpc:ProcedureNotPresent", "Procedure not present", envelope.version)
+    return RequestFault("Server", f"Procedure '{envelope.element}' not present", envelope.version)
 
 
 def encode_answer(incoming: Incoming, fields: Mapping[str, JsonValue], namespace: str) -> bytes:
@@ -285,6 +285,6 @@ def encode_answer(incoming: Incoming, fields: Mapping[str, JsonValue], namespace
     )
 
 
-def encode_refusal(refusal: Refusal) -> bytes:
+def encode_fault(refusal: RequestFault) -> bytes:
     """Make the envelope of a Fault."""
     return _envelope.build_fault(refusal.code, refusal.string, version=refusal.version)

@@ -196,18 +196,18 @@ class _SchemaReader:
             self.types[name] = ()  # a type may hold itself, so its name stands before it is read
             self.types[name] = tuple(self._fields(node, name))
 
-    def _fields(self, node: Node, place: str, *, required: bool = True, repeated: bool = False) -> Iterator[Element]:
+    def _fields(self, node: Node, position: str, *, required: bool = True, repeated: bool = False) -> Iterator[Element]:
         for child in node.children:
             must = required and child.attributes.get("minOccurs") != "0" and child.tag != "choice"
             many = repeated or child.attributes.get("maxOccurs", "1") not in {"0", "1"}
             if child.tag == "element":
-                name, kind = self._describe(child, place)
+                name, kind = self._describe(child, position)
                 yield Element(name, must, many, kind)
             elif child.tag in _GROUPS:
-                yield from self._fields(child, place, required=must, repeated=many)
+                yield from self._fields(child, position, required=must, repeated=many)
 
-    def _describe(self, node: Node, place: str) -> tuple[str, str]:
-        name, kind = _name(node), f"{place}/{_name(node)}"
+    def _describe(self, node: Node, position: str) -> tuple[str, str]:
+        name, kind = _name(node), f"{position}/{_name(node)}"
         if "ref" in node.attributes:
             name = _local(node.attributes["ref"])
             node, kind = self._elements.get(name, node), f"<{name}>"

@@ -2,7 +2,7 @@
 
 from .bulk import cost_in_chunks, send_in_chunks, statuses_of
 from .chunks import Chunk, ChunkCost, Chunker, MessageOutcome, goes_with, to_send
-from .reconcile import OnUnknown, Patience, Settler, doubt_of
+from .reconcile import OnUnknown, ReconcileDelays, Reconciler, unresolved_of
 
 __all__ = [
     "Chunk",
@@ -10,12 +10,12 @@ __all__ = [
     "Chunker",
     "MessageOutcome",
     "OnUnknown",
-    "Patience",
-    "Settler",
+    "ReconcileDelays",
+    "Reconciler",
     "cost_in_chunks",
-    "doubt_of",
     "goes_with",
     "send_in_chunks",
     "statuses_of",
     "to_send",
+    "unresolved_of",
 ]

@@ -20,7 +20,7 @@ from smsc_async._model import (
     SmscError,
 )
 
-from .chunks import Brake, Chunk, ChunkCost, Chunker, MessageOutcome, failed, goes_with, sent, to_price, to_send
+from .chunks import Brake, Chunk, ChunkCost, Chunker, MessageOutcome, failed, goes_with, sent, to_cost, to_send
 
 __all__ = ["cost_in_chunks", "send_in_chunks", "statuses_of"]
 
@@ -28,7 +28,7 @@ T = TypeVar("T")
 R = TypeVar("R", bound=Result)
 
 
-class Call(Protocol):
+class CallOperation(Protocol):
     """Does one operation: `Client.call` with the options of a bulk job."""
 
     async def __call__(self, operation: Operation[R], /) -> R:
@@ -61,7 +61,7 @@ async def _chunks(messages: Many[Message], size: int, fits: Callable[[Message], 
 
 
 async def send_in_chunks(
-    call: Call, messages: Many[Message], size: int, arguments: Mapping[str, Any]
+    call: CallOperation, messages: Many[Message], size: int, arguments: Mapping[str, Any]
 ) -> AsyncGenerator[MessageOutcome, None]:
     """Send the messages in chunks, one request at a time; see `Client.send_batch`."""
     fits = partial(goes_with, to_send, options=arguments)
@@ -87,17 +87,17 @@ async def send_in_chunks(
 
 
 async def cost_in_chunks(
-    call: Call, messages: Many[Message], size: int, arguments: Mapping[str, Any]
+    call: CallOperation, messages: Many[Message], size: int, arguments: Mapping[str, Any]
 ) -> AsyncGenerator[ChunkCost, None]:
     """Ask for the price of each chunk; see `Client.cost_batch`."""
-    fits = partial(goes_with, to_price, options=arguments)
+    fits = partial(goes_with, to_cost, options=arguments)
     brake = Brake()
     has_left = False
     async with aclosing(_chunks(messages, size, fits)) as chunks:
         async for chunk in chunks:
             try:
                 brake.check()
-                cost = await call(to_price(chunk, arguments))
+                cost = await call(to_cost(chunk, arguments))
             except (SmscError, ValueError) as error:
                 if not has_left and (isinstance(error, ValueError) or error.outcome is Outcome.NOT_SENT):
                     raise
@@ -110,7 +110,7 @@ async def cost_in_chunks(
 
 
 async def statuses_of(
-    call: Call,
+    call: CallOperation,
     refs: Many[MessageRef],
     detail: Literal[0, 1, 2],
     *,
@@ -123,25 +123,25 @@ async def statuses_of(
     waiting = iter(enumerate(operations))
     brake = Brake()
 
-    async def ask(place: int, operation: GetStatus) -> None:
+    async def ask(position: int, operation: GetStatus) -> None:
         try:
             brake.check()
-            answers[place] = await call(operation)
+            answers[position] = await call(operation)
         except SmscError as error:
             brake.notice(error)
-            answers[place] = error
+            answers[position] = error
         if on_progress is not None:
             on_progress(len(answers), len(operations))
 
     async def work() -> None:
-        for place, operation in waiting:
-            await ask(place, operation)
+        for position, operation in waiting:
+            await ask(position, operation)
 
     # Alone first: with wrong credentials a whole crew would fail at once, and five failures block the IP address.
-    for place, operation in waiting:
-        await ask(place, operation)
+    for position, operation in waiting:
+        await ask(position, operation)
         break
     async with anyio.create_task_group() as group:
         for _ in range(min(workers, len(operations))):
             group.start_soon(work)
-    return [answers[place] for place in range(len(operations))]
+    return [answers[position] for position in range(len(operations))]

@@ -37,7 +37,7 @@ __all__ = [
     "failed",
     "goes_with",
     "sent",
-    "to_price",
+    "to_cost",
     "to_send",
 ]
 
@@ -149,7 +149,7 @@ def to_send(chunk: Chunk, options: Mapping[str, Any]) -> Send | SendList:
     return Send.model_validate({**options, **_alone(message, sender=True)})
 
 
-def to_price(chunk: Chunk, options: Mapping[str, Any]) -> GetCost | GetListCost:
+def to_cost(chunk: Chunk, options: Mapping[str, Any]) -> GetCost | GetListCost:
     """Make the operation that asks what a chunk would cost.
 
     Raises:
@@ -206,13 +206,13 @@ def _failed(message: Message, error: SmscError | ValueError) -> MessageOutcome:
     if isinstance(own, SmscError) and own.id is not None:
         ref = MessageRef(message.phone, own.id)
         own.concerning(own.id, [ref])
-        own.doubt = None if own.doubt is None else own.doubt.about(ref)
+        own.unresolved = None if own.unresolved is None else own.unresolved.about(ref)
         if isinstance(own, SendOutcomeUnknown):
             if ref in own.accepted:
                 return MessageOutcome(message, ref=ref)
             if ref in own.unsent:
                 # The service executes a request as a whole: what is missing where others are known was refused.
-                own.outcome, own.doubt = Outcome.REJECTED if own.accepted else Outcome.NOT_SENT, None
+                own.outcome, own.unresolved = Outcome.REJECTED if own.accepted else Outcome.NOT_SENT, None
                 own.args = ("the answer to the request is lost, and the service does not know this message: not sent",)
             own.accepted = own.unsent = ()
     return MessageOutcome(message, error=own)

@@ -9,47 +9,55 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
-from smsc_async._model import DeliveryReport, Doubt, MessageNotFound, MessageRef, SentMessage, SmscError, is_phone
+from smsc_async._model import (
+    DeliveryReport,
+    MessageNotFound,
+    MessageRef,
+    SentMessage,
+    SmscError,
+    UnresolvedSend,
+    is_phone,
+)
 
-__all__ = ["Settlement"]
+__all__ = ["Evidence"]
 
 _AT_ONCE: Final = timedelta(hours=1)  # far more than it takes, also if the service's clock is ahead
 
 
-class Settlement:
+class Evidence:
     """What is known about each recipient of a send in doubt.
 
     Args:
-        doubt: The send.
+        unresolved: The send.
         skew: Seconds by which the service's clock may be behind this machine's.
     """
 
-    def __init__(self, doubt: Doubt, skew: float) -> None:
-        self._doubt = doubt
-        self._since = doubt.began - timedelta(seconds=skew)
-        self._until = doubt.failed + _AT_ONCE if doubt.at_once else None
+    def __init__(self, unresolved: UnresolvedSend, skew: float) -> None:
+        self._unresolved = unresolved
+        self._since = unresolved.began - timedelta(seconds=skew)
+        self._until = unresolved.failed + _AT_ONCE if unresolved.at_once else None
         self._reports: dict[MessageRef, DeliveryReport] = {}
         self._missing: set[MessageRef] = set()
 
     @property
-    def in_doubt(self) -> tuple[MessageRef, ...]:
+    def unresolved(self) -> tuple[MessageRef, ...]:
         """The recipients of whom nothing is known yet."""
-        return tuple(ref for ref in self._doubt.refs if ref not in self._reports and ref not in self._missing)
+        return tuple(ref for ref in self._unresolved.refs if ref not in self._reports and ref not in self._missing)
 
     @property
     def accepted(self) -> tuple[MessageRef, ...]:
         """The recipients whose message the service has."""
-        return tuple(ref for ref in self._doubt.refs if ref in self._reports)
+        return tuple(ref for ref in self._unresolved.refs if ref in self._reports)
 
     @property
     def missing(self) -> tuple[MessageRef, ...]:
         """The recipients whose message the service surely doesn't have."""
-        return tuple(ref for ref in self._doubt.refs if ref in self._missing)
+        return tuple(ref for ref in self._unresolved.refs if ref in self._missing)
 
     @property
-    def is_settled(self) -> bool:
+    def is_conclusive(self) -> bool:
         """Whether each recipient is known, those of group codes by what became of the others."""
-        return not self.in_doubt and (bool(self._reports) or not self._doubt.groups)
+        return not self.unresolved and (bool(self._reports) or not self._unresolved.groups)
 
     def learn(self, ref: MessageRef, answer: DeliveryReport | SmscError, *, in_time: bool) -> None:
         """Take the answer to a status request.
@@ -61,7 +69,7 @@ class Settlement:
                 proves nothing.
         """
         if isinstance(answer, DeliveryReport):
-            if self._doubt.is_own_id or self._is_of_then(answer.sent_at):
+            if self._unresolved.is_own_id or self._is_of_then(answer.sent_at):
                 self._reports[ref] = answer
         elif isinstance(answer, MessageNotFound) and in_time and is_phone(ref.phone) and ref.phone.startswith("+"):
             # soap-api: "If the number is passed without the + sign, it can be corrected", so it is known under another.
@@ -78,10 +86,10 @@ class Settlement:
         costs = [report.cost for report in reports]
         parts = [report.parts for report in reports]
         return SentMessage(
-            id=self._doubt.id,
+            id=self._unresolved.id,
             refs=self.accepted,
             cost=None if None in costs else sum(filter(None, costs), Decimal()),
             sms_count=None if None in parts else sum(filter(None, parts)),
-            settled=True,
+            reconciled=True,
             missing=self.missing,
         )

@@ -15,7 +15,6 @@ from smsc_async._model import (
     AuthenticationFailed,
     BreakerOpen,
     DeliveryReport,
-    Doubt,
     DuplicateSend,
     GuardError,
     InvalidParameters,
@@ -30,21 +29,22 @@ from smsc_async._model import (
     SentMessage,
     SmscError,
     TooManyRequests,
+    UnresolvedSend,
     is_group,
     is_own_id,
 )
 from smsc_async._network import Timeout
 
 from .bulk import statuses_of
-from .evidence import Settlement
+from .evidence import Evidence
 
-__all__ = ["OnUnknown", "Patience", "Sending", "Settler", "doubt_of"]
+__all__ = ["AnySend", "OnUnknown", "ReconcileDelays", "Reconciler", "unresolved_of"]
 
 _log = logging.getLogger("smsc_async")
 
 R = TypeVar("R", bound=Result)
-OnUnknown: TypeAlias = Literal["settle", "raise", "resend"]
-Sending: TypeAlias = Send | SendList
+OnUnknown: TypeAlias = Literal["reconcile", "raise", "resend"]
+AnySend: TypeAlias = Send | SendList
 
 _PATIENCE: Final = 90.0  # seconds, where there is no deadline
 _FIRST_PAUSE: Final = 1.0
@@ -55,7 +55,7 @@ _WILL_NOT_CHANGE: Final = (MessageNotFound, InvalidParameters)
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class ReconcileDelays:
     """How long what a lost request may still do is waited for.
 
     Attributes:
@@ -86,12 +86,12 @@ class _Terms:
     is_own_id: bool
 
 
-class Settler:
+class Reconciler:
     """Does sends, and settles those whose answer is lost.
 
     Args:
         caller: Does one operation.
-        patience: How long a lost request is waited for.
+        delays: How long a lost request is waited for.
         on_unknown: What is done about a lost answer, see `Client`.
         on_unresolved: Is told of each doubt that a send leaves behind.
         workers: How many statuses are asked for at once.
@@ -100,21 +100,21 @@ class Settler:
     def __init__(
         self,
         caller: Caller,
-        patience: Patience,
+        delays: ReconcileDelays,
         *,
         on_unknown: OnUnknown,
-        on_unresolved: Callable[[Doubt], None] | None,
+        on_unresolved: Callable[[UnresolvedSend], None] | None,
         workers: int,
     ) -> None:
         self._caller = caller
-        self._patience = patience
+        self._delays = delays
         self._on_unknown = on_unknown
         self._on_unresolved = on_unresolved
         self._workers = workers
 
     async def send(
         self,
-        operation: Sending,
+        operation: AnySend,
         timeout: Timeout,
         end: float,
         *,
@@ -132,31 +132,31 @@ class Settler:
         try:
             return await self._try(operation, terms, trace, is_repeat=attempt > 1)
         except SmscError as error:
-            if error.doubt is not None and error.outcome is Outcome.UNKNOWN:
-                self._hand_over(error.doubt)
+            if error.unresolved is not None and error.outcome is Outcome.UNKNOWN:
+                self._hand_over(error.unresolved)
             raise
         except BaseException:
             # Cancelled, or a transport that raised what it shouldn't: what has left is not called back.
             if trace.may_have_left:
-                self._hand_over(_doubt(operation, terms, trace.began))
+                self._hand_over(_unresolved(operation, terms, trace.began))
             raise
 
-    async def resolve(self, doubt: Doubt, timeout: Timeout, end: float) -> SentMessage | None:
+    async def resolve(self, unresolved: UnresolvedSend, timeout: Timeout, end: float) -> SentMessage | None:
         """Settle a doubt; return None if nothing was sent.
 
         Raises:
             SendOutcomeUnknown: It can't be settled, or not in time.
         """
-        since = (datetime.now(UTC) - doubt.failed).total_seconds()
+        since = (datetime.now(UTC) - unresolved.failed).total_seconds()
         # It may have been dated by the clock of another machine, which may differ from this one's.
-        left = self._patience.late + self._patience.skew - since if since >= 0 else self._patience.late
-        settlement = await self._settle(doubt, _Terms(timeout, end, False, doubt.is_own_id), max(left, 0.0))
-        if settlement.is_settled:
-            return settlement.result() if settlement.accepted else None
-        raise _unknown(doubt, settlement)
+        left = self._delays.late + self._delays.skew - since if since >= 0 else self._delays.late
+        evidence = await self._reconcile(unresolved, _Terms(timeout, end, False, unresolved.is_own_id), max(left, 0.0))
+        if evidence.is_conclusive:
+            return evidence.result() if evidence.accepted else None
+        raise _unknown(unresolved, evidence)
 
     async def _try(
-        self, operation: Sending, terms: _Terms, trace: Trace[SentMessage], *, is_repeat: bool
+        self, operation: AnySend, terms: _Terms, trace: Trace[SentMessage], *, is_repeat: bool
     ) -> SentMessage:
         while True:
             try:
@@ -171,7 +171,7 @@ class Settler:
                     return found
                 if trace.may_have_left or (claimed and trace.check is not None):
                     # This attempt sent nothing, and nobody knows what became of the ones before.
-                    error.outcome, error.doubt = Outcome.UNKNOWN, _doubt(operation, terms, trace.began)
+                    error.outcome, error.unresolved = Outcome.UNKNOWN, _unresolved(operation, terms, trace.began)
                 raise
             except SmscError as error:
                 lost, failed_at = error, anyio.current_time()
@@ -179,34 +179,36 @@ class Settler:
                 trace.may_have_left = lost.outcome is Outcome.UNKNOWN or (
                     is_repeat and isinstance(lost, TooManyRequests)
                 )
-                if not trace.may_have_left or lost.doubt is not None:
+                if not trace.may_have_left or lost.unresolved is not None:
                     raise
-            found = await self._told_by_status(lost, _doubt(operation, terms, trace.began), terms)
+            found = await self._reconciled_by_status(lost, _unresolved(operation, terms, trace.began), terms)
             trace.may_have_left = False
             if found is not None:
                 return found
-            again_at = failed_at + self._patience.late + self._patience.duplicate
+            again_at = failed_at + self._delays.late + self._delays.duplicate
             if isinstance(lost, TooManyRequests) or self._on_unknown != "resend" or again_at >= terms.end:
                 raise _not_sent(lost)
             await anyio.sleep_until(again_at)
             is_repeat = True
 
-    async def _told_by_status(self, lost: SmscError, doubt: Doubt, terms: _Terms) -> SentMessage | None:
+    async def _reconciled_by_status(
+        self, lost: SmscError, unresolved: UnresolvedSend, terms: _Terms
+    ) -> SentMessage | None:
         """Return the send if the service has accepted it, None if it surely hasn't.
 
         Raises:
             SmscError: It can't be settled, or shall not be.
         """
         if self._on_unknown == "raise" and not isinstance(lost, TooManyRequests):
-            lost.doubt = doubt
+            lost.unresolved = unresolved
             raise lost
         _log.info("the answer to a send is lost (%s); its status will tell", type(lost).__name__)
-        settlement = await self._settle(doubt, terms, self._patience.late)
-        if settlement.is_settled:
-            return settlement.result() if settlement.accepted else None
-        raise _unknown(doubt, settlement) from lost
+        evidence = await self._reconcile(unresolved, terms, self._delays.late)
+        if evidence.is_conclusive:
+            return evidence.result() if evidence.accepted else None
+        raise _unknown(unresolved, evidence) from lost
 
-    async def _look_up(self, operation: Sending, terms: _Terms, *, wait: bool) -> SentMessage | None:
+    async def _look_up(self, operation: AnySend, terms: _Terms, *, wait: bool) -> SentMessage | None:
         """Return the send if an earlier attempt was accepted, None if it surely wasn't.
 
         Args:
@@ -214,73 +216,73 @@ class Settler:
             terms: Of this attempt.
             wait: Whether an earlier request that is still on its way is waited for; else the first answer counts.
         """
-        doubt = _doubt(operation, terms, None)
-        settlement = await self._settle(doubt, terms, self._patience.late if wait else math.inf)
-        if settlement.is_settled and settlement.accepted:
-            return settlement.result()
-        if settlement.is_settled or not wait:
+        unresolved = _unresolved(operation, terms, None)
+        evidence = await self._reconcile(unresolved, terms, self._delays.late if wait else math.inf)
+        if evidence.is_conclusive and evidence.accepted:
+            return evidence.result()
+        if evidence.is_conclusive or not wait:
             return None
-        raise _unknown(doubt, settlement)
+        raise _unknown(unresolved, evidence)
 
-    async def _settle(self, doubt: Doubt, terms: _Terms, late: float) -> Settlement:
+    async def _reconcile(self, unresolved: UnresolvedSend, terms: _Terms, late: float) -> Evidence:
         """Ask for the status of each recipient until all is known or the time is over.
 
         Args:
-            doubt: The send.
+            unresolved: The send.
             terms: Of the send.
             late: For so many seconds its request may still arrive; infinity where nobody waits for that.
 
         Raises:
             SendOutcomeUnknown: It can't be asked for: the client was closed, or the transport is broken.
         """
-        settlement = Settlement(doubt, self._patience.skew)
+        evidence = Evidence(unresolved, self._delays.skew)
         try:
-            await self._ask(settlement, doubt, terms, late)
+            await self._ask(evidence, unresolved, terms, late)
         except Exception as failure:
-            raise _unknown(doubt, settlement) from failure
-        return settlement
+            raise _unknown(unresolved, evidence) from failure
+        return evidence
 
-    async def _ask(self, settlement: Settlement, doubt: Doubt, terms: _Terms, late: float) -> None:
+    async def _ask(self, evidence: Evidence, unresolved: UnresolvedSend, terms: _Terms, late: float) -> None:
         now = anyio.current_time()
         arrived, end, pause = now + late, min(terms.end, now + _PATIENCE), _FIRST_PAUSE
         if late > 0:
             # One recipient speaks for all: who is found shows that the request is executed. It need not be done yet.
-            await self._learn(settlement, doubt.refs[:1], terms, end, in_time=False)
-            if settlement.accepted:
-                await self._learn(settlement, settlement.in_doubt, terms, end, in_time=False)
-            if not settlement.in_doubt or arrived >= end:
+            await self._learn(evidence, unresolved.refs[:1], terms, end, in_time=False)
+            if evidence.accepted:
+                await self._learn(evidence, evidence.unresolved, terms, end, in_time=False)
+            if not evidence.unresolved or arrived >= end:
                 return
             await anyio.sleep_until(arrived)
-        while settlement.in_doubt and anyio.current_time() < end:
-            answers = await self._learn(settlement, settlement.in_doubt, terms, end, in_time=True)
+        while evidence.unresolved and anyio.current_time() < end:
+            answers = await self._learn(evidence, evidence.unresolved, terms, end, in_time=True)
             if not _is_worth_asking_again(answers) or anyio.current_time() + pause >= end:
                 break
             await anyio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
 
     async def _learn(
-        self, settlement: Settlement, refs: tuple[MessageRef, ...], terms: _Terms, end: float, *, in_time: bool
+        self, evidence: Evidence, refs: tuple[MessageRef, ...], terms: _Terms, end: float, *, in_time: bool
     ) -> list[DeliveryReport | SmscError]:
         async def ask(operation: Operation[R], /) -> R:
             return await self._caller.call(operation, terms.timeout, end)
 
         answers = await statuses_of(ask, refs, 1, workers=self._workers)
         for ref, answer in zip(refs, answers, strict=True):
-            settlement.learn(ref, answer, in_time=in_time)
+            evidence.learn(ref, answer, in_time=in_time)
         return answers
 
-    def _hand_over(self, doubt: Doubt) -> None:
+    def _hand_over(self, unresolved: UnresolvedSend) -> None:
         if self._on_unresolved is None:
             return
         try:
-            self._on_unresolved(doubt)
+            self._on_unresolved(unresolved)
         except Exception as error:  # noqa: BLE001 - the caller's own code; what it fails with must not hide the doubt
             _log.error("on_unresolved failed (%s); a doubt about a send is lost", type(error).__name__)
 
 
-def _doubt(operation: Sending, terms: _Terms, began: datetime | None) -> Doubt:
+def _unresolved(operation: AnySend, terms: _Terms, began: datetime | None) -> UnresolvedSend:
     now = datetime.now(UTC)
-    return Doubt(
+    return UnresolvedSend(
         id=operation.id,
         refs=operation.refs(),
         groups=sum(map(is_group, operation.to)) if isinstance(operation, Send) else 0,
@@ -291,20 +293,20 @@ def _doubt(operation: Sending, terms: _Terms, began: datetime | None) -> Doubt:
     )
 
 
-def doubt_of(send: MessageRef | Doubt | SmscError, since: datetime | None) -> Doubt:
+def unresolved_of(send: MessageRef | UnresolvedSend | SmscError, since: datetime | None) -> UnresolvedSend:
     """Return what there is to settle; see `Client.resolve`.
 
     Raises:
         ValueError: There is nothing.
     """
-    if isinstance(send, Doubt):
+    if isinstance(send, UnresolvedSend):
         return send
     if isinstance(send, SmscError):
-        if send.doubt is None:
+        if send.unresolved is None:
             raise ValueError(f"{type(send).__name__} leaves no doubt about a send: its outcome is {send.outcome}")
-        return send.doubt
+        return send.unresolved
     now = datetime.now(UTC)
-    return Doubt(
+    return UnresolvedSend(
         id=send.id, refs=(send,), is_own_id=since is None and is_own_id(send.id), began=since or now, failed=now
     )
 
@@ -325,13 +327,13 @@ def _not_sent(lost: SmscError) -> SmscError:
     return lost
 
 
-def _unknown(doubt: Doubt, settlement: Settlement) -> SendOutcomeUnknown:
+def _unknown(unresolved: UnresolvedSend, evidence: Evidence) -> SendOutcomeUnknown:
     error = SendOutcomeUnknown(
         "nobody knows whether it was sent, and its status could not tell; do not send it again, settle it with "
         "Client.resolve(error)",
-        accepted=settlement.accepted,
-        unsent=settlement.missing,
+        accepted=evidence.accepted,
+        unsent=evidence.missing,
     )
-    error.doubt = doubt
-    error.concerning(doubt.id, settlement.in_doubt)
+    error.unresolved = unresolved
+    error.concerning(unresolved.id, evidence.unresolved)
     return error

@@ -2,7 +2,8 @@
 
 from .claims import Busy, Claim, Claims, Over
 from .queue import Delivery, Queue, check_broker
-from .results import Failure, Followed, FollowResult, SendResult
+from .results import Failure, Followed, FollowResult, SendResult, end_of
+from .retry import pause_after
 
 __all__ = [
     "Busy",
@@ -16,4 +17,6 @@ __all__ = [
     "Queue",
     "SendResult",
     "check_broker",
+    "end_of",
+    "pause_after",
 ]

@@ -15,15 +15,15 @@ if redis.call('HEXISTS', KEYS[1], ARGV[3]) == 1 then return {0, 0, -1} end
 if not redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) and redis.call('GET', KEYS[2]) ~= ARGV[1] then
   return {0, 0, redis.call('PTTL', KEYS[2])}
 end
-local doubt = redis.call('HGET', KEYS[1], 'doubt') == '1'
-redis.call('HSET', KEYS[1], 'doubt', 1)
-return {redis.call('HINCRBY', KEYS[1], 'tries', 1), doubt and 1 or 0, 0}
+local unresolved = redis.call('HGET', KEYS[1], 'unresolved') == '1'
+redis.call('HSET', KEYS[1], 'unresolved', 1)
+return {redis.call('HINCRBY', KEYS[1], 'tries', 1), unresolved and 1 or 0, 0}
 """
 # Who has lost his lease meanwhile has no word about the doubt: it may be that of the next one.
 _GIVE_BACK: Final = """
 if redis.call('GET', KEYS[2]) == ARGV[1] then
   redis.call('DEL', KEYS[2])
-  if ARGV[2] == 'unsent' then redis.call('HSET', KEYS[1], 'doubt', 0) end
+  if ARGV[2] == 'unsent' then redis.call('HSET', KEYS[1], 'unresolved', 0) end
 end
 return 0
 """
@@ -38,13 +38,13 @@ class Claim:
         id: The message id of the task.
         token: Whose right it is.
         tries: Which claim to this task it is.
-        in_doubt: Whether an earlier worker may have sent the message.
+        unresolved: Whether an earlier worker may have sent the message.
     """
 
     id: str
     token: str
     tries: int
-    in_doubt: bool
+    unresolved: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +82,9 @@ class Claims:
         """Claim a task; the ticket is the same for all copies of it, and another one if its id is queued once more."""
         token = secrets.token_hex(16)
         arguments = (token, round(self._lease * 1000), f"over:{ticket}")
-        tries, doubt, left = await self._take(self._keys(id), arguments)
+        tries, unresolved, left = await self._take(self._keys(id), arguments)
         if tries:
-            return Claim(id, token, tries, bool(doubt))
+            return Claim(id, token, tries, bool(unresolved))
         return Over() if left < 0 else Busy(left / 1000)
 
     async def give_back(self, claim: Claim, *, unsent: bool) -> None:

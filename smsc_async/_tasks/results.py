@@ -7,16 +7,19 @@ from pydantic import Field
 from smsc_async._model import (
     ApiError,
     DeliveryReport,
-    Doubt,
     FrozenModel,
     MessageId,
+    MessageNotFound,
     MessageRef,
     Outcome,
     SentMessage,
     SmscError,
+    UnresolvedSend,
 )
 
-__all__ = ["Failure", "FollowResult", "Followed", "SendResult"]
+from .retry import pause_after
+
+__all__ = ["Failure", "FollowResult", "Followed", "SendResult", "end_of"]
 
 
 class Failure(FrozenModel):
@@ -27,25 +30,25 @@ class Failure(FrozenModel):
         text: Its words; they hold no phone and no text.
         outcome: What became of the request.
         code: The service's error number, None where it gave none.
-        doubt: What `Client.resolve` needs where the message may have been sent; None otherwise.
+        unresolved: What `Client.resolve` needs where the message may have been sent; None otherwise.
     """
 
     error: str
     text: str
     outcome: Outcome
     code: int | None = None
-    doubt: Doubt | None = None
+    unresolved: UnresolvedSend | None = None
 
     @classmethod
-    def of(cls, error: SmscError, doubt: Doubt | None = None) -> Self:
+    def of(cls, error: SmscError, unresolved: UnresolvedSend | None = None) -> Self:
         """Describe an error; a doubt that it doesn't know of makes its outcome unknown."""
-        doubt = error.doubt or doubt
+        unresolved = error.unresolved or unresolved
         return cls(
             error=type(error).__name__,
             text=str(error),
-            outcome=error.outcome if doubt is None else Outcome.UNKNOWN,
+            outcome=error.outcome if unresolved is None else Outcome.UNKNOWN,
             code=error.code if isinstance(error, ApiError) else None,
-            doubt=doubt,
+            unresolved=unresolved,
         )
 
 
@@ -92,3 +95,12 @@ class FollowResult(FrozenModel):
     """
 
     messages: tuple[Followed, ...] = ()
+
+
+def end_of(ref: MessageRef, answer: DeliveryReport | SmscError, *, is_young: bool, is_over: bool) -> Followed | None:
+    """Return how the delivery of a message ended, None if it has not."""
+    if isinstance(answer, DeliveryReport):
+        return Followed(ref=ref, report=answer) if answer.is_final or is_over else None
+    if is_over or not (pause_after(answer, 1) is not None or (is_young and isinstance(answer, MessageNotFound))):
+        return Followed(ref=ref, failure=Failure.of(answer))
+    return None

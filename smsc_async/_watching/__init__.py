@@ -1,7 +1,7 @@
 """Following the delivery of messages."""
 
 from .curve import Curve
-from .registry import Pending, Update, utc
+from .registry import Unfinished, Update, utc
 from .watcher import Source, Watcher, last_report
 
-__all__ = ["Curve", "Pending", "Source", "Update", "Watcher", "last_report", "utc"]
+__all__ = ["Curve", "Source", "Unfinished", "Update", "Watcher", "last_report", "utc"]

@@ -9,11 +9,11 @@ from typing import Final
 _STALE: Final = 64  # entries of messages that left otherwise, which a line may always have
 
 
-class Place(enum.IntEnum):
+class Position(enum.IntEnum):
     """Where a followed message is."""
 
     NOWHERE = 0
-    LINE = 1
+    BUCKET = 1
     FRONT = 2
     """Before all lines, for a hint."""
     ASKED = 3
@@ -24,19 +24,19 @@ class Place(enum.IntEnum):
     """Its last request failed."""
 
 
-_LINE: Final = int(Place.LINE)
-_ASKED: Final = int(Place.ASKED)
+_BUCKET: Final = int(Position.BUCKET)
+_ASKED: Final = int(Position.ASKED)
 
 
-class Roll:
+class MessageTable:
     """The followed messages, in columns: a message is a small number, and an object for each would weigh too much."""
 
-    __slots__ = ("line", "place", "sent", "since")
+    __slots__ = ("bucket", "position", "sent", "since")
 
     def __init__(self) -> None:
-        self.place = bytearray()
-        """A `Place`."""
-        self.line = bytearray()
+        self.position = bytearray()
+        """A `Position`."""
+        self.bucket = bytearray()
         """The number of its line: the edge nearest to the age at which it was last found undecided."""
         self.sent = array("d")
         self.since = array("d")
@@ -44,39 +44,39 @@ class Roll:
 
     def has(self, key: int) -> bool:
         """Return whether this message is followed."""
-        return 0 <= key < len(self.place) and self.place[key] != Place.NOWHERE
+        return 0 <= key < len(self.position) and self.position[key] != Position.NOWHERE
 
     def add(self, key: int, sent: float) -> None:
         """Enter a message, which is in no place yet."""
-        missing = key + 1 - len(self.place)
+        missing = key + 1 - len(self.position)
         if missing > 0:
-            self.place.extend(bytes(missing))
-            self.line.extend(bytes(missing))
+            self.position.extend(bytes(missing))
+            self.bucket.extend(bytes(missing))
             self.sent.extend([0.0] * missing)
             self.since.extend([0.0] * missing)
-        self.place[key] = _ASKED
-        self.line[key] = 0
+        self.position[key] = _ASKED
+        self.bucket[key] = 0
         self.sent[key] = self.since[key] = sent
 
 
-class Line:
+class Bucket:
     """Messages last found undecided at about the same age. Those that left it otherwise are skipped when met."""
 
-    __slots__ = ("_heap", "_queue", "_roll", "number", "size")
+    __slots__ = ("_heap", "_queue", "_table", "number", "size")
 
-    def __init__(self, number: int, roll: Roll) -> None:
+    def __init__(self, number: int, table: MessageTable) -> None:
         self.number = number
         self.size = 0
-        self._roll = roll
+        self._table = table
         self._queue: deque[tuple[float, int]] = deque()  # what came in order of time
         self._heap: list[tuple[float, int]] = []  # what did not
 
     def put(self, key: int) -> None:
         """Let a message wait, since the time on the roll: O(1) in order of time, else O(log n)."""
-        self._roll.place[key] = _LINE
-        self._roll.line[key] = self.number
+        self._table.position[key] = _BUCKET
+        self._table.bucket[key] = self.number
         self.size += 1
-        entry = (self._roll.since[key], key)
+        entry = (self._table.since[key], key)
         queue = self._queue
         if not queue or queue[-1][0] <= entry[0]:
             queue.append(entry)
@@ -102,7 +102,7 @@ class Line:
                 queue.popleft()
             if waits:
                 self.size -= 1
-                self._roll.place[entry[1]] = _ASKED
+                self._table.position[entry[1]] = _ASKED
                 return entry[1]
         return None
 
@@ -119,5 +119,5 @@ class Line:
 
     def _waits(self, entry: tuple[float, int]) -> bool:
         since, key = entry
-        roll = self._roll
-        return roll.place[key] == _LINE and roll.line[key] == self.number and roll.since[key] == since
+        table = self._table
+        return table.position[key] == _BUCKET and table.bucket[key] == self.number and table.since[key] == since

@@ -1,8 +1,8 @@
 """When messages get decided, learnt from the answers, and when one is therefore best asked again. Pure.
 
-The chance that a message which is undecided becomes so within the next second (the hazard) is kept for each bin of
-age, bins growing with age. `Curve` learns it; `Schedule` turns it and the price of a request into waits: the classical
-problem of optimal inspection, solved backwards over the bins.
+The chance that a message which is pending becomes final within the next second (the hazard) is kept for each bin of
+age, bins growing with age. `Curve` learns it; `PollingSchedule` turns it and `delay_per_request` into waits: the
+classical problem of optimal inspection, solved backwards over the bins.
 """
 
 import itertools
@@ -31,7 +31,7 @@ _EVER_ALLOWED: Final = 900.0  # and no wait is longer than the message is old, o
 _NEWTON_STEPS: Final = 5
 _FIRST_LESSON: Final = 8  # answers
 _LONGEST_LESSON: Final = 500
-_PRICES: Final = 8
+_KEPT_SCHEDULES: Final = 8
 
 
 def bin_at(age: float) -> int:
@@ -92,7 +92,7 @@ class Curve:
         self._weight = 0.0
         self._answers = 0
         self._next_lesson = _FIRST_LESSON
-        self._schedules: dict[float, Schedule] = {}
+        self._schedules: dict[float, PollingSchedule] = {}
         self.lessons = 0
         """How often answers were taken into `hazards`: where it has grown, there is another `schedule`."""
         self.hazards: list[float] = []
@@ -107,15 +107,15 @@ class Curve:
         self._risk[end] -= 1.0
         self._weight += 1.0
 
-    def decided(self, start: int, end: int) -> None:
+    def final(self, start: int, end: int) -> None:
         """Learn that a message undecided at edge `start` was decided by edge `end`, nobody knows when."""
         if end > start + 1:
             self._between[start, end] = self._between.get((start, end), 0.0) + 1.0
             self._weight += 1.0
         else:
-            self.decided_in(start, start)
+            self.final_in(start, start)
 
-    def decided_in(self, start: int, number: int) -> None:
+    def final_in(self, start: int, number: int) -> None:
         """Learn that a message undecided at edge `start` was decided in the bin of this number."""
         number = min(max(number, start), BINS - 1)
         self._events[number] += 1.0
@@ -123,7 +123,7 @@ class Curve:
         self._risk[number + 1] -= 1.0
         self._weight += 1.0
 
-    def undecided_to(self, age: float) -> float:
+    def pending_to(self, age: float) -> float:
         """Return the hazard summed up to this age in seconds."""
         number = bin_at(age)
         return self.cumulative[number] + self.hazards[number] * (age - EDGES[number])
@@ -135,13 +135,13 @@ class Curve:
             self._next_lesson = self._answers + min(max(self._answers // 4, _FIRST_LESSON), _LONGEST_LESSON)
             self.learn()
 
-    def schedule(self, price: float) -> "Schedule":
+    def schedule(self, delay_per_request: float) -> "PollingSchedule":
         """Return the schedule for what is known; made once for all who ask for it at the same price."""
-        found = self._schedules.get(price)
+        found = self._schedules.get(delay_per_request)
         if found is None:
-            if len(self._schedules) >= _PRICES:
+            if len(self._schedules) >= _KEPT_SCHEDULES:
                 self._schedules.clear()
-            found = self._schedules[price] = Schedule(self, price)
+            found = self._schedules[delay_per_request] = PollingSchedule(self, delay_per_request)
         return found
 
     def learn(self) -> None:
@@ -198,9 +198,9 @@ class Curve:
         self._between = {pair: count * _FADE for pair, count in self._between.items() if count > _FORGOTTEN}
 
 
-def steady_gap(hazard: float, price: float) -> float:
+def steady_gap(hazard: float, delay_per_request: float) -> float:
     """Return the best time between two requests where the hazard stays as it is: exp(h g) = 1 + h (g + price)."""
-    aim = hazard * price
+    aim = hazard * delay_per_request
     guess = min(math.sqrt(2 * aim), math.log1p(aim) + 1)
     for _ in range(_NEWTON_STEPS):
         grown = math.expm1(guess)
@@ -208,49 +208,49 @@ def steady_gap(hazard: float, price: float) -> float:
     return guess / hazard
 
 
-class Schedule:
-    """When a message is to be asked next, if a request is worth `price` seconds of delay of one message."""
+class PollingSchedule:
+    """When a message is to be asked next, if a request is worth `delay_per_request` seconds of delay of one message."""
 
-    __slots__ = ("price", "thresholds", "waits")
+    __slots__ = ("delay_per_request", "thresholds", "waits")
 
-    def __init__(self, curve: Curve, price: float) -> None:
-        self.price = price
-        self.waits = _waits(curve, price)
+    def __init__(self, curve: Curve, delay_per_request: float) -> None:
+        self.delay_per_request = delay_per_request
+        self.waits = _waits(curve, delay_per_request)
         """Seconds, for each edge: how long after an answer 'undecided' at this age the next request is best."""
         self.thresholds = [
-            math.log1p(hazard * ((self.waits[number] + self.waits[number + 1]) / 2 + price))
+            math.log1p(hazard * ((self.waits[number] + self.waits[number + 1]) / 2 + delay_per_request))
             for number, hazard in enumerate(curve.hazards)
         ]
         """For each bin: the hazard a message must have gathered since it was asked for a request to be worth it."""
 
 
-def _waits(curve: Curve, price: float) -> list[float]:
+def _waits(curve: Curve, delay_per_request: float) -> list[float]:
     """Minimise, backwards from the last edge, the sum over all requests of undecided share x (gap + price)."""
     alive = [math.exp(-value) for value in curve.cumulative]
     cost = [0.0] * (BINS + 1)
-    waits = [0.0] * BINS + [steady_gap(curve.hazards[-1], price)]
+    waits = [0.0] * BINS + [steady_gap(curve.hazards[-1], delay_per_request)]
     furthest = BINS
     for start in range(BINS - 1, -1, -1):
         age, share = EDGES[start], alive[start]
         best, best_end = math.inf, start + 1
         for end in range(start + 1, furthest + 1):  # the best next age never falls as the present age grows
-            value = share * (EDGES[end] - age + price) + cost[end]
+            value = share * (EDGES[end] - age + delay_per_request) + cost[end]
             if value < best:
                 best, best_end = value, end
-        waits[start], furthest = _refine(start, best_end, share, cost, price), best_end
+        waits[start], furthest = _refine(start, best_end, share, cost, delay_per_request), best_end
         hazard, width = curve.hazards[start], EDGES[start + 1] - age
-        gap = steady_gap(hazard, price)
-        several = (gap + price) * (share - alive[start + 1]) / -math.expm1(-hazard * gap) + cost[start + 1]
+        gap = steady_gap(hazard, delay_per_request)
+        several = (gap + delay_per_request) * (share - alive[start + 1]) / -math.expm1(-hazard * gap) + cost[start + 1]
         if gap < width and several < best:  # requests within the bin rather than one at its end or beyond
             best, waits[start] = several, gap
         cost[start] = best
     return [min(wait, _LONGEST_WAIT, max(_EVER_ALLOWED, age)) for age, wait in zip(EDGES, waits, strict=True)]
 
 
-def _refine(start: int, end: int, share: float, cost: list[float], price: float) -> float:
+def _refine(start: int, end: int, share: float, cost: list[float], delay_per_request: float) -> float:
     """Return the wait to the lowest point of the parabola through the best edge and its neighbours."""
     if start + 1 < end < BINS:
-        left, here, right = (share * (EDGES[i] + price) + cost[i] for i in (end - 1, end, end + 1))
+        left, here, right = (share * (EDGES[i] + delay_per_request) + cost[i] for i in (end - 1, end, end + 1))
         down, up = EDGES[end] - EDGES[end - 1], EDGES[end + 1] - EDGES[end]
         below, above = (left - here) / down, (right - here) / up
         bend = below + above

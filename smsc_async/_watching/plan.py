@@ -9,7 +9,7 @@ import math
 from collections import deque
 from typing import Final
 
-from .buckets import Line, Place, Roll
+from .buckets import Bucket, MessageTable, Position
 from .curve import BINS, EDGES, Curve, bin_at, edge_near
 
 _FIRST_CAPACITY: Final = 20.0  # requests a second, until measured
@@ -29,57 +29,61 @@ _SCOUTED: Final = 20  # if so many messages wait for each
 _SURGE: Final = 0.3  # of the answers about long-undecided messages, beyond what was expected: an outage ended
 
 
-def _size(line: Line) -> int:
-    return line.size
+def _size(bucket: Bucket) -> int:
+    return bucket.size
 
 
 class Plan:
     """Which of many messages to ask for its status next, and when.
 
     Args:
-        price: The one trade-off: how many seconds of delay (between a message's decision and its discovery) a request
-            is worth. 1 asks often, 100 seldom; a message that is decided once an hour on average, at any moment
-            alike, is asked about every sqrt(2 x 3600 x price) seconds: 4.5 minutes at 10. When more is worth asking
-            than the capacity allows, the price decides no more, only the order.
+        delay_per_request: The one trade-off: how many seconds of delay between a final status and its discovery one
+            request is worth. 1 asks often, 100 seldom; a message that becomes final once an hour on average, at any
+            moment alike, is asked about every sqrt(2 x 3600 x delay_per_request) seconds: 4.5 minutes at 10. Where more
+            is worth asking than the capacity allows, it no longer matters, and the order alone does.
         interval_limit: At most so many requests for one message in so many seconds, counted from answer to start.
         curve: What an earlier plan learnt (its `curve`), to go on from; a new one starts from a prior.
 
     Raises:
-        ValueError: The price or the limit makes no sense.
+        ValueError: delay_per_request or the limit is out of range.
     """
 
     def __init__(
-        self, *, price: float = 10.0, interval_limit: tuple[int, float] = (5, 61.2), curve: Curve | None = None
+        self,
+        *,
+        delay_per_request: float = 10.0,
+        interval_limit: tuple[int, float] = (5, 61.2),
+        curve: Curve | None = None,
     ) -> None:
-        if not 0 < price < math.inf:
-            raise ValueError(f"price must be a number of seconds above 0, not {price}")
+        if not 0 < delay_per_request < math.inf:
+            raise ValueError(f"delay_per_request must be a number of seconds above 0, not {delay_per_request}")
         if interval_limit[0] < 1 or not interval_limit[1] >= 0:
             raise ValueError(f"interval_limit must be (1 or more requests, 0 or more seconds), not {interval_limit}")
         self._most, self._interval = interval_limit
         self.requests_a_second = _FIRST_CAPACITY
-        self._roll = Roll()
+        self._table = MessageTable()
         self._size = 0
         # What few messages have at a time stands beside the roll.
         self._asks: dict[int, int] = {}  # how many requests count against the limit of each
         self._failures: dict[int, int] = {}  # in a row
         self._hinted: set[int] = set()
-        self._lines = [Line(number, self._roll) for number in range(BINS + 1)]
+        self._buckets = [Bucket(number, self._table) for number in range(BINS + 1)]
         self._front: deque[int] = deque()
         self._later: list[tuple[float, int]] = []
         self._recent: deque[tuple[float, int]] = deque()  # what counts against limits
         self._held = 0
         self.curve = Curve() if curve is None else curve
-        self._price = price
+        self._delay_per_request = delay_per_request
         self._lessons = self.curve.lessons
-        self._schedule = self.curve.schedule(price)
+        self._schedule = self.curve.schedule(delay_per_request)
         self._phase = 0.0
         self._surge = 0.0
         self._surge_began = -math.inf
         self._scouted = -math.inf  # when a message once found undecided was last asked
         self._turns = 0
-        self._line = self._lines[0]  # the line being asked,
-        self._line_from = -math.inf  # those that wait since then or longer,
-        self._line_until = -math.inf  # until then
+        self._bucket = self._buckets[0]  # the line being asked,
+        self._bucket_from = -math.inf  # those that wait since then or longer,
+        self._bucket_until = -math.inf  # until then
         self._wake = math.inf  # before this, no message of a line is worth asking
 
     def __len__(self) -> int:
@@ -93,11 +97,11 @@ class Plan:
         Raises:
             ValueError: The key is followed already, or below 0.
         """
-        if key < 0 or self._roll.has(key):
+        if key < 0 or self._table.has(key):
             raise ValueError(f"{key!r} is followed already, or below 0")
-        self._roll.add(key, now if sent_at is None else sent_at)
+        self._table.add(key, now if sent_at is None else sent_at)
         self._size += 1
-        self._line_up(key)
+        self._enqueue(key)
 
     def capacity(self, requests_a_second: float) -> None:
         """Say how many requests a second can be made, as measured; 0 or less is ignored.
@@ -116,13 +120,13 @@ class Plan:
             self._retry(now)
         while self._front:
             key = self._front.popleft()
-            if self._roll.place[key] == Place.FRONT:
-                self._roll.place[key] = Place.ASKED
+            if self._table.position[key] == Position.FRONT:
+                self._table.position[key] = Position.ASKED
                 self._hinted.discard(key)
                 return key
         if now < self._wake:
             return None
-        chosen = self._line.take(self._line_from) if now < self._line_until else None
+        chosen = self._bucket.take(self._bucket_from) if now < self._bucket_until else None
         if chosen is None:
             chosen = self._choose(now)
         return chosen
@@ -142,60 +146,60 @@ class Plan:
         return max(now, at)
 
     def answered(
-        self, key: int, now: float, *, decided: bool, changed: bool = False, decided_at: float | None = None
+        self, key: int, now: float, *, final: bool, changed: bool = False, final_at: float | None = None
     ) -> None:
         """Learn from an answer. A decided message is forgotten, an unknown key ignored.
 
         Args:
             key: The message.
             now: When the answer came.
-            decided: Whether its status is final.
+            final: Whether its status is final.
             changed: Whether an undecided status differs from an earlier one: then its clock starts anew.
-            decided_at: The service's own time of the decision, if known; an impossible one is taken for the nearest
+            final_at: The service's own time of the decision, if known; an impossible one is taken for the nearest
                 possible.
         """
-        if not self._roll.has(key):
+        if not self._table.has(key):
             return
         self._leave(key)
-        start, age = self._roll.line[key], now - self._roll.sent[key]
+        start, age = self._table.bucket[key], now - self._table.sent[key]
         end = max(edge_near(age), start)
         if start:
-            chance = -math.expm1(self.curve.cumulative[start] - self.curve.undecided_to(age))
-            self._expect(now, decided=decided, chance=chance)
-        if decided:
-            if decided_at is None:
-                self.curve.decided(start, end)
+            chance = -math.expm1(self.curve.cumulative[start] - self.curve.pending_to(age))
+            self._expect(now, final=final, chance=chance)
+        if final:
+            if final_at is None:
+                self.curve.final(start, end)
             else:
-                self.curve.decided_in(start, bin_at(min(decided_at - self._roll.sent[key], age)))
+                self.curve.final_in(start, bin_at(min(final_at - self._table.sent[key], age)))
             self._forget(key)
         else:
             self.curve.survived(start, end)
-            self._undecided(key, now, 0 if changed and start else end)
+            self._pending(key, now, 0 if changed and start else end)
         self.curve.answered()
         if self.curve.lessons != self._lessons:  # by this answer, or by those of another plan
             self._lessons = self.curve.lessons
-            self._schedule = self.curve.schedule(self._price)
+            self._schedule = self.curve.schedule(self._delay_per_request)
             self._wake = -math.inf
 
     def failed(self, key: int, now: float) -> None:
         """Ask again later: after 2 s, doubled with each failure in a row up to a minute. An unknown key is ignored."""
-        if not self._roll.has(key):
+        if not self._table.has(key):
             return
         self._leave(key)
         self._count(key, now)
         failures = self._failures.get(key, 0)
         pause = min(_PAUSE * 2.0 ** min(failures, 10), _LONGEST_PAUSE)
         self._failures[key] = failures + 1
-        self._roll.place[key] = Place.LATER
+        self._table.position[key] = Position.LATER
         heapq.heappush(self._later, (now + pause, key))
 
     def hint(self, key: int, now: float) -> None:
         """Ask a message before all others, as soon as its limit allows. An unknown key is ignored."""
-        if not self._roll.has(key):
+        if not self._table.has(key):
             return
         self._expire(now)
         self._hinted.add(key)
-        if self._roll.place[key] in {Place.LINE, Place.LATER}:
+        if self._table.position[key] in {Position.BUCKET, Position.LATER}:
             self._leave(key)
             self._wait(key)
 
@@ -204,7 +208,7 @@ class Plan:
 
         What was asked under this key goes on counting against its limit.
         """
-        if self._roll.has(key):
+        if self._table.has(key):
             self._leave(key)
             self._forget(key)
 
@@ -212,45 +216,45 @@ class Plan:
         self._size -= 1
         self._failures.pop(key, None)
         self._hinted.discard(key)
-        self._roll.place[key] = Place.NOWHERE
+        self._table.position[key] = Position.NOWHERE
 
     def _leave(self, key: int) -> None:
         """Take a message out of where it waits; entries left behind are skipped when met."""
-        place = self._roll.place[key]
-        if place == Place.LINE:
-            self._lines[self._roll.line[key]].size -= 1
-        elif place == Place.HELD:
+        position = self._table.position[key]
+        if position == Position.BUCKET:
+            self._buckets[self._table.bucket[key]].size -= 1
+        elif position == Position.HELD:
             self._held -= 1
-        self._roll.place[key] = Place.ASKED
+        self._table.position[key] = Position.ASKED
 
-    def _undecided(self, key: int, now: float, line: int) -> None:
+    def _pending(self, key: int, now: float, bucket: int) -> None:
         self._count(key, now)
         self._failures.pop(key, None)
-        self._roll.line[key] = line
+        self._table.bucket[key] = bucket
         since = now
-        if line:
+        if bucket:
             self._phase = (self._phase + _GOLDEN) % 1.0
-            since += (self._phase - 0.5) * _SPREAD * self._schedule.waits[line]
+            since += (self._phase - 0.5) * _SPREAD * self._schedule.waits[bucket]
         else:
-            self._roll.sent[key] = now
-        self._roll.since[key] = since
+            self._table.sent[key] = now
+        self._table.since[key] = since
         self._wait(key)
 
     def _wait(self, key: int) -> None:
         """Let a message wait where it belongs: at the front, in its line, or for its limit."""
         if self._asks.get(key, 0) >= self._most:
-            self._roll.place[key] = Place.HELD
+            self._table.position[key] = Position.HELD
             self._held += 1
         elif key in self._hinted:
-            self._roll.place[key] = Place.FRONT
+            self._table.position[key] = Position.FRONT
             self._front.append(key)
         else:
-            self._line_up(key)
+            self._enqueue(key)
 
-    def _line_up(self, key: int) -> None:
-        line = self._roll.line[key]
-        self._lines[line].put(key)
-        self._wake = min(self._wake, self._roll.since[key] + self._schedule.waits[line])
+    def _enqueue(self, key: int) -> None:
+        bucket = self._table.bucket[key]
+        self._buckets[bucket].put(key)
+        self._wake = min(self._wake, self._table.since[key] + self._schedule.waits[bucket])
 
     def _count(self, key: int, now: float) -> None:
         """Count a request that ended now against the message's limit."""
@@ -265,7 +269,7 @@ class Plan:
             self._asks[key] -= 1
             if not self._asks[key]:
                 del self._asks[key]
-            if self._roll.place[key] == Place.HELD:
+            if self._table.position[key] == Position.HELD:
                 self._leave(key)
                 self._wait(key)
 
@@ -273,7 +277,7 @@ class Plan:
         """Let messages whose request failed wait again, their pause being over."""
         while self._later and self._later[0][0] <= now:
             key = heapq.heappop(self._later)[1]
-            if self._roll.place[key] == Place.LATER:
+            if self._table.position[key] == Position.LATER:
                 self._wait(key)
 
     def _choose(self, now: float) -> int | None:
@@ -281,29 +285,29 @@ class Plan:
         self._turns += 1
         fair = self._turns % _FAIR_TURN == 0
         best, best_rank, best_first, best_wait, wake = None, -math.inf, 0.0, 0.0, math.inf
-        for line in self._lines:
-            if line.size:
-                first, wait = line.first(), self._schedule.waits[line.number]
-                if first + wait > now and not self._surges(line.number, first, now):
+        for bucket in self._buckets:
+            if bucket.size:
+                first, wait = bucket.first(), self._schedule.waits[bucket.number]
+                if first + wait > now and not self._surges(bucket.number, first, now):
                     wake = min(wake, first + wait)
                     continue
-                rank = now - first - wait if fair else self._rank(line.number, now - first)
+                rank = now - first - wait if fair else self._rank(bucket.number, now - first)
                 if rank > best_rank:
-                    best, best_rank, best_first, best_wait = line, rank, first, wait
+                    best, best_rank, best_first, best_wait = bucket, rank, first, wait
         if best is None:
-            self._line_until = -math.inf
+            self._bucket_until = -math.inf
             return self._scout(now, wake)
         waited = now - best_first
-        self._line, self._wake = best, -math.inf
-        self._line_from = max(best_first, min(now - best_wait, best_first + _SLACK * waited))
-        self._line_until = now + min(max(_TURN_SHARE * waited, _SHORTEST_TURN), _LONGEST_TURN)
-        return best.take(self._line_from)
+        self._bucket, self._wake = best, -math.inf
+        self._bucket_from = max(best_first, min(now - best_wait, best_first + _SLACK * waited))
+        self._bucket_until = now + min(max(_TURN_SHARE * waited, _SHORTEST_TURN), _LONGEST_TURN)
+        return best.take(self._bucket_from)
 
     def _scout(self, now: float, wake: float) -> int | None:
         """Ask one of many messages before its time, for all others: what was asked together would wait together."""
-        lines = self._lines[1:]
-        most = max(lines, key=_size)
-        scouts = min(sum(map(_size, lines)) // _SCOUTED, _SCOUTS)
+        buckets = self._buckets[1:]
+        most = max(buckets, key=_size)
+        scouts = min(sum(map(_size, buckets)) // _SCOUTED, _SCOUTS)
         if scouts:
             due = self._scouted + self._schedule.waits[most.number] / scouts
             if due <= now:
@@ -316,12 +320,12 @@ class Plan:
     def _rank(self, number: int, waited: float) -> float:
         """Return the hazard a message gathered since it was asked, less what makes it worth a request."""
         age = EDGES[number] + max(waited, 0.0)
-        return self.curve.undecided_to(age) - self.curve.cumulative[number] - self._schedule.thresholds[bin_at(age)]
+        return self.curve.pending_to(age) - self.curve.cumulative[number] - self._schedule.thresholds[bin_at(age)]
 
-    def _expect(self, now: float, *, decided: bool, chance: float) -> None:
+    def _expect(self, now: float, *, final: bool, chance: float) -> None:
         """Notice when messages undecided for long are decided far more often than expected: an outage ended."""
         before = self._surge
-        excess = decided - chance if before < _SURGE else decided  # a surge lasts as long as decisions come
+        excess = final - chance if before < _SURGE else final  # a surge lasts as long as decisions come
         self._surge += _SURGE_PACE * (excess - before)
         self._scouted = -math.inf if excess > _NEWS else now  # one more at once, if this is news
         if before < _SURGE <= self._surge:
@@ -332,4 +336,4 @@ class Plan:
         """Return whether a message not asked since a surge began is worth asking before its time."""
         if self._surge < _SURGE or number == 0 or first >= self._surge_began:
             return False
-        return self._surge * (first + self._schedule.waits[number] - now) >= self._price
+        return self._surge * (first + self._schedule.waits[number] - now) >= self._delay_per_request

@@ -10,14 +10,14 @@ from typing import Final
 
 from smsc_async._model import DeliveryReport, FrozenModel, MessageRef, MessageStatus, SmscError
 
-__all__ = ["Book", "Expiries", "Pending", "Update", "utc"]
+__all__ = ["Expiries", "Registry", "Unfinished", "Update", "utc"]
 
 _NO_STATUS: Final = -32_768
-_OPEN, _TOLD, _CLOSED = range(3)
+_OPEN, _REPORTED, _CLOSED = range(3)
 _STALE: Final = 64  # expiries of messages that have ended, which there may always be
 
 
-class Pending(FrozenModel):
+class Unfinished(FrozenModel):
     """A message that was not followed to its end; plain data (`model_dump_json()`), for a later watch.
 
     Attributes:
@@ -55,7 +55,7 @@ class Update:
         return None if self.report is None else self.report.status
 
 
-class Book:
+class Registry:
     """What is known of each message, few bytes each.
 
     A key is a small number. It stands for its message until the last update was handed out and nobody holds it; then
@@ -66,7 +66,7 @@ class Book:
         self._keys: dict[bytes, int] = {}  # bytes, being smaller than str
         self._names: list[bytes] = []
         self._since = array("d")
-        self._told = array("h")
+        self._handed_over = array("h")
         self._taken = array("h")
         self._state = bytearray()
         self._holders = bytearray()
@@ -87,12 +87,12 @@ class Book:
         if self._free:
             key = self._free.pop()
             self._names[key], self._since[key], self._state[key] = name, since, _OPEN
-            self._told[key] = self._taken[key] = told
+            self._handed_over[key] = self._taken[key] = told
         else:
             key = len(self._names)
             self._names.append(name)
             self._since.append(since)
-            self._told.append(told)
+            self._handed_over.append(told)
             self._taken.append(told)
             self._state.append(_OPEN)
             self._holders.append(0)
@@ -127,14 +127,14 @@ class Book:
 
     def is_news(self, key: int, status: int) -> bool:
         """Whether this status has not been told."""
-        return self._told[key] != status
+        return self._handed_over[key] != status
 
-    def tell(self, key: int, update: Update) -> bool:
+    def hand_over(self, key: int, update: Update) -> bool:
         """Note what is about to be told; return False if the message has had its last update."""
         if self._state[key] != _OPEN:
             return False
-        self._state[key] = _TOLD if update.is_last else _OPEN
-        self._told[key] = _NO_STATUS if update.report is None else int(update.report.status)
+        self._state[key] = _REPORTED if update.is_last else _OPEN
+        self._handed_over[key] = _NO_STATUS if update.report is None else int(update.report.status)
         return True
 
     def take(self, key: int, update: Update) -> None:
@@ -147,10 +147,10 @@ class Book:
             self._state[key] = _CLOSED
             self._free_if_unused(key)
 
-    def pending(self) -> list[Pending]:
+    def unfinished(self) -> list[Unfinished]:
         """Return the messages whose last update was not handed out, in the order in which they came."""
         return [
-            Pending(
+            Unfinished(
                 ref=self.ref(key),
                 status=None if self._taken[key] == _NO_STATUS else self._taken[key],
                 since=utc(self._since[key]),
@@ -167,12 +167,12 @@ class Expiries:
     """When the time of each message of a book is over. Those that come in order of time, as most do, take 8 bytes.
 
     Args:
-        book: The book.
+        registry: The book.
         timeout: Seconds from `since` on.
     """
 
-    def __init__(self, book: Book, timeout: float) -> None:
-        self._book = book
+    def __init__(self, registry: Registry, timeout: float) -> None:
+        self._registry = registry
         self._timeout = timeout
         self._queue: deque[int] = deque()  # what came in order of time
         self._heap: list[tuple[float, int]] = []  # what did not
@@ -184,24 +184,24 @@ class Expiries:
         """Let a message expire, unless that is never."""
         if self._timeout == math.inf:
             return
-        self._book.hold(key)
-        since = self._book.since(key)
-        if not self._queue or self._book.since(self._queue[-1]) <= since:
+        self._registry.hold(key)
+        since = self._registry.since(key)
+        if not self._queue or self._registry.since(self._queue[-1]) <= since:
             self._queue.append(key)
         else:
             heappush(self._heap, (since, key))
-        if len(self) > 2 * len(self._book) + _STALE:
-            self._forget_the_told()
+        if len(self) > 2 * len(self._registry) + _STALE:
+            self._forget_the_reported()
 
     def is_over(self, key: int, now: float) -> bool:
         """Whether the time of a message is over at this Unix time."""
-        return self._book.since(key) + self._timeout <= now
+        return self._registry.since(key) + self._timeout <= now
 
     def next_at(self) -> float:
         """Return the Unix time at which the next is over, infinity if none is."""
         first = math.inf
         if self._queue:
-            first = self._book.since(self._queue[0])
+            first = self._registry.since(self._queue[0])
         if self._heap:
             first = min(first, self._heap[0][0])
         return first + self._timeout
@@ -210,20 +210,20 @@ class Expiries:
         """Return a message whose time is over at this Unix time, None if there is none."""
         while self.next_at() <= now:
             queue, heap = self._queue, self._heap
-            from_heap = heap and not (queue and self._book.since(queue[0]) <= heap[0][0])
+            from_heap = heap and not (queue and self._registry.since(queue[0]) <= heap[0][0])
             key = heappop(heap)[1] if from_heap else queue.popleft()
-            is_open = self._book.is_open(key)
-            self._book.release(key)
+            is_open = self._registry.is_open(key)
+            self._registry.release(key)
             if is_open:
                 return key
         return None
 
-    def _forget_the_told(self) -> None:
+    def _forget_the_reported(self) -> None:
         for key in (*self._queue, *(key for _, key in self._heap)):
-            if not self._book.is_open(key):
-                self._book.release(key)
-        self._queue = deque(key for key in self._queue if self._book.is_open(key))
-        self._heap = [entry for entry in self._heap if self._book.is_open(entry[1])]
+            if not self._registry.is_open(key):
+                self._registry.release(key)
+        self._queue = deque(key for key in self._queue if self._registry.is_open(key))
+        self._heap = [entry for entry in self._heap if self._registry.is_open(entry[1])]
         heapify(self._heap)
 
 

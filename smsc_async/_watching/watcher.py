@@ -26,7 +26,7 @@ from smsc_async._model import (
 
 from .curve import Curve
 from .plan import Plan
-from .registry import Book, Expiries, Pending, Update
+from .registry import Expiries, Registry, Unfinished, Update
 
 __all__ = ["Source", "Watcher", "last_report"]
 
@@ -41,8 +41,8 @@ _ENDS_ALL: Final = (AuthenticationFailed, AddressBlocked, BreakerOpen)
 _NO_USE_ASKING: Final = (MessageNotFound, InvalidParameters)
 
 
-Followed: TypeAlias = MessageRef | Pending
-Source: TypeAlias = Iterable[Followed] | AsyncIterable[Followed]
+Watched: TypeAlias = MessageRef | Unfinished
+Source: TypeAlias = Iterable[Watched] | AsyncIterable[Watched]
 
 
 class Ask(Protocol):
@@ -62,12 +62,12 @@ class Watcher:
 
     Args:
         ask: Asks for one status.
-        source: The messages, and what an earlier watch left in `pending`; may go on while watching.
+        source: The messages, and what an earlier watch left in `unfinished`; may go on while watching.
         workers: How many are asked for at once.
         timeout: Seconds after which an undecided message has expired, None for never. One whose time was over before
             this watch began is asked once more.
         grace: Seconds in which a message may be unknown to the service.
-        price: How many seconds of delay between a decision and its update a request is worth.
+        delay_per_request: How many seconds of delay between a decision and its update a request is worth.
         curve: What earlier watches learnt, and later ones will know.
         on_progress: Is told, after each last update, how many messages have had theirs and how many are watched.
     """
@@ -80,7 +80,7 @@ class Watcher:
         workers: int,
         timeout: float | None,
         grace: float,
-        price: float,
+        delay_per_request: float,
         curve: Curve | None = None,
         on_progress: OnProgress | None = None,
     ) -> None:
@@ -89,15 +89,15 @@ class Watcher:
         self._workers = workers
         self._grace = grace
         self._on_progress = on_progress
-        self._book = Book()
-        self._plan = Plan(price=price, curve=curve)
-        self._expiries = Expiries(self._book, math.inf if timeout is None else timeout)
+        self._registry = Registry()
+        self._plan = Plan(delay_per_request=delay_per_request, curve=curve)
+        self._expiries = Expiries(self._registry, math.inf if timeout is None else timeout)
         self._late: set[int] = set()  # over before this watch could ask for them: each is asked once before it expires
-        self._told: deque[tuple[int, Update]] = deque()
+        self._handed_over: deque[tuple[int, Update]] = deque()
         self._news = anyio.Event()
         self._group: TaskGroup | None = None
         self._scope = anyio.CancelScope()
-        self._crew = 1
+        self._worker_count = 1
         self._error: Exception | None = None
         self._took = 0.0
         self._fed = False
@@ -105,21 +105,21 @@ class Watcher:
         self._offset = 0.0
 
     @property
-    def pending(self) -> list[Pending]:
+    def unfinished(self) -> list[Unfinished]:
         """The messages whose last update was not taken, for a later watch; plain data."""
-        return self._book.pending()
+        return self._registry.unfinished()
 
     @property
     def total(self) -> int:
         """How many messages have been watched so far."""
-        return self._book.entered
+        return self._registry.entered
 
     @property
     def done(self) -> int:
         """How many of them have had their last update."""
-        return self._book.entered - len(self._book)
+        return self._registry.entered - len(self._registry)
 
-    def add(self, *messages: Followed) -> None:
+    def add(self, *messages: Watched) -> None:
         """Watch more messages; one that is being watched is not watched twice.
 
         Raises:
@@ -134,14 +134,14 @@ class Watcher:
 
     def hint(self, ref: MessageRef) -> None:
         """Ask for this message first: somebody has heard that it has changed. One that isn't watched is ignored."""
-        key = self._book.key(ref)
+        key = self._registry.key(ref)
         if key is not None:
             self._plan.hint(key, anyio.current_time())
             self._wake()
 
     async def __aenter__(self) -> Self:
         if self._group is not None:
-            raise RuntimeError("a watch is entered once; make another one of its `pending`")
+            raise RuntimeError("a watch is entered once; make another one of its `unfinished`")
         self._offset = time.time() - anyio.current_time()
         self._group = await anyio.create_task_group().__aenter__()
         self._group.start_soon(self._run)
@@ -169,21 +169,21 @@ class Watcher:
             raise RuntimeError("a watch gives updates inside its `async with`")
         await anyio.lowlevel.checkpoint()
         self._expire()
-        while not self._told:
+        while not self._handed_over:
             if self._error is not None:
                 raise self._error from None
-            if self._fed and not len(self._book):
+            if self._fed and not len(self._registry):
                 raise StopAsyncIteration
             await self._rest(self._expiries.next_at() - self._offset)
             self._expire()
         # From here on nothing waits, so that no update is lost if whoever takes them is cancelled.
-        if len(self._told) == _BUFFER:
+        if len(self._handed_over) == _BUFFER:
             self._wake()
-        key, update = self._told[0]
+        key, update = self._handed_over[0]
         if update.is_last and self._on_progress is not None:
             self._on_progress(self.done + 1, self.total)  # if it raises, the update stays for whoever goes on
-        self._told.popleft()
-        self._book.take(key, update)
+        self._handed_over.popleft()
+        self._registry.take(key, update)
         return update
 
     async def _run(self) -> None:
@@ -210,13 +210,13 @@ class Watcher:
         self._fed = True
         self._wake()
 
-    def _enter(self, message: Followed, now: float) -> None:
+    def _enter(self, message: Watched, now: float) -> None:
         since = now + self._offset
-        if isinstance(message, Pending):
+        if isinstance(message, Unfinished):
             since = message.since.timestamp()
-            key = self._book.add(message.ref, since, message.status)
+            key = self._registry.add(message.ref, since, message.status)
         else:
-            key = self._book.add(message, since, None)
+            key = self._registry.add(message, since, None)
         if key is not None:
             self._plan.add(key, now, sent_at=min(since - self._offset, now))
             if self._expiries.is_over(key, now + self._offset):
@@ -237,24 +237,24 @@ class Watcher:
         """Ask for one message at a time, as long as the watch lasts."""
         try:
             while self._error is None:
-                now, has_room = anyio.current_time(), len(self._told) < _BUFFER
+                now, has_room = anyio.current_time(), len(self._handed_over) < _BUFFER
                 key = self._plan.pick(now) if has_room else None
                 if key is None:
                     await self._rest(self._plan.next_at(now) if has_room else math.inf)
                 else:
                     await self._ask_for(key)
-                    self._hire(tasks)
+                    self._add_worker(tasks)
         except Exception as error:  # noqa: BLE001 - whoever takes the updates gets it
             self._end(error)
 
-    def _hire(self, tasks: TaskGroup) -> None:
+    def _add_worker(self, tasks: TaskGroup) -> None:
         """Let one worker more ask, if there is a message for it.
 
         The first asks alone until it has an answer: with wrong credentials all would fail at once, and five failures
         block the address.
         """
-        if self._error is None and self._crew < min(self._workers, len(self._plan)):
-            self._crew += 1
+        if self._error is None and self._worker_count < min(self._workers, len(self._plan)):
+            self._worker_count += 1
             tasks.start_soon(self._work, tasks)
 
     async def _rest(self, until: float) -> None:
@@ -264,8 +264,8 @@ class Watcher:
 
     async def _ask_for(self, key: int) -> None:
         start = anyio.current_time()
-        ref = self._book.ref(key)
-        self._book.hold(key)
+        ref = self._registry.ref(key)
+        self._registry.hold(key)
         try:
             report = await self._ask(GetStatus(ref=ref))
         except _ENDS_ALL as error:
@@ -282,40 +282,40 @@ class Watcher:
                 self._late.remove(key)
                 self._expiries.add(key)
                 self._wake()
-            self._book.release(key)
+            self._registry.release(key)
 
     def _answered(self, key: int, report: DeliveryReport, start: float) -> None:
         now = anyio.current_time()
         # As many at once, each as long as lately, is what can be had in a second.
         self._took += (now - start - self._took) * (_PACE if self._took else 1.0)
         self._plan.capacity(self._workers / self._took if self._took else 0.0)
-        changed = self._book.is_news(key, int(report.status))
+        changed = self._registry.is_news(key, int(report.status))
         at = None if report.changed_at is None else report.changed_at.timestamp() - self._offset
-        self._plan.answered(key, now, decided=report.is_decided, changed=changed, decided_at=at)
-        if changed or report.is_decided:
-            self._tell(key, Update(report.ref, report, is_last=report.is_decided))
+        self._plan.answered(key, now, final=report.is_final, changed=changed, final_at=at)
+        if changed or report.is_final:
+            self._hand_over(key, Update(report.ref, report, is_last=report.is_final))
 
     def _refused(self, key: int, ref: MessageRef, error: SmscError) -> None:
         now = anyio.current_time()
-        if isinstance(error, MessageNotFound) and now + self._offset < self._book.since(key) + self._grace:
-            self._plan.answered(key, now, decided=False)
+        if isinstance(error, MessageNotFound) and now + self._offset < self._registry.since(key) + self._grace:
+            self._plan.answered(key, now, final=False)
         else:
             self._plan.remove(key)  # and teach the plan nothing: it was not decided
-            self._tell(key, Update(ref, error=error, is_last=True))
+            self._hand_over(key, Update(ref, error=error, is_last=True))
 
     def _expire(self) -> None:
         """Tell of the messages whose time is over, as far as there is room."""
-        while len(self._told) < _BUFFER:
+        while len(self._handed_over) < _BUFFER:
             key = self._expiries.pop(anyio.current_time() + self._offset)
             if key is None:
                 return
             self._plan.remove(key)
-            self._tell(key, Update(self._book.ref(key), expired=True, is_last=True))
+            self._hand_over(key, Update(self._registry.ref(key), expired=True, is_last=True))
 
-    def _tell(self, key: int, update: Update) -> None:
+    def _hand_over(self, key: int, update: Update) -> None:
         """Hand an update on; a message that has had its last one gets no more."""
-        if self._book.tell(key, update):
-            self._told.append((key, update))
+        if self._registry.hand_over(key, update):
+            self._handed_over.append((key, update))
             self._wake()
 
 

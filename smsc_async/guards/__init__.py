@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING, Any
 
-from ._demands import Part, Verdict
+from ._demands import Completion, Part
 from ._guards import Guards, Identity, RuleSnapshot, Snapshot
-from ._limits import Block, Limit, Mark, Streak, Window
+from ._limits import BlockLimit, Limit, Release, StreakLimit, WindowLimit
 from ._memory import MemoryStore
 from ._rules import Policy, Rule, Rules
 from ._store import Demand, Refusal, Reservation, RuleState, Store
@@ -13,16 +13,17 @@ if TYPE_CHECKING:
     from smsc_async.guards._redis.store import RedisStore as RedisStore
 
 __all__ = [
-    "Block",
+    "BlockLimit",
+    "Completion",
     "Demand",
     "Guards",
     "Identity",
     "Limit",
-    "Mark",
     "MemoryStore",
     "Part",
     "Policy",
     "Refusal",
+    "Release",
     "Reservation",
     "Rule",
     "RuleSnapshot",
@@ -30,9 +31,8 @@ __all__ = [
     "Rules",
     "Snapshot",
     "Store",
-    "Streak",
-    "Verdict",
-    "Window",
+    "StreakLimit",
+    "WindowLimit",
 ]
 
 

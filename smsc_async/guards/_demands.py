@@ -34,15 +34,15 @@ from smsc_async._model import (
     recipient_key,
 )
 
-from ._limits import Limit, Mark
+from ._limits import Limit, Release
 from ._store import Demand
 
-__all__ = ["Fate", "Part", "Planner", "Verdict", "marks", "window_of"]
+__all__ = ["Completion", "Part", "Planner", "RequestArrival", "releases", "window_of"]
 
 # They shape the answer and nothing else, so sends that differ in them alone are the same for whoever gets them.
 _ANSWER_SHAPE: Final = frozenset({"err", "op", "cost"})
-_NO_MARK: Final = Mark()
-_PROVEN: Final = Mark(proof=True)
+_NO_RELEASE: Final = Release()
+_PROVEN: Final = Release(proof=True)
 _NOT_THE_SERVICE: Final = -1
 _WRONG_CREDENTIALS: Final = 2
 _ADDRESS_BLOCKED: Final = 4
@@ -54,7 +54,7 @@ _SAID_BY_ERROR_9: Final = frozenset({"identical_send", "identical_cost", "status
 _GATES: Final = frozenset({"in_flight", "status_in_flight"})
 
 Priced: TypeAlias = GetCost | GetListCost
-Sending: TypeAlias = Send | SendList
+AnySend: TypeAlias = Send | SendList
 
 
 class Part(Enum):
@@ -67,7 +67,7 @@ class Part(Enum):
     """To be let through to the service."""
 
 
-class Fate(Enum):
+class RequestArrival(Enum):
     """What became of a request, as far as the service may have counted it."""
 
     UNSENT = "unsent"
@@ -79,39 +79,39 @@ class Fate(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Completion:
     """What the answer to a request says about the limits.
 
     Attributes:
-        fate: What became of it.
+        arrival: What became of it.
         code: The error number of the answer, 0 for none, -1 for an answer that isn't the service's own.
         bad: How many of the messages of an accepted request were bad sends.
         good: Whether one of its messages was accepted.
     """
 
-    fate: Fate
+    arrival: RequestArrival
     code: int = 0
     bad: int = 0
     good: bool = False
 
     @classmethod
-    def of_result(cls, operation: Operation[Result], result: Result) -> "Verdict":
+    def of_result(cls, operation: Operation[Result], result: Result) -> "Completion":
         """Return what a result says."""
         if operation.is_read or not isinstance(result, SentMessage):
             return _FINE
-        if result.settled:  # by status requests: this one has sent nothing
+        if result.reconciled:  # by status requests: this one has sent nothing
             return _UNSENT
         if not isinstance(operation, SendList):
             return _ACCEPTED
         # Without `err` the answer names no wrong numbers; one message at least was right.
         bad = len(operation.messages) - 1 if operation.err is False else sum(e.code in BAD_CODES for e in result.errors)
-        return cls(Fate.ANSWERED, bad=bad, good=True)
+        return cls(RequestArrival.ANSWERED, bad=bad, good=True)
 
     @classmethod
-    def of_failure(cls, error: BaseException, *, posted: bool) -> "Verdict":
+    def of_failure(cls, error: BaseException, *, posted: bool) -> "Completion":
         """Return what a failure says; `posted` tells whether anything may have left by then."""
         if isinstance(error, ApiError):
-            return cls(Fate.ANSWERED, error.code)
+            return cls(RequestArrival.ANSWERED, error.code)
         if not posted or (isinstance(error, SmscError) and error.outcome is Outcome.NOT_SENT):
             return _UNSENT
         if isinstance(error, SoapFault):
@@ -122,12 +122,12 @@ class Verdict:
         return _GATEWAY if isinstance(error, HTTPStatusError | ProtocolError) else _LOST
 
 
-_UNSENT: Final = Verdict(Fate.UNSENT)
-_LOST: Final = Verdict(Fate.LOST)
-_GATEWAY: Final = Verdict(Fate.LOST, code=_NOT_THE_SERVICE)
-_FAULT: Final = Verdict(Fate.ANSWERED, code=_NOT_THE_SERVICE)
-_FINE: Final = Verdict(Fate.ANSWERED)
-_ACCEPTED: Final = Verdict(Fate.ANSWERED, good=True)
+_UNSENT: Final = Completion(RequestArrival.UNSENT)
+_LOST: Final = Completion(RequestArrival.LOST)
+_GATEWAY: Final = Completion(RequestArrival.LOST, code=_NOT_THE_SERVICE)
+_FAULT: Final = Completion(RequestArrival.ANSWERED, code=_NOT_THE_SERVICE)
+_FINE: Final = Completion(RequestArrival.ANSWERED)
+_ACCEPTED: Final = Completion(RequestArrival.ANSWERED, good=True)
 
 
 def window_of(operation: Operation[Result]) -> str | None:
@@ -139,46 +139,48 @@ def window_of(operation: Operation[Result]) -> str | None:
     return "identical_cost" if isinstance(operation, GetCost | GetListCost) else None
 
 
-def marks(demands: Sequence[Demand], amounts: Sequence[int], verdict: Verdict, late: float, slack: float) -> list[Mark]:
+def releases(
+    demands: Sequence[Demand], amounts: Sequence[int], completion: Completion, late: float, slack: float
+) -> list[Release]:
     """Return the mark for each demand.
 
     Args:
         demands: The demands of the request.
         amounts: How many places each of them holds.
-        verdict: What became of it.
+        completion: What became of it.
         late: Seconds that a request of unknown fate may still be on its way.
         slack: Seconds that the service may then take to answer it.
     """
-    if verdict.fate is Fate.UNSENT:
-        return [_NO_MARK] * len(demands)
-    if verdict.fate is Fate.ANSWERED:
-        code, bad, good = verdict.code, verdict.bad, verdict.good
+    if completion.arrival is RequestArrival.UNSENT:
+        return [_NO_RELEASE] * len(demands)
+    if completion.arrival is RequestArrival.ANSWERED:
+        code, bad, good = completion.code, completion.bad, completion.good
         return [_answered(each.rule, amount, code, bad, good) for each, amount in zip(demands, amounts, strict=True)]
-    spoken = verdict.code == _NOT_THE_SERVICE
+    spoken = completion.code == _NOT_THE_SERVICE
     return [_lost(each, amount, late, slack, spoken=spoken) for each, amount in zip(demands, amounts, strict=True)]
 
 
 @lru_cache(maxsize=256)
-def _answered(rule: str, amount: int, code: int, bad: int, good: bool) -> Mark:
+def _answered(rule: str, amount: int, code: int, bad: int, good: bool) -> Release:
     if rule in _GATES:
-        return _NO_MARK
+        return _NO_RELEASE
     if rule == "blocked":
         # What isn't the service's own answer doesn't say that it lets this address through.
-        return Mark(keep=int(code == _ADDRESS_BLOCKED), clear=code not in {_ADDRESS_BLOCKED, _NOT_THE_SERVICE})
+        return Release(keep=int(code == _ADDRESS_BLOCKED), clear=code not in {_ADDRESS_BLOCKED, _NOT_THE_SERVICE})
     if rule in {"login_failures", "address_failures"}:
         if code == _WRONG_CREDENTIALS:
-            return Mark(keep=1, proof=False)
-        return _PROVEN if code in _SAID_TO_AN_ACCOUNT else _NO_MARK
+            return Release(keep=1, proof=False)
+        return _PROVEN if code in _SAID_TO_AN_ACCOUNT else _NO_RELEASE
     if rule == "bad_sends":
-        return Mark(keep=amount if code in BAD_CODES else bad, clear=good)
-    return Mark(keep=amount, fill=code == _TOO_OFTEN and rule in _SAID_BY_ERROR_9)
+        return Release(keep=amount if code in BAD_CODES else bad, clear=good)
+    return Release(keep=amount, fill=code == _TOO_OFTEN and rule in _SAID_BY_ERROR_9)
 
 
-def _lost(demand: Demand, amount: int, late: float, slack: float, *, spoken: bool) -> Mark:
+def _lost(demand: Demand, amount: int, late: float, slack: float, *, spoken: bool) -> Release:
     # Wrong credentials are answered with error 2, so a page or an error of HTTP is no sign of them; silence may be.
     if demand.rule in {"login_failures", "blocked"} or (spoken and demand.rule == "address_failures"):
-        return _NO_MARK
-    return Mark(keep=amount, late=late + slack if demand.rule in _GATES else late)
+        return _NO_RELEASE
+    return Release(keep=amount, late=late + slack if demand.rule in _GATES else late)
 
 
 class Planner:
@@ -233,7 +235,7 @@ class Planner:
             return claim if part is Part.CLAIM else self._first + claim + self._gates
         return self._first + self._gates
 
-    def _sending(self, operation: Sending, *, allow_duplicate: bool) -> tuple[Demand, ...]:
+    def _sending(self, operation: AnySend, *, allow_duplicate: bool) -> tuple[Demand, ...]:
         content = self._hash(self._account, _content(operation))
         if isinstance(operation, SendList):
             people = [message.phone for message in operation.messages]
@@ -262,7 +264,7 @@ def _present(*demands: Demand | None) -> tuple[Demand, ...]:
     return tuple(demand for demand in demands if demand is not None)
 
 
-def _content(operation: Priced | Sending) -> object:
+def _content(operation: Priced | AnySend) -> object:
     """Return what two requests have in common that the service takes for the same."""
     sender = getattr(operation, "sender", None)
     lines: list[tuple[object, ...]]

@@ -14,8 +14,8 @@ from anyio.lowlevel import EventLoopToken, current_token
 from smsc_async._clock import asyncio_loop
 from smsc_async._model import Credentials, Operation, Result
 
-from ._demands import Part, Planner, Verdict, marks, window_of
-from ._limits import Mark
+from ._demands import Completion, Part, Planner, releases, window_of
+from ._limits import Release
 from ._memory import MemoryStore
 from ._refusals import MAY_CLEAR, refused
 from ._rules import Policy, Rule, Rules
@@ -178,11 +178,13 @@ class Guards:
             self._busy -= 1
             raise
 
-    def settle(self, reservation: Reservation, verdict: Verdict) -> None:
+    def release(self, reservation: Reservation, completion: Completion) -> None:
         """Give back the places of a request that has ended, as far as it can't have used them."""
         self._busy -= 1
-        given = marks(reservation.demands, reservation.amounts, verdict, late=self.late_arrival, slack=self.margin)
-        self._store.settle(reservation, given)
+        given = releases(
+            reservation.demands, reservation.amounts, completion, late=self.late_arrival, slack=self.margin
+        )
+        self._store.release(reservation, given)
         self._waiters.wake(reservation.demands)
 
     def awaits(self, operation: Operation[Result]) -> bool:
@@ -254,7 +256,7 @@ class Guards:
         answer = await self._store.acquire(asked, within)
         if isinstance(answer, Refusal):
             return answer
-        self._store.settle(answer, [Mark()] * len(asked))
+        self._store.release(answer, [Release()] * len(asked))
         proven = {each.rule for each, amount in zip(asked, answer.amounts, strict=True) if each.proof and not amount}
         ahead = self._waiters.ahead_of([each for each in demands if each.rule not in proven])
         return None if ahead is None else Refusal(ahead, self._waiters.delay(ahead, anyio.current_time()))

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from math import inf
 from typing import NamedTuple, TypeAlias
 
-__all__ = ["Block", "History", "Limit", "Mark", "Streak", "Window"]
+__all__ = ["BlockLimit", "History", "Limit", "Release", "StreakLimit", "WindowLimit"]
 
 History: TypeAlias = tuple[float, ...]
 """Instants in seconds, in ascending order; those in flight, infinite, come last."""
 
 
-class Mark(NamedTuple):
+class Release(NamedTuple):
     """What becomes of one key when a request that held it is settled.
 
     Attributes:
@@ -37,7 +37,7 @@ class Mark(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class WindowLimit:
     """At most so many in any so many seconds; with 0 seconds, so many in flight.
 
     Attributes:
@@ -59,15 +59,15 @@ class Window:
         excess = len(history) + amount - self.count
         return max(history[excess - 1] + self.span - now, 0.0) if excess > 0 else 0.0
 
-    def settled(self, history: History, now: float, started: float, amount: int, mark: Mark) -> History:
+    def released(self, history: History, now: float, started: float, amount: int, release: Release) -> History:
         """Return the history after a request that held so many entries in flight since `started` is settled."""
         # What has expired meanwhile fills nothing.
-        kept = self.fresh(history, now) if mark.fill else history
-        return _settled(self.count, kept, now, started, amount, mark)
+        kept = self.fresh(history, now) if release.fill else history
+        return _released(self.count, kept, now, started, amount, release)
 
 
 @dataclass(frozen=True, slots=True)
-class Streak:
+class StreakLimit:
     """At most so many in a row; a quiet time as long as the span ends the row.
 
     Attributes:
@@ -86,13 +86,13 @@ class Streak:
         """Return in how many seconds so many more fit: 0 at once, infinity if that hangs on those in flight."""
         return max(history[-1] + self.span - now, 0.0) if len(history) + amount > self.count else 0.0
 
-    def settled(self, history: History, now: float, started: float, amount: int, mark: Mark) -> History:
+    def released(self, history: History, now: float, started: float, amount: int, release: Release) -> History:
         """Return the history after a request that held so many entries in flight since `started` is settled."""
-        return _settled(self.count, history, now, started, amount, mark)
+        return _released(self.count, history, now, started, amount, release)
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class BlockLimit:
     """Nothing at all until the block of the service is over; the history is the instants at which blocks end.
 
     Attributes:
@@ -115,29 +115,29 @@ class Block:
         """Return in how many seconds the block is over."""
         return max(history[-1] - now, 0.0) if history else 0.0
 
-    def settled(self, history: History, now: float, started: float, amount: int, mark: Mark) -> History:  # noqa: ARG002
-        """Return the history after a request that started at `started` met a block, or met none (`mark.clear`)."""
+    def released(self, history: History, now: float, started: float, amount: int, release: Release) -> History:  # noqa: ARG002
+        """Return the history after a request that started at `started` met a block, or met none (`release.clear`)."""
         history = self.fresh(history, now)
-        if mark.keep:
+        if release.keep:
             over = history[-1] if history else -inf
             # A request that was already on its way when the block was noticed tells nothing new.
             return history if over > started else (now + (self.again if history else self.first),)
-        return () if mark.clear and history and history[-1] <= started else history
+        return () if release.clear and history and history[-1] <= started else history
 
 
-Limit: TypeAlias = Window | Streak | Block
+Limit: TypeAlias = WindowLimit | StreakLimit | BlockLimit
 
 
-def _settled(  # noqa: PLR0917 - those of `settled`, and the count
-    count: int, history: History, now: float, started: float, amount: int, mark: Mark
+def _released(  # noqa: PLR0917 - those of `released`, and the count
+    count: int, history: History, now: float, started: float, amount: int, release: Release
 ) -> History:
     rest = history[: len(history) - amount] if amount else history
-    if mark.clear:
+    if release.clear:
         rest = rest[bisect_right(rest, started) :]
-    kept = max(mark.keep, count - len(rest)) if mark.fill else mark.keep
+    kept = max(release.keep, count - len(rest)) if release.fill else release.keep
     if not kept:
         return rest
-    at = now + mark.late
+    at = now + release.late
     if not rest or rest[-1] <= at:
         return rest + (at,) * kept
     entries = list(rest)

@@ -8,7 +8,7 @@ from typing import ClassVar, Final, TypeAlias
 
 from smsc_async._clock import LoopClock
 
-from ._limits import History, Limit, Mark
+from ._limits import History, Limit, Release
 from ._store import Demand, Refusal, Reservation, RuleState
 
 __all__ = ["MemoryStore"]
@@ -150,23 +150,23 @@ class MemoryStore:
         self._flying.add(reservation)
         return reservation
 
-    def settle(self, reservation: Reservation, marks: Sequence[Mark]) -> None:
+    def release(self, reservation: Reservation, releases: Sequence[Release]) -> None:
         """Give each demand of a reservation its mark; a second time it does nothing."""
         if reservation not in self._flying:
             return
         self._flying.remove(reservation)
         now = self._clock()
         started = reservation.started
-        for demand, amount, mark in zip(reservation.demands, reservation.amounts, marks, strict=True):
+        for demand, amount, release in zip(reservation.demands, reservation.amounts, releases, strict=True):
             rule, key, limit, _, proof, _ = demand
-            if amount or mark.keep or mark.clear or mark.fill:  # else the history stays what it is
+            if amount or release.keep or release.clear or release.fill:  # else the history stays what it is
                 table = self._table(rule, limit.span, now)
                 history = table.get(key)
-                if history or mark.keep or mark.fill:
-                    table.put(key, limit.settled(history, now, started, amount, mark), now)
+                if history or release.keep or release.fill:
+                    table.put(key, limit.released(history, now, started, amount, release), now)
             # Refuted always, proven only where it wasn't yet: that is once a day.
-            if proof is not None and (mark.proof is False or (mark.proof and amount)):
-                self._table(self.proofs, self.proof_lasts, now).put(proof, (now,) if mark.proof else (), now)
+            if proof is not None and (release.proof is False or (release.proof and amount)):
+                self._table(self.proofs, self.proof_lasts, now).put(proof, (now,) if release.proof else (), now)
 
     async def flush(self) -> None:
         """Do nothing: what is settled here is known at once."""

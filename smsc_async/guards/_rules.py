@@ -16,7 +16,7 @@ from smsc_async._model import (
     SUBSCRIBER,
 )
 
-from ._limits import Block, Limit, Streak, Window
+from ._limits import BlockLimit, Limit, StreakLimit, WindowLimit
 
 __all__ = ["Policy", "Rule", "Rules"]
 
@@ -110,9 +110,9 @@ class Rules:
             if rule.policy == "off":
                 continue
             if field.name == "blocked":
-                limits[field.name] = Block(rule.seconds, max(rule.seconds, LOGIN_FAILURES[2]), LOGIN_FAILURES[2])
+                limits[field.name] = BlockLimit(rule.seconds, max(rule.seconds, LOGIN_FAILURES[2]), LOGIN_FAILURES[2])
             elif field.name == "subscriber":
-                limits[field.name] = Streak(rule.count, rule.seconds + margin)
+                limits[field.name] = StreakLimit(rule.count, rule.seconds + margin)
             else:
-                limits[field.name] = Window(rule.count, rule.seconds + margin if rule.seconds else 0.0)
+                limits[field.name] = WindowLimit(rule.count, rule.seconds + margin if rule.seconds else 0.0)
         return limits

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from ._limits import Limit, Mark
+from ._limits import Limit, Release
 
 __all__ = ["Demand", "Refusal", "Reservation", "RuleState", "Store"]
 
@@ -100,7 +100,7 @@ class Store(Protocol):
             GuardStoreError: The store can't tell whether there are places.
         """
 
-    def settle(self, reservation: Reservation, marks: Sequence[Mark]) -> None:
+    def release(self, reservation: Reservation, releases: Sequence[Release]) -> None:
         """Give each demand of a reservation its mark, at once or soon."""
 
     async def flush(self) -> None:

@@ -12,7 +12,7 @@ from ._store import Demand
 
 __all__ = ["Waiter", "Waiters"]
 
-Place: TypeAlias = tuple[str, bytes]
+SlotKey: TypeAlias = tuple[str, bytes]
 _SLACK: Final = 16
 
 
@@ -66,7 +66,7 @@ class Waiters:
     """All who wait, in one queue for each key. The first of a queue looks after it; the others sleep."""
 
     def __init__(self) -> None:
-        self._queues: dict[Place, _Queue] = {}
+        self._queues: dict[SlotKey, _Queue] = {}
         self._tickets = count()
 
     def __len__(self) -> int:
@@ -99,12 +99,12 @@ class Waiters:
 
     def leave(self, waiter: Waiter) -> None:
         """Wait no more; the next in the queue looks after it from now on."""
-        place = waiter.demand[:2]
-        queue = self._queues[place]
+        slot = waiter.demand[:2]
+        queue = self._queues[slot]
         queue.remove(waiter)
         following = queue.first()
         if following is None:
-            del self._queues[place]
+            del self._queues[slot]
         else:
             following.woken.set()
 

@@ -24,7 +24,7 @@ except ModuleNotFoundError as error:  # pragma: no cover - tested in a process o
 
 from ._accounts import Account
 from ._delivery import MAGIC_NUMBERS, DeliveryPlan
-from ._diary import Diary
+from ._event_log import EventLog
 from ._limits import Limits, Window
 from ._messages import AcceptedMessage
 from ._service import Service
@@ -68,18 +68,18 @@ class Sandbox:
         state: str | os.PathLike[str] | None = None,
     ) -> None:
         customers = (Account.demo(),) if accounts is None else tuple(accounts)
-        diary = None if state is None else Diary(Path(state), seed)
+        event_log = None if state is None else EventLog(Path(state), seed)
         self.service = Service(
             accounts=customers,
             limits=limits,
             delivery=delivery,
             seed=seed,
-            diary=None if diary is None else diary.write,
+            event_log=None if event_log is None else event_log.write,
         )
         self._clock = clock
-        self._diary = diary
+        self._event_log = event_log
         # Time that was skipped before a restart stays skipped.
-        self._skipped = 0.0 if diary is None else max(0.0, self.service.relive(diary.read()) - clock())
+        self._skipped = 0.0 if event_log is None else max(0.0, self.service.relive(event_log.read()) - clock())
         self.app = make_app(self.service, self.now, latency)
 
     @property
@@ -104,8 +104,8 @@ class Sandbox:
 
     def close(self) -> None:
         """Close the state file; without one this does nothing, and what arrives later opens it again."""
-        if self._diary is not None:
-            self._diary.close()
+        if self._event_log is not None:
+            self._event_log.close()
 
     def transport(self) -> httpx.ASGITransport:
         """Return a transport for `Client(transport=)`: real HTTP messages, no network."""

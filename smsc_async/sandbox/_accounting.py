@@ -10,7 +10,7 @@ from collections.abc import Hashable
 
 from ._limits import Block, Limits, Streak, Window
 
-__all__ = ["Blocks", "Places", "Streaks", "Turnstile"]
+__all__ = ["Blocks", "InFlight", "Streaks", "Turnstile"]
 
 
 class Turnstile:
@@ -64,7 +64,7 @@ class Streaks:
         return count <= self._streak.count
 
 
-class Places:
+class InFlight:
     """Who is in flight: each request holds a place from its arrival until it leaves, a refused one too."""
 
     def __init__(self, limits: Limits) -> None:

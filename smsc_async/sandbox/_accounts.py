@@ -105,7 +105,7 @@ class Accounts:
         """Return the customer with these credentials; an apikey stands for login and password.
 
         Raises:
-            Refusal: Error 1 when they are missing, error 2 when they are wrong.
+            ServiceError: Error 1 when they are missing, error 2 when they are wrong.
         """
         if apikey:
             account = self._by_apikey.get(apikey)

@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from smsc_async._protocol import CONTRACT, Refusal, SoapVersion, encode_answer, encode_refusal, receive, write_wsdl
+from smsc_async._protocol import CONTRACT, RequestFault, SoapVersion, encode_answer, encode_fault, receive, write_wsdl
 
 from ._service import Service
 
@@ -43,8 +43,8 @@ def make_app(service: Service, clock: Callable[[], float], latency: float) -> St
         body = await _body(request)
         try:
             incoming = receive(b"" if body is None else _unpacked(body, encoding), namespace=url)
-        except Refusal as refusal:
-            return _xml(encode_refusal(refusal), refusal.version, status_code=500)
+        except RequestFault as refusal:
+            return _xml(encode_fault(refusal), refusal.version, status_code=500)
         source = request.client.host if request.client else "127.0.0.1"
         answer = service.arrive(incoming.method, incoming.fields, now=clock(), source=source)
         try:

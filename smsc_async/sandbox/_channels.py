@@ -8,7 +8,7 @@ from smsc_async._model import parts
 
 from ._fields import refuse
 
-__all__ = ["BIN_TAIL", "Channel", "count_parts"]
+__all__ = ["BIN_TAIL", "ServiceChannel", "count_parts"]
 
 _SMS_OCTETS = 140
 _HEX = re.compile(r"(?:[0-9A-Fa-f]{2})+")
@@ -16,7 +16,7 @@ _HEX = re.compile(r"(?:[0-9A-Fa-f]{2})+")
 BIN_TAIL = "\n~~~\n"
 
 
-class Channel(StrEnum):
+class ServiceChannel(StrEnum):
     """The kind of a message; the value is the name of its flag in ``query``."""
 
     SMS = "sms"
@@ -35,11 +35,11 @@ class Channel(StrEnum):
     VOICE = "call"
 
     @classmethod
-    def read(cls, params: Mapping[str, str]) -> "Channel":
+    def read(cls, params: Mapping[str, str]) -> "ServiceChannel":
         """Return the channel that the flags name, SMS when there is none.
 
         Raises:
-            Refusal: Error 1 for an unknown value or for two channels at once.
+            ServiceError: Error 1 for an unknown value or for two channels at once.
         """
         asked = [channel for channel in cls if channel is not cls.SMS and _is_asked(channel, params)]
         if len(asked) > 1:
@@ -49,17 +49,17 @@ class Channel(StrEnum):
     @property
     def ignores_text(self) -> bool:
         """Whether ``mes`` is not used ("The mes parameter is not used", `hlr` and `ping`)."""
-        return self in {Channel.HLR, Channel.PING}
+        return self in {ServiceChannel.HLR, ServiceChannel.PING}
 
     @property
     def is_telegram(self) -> bool:
         """Whether a recipient may be a nickname or ``#ID``."""
-        return self in {Channel.TELEGRAM, Channel.TELEGRAM_BOT}
+        return self in {ServiceChannel.TELEGRAM, ServiceChannel.TELEGRAM_BOT}
 
     @property
     def tells_reading(self) -> bool:
         """Whether status 2 (read) may follow status 1 (delivered)."""
-        return self in {Channel.VIBER, Channel.WHATSAPP}
+        return self in {ServiceChannel.VIBER, ServiceChannel.WHATSAPP}
 
     def check_text(self, text: str, sender: str, params: Mapping[str, str]) -> None:
         """Refuse with error 1 a text that this channel can't carry or that is missing."""
@@ -67,31 +67,31 @@ class Channel(StrEnum):
             refuse(1)
 
     def _has_enough(self, text: str, sender: str, params: Mapping[str, str]) -> bool:
-        if self is Channel.MAIL:  # "you must specify the subject, text, and address of the sender"
+        if self is ServiceChannel.MAIL:  # "you must specify the subject, text, and address of the sender"
             return bool(text and sender and params.get("subj"))
-        if self is Channel.MMS:  # "it is mandatory to specify the subject or text"; a file may be all there is
+        if self is ServiceChannel.MMS:  # "it is mandatory to specify the subject or text"; a file may be all there is
             return bool(text or params.get("subj") or params.get("fileurl"))
-        if self is Channel.PUSH:  # "the link and title through a line feed"
+        if self is ServiceChannel.PUSH:  # "the link and title through a line feed"
             return "\n" in text.strip()
-        if self is Channel.BINARY and params.get("bin") == "2":
+        if self is ServiceChannel.BINARY and params.get("bin") == "2":
             return _HEX.fullmatch(text.split(BIN_TAIL, 1)[0]) is not None
         return bool(text or self.ignores_text or params.get("fileurl"))
 
 
-def _is_asked(channel: Channel, params: Mapping[str, str]) -> bool:
+def _is_asked(channel: ServiceChannel, params: Mapping[str, str]) -> bool:
     value = params.get(channel.value, "")
-    if channel is Channel.TELEGRAM_BOT:  # its value is the bot's name
+    if channel is ServiceChannel.TELEGRAM_BOT:  # its value is the bot's name
         return bool(value)
     if value in {"", "0"}:
         return False
-    return value == "1" or (channel is Channel.BINARY and value == "2") or refuse(1)
+    return value == "1" or (channel is ServiceChannel.BINARY and value == "2") or refuse(1)
 
 
-def count_parts(channel: Channel, text: str, params: Mapping[str, str]) -> int:
+def count_parts(channel: ServiceChannel, text: str, params: Mapping[str, str]) -> int:
     """Return how many SMS are charged for this text; 1 where the channel is not made of SMS."""
-    if channel in {Channel.SMS, Channel.FLASH}:
+    if channel in {ServiceChannel.SMS, ServiceChannel.FLASH}:
         return parts(text).count
-    if channel is Channel.BINARY:
+    if channel is ServiceChannel.BINARY:
         payload = text.split(BIN_TAIL, 1)[0]
         octets = len(payload) // 2 if params.get("bin") == "2" else len(payload.encode())
         return max(1, -(-octets // _SMS_OCTETS))

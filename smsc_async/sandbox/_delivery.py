@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
-__all__ = ["ERRORS", "MAGIC_NUMBERS", "STATUS_NAMES", "Change", "DeliveryPlan", "Life", "MagicNumber", "Outcome"]
+__all__ = ["ERRORS", "MAGIC_NUMBERS", "STATUS_NAMES", "Change", "DeliveryPlan", "Life", "MagicNumber", "Share"]
 
 _VIRTUAL_ERROR = 200
 _EXPIRED = 3
@@ -55,7 +55,7 @@ class Change(NamedTuple):
 Life: TypeAlias = tuple[Change, ...]
 
 
-class Outcome(NamedTuple):
+class Share(NamedTuple):
     """One way for a delivery to end.
 
     Attributes:
@@ -112,13 +112,13 @@ MAGIC_NUMBERS = _magic_numbers()
 """By phone: 7900000 00SS takes status SS, 7900000 10SS status -SS, 7900000 90EE is refused with error EE."""
 
 _DEFAULT_OUTCOMES = (
-    Outcome(1, 0, 0.92),
-    Outcome(3, 6, 0.02),
-    Outcome(20, 6, 0.01),
-    Outcome(20, 1, 0.02),
-    Outcome(22, 249, 0.005),
-    Outcome(23, 244, 0.005),
-    Outcome(25, 6, 0.02),
+    Share(1, 0, 0.92),
+    Share(3, 6, 0.02),
+    Share(20, 6, 0.01),
+    Share(20, 1, 0.02),
+    Share(22, 249, 0.005),
+    Share(23, 244, 0.005),
+    Share(25, 6, 0.02),
 )
 
 
@@ -138,7 +138,7 @@ class DeliveryPlan:
         to_reading: Median of the seconds from delivered to read.
     """
 
-    outcomes: tuple[Outcome, ...] = _DEFAULT_OUTCOMES
+    outcomes: tuple[Share, ...] = _DEFAULT_OUTCOMES
     to_operator: float = 0.5
     to_decision: float = 4.0
     spread: float = 0.5
@@ -155,7 +155,7 @@ class DeliveryPlan:
     @classmethod
     def instant(cls, status: int = _DELIVERED, err: int = 0) -> "DeliveryPlan":
         """Return the plan by which each message takes this status as soon as it is due."""
-        return cls(outcomes=(Outcome(status, err, 1),), to_operator=0, to_decision=0, spread=0, read_share=0)
+        return cls(outcomes=(Share(status, err, 1),), to_operator=0, to_decision=0, spread=0, read_share=0)
 
     def draw(
         self,
@@ -193,9 +193,9 @@ class DeliveryPlan:
         if magic and magic.status is not None:
             return waiting, _fixed(magic.status, send_at if magic.status >= 0 else accepted_at, virtual=virtual)
         if virtual:
-            ending = Outcome(20, _VIRTUAL_ERROR, 1)
+            ending = Share(20, _VIRTUAL_ERROR, 1)
         if handed + decided > validity:
-            handed, decided, ending = min(handed, validity), max(0.0, validity - handed), Outcome(_EXPIRED, 6, 1)
+            handed, decided, ending = min(handed, validity), max(0.0, validity - handed), Share(_EXPIRED, 6, 1)
         sent_at = send_at + handed
         life = waiting, Change(sent_at, 0), Change(sent_at + decided, ending.status, ending.err)
         if tells_reading and is_read and ending.status == _DELIVERED:

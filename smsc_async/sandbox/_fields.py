@@ -1,6 +1,6 @@
 """The fields of a request and of an answer, between the envelope and the service.
 
-A request is refused by raising `Refusal`; the service turns it into the answer's ``error``.
+A request is refused by raising `ServiceError`; the service turns it into the answer's ``error``.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from typing import NoReturn, TypeAlias
 
 from pydantic import JsonValue
 
-__all__ = ["Answer", "Refusal", "Value", "plain", "read_text", "refuse"]
+__all__ = ["Answer", "ServiceError", "Value", "plain", "read_text", "refuse"]
 
 # `None` is xsi:nil, a list is the same child repeated, a dict is a child with children.
 Value: TypeAlias = JsonValue
@@ -31,7 +31,7 @@ class Answer:
     ticket: int | None = None
 
 
-class Refusal(Exception):
+class ServiceError(Exception):
     """The service says no.
 
     Attributes:
@@ -49,7 +49,7 @@ class Refusal(Exception):
 
 def refuse(code: int) -> NoReturn:
     """Refuse the request with an error code and nothing else."""
-    raise Refusal(code)
+    raise ServiceError(code)
 
 
 def read_text(fields: Mapping[str, Value], name: str) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from decimal import Decimal
 
-from ._channels import Channel
+from ._channels import ServiceChannel
 from ._delivery import STATUS_NAMES, Change, Life
 from ._fields import Value, plain
 from ._recipients import canonical
@@ -40,7 +40,7 @@ class AcceptedMessage:
     phone: str
     text: str
     sender: str
-    channel: Channel
+    channel: ServiceChannel
     accepted_at: float
     send_at: float
     parts: int

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from ._accounts import Account
-from ._channels import Channel, count_parts
+from ._channels import ServiceChannel, count_parts
 from ._delivery import MAGIC_NUMBERS
 from ._fields import Value, read_text, refuse
-from ._query import Line, Options, decode_query, read_list, read_tz
-from ._recipients import Recipient, canonical, read_recipients, split
+from ._query import ListLine, Options, decode_query, read_list, read_tz
+from ._recipients import Addressee, canonical, read_recipients, split
 from ._schedule import read_time, spread
 
 __all__ = ["FORBIDDEN_WORD", "Draft", "Order"]
@@ -81,7 +81,7 @@ class Order:
         """Read a request's fields.
 
         Raises:
-            Refusal: Error 1 for bad parameters, error 5 for a bad time.
+            ServiceError: Error 1 for bad parameters, error 5 for a bad time.
         """
         params = decode_query(read_text(fields, "query"))
         options = Options.read(params)
@@ -111,7 +111,7 @@ class _Reader:
     time: str
     now: float
 
-    def drafts(self, lines: tuple[Line, ...]) -> Iterator[Draft]:
+    def drafts(self, lines: tuple[ListLine, ...]) -> Iterator[Draft]:
         channel, groups = self.options.channel, self.account.groups
         everyone = [read_recipients(line.phones, channel, groups) for line in lines]
         total = sum(map(len, everyone))
@@ -137,7 +137,7 @@ class _Reader:
                 )
                 index += 1
 
-    def _read_message(self, line: Line) -> str:
+    def _read_message(self, line: ListLine) -> str:
         channel = self.options.channel
         if channel.ignores_text:
             return ""
@@ -162,17 +162,19 @@ class _Reader:
                 too_long = middle
         return text[:fits]
 
-    def _start(self, line: Line) -> float:
+    def _start(self, line: ListLine) -> float:
         hours = read_tz(line.tz)
         zone = self.account.timezone(self.options.tz if hours is None else hours)
         return read_time(self.time, now=self.now, zone=zone)
 
 
-def _read_lines(fields: Mapping[str, Value], params: Mapping[str, str], channel: Channel) -> tuple[Line, ...]:
+def _read_lines(
+    fields: Mapping[str, Value], params: Mapping[str, str], channel: ServiceChannel
+) -> tuple[ListLine, ...]:
     phones, text = read_text(fields, "phones"), read_text(fields, "mes")
     if params.get("list"):
         return read_list(params["list"], multiline=params.get("nl") == "1", bare=channel.ignores_text)
-    return (Line(phones, text),)
+    return (ListLine(phones, text),)
 
 
 def _read_id(text: str) -> str:
@@ -182,7 +184,7 @@ def _read_id(text: str) -> str:
     return "" if text == "0" else text
 
 
-def _identity(lines: tuple[Line, ...], params: Mapping[str, str], sender: str, time: str) -> Hashable:
+def _identity(lines: tuple[ListLine, ...], params: Mapping[str, str], sender: str, time: str) -> Hashable:
     rest = frozenset((name, value) for name, value in params.items() if value and name != "list")
     messages = frozenset((frozenset(map(canonical, split(line.phones))), line[1:]) for line in lines)
     return messages, rest, sender, "" if time == "0" else time
@@ -192,16 +194,16 @@ def _shortened(link: re.Match[str]) -> str:
     return _SHORT_LINK + hashlib.sha256(link[0].encode()).hexdigest()[:6]
 
 
-def _is_sender(sender: str, channel: Channel) -> bool:
+def _is_sender(sender: str, channel: ServiceChannel) -> bool:
     # "Denied message (by text or by sender name)" is the only error about senders. An e-mail's sender is an address.
-    if channel is Channel.MAIL:
+    if channel is ServiceChannel.MAIL:
         return "@" in sender
     if not (sender.isascii() and sender.isprintable()):
         return False
     return len(sender) <= (_LONGEST_NUMBER if sender.isdecimal() else _LONGEST_NAME)
 
 
-def _refusal(recipient: Recipient, price: Decimal | None) -> int:
+def _refusal(recipient: Addressee, price: Decimal | None) -> int:
     if recipient.is_wrong:
         return _WRONG_NUMBER
     magic = MAGIC_NUMBERS.get(recipient.address)

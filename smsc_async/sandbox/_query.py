@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 from urllib.parse import parse_qsl
 
-from ._channels import Channel
+from ._channels import ServiceChannel
 from ._fields import refuse
 
-__all__ = ["Line", "Options", "decode_query", "read_list"]
+__all__ = ["ListLine", "Options", "decode_query", "read_list"]
 
 # "sender1,tz1|phones1:mes1": the head is there when the bar comes before the colon or semicolon.
 _LINE = re.compile(
@@ -21,7 +21,7 @@ _HOUR = 3_600.0
 _MINUTE = 60.0
 
 
-class Line(NamedTuple):
+class ListLine(NamedTuple):
     """One line of ``list``, or the request itself when it has none.
 
     Attributes:
@@ -42,7 +42,7 @@ def decode_query(query: str) -> dict[str, str]:
     return dict(parse_qsl(query, keep_blank_values=True))
 
 
-def read_list(text: str, *, multiline: bool = False, bare: bool = False) -> tuple[Line, ...]:
+def read_list(text: str, *, multiline: bool = False, bare: bool = False) -> tuple[ListLine, ...]:
     r"""Read the lines of ``list``: ``phones:mes`` or ``sender,tz|phones:mes``, where ``\n`` in mes is a newline.
 
     Args:
@@ -51,14 +51,14 @@ def read_list(text: str, *, multiline: bool = False, bare: bool = False) -> tupl
         bare: The channel uses no text, so a line may be phones alone.
 
     Raises:
-        Refusal: Error 1 when a line has another shape or no phones, or when there is none.
+        ServiceError: Error 1 when a line has another shape or no phones, or when there is none.
     """
-    lines: list[Line] = []
+    lines: list[ListLine] = []
     for raw in text.split("\n"):
         row = raw.removesuffix("\r")
         found = _LINE.fullmatch(row) or (_LINE.fullmatch(f"{row}:") if bare else None)
         if found and found["phones"].strip():
-            lines.append(Line(found["phones"], found["text"], found["sender"] or "", found["tz"] or ""))
+            lines.append(ListLine(found["phones"], found["text"], found["sender"] or "", found["tz"] or ""))
         elif multiline and lines:
             lines[-1] = lines[-1]._replace(text=f"{lines[-1].text}\n{row}")
         elif row.strip():
@@ -84,7 +84,7 @@ class Options:
         validity: Seconds during which the operator tries to deliver.
     """
 
-    channel: Channel
+    channel: ServiceChannel
     tz: float | None
     step: float
     groups: int
@@ -101,7 +101,7 @@ class Options:
         _number(params, "smsreq", 10, 999, whole=True)
         max_parts = _number(params, "maxsms", 1, 999_999, whole=True)
         return cls(
-            channel=Channel.read(params),
+            channel=ServiceChannel.read(params),
             tz=read_tz(params.get("tz", "")),
             step=freq * _MINUTE if period and freq else 0.0,
             groups=max(1, int(period * _HOUR // (freq * _MINUTE))) if period and freq else 1,

@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from ._channels import Channel
+from ._channels import ServiceChannel
 
-__all__ = ["Recipient", "canonical", "read_recipients", "split"]
+__all__ = ["Addressee", "canonical", "read_recipients", "split"]
 
 _SEPARATORS = re.compile(r"[,;]")
 _GROUP = re.compile(r"[Gg]([0-9]{1,20})")
@@ -19,7 +19,7 @@ _TRUNK_LENGTH = 11
 _SHORT_LENGTH = 10
 
 
-class Recipient(NamedTuple):
+class Addressee(NamedTuple):
     """One address of a request.
 
     Attributes:
@@ -44,7 +44,9 @@ def canonical(address: str) -> str:
     return _digits(address) or address.strip().lower()
 
 
-def read_recipients(phones: str, channel: Channel, groups: Mapping[int, tuple[str, ...]]) -> tuple[Recipient, ...]:
+def read_recipients(
+    phones: str, channel: ServiceChannel, groups: Mapping[int, tuple[str, ...]]
+) -> tuple[Addressee, ...]:
     """Return the recipients in order, each once, with groups replaced by their members.
 
     An unknown or empty group is a wrong number: the sandbox has nobody to send to.
@@ -53,18 +55,18 @@ def read_recipients(phones: str, channel: Channel, groups: Mapping[int, tuple[st
     return tuple(dict.fromkeys(found))
 
 
-def _read(entry: str, channel: Channel, groups: Mapping[int, tuple[str, ...]]) -> Iterator[Recipient]:
+def _read(entry: str, channel: ServiceChannel, groups: Mapping[int, tuple[str, ...]]) -> Iterator[Addressee]:
     group = _GROUP.fullmatch(entry)
     members = groups.get(int(group[1]), ()) if group else ()
     for address in members or (entry,):
         if _fits(address, channel):
-            yield Recipient(canonical(address))
+            yield Addressee(canonical(address))
         else:
-            yield Recipient(address.removeprefix("+"), is_wrong=True)
+            yield Addressee(address.removeprefix("+"), is_wrong=True)
 
 
-def _fits(address: str, channel: Channel) -> bool:
-    if channel is Channel.MAIL:
+def _fits(address: str, channel: ServiceChannel) -> bool:
+    if channel is ServiceChannel.MAIL:
         return _EMAIL.fullmatch(address) is not None
     if channel.is_telegram and _TELEGRAM.fullmatch(address) and not _GROUP.fullmatch(address):
         return True

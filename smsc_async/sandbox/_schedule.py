@@ -28,7 +28,7 @@ def read_time(text: str, *, now: float, zone: timezone) -> float:
         zone: The zone of local times.
 
     Raises:
-        Refusal: Error 5 for anything else.
+        ServiceError: Error 5 for anything else.
     """
     if text in {"", "0"}:
         return now

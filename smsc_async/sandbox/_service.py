@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from types import MappingProxyType
 
-from ._accounting import Blocks, Places, Streaks, Turnstile
+from ._accounting import Blocks, InFlight, Streaks, Turnstile
 from ._accounts import Account, Accounts
 from ._delivery import DeliveryPlan
-from ._diary import Arrival, Departure
-from ._fields import Answer, Refusal, Value, plain, read_text, refuse
+from ._event_log import Arrival, Departure
+from ._fields import Answer, ServiceError, Value, plain, read_text, refuse
 from ._limits import Limits
 from ._messages import AcceptedMessage, Outbox, report
 from ._orders import Draft, Order
@@ -58,7 +58,7 @@ class Service:
         limits: What is refused with errors 9 and 4.
         delivery: What becomes of accepted messages.
         seed: Where chance begins.
-        diary: Is told of all that arrives and leaves.
+        event_log: Is told of all that arrives and leaves.
 
     Attributes:
         counts: How many requests were answered, by method and error code (0 for none).
@@ -71,9 +71,9 @@ class Service:
         limits: Limits = _LIMITS,
         delivery: DeliveryPlan = _PLAN,
         seed: int = 0,
-        diary: Callable[[Arrival | Departure], None] | None = None,
+        event_log: Callable[[Arrival | Departure], None] | None = None,
     ) -> None:
-        self._diary = diary
+        self._event_log = event_log
         self.counts: Counter[tuple[str, int]] = Counter()
         self._accounts = Accounts(accounts)
         self._delivery = delivery
@@ -85,7 +85,7 @@ class Service:
         self._statuses = Turnstile(limits.status)
         self._balance_requests = Turnstile(limits.balance)
         self._subscribers = Streaks(limits.subscriber)
-        self._places = Places(limits)
+        self._in_flight = InFlight(limits)
         self._login_failures = Blocks(limits.login_failures)
         self._bad_sends = Blocks(limits.bad_sends)
 
@@ -102,7 +102,7 @@ class Service:
     @property
     def in_flight(self) -> int:
         """How many requests have arrived and not yet left."""
-        return len(self._places)
+        return len(self._in_flight)
 
     def arrive(self, method: str, fields: Mapping[str, Value], *, now: float, source: str = "127.0.0.1") -> Answer:
         """Take a request and decide everything about it.
@@ -123,21 +123,21 @@ class Service:
         login: str | None = None
         try:
             account = self._authenticate(known, now, source)
-        except Refusal as refusal:
+        except ServiceError as refusal:
             answer = Answer(_refusal_fields(refusal), refusal.code)
             self.counts[method, answer.error] += 1
         else:
             login = account.login
             answer = self._serve(method, known, account, now, source)
-        if self._diary is not None:
+        if self._event_log is not None:
             private = {name: value for name, value in known.items() if name not in _CREDENTIALS}
-            self._diary(Arrival(method, now, source, login, answer.error, private))
+            self._event_log(Arrival(method, now, source, login, answer.error, private))
         return answer
 
     def leave(self, answer: Answer) -> None:
         """Let a request leave the service, which frees its place in flight."""
         if answer.ticket is not None:
-            self._places.free(answer.ticket)
+            self._in_flight.free(answer.ticket)
             self._write_departure(answer.ticket)
 
     def relive(self, past: Iterable[Arrival | Departure]) -> float:
@@ -162,26 +162,26 @@ class Service:
             if entry.error == _WRONG_CREDENTIALS:
                 self._login_failures.fail(entry.source, entry.now)
             self.counts[entry.method, entry.error] += 1
-        if len(self._places):
+        if len(self._in_flight):
             self._depart(None)
             self._write_departure(None)  # or who lives through it again would still see them in flight
         return last
 
     def _write_departure(self, ticket: int | None) -> None:
-        if self._diary is not None:
-            self._diary(Departure(ticket))
+        if self._event_log is not None:
+            self._event_log(Departure(ticket))
 
     def _depart(self, ticket: int | None) -> None:
         if ticket is None:
-            self._places.clear()
+            self._in_flight.clear()
         else:
-            self._places.free(ticket)
+            self._in_flight.free(ticket)
 
     def _serve(self, method: str, fields: Mapping[str, Value], account: Account, now: float, source: str) -> Answer:
-        ticket, fits = self._places.take(account.login, is_status=method in _STATUS_METHODS)
+        ticket, fits = self._in_flight.take(account.login, is_status=method in _STATUS_METHODS)
         try:
             answer = Answer(self._answer(method, fields, account, now, source, crowded=not fits), ticket=ticket)
-        except Refusal as refusal:
+        except ServiceError as refusal:
             answer = Answer(_refusal_fields(refusal), refusal.code, ticket)
         self.counts[method, answer.error] += 1
         return answer
@@ -192,7 +192,7 @@ class Service:
         login, psw, apikey = (read_text(fields, name) for name in _CREDENTIALS)
         try:
             return self._accounts.find(login=login, psw=psw, apikey=apikey)
-        except Refusal as refusal:
+        except ServiceError as refusal:
             if refusal.code == _WRONG_CREDENTIALS:  # missing credentials (1) were not tried
                 self._login_failures.fail(source, now)
             raise
@@ -246,7 +246,7 @@ class Service:
         errors = tuple((draft.phone, draft.refusal) for draft in drafts if draft.refusal)
         listed = errors if order.options.lists_errors else ()
         if refusal:
-            raise Refusal(refusal, id=id_ if refusal in _WITH_ID else "", errors=listed)
+            raise ServiceError(refusal, id=id_ if refusal in _WITH_ID else "", errors=listed)
         for draft in good:
             self._accept(id_, draft, order, account, now)
         return self._sent_fields(id_, good, cost, order, account) | _errors(listed)
@@ -327,6 +327,6 @@ def _errors(listed: Sequence[tuple[str, int]]) -> dict[str, Value]:
     return {"errors": entries} if entries else {}
 
 
-def _refusal_fields(refusal: Refusal) -> dict[str, Value]:
+def _refusal_fields(refusal: ServiceError) -> dict[str, Value]:
     id_: dict[str, Value] = {"id": refusal.id} if refusal.id else {}
     return id_ | {"error": str(refusal.code)} | _errors(refusal.errors)

@@ -119,14 +119,14 @@ def _transport(transport: object, proxy: object = None) -> object:
 def test_transport_is_the_default_the_fast_one_or_what_is_given() -> None:
     mine = object()
     assert isinstance(_transport(None), HttpxTransport)
-    assert isinstance(_transport("fast"), AiohttpTransport)
+    assert isinstance(_transport("aiohttp"), AiohttpTransport)
     assert isinstance(_transport(httpx.MockTransport(lambda _: httpx.Response(200))), HttpxTransport)
     assert _transport(mine) is mine
 
 
 @pytest.mark.parametrize(
     ("transport", "proxy", "why"),
-    [("slow", None, "transport is 'fast'"), ("fast", httpx.Proxy("http://proxy.test"), "takes a proxy as a URL")],
+    [("slow", None, "transport is 'aiohttp'"), ("aiohttp", httpx.Proxy("http://proxy.test"), "takes a proxy as a URL")],
 )
 def test_transport_that_there_is_not_is_refused(transport: str, proxy: object, why: str) -> None:
     with pytest.raises(ValueError, match=why):

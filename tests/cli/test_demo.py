@@ -25,18 +25,18 @@ ROOT = Path(__file__).parent.parent.parent
 PROGRAM = (sys.executable, "-W", "error", "-m", "smsc_async")
 
 
-def ignore(_sent: int, _decided: int) -> None:
+def ignore(_sent: int, _final: int) -> None:
     """Take note of nothing."""
 
 
 @pytest.fixture
 def fast(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_cli_demo, "PLAN", DeliveryPlan.instant())
-    monkeypatch.setattr(_cli_demo, "PRICE", 0.001)
+    monkeypatch.setattr(_cli_demo, "DELAY_PER_REQUEST", 0.001)
 
 
 @pytest.fixture
-def never_decided(monkeypatch: pytest.MonkeyPatch) -> None:
+def never_final(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_cli_demo, "PLAN", DeliveryPlan(to_decision=1000, spread=0))
     monkeypatch.setattr(_cli_demo, "PATIENCE", 0.05)
 
@@ -53,7 +53,7 @@ def test_demo_through_a_pipe_follows_every_message_and_asks_nothing_too_often() 
     assert (ran.returncode, ran.stderr) == (0, "")
     report = json.loads(ran.stdout)
     assert sum(report["outcomes"].values()) == report["messages"] == 49
-    assert (report["refused"], report["undecided"], report["too_often"]) == (0, 0, 0)
+    assert (report["refused"], report["pending"], report["too_often"]) == (0, 0, 0)
     assert report["requests"]["send_sms2"] == 1
     assert report["status_requests_a_message"] == round(report["requests"]["get_status"] / 49, 3)
     assert report["peak_memory_mb"] > 10
@@ -92,7 +92,7 @@ def test_demo_in_json_prints_nothing_else() -> None:
     assert json.loads(result.stdout)["outcomes"] == {"1": 3}
 
 
-@pytest.mark.usefixtures("never_decided")
+@pytest.mark.usefixtures("never_final")
 def test_an_undecided_message_is_exit_code_1() -> None:
     result = CliRunner().invoke(app, ["demo", "--messages", "2"])
     assert result.exit_code == 1
@@ -100,10 +100,10 @@ def test_an_undecided_message_is_exit_code_1() -> None:
     assert "2 undecided, 0 refused" in result.stderr
 
 
-@pytest.mark.usefixtures("never_decided")
+@pytest.mark.usefixtures("never_final")
 async def test_messages_that_are_not_decided_in_time_are_counted() -> None:
     report = await demonstrate(3, ignore)
-    assert report.undecided == 3
+    assert report.pending == 3
     assert report.too_often == 0
 
 
@@ -111,7 +111,7 @@ async def test_refused_messages_are_counted(monkeypatch: pytest.MonkeyPatch, fas
     # A demo account without money: every request is refused with error 3.
     monkeypatch.setattr(_cli_demo, "BALANCE", Decimal(0))
     report = await demonstrate(2, ignore)
-    assert (report.refused, report.undecided, report.cost) == (2, 0, Decimal(0))
+    assert (report.refused, report.pending, report.cost) == (2, 0, Decimal(0))
     assert not report.is_complete
 
 
@@ -148,7 +148,7 @@ def test_the_table_tells_who_was_refused() -> None:
         messages=3,
         outcomes=Counter({MessageStatus.DELIVERED: 1}),
         refused=1,
-        undecided=1,
+        pending=1,
         cost=Decimal(1),
         balance_before=Decimal(3),
         balance_after=Decimal(2),

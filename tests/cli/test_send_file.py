@@ -72,7 +72,7 @@ def write(*rows: str, header: str = "phone,text") -> None:
 
 def send_file(*arguments: str) -> Result:
     return CliRunner().invoke(
-        cli.app, ["send-file", "messages.csv", "--journal", "job.db", "--price", "0.01", *arguments]
+        cli.app, ["send-file", "messages.csv", "--journal", "job.db", "--delay-per-request", "0.01", *arguments]
     )
 
 
@@ -91,7 +91,7 @@ def test_rows_are_sent_followed_and_reported_and_the_same_command_sends_nothing_
     for _ in range(2):
         result = send_file("--report", "out.csv", "--sender", "shop")
         assert result.exit_code == 0, result.output
-        assert result.stdout.splitlines() == ["decided   4", "cost      18"]
+        assert result.stdout.splitlines() == ["final     4", "cost      18"]
     assert sent(sandbox) == Counter(f"Hi {place}" for place in range(4))
     assert sandbox.counts["send_sms2", 0] == 1
     assert {message.sender for message in sandbox.messages} == {"shop"}
@@ -102,7 +102,7 @@ def test_rows_are_sent_followed_and_reported_and_the_same_command_sends_nothing_
     for row in rows:
         assert (row["result"], row["status"], row["status_name"], row["cost"]) == ("delivered", "1", "delivered", "4.5")
         assert row["attempted_at"] <= row["accepted_at"]
-        assert all(row[name] for name in ("id", "decided_at"))
+        assert all(row[name] for name in ("id", "final_at"))
 
 
 @pytest.mark.usefixtures("folder")
@@ -282,7 +282,7 @@ def test_a_doubt_that_stays_is_told(sandbox: Sandbox, monkeypatch: pytest.Monkey
     result = send_file("--report", "out.csv")
     assert result.exit_code == 1
     assert "1 in doubt: nobody knows whether they were sent, and they are not sent again" in result.stderr
-    assert [row["result"] for row in report()] == ["in doubt"]
+    assert [row["result"] for row in report()] == ["unresolved"]
     assert not sandbox.messages
 
 
@@ -320,7 +320,7 @@ def test_a_signal_ends_it_cleanly_and_the_same_command_goes_on(
         assert process.returncode == code
         assert words.splitlines()[-1] == "interrupted; start the same command again to go on"
         assert len(report()) == 30
-        ended = subprocess.run([*command, "--price", "0.1"], capture_output=True, timeout=60, check=False)  # noqa: S603 - as above
+        ended = subprocess.run([*command, "--delay-per-request", "0.1"], capture_output=True, timeout=60, check=False)  # noqa: S603 - as above
         assert (ended.returncode, [row["result"] for row in report()]) == (0, ["delivered"] * 30)
     assert sent(slow) == Counter(f"Hi {place}" for place in range(30))
 
@@ -329,7 +329,17 @@ def test_a_signal_ends_it_cleanly_and_the_same_command_goes_on(
 @pytest.mark.skipif(os.name != "posix", reason="Windows knows no limit of a file's size")
 def test_a_disk_that_fills_up_stops_it_and_nothing_is_lost_or_doubled(sandbox: Sandbox) -> None:
     write(*(f"+7916123{place:04},Hi {place}" for place in range(50)))
-    command = [*PROGRAM, "messages.csv", "--journal", "job.db", "--report", "out.csv", "--single", "--price", "0.01"]
+    command = [
+        *PROGRAM,
+        "messages.csv",
+        "--journal",
+        "job.db",
+        "--report",
+        "out.csv",
+        "--single",
+        "--delay-per-request",
+        "0.01",
+    ]
     limited = ["sh", "-c", 'ulimit -f 600; exec "$@"', "sh", *command]
     ended = subprocess.run(limited, capture_output=True, encoding="utf-8", timeout=60, check=False)  # noqa: S603 - as above
     assert ended.returncode == 1

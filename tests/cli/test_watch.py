@@ -90,11 +90,21 @@ def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Service]:
 
 
 def run(*arguments: str | Path) -> Result:
-    return CliRunner().invoke(app, ["watch", *map(str, arguments), "--price", "0.05"])
+    return CliRunner().invoke(app, ["watch", *map(str, arguments), "--delay-per-request", "0.05"])
 
 
 def start(*arguments: str | Path) -> subprocess.Popen[str]:
-    program = [sys.executable, "-W", "error", "-m", "smsc_async", "watch", *map(str, arguments), "--price", "0.05"]
+    program = [
+        sys.executable,
+        "-W",
+        "error",
+        "-m",
+        "smsc_async",
+        "watch",
+        *map(str, arguments),
+        "--delay-per-request",
+        "0.05",
+    ]
     pipe = subprocess.PIPE
     return subprocess.Popen(program, cwd=ROOT, stdout=pipe, stderr=pipe, encoding="utf-8")  # noqa: S603 - our own program
 
@@ -303,4 +313,4 @@ async def test_a_terminated_watch_has_an_exit_code_of_its_own() -> None:
 async def test_nothing_to_follow_ends_at_once() -> None:
     async with Client(apikey="demo", transport=Sandbox().transport()) as client:
         with WatchState() as state:
-            await follow(client, [], state, timeout=None, price=1, as_json=False, progress=True)
+            await follow(client, [], state, timeout=None, delay_per_request=1, as_json=False, progress=True)

@@ -158,7 +158,7 @@ async def test_local_times_count_in_the_accounts_zone() -> None:
 SEND, COST, STATUS, BALANCE = "send", "cost", "status", "balance"
 
 
-async def _do(client: Client, what: str, **options: Any) -> object:
+async def _run_blocking(client: Client, what: str, **options: Any) -> object:
     if what == SEND:
         return await client.send(PHONE, "Hi", **options)
     if what == COST:
@@ -169,7 +169,7 @@ async def _do(client: Client, what: str, **options: Any) -> object:
 
 
 NOTHING_LEFT = [ConnectError("gone"), PoolTimeout("full")]
-IN_DOUBT = [
+UNRESOLVED = [
     ReadTimeout("late"),
     ConnectionLost("cut"),
     Reply(502, "text/html", b""),
@@ -182,14 +182,14 @@ IN_DOUBT = [
 def test_what_never_left_is_repeated(what: str, failure: SmscError) -> None:
     async def main() -> None:
         service = FakeService([failure] * 3)
-        await _do(make_client(service), what)
+        await _run_blocking(make_client(service), what)
         assert len(service.requests) == 4
         assert len({str(request.fields.get("id")) for request in service.requests}) == 1
 
     trio.run(main, clock=MockClock(autojump_threshold=0))
 
 
-@pytest.mark.parametrize("failure", IN_DOUBT, ids=lambda each: type(each).__name__)
+@pytest.mark.parametrize("failure", UNRESOLVED, ids=lambda each: type(each).__name__)
 def test_send_in_doubt_is_never_repeated(failure: Reply | SmscError) -> None:
     async def main() -> None:
         service = FakeService([failure] * 3)
@@ -203,12 +203,12 @@ def test_send_in_doubt_is_never_repeated(failure: Reply | SmscError) -> None:
     trio.run(main, clock=MockClock(autojump_threshold=0))
 
 
-@pytest.mark.parametrize("failure", IN_DOUBT, ids=lambda each: type(each).__name__)
+@pytest.mark.parametrize("failure", UNRESOLVED, ids=lambda each: type(each).__name__)
 @pytest.mark.parametrize("what", [COST, STATUS, BALANCE])
 def test_read_in_doubt_is_repeated(what: str, failure: Reply | SmscError) -> None:
     async def main() -> None:
         service = FakeService([failure] * 3)
-        await _do(make_client(service), what)
+        await _run_blocking(make_client(service), what)
         assert len(service.requests) == 4
 
     trio.run(main, clock=MockClock(autojump_threshold=0))
@@ -219,9 +219,9 @@ def test_repeating_ends_with_the_last_error(what: str) -> None:
     async def main() -> None:
         service = FakeService([ConnectError(f"number {number}") for number in range(9)])
         with pytest.raises(ConnectError, match="number 3"):
-            await _do(make_client(service), what)
+            await _run_blocking(make_client(service), what)
         with pytest.raises(ConnectError, match="number 4"):
-            await _do(make_client(service, retries=0), what)
+            await _run_blocking(make_client(service, retries=0), what)
 
     trio.run(main, clock=MockClock(autojump_threshold=0))
 
@@ -296,7 +296,7 @@ def test_deadline_in_mid_flight_leaves_a_doubt(what: str) -> None:
         service = FakeService(latency=60)
         start = trio.current_time()
         with pytest.raises(ReadTimeout, match="deadline") as caught:
-            await _do(make_client(service), what, deadline=3)
+            await _run_blocking(make_client(service), what, deadline=3)
         assert trio.current_time() - start == pytest.approx(3)
         assert caught.value.outcome is Outcome.UNKNOWN
         assert len(service.requests) == 1
@@ -346,7 +346,7 @@ async def test_failing_read_names_no_message() -> None:
     client = make_client(service)
     for call, kind in ((STATUS, MessageNotFound), (BALANCE, AuthenticationFailed), (STATUS, MessageNotFound)):
         with pytest.raises(kind) as caught:
-            await _do(client, call)
+            await _run_blocking(client, call)
         assert (caught.value.id, caught.value.refs) == (None, ())
 
 

@@ -14,7 +14,7 @@ from tests.faults.fault_cases import (
     SENDERS,
     Answers,
     Scene,
-    Tally,
+    Summary,
     Verb,
     judge_answers,
     judge_cancelled,
@@ -64,15 +64,15 @@ class _After(trio.abc.Instrument):
         return task is not None
 
 
-def cancel_at_each_await(verb: Verb, fault: Fault | None) -> Tally:
+def cancel_at_each_await(verb: Verb, fault: Fault | None) -> Summary:
     """Cancel a send at each of its awaits, one after the other, and judge what it leaves behind."""
-    tally = Tally()
-    run(partial(_cancel_at_each_await, verb, fault, tally))
-    return tally
+    summary = Summary()
+    run(partial(_cancel_at_each_await, verb, fault, summary))
+    return summary
 
 
-async def _cancel_at_each_await(verb: Verb, fault: Fault | None, tally: Tally) -> None:
-    async with scene(tally=tally) as stage:
+async def _cancel_at_each_await(verb: Verb, fault: Fault | None, summary: Summary) -> None:
+    async with scene(summary=summary) as stage:
         for steps in count(1):
             await anyio.sleep(_REST)
             people = recipients(stage, verb)
@@ -81,11 +81,11 @@ async def _cancel_at_each_await(verb: Verb, fault: Fault | None, tally: Tally) -
             has_ended, answers = await _send(stage, verb, people, steps)
             if has_ended:
                 break
-            tally.cases += 1
+            summary.cases += 1
             try:
                 await (judge_cancelled(stage, people) if answers is None else judge_answers(stage, people, answers))
             except Exception as error:  # noqa: BLE001 - whatever the client raises here is wrong
-                tally.wrong.append(f"{verb}, cancelled at step {steps}, {fault}: {error!r}")
+                summary.wrong.append(f"{verb}, cancelled at step {steps}, {fault}: {error!r}")
         await _check_nothing_leaked(stage)
 
 

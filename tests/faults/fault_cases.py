@@ -15,7 +15,6 @@ from trio.testing import MockClock
 from smsc_async import (
     ApiError,
     Client,
-    Doubt,
     Guards,
     Message,
     MessageOutcome,
@@ -27,6 +26,7 @@ from smsc_async import (
     SmscError,
     Timeout,
     TransportError,
+    UnresolvedSend,
 )
 from smsc_async.sandbox import Sandbox
 from tests.faults.fault_network import URL, Fault, Kind, Network, Side
@@ -38,7 +38,7 @@ __all__ = [
     "VERBS",
     "Case",
     "Scene",
-    "Tally",
+    "Summary",
     "cases",
     "faults",
     "run",
@@ -49,7 +49,7 @@ __all__ = [
 
 T = TypeVar("T")
 Verb = Literal["send", "send to many", "send_batch", "status", "cost", "balance"]
-OnUnknown = Literal["settle", "raise", "resend"]
+OnUnknown = Literal["reconcile", "raise", "resend"]
 Answers = Sequence[MessageRef | SmscError]
 
 SENDS: Final[tuple[Verb, ...]] = ("send", "send to many", "send_batch")
@@ -76,7 +76,7 @@ class Case:
 
     verb: Verb
     fault: Fault
-    on_unknown: OnUnknown = "settle"
+    on_unknown: OnUnknown = "reconcile"
     reconnect: bool = False
 
     def __str__(self) -> str:
@@ -84,7 +84,7 @@ class Case:
 
 
 @dataclass(slots=True)
-class Tally:
+class Summary:
     """What came of many cases.
 
     Attributes:
@@ -99,7 +99,7 @@ class Tally:
     doubled: int = 0
     wrong: list[str] = field(default_factory=list)
 
-    def add(self, other: "Tally") -> None:
+    def add(self, other: "Summary") -> None:
         """Add what came of other cases."""
         self.cases += other.cases
         self.said += other.said
@@ -126,7 +126,7 @@ class Scene:
     Attributes:
         client: The client.
         network: What is between it and the sandbox.
-        tally: What came of the cases.
+        summary: What came of the cases.
         timeout: Of the call that meets the fault.
         late: How long a lost request may be on its way.
         handed_over: The doubts of which the client told.
@@ -136,12 +136,12 @@ class Scene:
 
     client: Client
     network: Line
-    tally: Tally
+    summary: Summary
     timeout: Timeout
     late: float = LATE
-    handed_over: list[Doubt] = field(default_factory=list)
+    handed_over: list[UnresolvedSend] = field(default_factory=list)
     numbers: Iterator[int] = field(default_factory=count)
-    resolved: tuple[SmscError | Doubt, SentMessage | None] | None = None
+    resolved: tuple[SmscError | UnresolvedSend, SentMessage | None] | None = None
 
     def new_phone(self) -> str:
         """Return a recipient to whom nobody has written."""
@@ -162,9 +162,9 @@ def run(main: Callable[[], Awaitable[T]]) -> T:
 
 
 @asynccontextmanager
-async def scene(on_unknown: OnUnknown = "settle", *, tally: Tally | None = None) -> AsyncIterator[Scene]:
+async def scene(on_unknown: OnUnknown = "reconcile", *, summary: Summary | None = None) -> AsyncIterator[Scene]:
     """Set a client before a network; its credentials are proven."""
-    handed_over: list[Doubt] = []
+    handed_over: list[UnresolvedSend] = []
     async with anyio.create_task_group() as group:
         network = Network(group)
         with network.installed():
@@ -177,17 +177,19 @@ async def scene(on_unknown: OnUnknown = "settle", *, tally: Tally | None = None)
                 on_unresolved=handed_over.append,
             ) as client:
                 await client.balance()
-                yield Scene(client, network, Tally() if tally is None else tally, _TIMEOUT, handed_over=handed_over)
+                yield Scene(
+                    client, network, Summary() if summary is None else summary, _TIMEOUT, handed_over=handed_over
+                )
 
 
 async def try_case(scene: Scene, case: Case) -> None:
     """Make one call with its fault, and judge it."""
     judge = _READ_JUDGES.get(case.verb)
-    scene.tally.cases += 1
+    scene.summary.cases += 1
     try:
         await (_judge_send(scene, case) if judge is None else judge(scene, case))
     except Exception as error:  # noqa: BLE001 - whatever else the client raises is wrong as well
-        scene.tally.wrong.append(f"{case}: {error!r}")
+        scene.summary.wrong.append(f"{case}: {error!r}")
     scene.network.heal()
 
 
@@ -222,9 +224,9 @@ async def judge_cancelled(scene: Scene, people: Sequence[str]) -> None:
     assert len(scene.handed_over) <= 1, f"{len(scene.handed_over)} doubts handed over"
     for phone in people:
         accepted = _check_once(scene, phone)
-        for doubt in scene.handed_over:
-            await _check_resolved(scene, doubt, phone, accepted)
-        scene.tally.said["cancelled, a doubt" if scene.handed_over else "cancelled, none"] += 1
+        for unresolved in scene.handed_over:
+            await _check_resolved(scene, unresolved, phone, accepted)
+        scene.summary.said["cancelled, a doubt" if scene.handed_over else "cancelled, none"] += 1
         assert scene.handed_over or not accepted, "accepted, and no doubt handed over"
 
 
@@ -236,7 +238,7 @@ async def _calm_down(scene: Scene) -> None:
 
 def _check_once(scene: Scene, phone: str) -> int:
     accepted = scene.accepted(phone)
-    scene.tally.doubled += accepted > 1
+    scene.summary.doubled += accepted > 1
     assert accepted <= (not phone.startswith(_WRONG)), f"{phone} accepted {accepted} times"
     return accepted
 
@@ -244,11 +246,11 @@ def _check_once(scene: Scene, phone: str) -> int:
 async def _judge_answer(scene: Scene, phone: str, before: int, answer: MessageRef | SmscError) -> None:
     accepted = scene.accepted(phone)
     if isinstance(answer, MessageRef):
-        scene.tally.said["accepted"] += 1
+        scene.summary.said["accepted"] += 1
         assert answer.phone == phone
         assert before == accepted == 1, f"said to be accepted: {answer}"
         return
-    scene.tally.said[answer.outcome.name] += 1
+    scene.summary.said[answer.outcome.name] += 1
     if answer.outcome is not Outcome.UNKNOWN:
         assert before == accepted == 0, f"accepted, and said to be {answer.outcome}: {answer!r}"
         return
@@ -256,9 +258,9 @@ async def _judge_answer(scene: Scene, phone: str, before: int, answer: MessageRe
     await _check_resolved(scene, answer, phone, accepted)
 
 
-async def _check_resolved(scene: Scene, doubt: SmscError | Doubt, phone: str, accepted: int) -> None:
-    if scene.resolved is None or scene.resolved[0] is not doubt:
-        scene.resolved = doubt, await scene.client.resolve(doubt)
+async def _check_resolved(scene: Scene, unresolved: SmscError | UnresolvedSend, phone: str, accepted: int) -> None:
+    if scene.resolved is None or scene.resolved[0] is not unresolved:
+        scene.resolved = unresolved, await scene.client.resolve(unresolved)
     sent = scene.resolved[1]
     found = sent is not None and any(ref.phone == phone for ref in sent.refs)
     assert found == bool(accepted), f"accepted: {accepted}, resolved: {sent}"
@@ -311,16 +313,16 @@ async def _judge_read(scene: Scene, case: Case, read: Callable[[], Awaitable[obj
     try:
         value = await read()
     except TransportError as error:
-        scene.tally.said[error.outcome.name] += 1
+        scene.summary.said[error.outcome.name] += 1
     except ProtocolError as error:
-        scene.tally.said[error.outcome.name] += 1
+        scene.summary.said[error.outcome.name] += 1
         # Half a request with a right length is refused as such.
         if error.outcome is not Outcome.UNKNOWN and case.fault.kind is not Kind.SHORTENED:
             raise AssertionError(f"a read failed with {error!r}") from error
     except SmscError as error:
         raise AssertionError(f"a read failed with {error!r}") from error
     else:
-        scene.tally.said["right"] += 1
+        scene.summary.said["right"] += 1
         assert value == expected, f"read {value!r} instead of {expected!r}"
 
 
@@ -349,7 +351,7 @@ async def _lengths(verb: Verb) -> tuple[int, int]:
     """Return the lengths of the request and the answer of a verb."""
     async with scene() as stage:
         await try_case(stage, Case(verb, Fault(Kind.CUT, Side.CONNECT)))  # there is a connection already
-        assert not stage.tally.wrong, stage.tally.wrong
+        assert not stage.summary.wrong, stage.summary.wrong
         assert isinstance(stage.network, Network)
         return len(stage.network.last_request), len(stage.network.last_answer)
 
@@ -372,7 +374,7 @@ def faults(request: int, answer: int, *, step: int = 1) -> Iterator[Fault]:
 
 def cases(
     verb: Verb,
-    on_unknown: OnUnknown = "settle",
+    on_unknown: OnUnknown = "reconcile",
     *,
     step: int = 1,
     late: Sequence[float | None] = (None,),
@@ -395,16 +397,16 @@ def cases(
         yield Case(verb, replace(fault, late=next(delays), lasts=lasts), on_unknown, reconnect=next(turns))
 
 
-def try_cases(some: Iterable[Case]) -> Tally:
+def try_cases(some: Iterable[Case]) -> Summary:
     """Try cases, some with each client."""
-    tally = Tally()
+    summary = Summary()
     for on_unknown, group in groupby(some, key=lambda case: case.on_unknown):
         while chunk := list(islice(group, _CASES_A_CLIENT)):
-            run(partial(_try_chunk, chunk, on_unknown, tally))
-    return tally
+            run(partial(_try_chunk, chunk, on_unknown, summary))
+    return summary
 
 
-async def _try_chunk(chunk: Sequence[Case], on_unknown: OnUnknown, tally: Tally) -> None:
-    async with scene(on_unknown, tally=tally) as stage:
+async def _try_chunk(chunk: Sequence[Case], on_unknown: OnUnknown, summary: Summary) -> None:
+    async with scene(on_unknown, summary=summary) as stage:
         for case in chunk:
             await try_case(stage, case)

@@ -20,7 +20,7 @@ from smsc_async import ApiKey, MalformedEnvelope, Send, SmscError
 from smsc_async._protocol.binding import decode, encode
 from smsc_async._protocol.contract import CONTRACT
 from smsc_async._protocol.wsdl import write_wsdl
-from tests.faults.fault_cases import LATE, Case, Tally, run
+from tests.faults.fault_cases import LATE, Case, Summary, run
 from tests.faults.fault_network import URL, Network
 
 __all__ = ["TRIES", "SendAgain", "Sender", "ZeepAgain", "try_naively"]
@@ -98,16 +98,16 @@ class ZeepAgain:
         return False
 
 
-def try_naively(make: Callable[[httpx.AsyncClient], Sender], cases: Iterable[Case]) -> Tally:
+def try_naively(make: Callable[[httpx.AsyncClient], Sender], cases: Iterable[Case]) -> Summary:
     """Try the cases of a send with a client that knows nothing of doubt."""
-    tally = Tally()
+    summary = Summary()
     waiting = iter(cases)
     while chunk := list(islice(waiting, _CASES_A_CLIENT)):
-        run(partial(_try_chunk, make, chunk, tally))
-    return tally
+        run(partial(_try_chunk, make, chunk, summary))
+    return summary
 
 
-async def _try_chunk(make: Callable[[httpx.AsyncClient], Sender], chunk: Sequence[Case], tally: Tally) -> None:
+async def _try_chunk(make: Callable[[httpx.AsyncClient], Sender], chunk: Sequence[Case], summary: Summary) -> None:
     async with anyio.create_task_group() as group:
         network = Network(group)
         with network.installed():
@@ -119,12 +119,12 @@ async def _try_chunk(make: Callable[[httpx.AsyncClient], Sender], chunk: Sequenc
                     said = await send(phone, "Hi")
                     network.heal()
                     await anyio.sleep(2 * LATE)
-                    _judge(tally, case, said, sum(f"+{each.phone}" == phone for each in network.sandbox.messages))
+                    _judge(summary, case, said, sum(f"+{each.phone}" == phone for each in network.sandbox.messages))
 
 
-def _judge(tally: Tally, case: Case, said: bool, accepted: int) -> None:
-    tally.cases += 1
-    tally.said["accepted" if said else "failed"] += 1
-    tally.doubled += accepted > 1
+def _judge(summary: Summary, case: Case, said: bool, accepted: int) -> None:
+    summary.cases += 1
+    summary.said["accepted" if said else "failed"] += 1
+    summary.doubled += accepted > 1
     if accepted != said:
-        tally.wrong.append(f"{case}: said to be {'accepted' if said else 'failed'}, and accepted {accepted} times")
+        summary.wrong.append(f"{case}: said to be {'accepted' if said else 'failed'}, and accepted {accepted} times")

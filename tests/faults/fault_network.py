@@ -18,7 +18,7 @@ import httpcore
 from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
 
-from smsc_async._protocol.binding import Refusal, encode_answer, encode_refusal, receive
+from smsc_async._protocol.binding import RequestFault, encode_answer, encode_fault, receive
 from smsc_async.sandbox import DeliveryPlan, Sandbox
 
 __all__ = ["PAGE", "URL", "Fault", "Kind", "Network", "Side", "damaged", "is_whole", "shortened"]
@@ -139,8 +139,8 @@ class Network(httpcore.AsyncNetworkBackend):
         self.arrivals += 1
         try:
             incoming = receive(request.partition(_END_OF_HEAD)[2], namespace=URL)
-        except Refusal as refusal:
-            return _http(500, encode_refusal(refusal))
+        except RequestFault as refusal:
+            return _http(500, encode_fault(refusal))
         service = self.sandbox.service
         answer = service.arrive(incoming.method, incoming.fields, now=self.sandbox.now())
         service.leave(answer)

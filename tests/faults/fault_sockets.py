@@ -12,16 +12,16 @@ from typing import Any, Final
 
 import uvicorn
 
-from smsc_async import Client, Doubt, Guards, Timeout
+from smsc_async import Client, Guards, Timeout, UnresolvedSend
 from smsc_async.guards import Rule, Rules
 from smsc_async.sandbox import DeliveryPlan, Limits, Sandbox
-from tests.faults.fault_cases import Case, Scene, Tally, try_case
+from tests.faults.fault_cases import Case, Scene, Summary, try_case
 from tests.faults.fault_network import PAGE, Fault, Kind, Side, damaged, is_whole, shortened
 
 __all__ = ["TRANSPORTS", "try_over_sockets"]
 
-_HAS_FAST: Final = all(map(find_spec, ("aiohttp", "smsc_async._network.aiohttp")))
-TRANSPORTS: Final[Sequence[Any]] = (None, "fast") if _HAS_FAST else (None,)
+_HAS_AIOHTTP: Final = all(map(find_spec, ("aiohttp", "smsc_async._network.aiohttp")))
+TRANSPORTS: Final[Sequence[Any]] = (None, "aiohttp") if _HAS_AIOHTTP else (None,)
 """What `Client(transport=)` may be; the fast transport counts where it is installed."""
 
 _LATE: Final = 0.3
@@ -190,30 +190,30 @@ async def _served(sandbox: Sandbox) -> AsyncIterator[int]:
             await task
 
 
-def try_over_sockets(cases: Iterable[Case], transport: Any = None) -> Tally:
+def try_over_sockets(cases: Iterable[Case], transport: Any = None) -> Summary:
     """Try cases over real sockets, each with a client of its own, many at once."""
     # Where the sockets' buffers are larger than a request, writing never waits, and connecting is the kernel's affair.
     possible = (case for case in cases if case.fault.kind is not Kind.CHOKE and case.fault.side is not Side.CONNECT)
     return asyncio.run(_try_all(possible, transport))
 
 
-async def _try_all(cases: Iterator[Case], transport: Any) -> Tally:
+async def _try_all(cases: Iterator[Case], transport: Any) -> Summary:
     sandbox = Sandbox(limits=_LIMITS, delivery=DeliveryPlan.instant())
-    tally, numbers = Tally(), count()
+    summary, numbers = Summary(), count()
     async with _served(sandbox) as port:
 
         async def work() -> None:
             for case in cases:
-                await _try(case, _Proxy(sandbox, port), transport, tally, numbers)
+                await _try(case, _Proxy(sandbox, port), transport, summary, numbers)
 
         async with asyncio.TaskGroup() as group:
             for _ in range(_AT_ONCE):
                 group.create_task(work())
-    return tally
+    return summary
 
 
-async def _try(case: Case, proxy: _Proxy, transport: Any, tally: Tally, numbers: Iterator[int]) -> None:
-    handed_over: list[Doubt] = []
+async def _try(case: Case, proxy: _Proxy, transport: Any, summary: Summary, numbers: Iterator[int]) -> None:
+    handed_over: list[UnresolvedSend] = []
     async with (
         proxy.listening(),
         Client(
@@ -228,4 +228,4 @@ async def _try(case: Case, proxy: _Proxy, transport: Any, tally: Tally, numbers:
         await client.balance()  # proves the credentials: four lost answers of unproven ones stop the guards
         if case.reconnect:
             await proxy.hang_up()
-        await try_case(Scene(client, proxy, tally, _TIMEOUT, _LATE, handed_over, numbers), case)
+        await try_case(Scene(client, proxy, summary, _TIMEOUT, _LATE, handed_over, numbers), case)

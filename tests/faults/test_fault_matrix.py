@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.faults.fault_cancel import SITUATIONS, cancel_at_each_await
-from tests.faults.fault_cases import LATE, READS, SENDS, OnUnknown, Tally, Verb, cases, try_cases
+from tests.faults.fault_cases import LATE, READS, SENDS, OnUnknown, Summary, Verb, cases, try_cases
 from tests.faults.fault_naive import SendAgain, ZeepAgain, try_naively
 from tests.faults.fault_network import Fault
 from tests.faults.fault_sockets import TRANSPORTS, try_over_sockets
@@ -24,11 +24,11 @@ pytestmark = pytest.mark.filterwarnings(
 MAYBE_LATE = (None, 0.0, LATE / 2, LATE - 0.1)
 
 
-def assert_right(tally: Tally, at_least: int) -> Counter[str]:
-    assert tally.wrong == []
-    assert tally.doubled == 0
-    assert tally.cases >= at_least
-    return tally.said
+def assert_right(summary: Summary, at_least: int) -> Counter[str]:
+    assert summary.wrong == []
+    assert summary.doubled == 0
+    assert summary.cases >= at_least
+    return summary.said
 
 
 def test_no_fault_at_any_byte_of_a_send_makes_it_twice_or_its_answer_wrong() -> None:
@@ -49,15 +49,15 @@ def test_no_fault_makes_a_read_tell_a_wrong_value(verb: Verb) -> None:
 
 
 @pytest.mark.parametrize("verb", SENDS)
-@pytest.mark.parametrize("on_unknown", ["settle", "raise", "resend"])
+@pytest.mark.parametrize("on_unknown", ["reconcile", "raise", "resend"])
 def test_lost_request_that_arrives_late_is_told_from_one_that_never_does(verb: Verb, on_unknown: OnUnknown) -> None:
     said = assert_right(try_cases(cases(verb, on_unknown, step=71, late=MAYBE_LATE)), 80)
     assert ("UNKNOWN" in said) == (on_unknown == "raise")
-    assert ("NOT_SENT" in said) == (on_unknown == "settle")
+    assert ("NOT_SENT" in said) == (on_unknown == "reconcile")
 
 
 @pytest.mark.parametrize("verb", SENDS)
-@pytest.mark.parametrize("on_unknown", ["settle", "resend"])
+@pytest.mark.parametrize("on_unknown", ["reconcile", "resend"])
 @pytest.mark.parametrize("lasts", [20.0, math.inf])
 def test_doubt_that_a_broken_network_leaves_resolves_to_the_truth_when_it_heals(
     verb: Verb, on_unknown: OnUnknown, lasts: float
@@ -95,9 +95,9 @@ def test_no_fault_on_a_real_socket_makes_another_call_wrong(transport: object, v
 
 
 def test_judge_catches_a_request_that_arrives_later_than_anybody_waits() -> None:
-    tally = try_cases(cases("send", step=97, late=(LATE + 3,)))
-    assert len(tally.wrong) > 10
-    assert "said to be not_sent" in tally.wrong[0]
+    summary = try_cases(cases("send", step=97, late=(LATE + 3,)))
+    assert len(summary.wrong) > 10
+    assert "said to be not_sent" in summary.wrong[0]
 
 
 @pytest.mark.parametrize("kind", [SendAgain, ZeepAgain])

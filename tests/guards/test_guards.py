@@ -35,16 +35,16 @@ from smsc_async import (
 from smsc_async._model.operations import Operation
 from smsc_async._model.results import Result
 from smsc_async.guards import Guards, Identity, MemoryStore, Policy, Rule, Rules
-from smsc_async.guards._demands import Fate, Verdict
+from smsc_async.guards._demands import Completion, RequestArrival
 from smsc_async.guards._store import Reservation
 
 P = ParamSpec("P")
 
 PHONE = "+79991234567"
-FINE = Verdict(Fate.ANSWERED)
-GOOD = Verdict(Fate.ANSWERED, good=True)
-LOST = Verdict(Fate.LOST)
-UNSENT = Verdict(Fate.UNSENT)
+FINE = Completion(RequestArrival.ANSWERED)
+GOOD = Completion(RequestArrival.ANSWERED, good=True)
+LOST = Completion(RequestArrival.LOST)
+UNSENT = Completion(RequestArrival.UNSENT)
 TRUSTING_ONE = Rules(in_flight=Rule(1)).with_policies(login_failures="off", address_failures="off")
 TRUSTING = Rules().with_policies(login_failures="off", address_failures="off")
 
@@ -82,8 +82,8 @@ def sends(number: int, text: str = "Hi") -> SendList:
     return SendList(messages=tuple(Message(f"+7999{line:07d}", text) for line in range(number)))
 
 
-def code(number: int) -> Verdict:
-    return Verdict(Fate.ANSWERED, number)
+def code(number: int) -> Completion:
+    return Completion(RequestArrival.ANSWERED, number)
 
 
 class Desk:
@@ -106,7 +106,11 @@ class Desk:
         return reservation
 
     async def call(
-        self, operation: Operation[Result] = BALANCE, verdict: Verdict = FINE, latency: float = 0.0, **options: Any
+        self,
+        operation: Operation[Result] = BALANCE,
+        completion: Completion = FINE,
+        latency: float = 0.0,
+        **options: Any,
     ) -> float:
         """Do a request; return when it started."""
         reservation = await self.reserve(operation, **options)
@@ -115,9 +119,9 @@ class Desk:
             if latency:
                 await anyio.sleep(latency)
         except BaseException:
-            self.guards.settle(reservation, LOST)
+            self.guards.release(reservation, LOST)
             raise
-        self.guards.settle(reservation, verdict)
+        self.guards.release(reservation, completion)
         return start
 
     async def refused(self, operation: Operation[Result] = BALANCE, **options: Any) -> GuardError:
@@ -237,7 +241,7 @@ async def test_guards_that_share_a_store_look_for_each_other_s_places() -> None:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(other.call, status(9))
         await trio.sleep(10.5)
-        one.guards.settle(held[0], FINE)
+        one.guards.release(held[0], FINE)
     assert other.started[0][0] <= 11.5
 
 
@@ -296,7 +300,7 @@ async def test_a_waiter_that_is_cancelled_when_its_turn_has_come_passes_it_on() 
     held = await desk.reserve()
     waiting = [asyncio.create_task(desk.call(status(number))) for number in (1, 2)]
     await asyncio.sleep(0)
-    desk.guards.settle(held, FINE)
+    desk.guards.release(held, FINE)
     waiting[0].cancel()
     outcomes = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 0.9)
     assert isinstance(outcomes[0], asyncio.CancelledError)
@@ -384,7 +388,7 @@ async def test_a_wait_for_what_is_in_flight_ends_with_the_deadline() -> None:
         nursery.start_soon(impatient, 3)  # one behind it
     assert errors == [(3, None), (5, None)]
     for reservation in held:
-        desk.guards.settle(reservation, FINE)
+        desk.guards.release(reservation, FINE)
     assert await desk.state() == (0, 0)
 
 
@@ -402,7 +406,7 @@ async def test_max_wait_of_nothing_means_never_wait() -> None:
     desk = Desk(max_wait=0)
     held = [await desk.reserve(status(number)) for number in range(4)]
     assert isinstance(await desk.refused(status(9)), TooManyInFlight)
-    desk.guards.settle(held[0], FINE)
+    desk.guards.release(held[0], FINE)
     await desk.reserve(status(9))
 
 
@@ -486,7 +490,7 @@ async def test_a_send_that_waited_in_vain_may_be_tried_again() -> None:
     for _ in range(2):
         with pytest.raises(TooManyInFlight):
             await desk.reserve(send(), within=5)
-    desk.guards.settle(held, FINE)
+    desk.guards.release(held, FINE)
     await desk.call(send(), GOOD)
 
 
@@ -495,7 +499,7 @@ async def test_allow_duplicate_repeats_a_send_at_once() -> None:
     desk = Desk()
     first = await desk.reserve(send())
     assert await desk.call(send(), GOOD, allow_duplicate=True) == 0
-    desk.guards.settle(first, GOOD)
+    desk.guards.release(first, GOOD)
     assert isinstance(await desk.refused(send()), DuplicateSend)
     await desk.call(send(), GOOD, allow_duplicate=True)
 
@@ -632,7 +636,7 @@ async def test_three_errors_2_stop_their_credentials_but_not_corrected_ones() ->
     desk = Desk(Rules())
     wrong, corrected = identity("wrong"), identity("right")
     for _ in range(3):
-        await desk.call(who=wrong, verdict=code(2))
+        await desk.call(who=wrong, completion=code(2))
     error = await desk.refused(who=wrong)
     assert isinstance(error, BreakerOpen)
     assert error.retry_after == pytest.approx(1801.2)
@@ -652,7 +656,7 @@ async def test_one_address_never_sees_more_than_four_errors_2() -> None:
     async def guess(password: int) -> None:
         nonlocal errors
         try:
-            await desk.call(who=identity(f"guess {password}"), verdict=code(2), latency=1)
+            await desk.call(who=identity(f"guess {password}"), completion=code(2), latency=1)
         except BreakerOpen:
             return
         errors += 1
@@ -689,7 +693,7 @@ async def test_proven_credentials_are_free_whatever_others_do() -> None:
     desk = Desk(Rules())
     await desk.call()
     for number in range(4):
-        await desk.call(who=identity(f"guess {number}"), verdict=code(2))
+        await desk.call(who=identity(f"guess {number}"), completion=code(2))
     await desk.call()
     assert len([await desk.reserve(send(f"text {number}")) for number in range(13)]) == 13
 
@@ -711,7 +715,7 @@ async def test_a_password_that_is_changed_at_the_service_is_stopped_after_three_
     desk = Desk(Rules())
     await desk.call()
     for _ in range(3):
-        await desk.call(verdict=code(2))
+        await desk.call(completion=code(2))
     assert isinstance(await desk.refused(), BreakerOpen)
 
 
@@ -749,7 +753,7 @@ async def test_a_good_send_ends_the_row_of_those_that_ended_before_it_started() 
     await trio.sleep(1)
     await desk.call(sends(98), code(7))
     assert isinstance(await desk.refused(sends(1), within=0), GuardError)
-    desk.guards.settle(slow, GOOD)  # it may have arrived before them all
+    desk.guards.release(slow, GOOD)  # it may have arrived before them all
     assert isinstance(await desk.refused(sends(2)), BreakerOpen)
     await trio.sleep(1)
     await desk.call(sends(1, "good"), GOOD)
@@ -789,7 +793,7 @@ async def test_a_list_longer_than_a_limit_can_ever_give_is_a_wrong_argument() ->
 @virtual
 async def test_error_4_stops_every_client_of_these_guards_at_that_address() -> None:
     desk = Desk()
-    await desk.call(verdict=code(4))
+    await desk.call(completion=code(4))
     for who in (ME, identity("other"), identity(name="petr")):
         for operation in (BALANCE, status(), send()):
             error = await desk.refused(operation, who=who)
@@ -797,7 +801,7 @@ async def test_error_4_stops_every_client_of_these_guards_at_that_address() -> N
             assert error.retry_after == pytest.approx(600)
     await desk.call(who=identity(egress="another address"))
     await trio.sleep(600)
-    await desk.call(verdict=code(4))
+    await desk.call(completion=code(4))
     assert (await desk.refused()).retry_after == pytest.approx(1800)
 
 
@@ -828,11 +832,11 @@ async def test_a_block_is_told_at_once_also_to_those_who_would_have_to_wait_behi
     async with trio.open_nursery() as nursery:
         nursery.start_soon(waiting.call, status(9))
         await wait_all_tasks_blocked()
-        await desk.call(verdict=code(4))
+        await desk.call(completion=code(4))
         assert isinstance(await waiting.refused(status(10)), BreakerOpen)
         nursery.cancel_scope.cancel()
     for reservation in held:
-        waiting.guards.settle(reservation, FINE)
+        waiting.guards.release(reservation, FINE)
 
 
 # --- policies
@@ -891,13 +895,13 @@ class TestPolicies:
 @virtual
 async def test_the_breakers_can_be_waited_for_and_switched_off() -> None:
     waiting = Desk(Rules().with_policies(blocked="wait", login_failures="wait"))
-    await waiting.call(verdict=code(4))
-    assert await waiting.call(verdict=code(4)) == 600
+    await waiting.call(completion=code(4))
+    assert await waiting.call(completion=code(4)) == 600
     assert await waiting.call() == 2400
     careless = Desk(Rules().with_policies(blocked="off", login_failures="off", address_failures="off"))
     for _ in range(5):
-        await careless.call(verdict=code(4))
-        await careless.call(verdict=code(2))
+        await careless.call(completion=code(4))
+        await careless.call(completion=code(2))
 
 
 @virtual
@@ -951,7 +955,7 @@ def test_guards_in_use_on_one_loop_are_refused_on_another() -> None:
     async def main() -> None:
         reservation = await desk.reserve()
         await anyio.to_thread.run_sync(anyio.run, elsewhere)
-        desk.guards.settle(reservation, FINE)
+        desk.guards.release(reservation, FINE)
 
     anyio.run(main)
 
@@ -1011,7 +1015,7 @@ async def test_on_asyncio_waiters_are_served_in_order_too() -> None:
     tasks = [asyncio.create_task(desk.call(operation)) for operation in operations]
     await asyncio.sleep(0)
     assert (await desk.state())[0] == 10
-    desk.guards.settle(held, FINE)
+    desk.guards.release(held, FINE)
     await asyncio.gather(*tasks)
     assert [operation for _, operation in desk.started[1:]] == operations
     assert await desk.state() == (0, 0)
@@ -1024,7 +1028,7 @@ async def test_on_asyncio_cancelled_waiters_leave_nothing_either() -> None:
     await asyncio.sleep(0)
     for number in (0, 4, 9):
         tasks[number].cancel()
-    desk.guards.settle(held, FINE)
+    desk.guards.release(held, FINE)
     outcomes = await asyncio.gather(*tasks, return_exceptions=True)
     assert [number for number, each in enumerate(outcomes) if isinstance(each, asyncio.CancelledError)] == [0, 4, 9]
     assert len(desk.started) == 8
@@ -1036,7 +1040,7 @@ async def test_credentials_that_are_not_proven_overtake_none_that_wait() -> None
     held = [await desk.reserve(send(f"text {number}")) for number in range(3)]
     waiting = asyncio.create_task(desk.call(status(1)))
     await asyncio.sleep(0)
-    desk.guards.settle(held[0], UNSENT)
+    desk.guards.release(held[0], UNSENT)
     await desk.call(status(2), UNSENT)  # before the other has noticed that there is a place
     await waiting
     assert [operation for _, operation in desk.started[3:]] == [status(1), status(2)]
@@ -1204,11 +1208,11 @@ async def test_store_is_told_for_how_long_a_place_is_wanted_and_how_often_it_was
 
     async def later() -> None:
         await anyio.sleep(4.5)
-        guards.settle(first, FINE)
+        guards.release(first, FINE)
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(later)
-        guards.settle(await guards.reserve(ME, status(), within=30), FINE)
+        guards.release(await guards.reserve(ME, status(), within=30), FINE)
     assert store.holds == [90, 30, 29, 28, 27, 26, 25.5]
     assert store.tries == [0, 1, 2, 3, 4]
 
@@ -1241,7 +1245,7 @@ async def test_words_of_a_refusal_tell_when_it_is_free_if_anybody_knows() -> Non
 async def test_a_send_may_not_be_repeated_unless_that_is_said() -> None:
     guards = Guards()
     guards.bind()
-    guards.settle(await guards.reserve(ME, send(), within=1), GOOD)
+    guards.release(await guards.reserve(ME, send(), within=1), GOOD)
     with pytest.raises(DuplicateSend):
         await guards.reserve(ME, send(), within=1)
 

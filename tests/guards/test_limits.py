@@ -8,16 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smsc_async.guards._limits import Block, History, Mark, Streak, Window
+from smsc_async.guards._limits import BlockLimit, History, Release, StreakLimit, WindowLimit
 
-KEPT = Mark(keep=1)
+KEPT = Release(keep=1)
 
 
-def after(limit: Window | Streak, *settled: float, flying: int = 0) -> History:
+def after(limit: WindowLimit | StreakLimit, *released: float, flying: int = 0) -> History:
     """Return the history of requests that were settled at these instants and of some that are in flight."""
-    history: History = (inf,) * (len(settled) + flying)
-    for now in settled:
-        history = limit.settled(history, now, 0, 1, KEPT)
+    history: History = (inf,) * (len(released) + flying)
+    for now in released:
+        history = limit.released(history, now, 0, 1, KEPT)
     return history
 
 
@@ -25,14 +25,14 @@ def after(limit: Window | Streak, *settled: float, flying: int = 0) -> History:
 
 
 def test_a_window_lets_its_first_requests_go_at_once() -> None:
-    window = Window(5, 60)
+    window = WindowLimit(5, 60)
     assert window.delay((), 0, 1) == 0
     assert window.delay((0, 0, 0, 0), 0, 1) == 0
     assert window.delay((), 0, 5) == 0
 
 
 def test_a_full_window_has_a_place_when_its_oldest_request_has_been_settled_for_its_whole_span() -> None:
-    window = Window(2, 60)
+    window = WindowLimit(2, 60)
     assert window.delay((10, 30), 40, 1) == 30
     assert window.delay((10, 30), 69.5, 1) == 0.5
     assert window.fresh((10, 30), 69.5) == (10, 30)
@@ -41,45 +41,45 @@ def test_a_full_window_has_a_place_when_its_oldest_request_has_been_settled_for_
 
 
 def test_several_places_of_a_window_are_free_when_the_last_of_them_is() -> None:
-    window = Window(3, 60)
+    window = WindowLimit(3, 60)
     assert window.delay((10, 20, 30), 40, 2) == 40
     assert window.delay((10, 20, 30), 40, 3) == 50
     assert window.delay((10,), 40, 3) == 30
 
 
 def test_nobody_knows_when_a_window_full_of_requests_in_flight_has_a_place() -> None:
-    window = Window(3, 60)
+    window = WindowLimit(3, 60)
     assert window.delay((inf, inf, inf), 0, 1) == inf
     assert window.delay((10, inf, inf), 20, 1) == 50
     assert window.delay((10, inf, inf), 20, 2) == inf
 
 
 def test_a_window_over_its_limit_waits_until_it_is_under_it() -> None:
-    assert Window(1, 60).delay((10, 20, 30), 40, 1) == 50
+    assert WindowLimit(1, 60).delay((10, 20, 30), 40, 1) == 50
 
 
 def test_a_delay_is_never_negative() -> None:
-    assert Window(1, 60).delay((10,), 100, 1) == 0
-    assert Streak(1, 60).delay((10,), 100, 1) == 0
-    assert Block(600, 1800, 1800).delay((10,), 100, 1) == 0
+    assert WindowLimit(1, 60).delay((10,), 100, 1) == 0
+    assert StreakLimit(1, 60).delay((10,), 100, 1) == 0
+    assert BlockLimit(600, 1800, 1800).delay((10,), 100, 1) == 0
 
 
 def test_an_unknown_key_has_no_history() -> None:
-    for limit in (Window(1, 60), Streak(1, 60), Block(1, 2, 3)):
+    for limit in (WindowLimit(1, 60), StreakLimit(1, 60), BlockLimit(1, 2, 3)):
         assert limit.fresh((), 5) == ()
 
 
 def test_a_window_of_no_seconds_counts_only_what_is_in_flight() -> None:
-    gate = Window(2, 0)
+    gate = WindowLimit(2, 0)
     assert gate.fresh((5, inf), 5) == (inf,)
     assert gate.delay((inf,), 5, 1) == 0
     assert gate.delay((inf, inf), 5, 1) == inf
-    assert gate.settled((inf, inf), 5, 0, 1, Mark()) == (inf,)
+    assert gate.released((inf, inf), 5, 0, 1, Release()) == (inf,)
 
 
 def test_a_lost_request_holds_its_place_at_the_gate_for_a_while() -> None:
-    gate = Window(2, 0)
-    history = gate.settled((inf, inf), 5, 0, 1, Mark(keep=1, late=6.2))
+    gate = WindowLimit(2, 0)
+    history = gate.released((inf, inf), 5, 0, 1, Release(keep=1, late=6.2))
     assert history == (11.2, inf)
     assert gate.delay(gate.fresh(history, 8), 8, 1) == pytest.approx(3.2)
     assert gate.fresh(history, 11.2) == (inf,)
@@ -88,50 +88,52 @@ def test_a_lost_request_holds_its_place_at_the_gate_for_a_while() -> None:
 # --- settling, the same for windows and streaks
 
 
-@pytest.mark.parametrize("limit", [Window(3, 60), Streak(3, 60)])
-class TestSettling:
-    def test_a_request_that_never_left_leaves_nothing(self, limit: Window | Streak) -> None:
-        assert limit.settled((5, inf, inf), 10, 9, 1, Mark()) == (5, inf)
-        assert limit.settled((inf, inf, inf), 10, 9, 3, Mark()) == ()
+@pytest.mark.parametrize("limit", [WindowLimit(3, 60), StreakLimit(3, 60)])
+class TestReconciling:
+    def test_a_request_that_never_left_leaves_nothing(self, limit: WindowLimit | StreakLimit) -> None:
+        assert limit.released((5, inf, inf), 10, 9, 1, Release()) == (5, inf)
+        assert limit.released((inf, inf, inf), 10, 9, 3, Release()) == ()
 
-    def test_an_answered_request_is_dated_at_its_answer(self, limit: Window | Streak) -> None:
-        assert limit.settled((5, inf), 10, 9, 1, KEPT) == (5, 10)
+    def test_an_answered_request_is_dated_at_its_answer(self, limit: WindowLimit | StreakLimit) -> None:
+        assert limit.released((5, inf), 10, 9, 1, KEPT) == (5, 10)
 
-    def test_those_still_in_flight_come_after_it(self, limit: Window | Streak) -> None:
-        assert limit.settled((5, inf, inf), 10, 9, 1, KEPT) == (5, 10, inf)
+    def test_those_still_in_flight_come_after_it(self, limit: WindowLimit | StreakLimit) -> None:
+        assert limit.released((5, inf, inf), 10, 9, 1, KEPT) == (5, 10, inf)
 
-    def test_a_lost_request_is_dated_later(self, limit: Window | Streak) -> None:
-        assert limit.settled((5, inf), 10, 9, 1, Mark(keep=1, late=5)) == (5, 15)
+    def test_a_lost_request_is_dated_later(self, limit: WindowLimit | StreakLimit) -> None:
+        assert limit.released((5, inf), 10, 9, 1, Release(keep=1, late=5)) == (5, 15)
 
-    def test_an_answer_after_a_lost_one_stands_in_order(self, limit: Window | Streak) -> None:
-        assert limit.settled((5, 15, inf, inf), 12, 9, 1, KEPT) == (5, 12, 15, inf)
+    def test_an_answer_after_a_lost_one_stands_in_order(self, limit: WindowLimit | StreakLimit) -> None:
+        assert limit.released((5, 15, inf, inf), 12, 9, 1, KEPT) == (5, 12, 15, inf)
 
-    def test_of_many_places_as_many_stay_as_are_kept(self, limit: Window | Streak) -> None:
-        assert limit.settled((inf, inf, inf, inf), 10, 9, 3, Mark(keep=2)) == (10, 10, inf)
+    def test_of_many_places_as_many_stay_as_are_kept(self, limit: WindowLimit | StreakLimit) -> None:
+        assert limit.released((inf, inf, inf, inf), 10, 9, 3, Release(keep=2)) == (10, 10, inf)
 
-    def test_what_took_no_place_can_still_leave_an_entry(self, limit: Window | Streak) -> None:
-        assert limit.settled((5,), 10, 9, 0, KEPT) == (5, 10)
-        assert limit.settled((), 10, 9, 0, KEPT) == (10,)
+    def test_what_took_no_place_can_still_leave_an_entry(self, limit: WindowLimit | StreakLimit) -> None:
+        assert limit.released((5,), 10, 9, 0, KEPT) == (5, 10)
+        assert limit.released((), 10, 9, 0, KEPT) == (10,)
 
-    def test_a_good_end_forgets_only_what_ended_before_it_started(self, limit: Window | Streak) -> None:
-        clear = Mark(clear=True)
-        assert limit.settled((4, 9, 9.5, inf, inf), 10, 9, 1, clear) == (9.5, inf)
-        assert limit.settled((4, 9, inf), 10, 9, 1, Mark(keep=1, clear=True)) == (10,)
+    def test_a_good_end_forgets_only_what_ended_before_it_started(self, limit: WindowLimit | StreakLimit) -> None:
+        clear = Release(clear=True)
+        assert limit.released((4, 9, 9.5, inf, inf), 10, 9, 1, clear) == (9.5, inf)
+        assert limit.released((4, 9, inf), 10, 9, 1, Release(keep=1, clear=True)) == (10,)
 
-    def test_filling_leaves_no_place(self, limit: Window | Streak) -> None:
-        assert limit.settled((8, inf), 10, 9, 1, Mark(keep=1, fill=True)) == (8, 10, 10)
-        assert limit.settled((8, inf, inf), 10, 9, 1, Mark(keep=1, fill=True)) == (8, 10, inf)
+    def test_filling_leaves_no_place(self, limit: WindowLimit | StreakLimit) -> None:
+        assert limit.released((8, inf), 10, 9, 1, Release(keep=1, fill=True)) == (8, 10, 10)
+        assert limit.released((8, inf, inf), 10, 9, 1, Release(keep=1, fill=True)) == (8, 10, inf)
 
-    def test_filling_what_is_full_still_counts_the_request_itself(self, limit: Window | Streak) -> None:
-        assert limit.settled((7, 8, 9, inf), 10, 9, 1, Mark(keep=1, fill=True)) == (7, 8, 9, 10)
+    def test_filling_what_is_full_still_counts_the_request_itself(self, limit: WindowLimit | StreakLimit) -> None:
+        assert limit.released((7, 8, 9, inf), 10, 9, 1, Release(keep=1, fill=True)) == (7, 8, 9, 10)
 
-    def test_filling_after_a_request_that_took_no_place_fills_all_the_same(self, limit: Window | Streak) -> None:
-        assert limit.settled((), 10, 9, 0, Mark(fill=True)) == (10, 10, 10)
+    def test_filling_after_a_request_that_took_no_place_fills_all_the_same(
+        self, limit: WindowLimit | StreakLimit
+    ) -> None:
+        assert limit.released((), 10, 9, 0, Release(fill=True)) == (10, 10, 10)
 
 
 def test_what_has_expired_while_the_request_was_on_its_way_fills_no_window() -> None:
-    window = Window(5, 60)
-    history = window.settled((0, 0, 0, 0, inf), 100, 50, 1, Mark(keep=1, fill=True))
+    window = WindowLimit(5, 60)
+    history = window.released((0, 0, 0, 0, inf), 100, 50, 1, Release(keep=1, fill=True))
     assert window.delay(window.fresh(history, 100), 100, 1) == 60
 
 
@@ -139,7 +141,7 @@ def test_what_has_expired_while_the_request_was_on_its_way_fills_no_window() -> 
 
 
 def test_a_streak_is_full_until_a_quiet_time_has_passed_since_its_last_message() -> None:
-    streak = Streak(3, 120)
+    streak = StreakLimit(3, 120)
     assert streak.delay((0, 100), 200, 1) == 0
     assert streak.delay((0, 100, 200), 201, 1) == 119
     assert streak.delay((0, 100), 201, 2) == 19
@@ -148,26 +150,26 @@ def test_a_streak_is_full_until_a_quiet_time_has_passed_since_its_last_message()
 
 
 def test_nobody_knows_when_a_streak_ends_that_goes_on_in_flight() -> None:
-    streak = Streak(2, 120)
+    streak = StreakLimit(2, 120)
     assert streak.delay((0, inf), 500, 1) == inf
     assert streak.fresh((0, inf), 500) == (0, inf)
 
 
 def test_a_streak_that_was_quiet_only_while_a_request_was_on_its_way_goes_on() -> None:
-    streak = Streak(3, 120)
-    assert streak.settled((0, 100, inf), 300, 150, 1, KEPT) == (0, 100, 300)
+    streak = StreakLimit(3, 120)
+    assert streak.released((0, 100, inf), 300, 150, 1, KEPT) == (0, 100, 300)
 
 
 # --- blocks
 
 
-BLOCK = Block(first=600, again=1800, span=1800)
-MET = Mark(keep=1)
-NONE_MET = Mark(clear=True)
+BLOCK = BlockLimit(first=600, again=1800, span=1800)
+MET = Release(keep=1)
+NONE_MET = Release(clear=True)
 
 
 def test_the_first_block_lasts_ten_minutes() -> None:
-    assert BLOCK.settled((), 100, 90, 0, MET) == (700,)
+    assert BLOCK.released((), 100, 90, 0, MET) == (700,)
     assert BLOCK.delay((700,), 100, 0) == 600
     assert BLOCK.delay((700,), 699, 0) == 1
     assert BLOCK.delay((700,), 700, 0) == 0
@@ -175,26 +177,26 @@ def test_the_first_block_lasts_ten_minutes() -> None:
 
 
 def test_a_block_met_again_after_its_end_lasts_half_an_hour() -> None:
-    assert BLOCK.settled((700,), 710, 705, 0, MET) == (2510,)
-    assert BLOCK.settled((700,), 710, 700, 0, MET) == (2510,)
+    assert BLOCK.released((700,), 710, 705, 0, MET) == (2510,)
+    assert BLOCK.released((700,), 710, 700, 0, MET) == (2510,)
 
 
 def test_requests_that_were_on_their_way_do_not_lengthen_a_block() -> None:
-    assert BLOCK.settled((700,), 110, 95, 0, MET) == (700,)
-    assert BLOCK.settled((700,), 900, 699, 0, MET) == (700,)
+    assert BLOCK.released((700,), 110, 95, 0, MET) == (700,)
+    assert BLOCK.released((700,), 900, 699, 0, MET) == (700,)
 
 
 def test_an_ordinary_answer_after_the_end_of_a_block_makes_the_next_one_a_first_one() -> None:
-    assert BLOCK.settled((700,), 710, 700, 0, NONE_MET) == ()
-    assert BLOCK.settled((), 710, 700, 0, NONE_MET) == ()
+    assert BLOCK.released((700,), 710, 700, 0, NONE_MET) == ()
+    assert BLOCK.released((), 710, 700, 0, NONE_MET) == ()
 
 
 def test_an_ordinary_answer_to_a_request_from_before_the_block_ends_nothing() -> None:
-    assert BLOCK.settled((700,), 710, 699, 0, NONE_MET) == (700,)
+    assert BLOCK.released((700,), 710, 699, 0, NONE_MET) == (700,)
 
 
 def test_a_lost_request_tells_nothing_of_a_block() -> None:
-    assert BLOCK.settled((700,), 710, 705, 0, Mark()) == (700,)
+    assert BLOCK.released((700,), 710, 705, 0, Release()) == (700,)
 
 
 def test_a_block_is_remembered_for_half_an_hour_after_its_end() -> None:
@@ -203,7 +205,7 @@ def test_a_block_is_remembered_for_half_an_hour_after_its_end() -> None:
 
 
 def test_a_block_that_is_no_longer_remembered_makes_the_next_one_no_longer() -> None:
-    assert BLOCK.settled((700,), 5000, 4990, 0, MET) == (5600,)
+    assert BLOCK.released((700,), 5000, 4990, 0, MET) == (5600,)
 
 
 # --- against the service and the reference, whatever the order of starts and answers
@@ -217,7 +219,7 @@ class Request:
 
     start: float
     arrival: float
-    settled: float
+    released: float
     amount: int = 1
     counted: bool = True
 
@@ -226,20 +228,22 @@ class Request:
 class Key:
     """One key under a limit, and every request that was let through."""
 
-    limit: Window | Streak
+    limit: WindowLimit | StreakLimit
     history: History = ()
     requests: list[Request] = field(default_factory=list)
 
-    def settle_until(self, now: float) -> None:
-        for request in sorted(self.requests, key=lambda each: each.settled):
-            if request.settled <= now and request not in self._done:
+    def release_until(self, now: float) -> None:
+        for request in sorted(self.requests, key=lambda each: each.released):
+            if request.released <= now and request not in self._done:
                 self._done.append(request)
                 keep = request.amount if request.counted else 0
-                mark = Mark(keep=keep)
-                self.history = self.limit.settled(self.history, request.settled, request.start, request.amount, mark)
+                release = Release(keep=keep)
+                self.history = self.limit.released(
+                    self.history, request.released, request.start, request.amount, release
+                )
 
     def try_to_start(self, request: Request) -> float:
-        self.settle_until(request.start)
+        self.release_until(request.start)
         fresh = self.limit.fresh(self.history, request.start)
         delay = self.limit.delay(fresh, request.start, request.amount)
         if not delay:
@@ -269,7 +273,7 @@ def arrivals(key: Key) -> list[float]:
 
 @given(LIVES, st.integers(2, 6), st.integers(1, 40))
 def test_no_window_of_the_service_ever_holds_more_than_the_limit(lives: list[Life], count: int, span: int) -> None:
-    key = Key(Window(count, span))
+    key = Key(WindowLimit(count, span))
     for request in requests_of(lives):
         key.try_to_start(request)
     arrived = arrivals(key)
@@ -278,7 +282,7 @@ def test_no_window_of_the_service_ever_holds_more_than_the_limit(lives: list[Lif
 
 @given(LIVES, st.integers(2, 6), st.integers(1, 40))
 def test_no_row_at_the_service_ever_is_longer_than_the_limit(lives: list[Life], count: int, span: int) -> None:
-    key = Key(Streak(count, span))
+    key = Key(StreakLimit(count, span))
     for request in requests_of(lives):
         key.try_to_start(request)
     row, last = 0, -inf
@@ -290,14 +294,14 @@ def test_no_row_at_the_service_ever_is_longer_than_the_limit(lives: list[Life], 
 
 def counted_naively(key: Key, now: float, span: float) -> tuple[int, int]:
     """Recount all requests: return the places of those in flight, and of those settled less than a span ago."""
-    flying = sum(each.amount for each in key.requests if each.settled > now)
-    recent = sum(each.amount for each in key.requests if each.counted and now - span < each.settled <= now)
+    flying = sum(each.amount for each in key.requests if each.released > now)
+    recent = sum(each.amount for each in key.requests if each.counted and now - span < each.released <= now)
     return flying, recent
 
 
 @given(LIVES, st.integers(2, 6), st.integers(0, 40))
 def test_a_window_agrees_with_a_recount_of_all_requests(lives: list[Life], count: int, span: int) -> None:
-    key = Key(Window(count, span))
+    key = Key(WindowLimit(count, span))
     for request in requests_of(lives):
         flying, recent = counted_naively(key, request.start, span)
         delay = key.try_to_start(request)
@@ -314,18 +318,18 @@ def test_a_window_agrees_with_a_recount_of_all_requests(lives: list[Life], count
 
 @given(LIVES, st.integers(2, 6), st.integers(1, 40))
 def test_a_streak_agrees_with_a_recount_of_all_requests(lives: list[Life], count: int, span: int) -> None:
-    key = Key(Streak(count, span))
+    key = Key(StreakLimit(count, span))
     row: list[Request] = []
     for request in requests_of(lives, all_counted=True):
-        if all(each.settled <= request.start - span for each in row):
+        if all(each.released <= request.start - span for each in row):
             row = []
         delay = key.try_to_start(request)
-        places = sum(each.amount for each in row)
-        assert (delay == 0) is (places + request.amount <= count)
+        slots = sum(each.amount for each in row)
+        assert (delay == 0) is (slots + request.amount <= count)
         if not delay:
             row.append(request)
         else:
-            last = max(each.settled for each in row)
+            last = max(each.released for each in row)
             assert delay == (inf if last > request.start else last + span - request.start)
 
 
@@ -333,13 +337,13 @@ def test_a_streak_agrees_with_a_recount_of_all_requests(lives: list[Life], count
 def test_a_history_is_always_in_order_and_keeps_those_in_flight(
     starts: list[float], ends: list[tuple[float, int, float, bool, bool]]
 ) -> None:
-    window = Window(5, 20)
+    window = WindowLimit(5, 20)
     history: History = (inf,) * len(starts)
     flying = len(starts)
     for now, keep, late, clear, fill in sorted(ends):
         amount = min(1, flying)
         flying -= amount
-        history = window.settled(history, now, now - 3, amount, Mark(keep, late, clear, fill))
+        history = window.released(history, now, now - 3, amount, Release(keep, late, clear, fill))
         assert list(history) == sorted(history)
         assert history.count(inf) == flying
         if fill:

@@ -10,16 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smsc_async.guards import MemoryStore
-from smsc_async.guards._limits import Block, History, Limit, Mark, Streak, Window
+from smsc_async.guards._limits import BlockLimit, History, Limit, Release, StreakLimit, WindowLimit
 from smsc_async.guards._store import Demand, Refusal, Reservation
 
-ONCE = Window(1, 60)
-TWICE = Window(2, 60)
-BLOCK = Block(600, 1800, 1800)
-STREAK = Streak(2, 120)
-KEPT = Mark(keep=1)
-PROVEN = Mark(proof=True)
-REFUTED = Mark(keep=1, proof=False)
+ONCE = WindowLimit(1, 60)
+TWICE = WindowLimit(2, 60)
+BLOCK = BlockLimit(600, 1800, 1800)
+STREAK = StreakLimit(2, 120)
+KEPT = Release(keep=1)
+PROVEN = Release(proof=True)
+REFUTED = Release(keep=1, proof=False)
 
 
 @dataclass
@@ -42,8 +42,8 @@ class Bench:
         assert isinstance(answer, Refusal)
         return answer
 
-    async def spend(self, *demands: Demand, mark: Mark = KEPT) -> None:
-        self.store.settle(await self.take(*demands), [mark] * len(demands))
+    async def spend(self, *demands: Demand, release: Release = KEPT) -> None:
+        self.store.release(await self.take(*demands), [release] * len(demands))
 
     async def in_flight(self, rule: str, limit: Limit) -> int:
         return (await self.store.snapshot({rule: limit}))[rule].in_flight
@@ -87,7 +87,7 @@ async def test_of_several_demands_that_can_not_be_met_the_first_is_named(bench: 
 async def test_a_place_is_free_again_a_span_after_its_settling(bench: Bench) -> None:
     reservation = await bench.take(on("a"))
     bench.now = 40
-    bench.store.settle(reservation, [KEPT])
+    bench.store.release(reservation, [KEPT])
     bench.now = 99.5
     assert (await bench.refused(on("a"))).delay == 0.5
     bench.now = 100
@@ -95,14 +95,14 @@ async def test_a_place_is_free_again_a_span_after_its_settling(bench: Bench) -> 
 
 
 async def test_what_never_left_gives_its_place_back_at_once(bench: Bench) -> None:
-    await bench.spend(on("a"), on("b"), mark=Mark())
+    await bench.spend(on("a"), on("b"), release=Release())
     assert len(bench.store) == 0
     await bench.take(on("a"), on("b"))
 
 
 async def test_each_demand_is_settled_by_its_own_mark(bench: Bench) -> None:
     reservation = await bench.take(on("a"), on("b"))
-    bench.store.settle(reservation, [Mark(), KEPT])
+    bench.store.release(reservation, [Release(), KEPT])
     await bench.take(on("a"))
     await bench.refused(on("b"))
 
@@ -110,25 +110,25 @@ async def test_each_demand_is_settled_by_its_own_mark(bench: Bench) -> None:
 async def test_settling_twice_is_harmless(bench: Bench) -> None:
     first = await bench.take(on("a", TWICE))
     await bench.take(on("a", TWICE))
-    bench.store.settle(first, [KEPT])
-    bench.store.settle(first, [KEPT])
-    bench.store.settle(first, [Mark()])
+    bench.store.release(first, [KEPT])
+    bench.store.release(first, [KEPT])
+    bench.store.release(first, [Release()])
     assert (await bench.refused(on("a", TWICE))).delay == 60
     assert await bench.in_flight("status", TWICE) == 1
 
 
 async def test_marks_fit_the_demands(bench: Bench) -> None:
     with pytest.raises(ValueError, match="argument"):
-        bench.store.settle(await bench.take(on("a"), on("b")), [KEPT])
+        bench.store.release(await bench.take(on("a"), on("b")), [KEPT])
 
 
 async def test_several_places_are_taken_and_given_together(bench: Bench) -> None:
-    five = Window(5, 60)
+    five = WindowLimit(5, 60)
     reservation = await bench.take(on("a", five, amount=3))
     assert reservation.amounts == [3]
     assert await bench.in_flight("status", five) == 3
     assert (await bench.refused(on("a", five, amount=3))).delay == math.inf
-    bench.store.settle(reservation, [Mark(keep=1)])
+    bench.store.release(reservation, [Release(keep=1)])
     await bench.take(on("a", five, amount=4))
 
 
@@ -136,12 +136,12 @@ async def test_a_forced_demand_takes_a_place_where_there_is_none(bench: Bench) -
     await bench.spend(on("a"))
     forced = await bench.take(on("a")._replace(forced=True))
     bench.now = 50
-    bench.store.settle(forced, [KEPT])
+    bench.store.release(forced, [KEPT])
     assert (await bench.refused(on("a"))).delay == 60
 
 
 async def test_filling_counts_even_where_no_history_was(bench: Bench) -> None:
-    await bench.spend(on("a", TWICE, amount=0), mark=Mark(fill=True))
+    await bench.spend(on("a", TWICE, amount=0), release=Release(fill=True))
     assert (await bench.refused(on("a", TWICE))).delay == 60
 
 
@@ -166,7 +166,7 @@ async def test_a_block_lasts_ten_minutes_and_half_an_hour_when_it_is_met_again(b
     await bench.spend(block())
     assert (await bench.refused(block())).delay == 1800
     bench.now = 2400
-    await bench.spend(block(), mark=Mark(clear=True))
+    await bench.spend(block(), release=Release(clear=True))
     await bench.spend(block())
     assert (await bench.refused(block())).delay == 600
 
@@ -175,7 +175,7 @@ async def test_requests_in_flight_when_a_block_is_met_make_it_no_longer(bench: B
     flying = [await bench.take(block()) for _ in range(3)]
     bench.now = 5
     for reservation in flying:
-        bench.store.settle(reservation, [KEPT])
+        bench.store.release(reservation, [KEPT])
     assert (await bench.refused(block())).delay == 600
 
 
@@ -187,12 +187,12 @@ async def test_a_block_takes_nothing_while_there_is_none(bench: Bench) -> None:
 # --- proofs
 
 
-def unproven(key: str = "who", limit: Window = ONCE) -> Demand:
+def unproven(key: str = "who", limit: WindowLimit = ONCE) -> Demand:
     return Demand("login_failures", key.encode(), limit, 1, key.encode())
 
 
 async def test_proven_credentials_need_no_place(bench: Bench) -> None:
-    await bench.spend(unproven(), mark=PROVEN)
+    await bench.spend(unproven(), release=PROVEN)
     reservations = [await bench.take(unproven()) for _ in range(5)]
     assert all(reservation.amounts == [0] for reservation in reservations)
     assert await bench.in_flight("login_failures", ONCE) == 0
@@ -200,24 +200,24 @@ async def test_proven_credentials_need_no_place(bench: Bench) -> None:
 
 
 async def test_an_answer_that_says_nothing_proves_nothing(bench: Bench) -> None:
-    await bench.spend(unproven(), mark=Mark())
+    await bench.spend(unproven(), release=Release())
     assert (await bench.take(unproven())).amounts == [1]
 
 
 async def test_refuted_credentials_need_places_again(bench: Bench) -> None:
-    await bench.spend(unproven(), mark=PROVEN)
+    await bench.spend(unproven(), release=PROVEN)
     one, two = await bench.take(unproven()), await bench.take(unproven())
-    bench.store.settle(one, [REFUTED])
+    bench.store.release(one, [REFUTED])
     assert (await bench.refused(unproven())).delay == 60
     # The other was let through on the old proof, so its answer is no new one.
-    bench.store.settle(two, [PROVEN])
+    bench.store.release(two, [PROVEN])
     await bench.refused(unproven())
 
 
 async def test_a_proof_lasts_a_day_from_the_answer_that_gave_it(bench: Bench) -> None:
-    await bench.spend(unproven(), mark=PROVEN)
+    await bench.spend(unproven(), release=PROVEN)
     bench.now = 86_399
-    await bench.spend(unproven(), mark=PROVEN)
+    await bench.spend(unproven(), release=PROVEN)
     assert (await bench.take(unproven())).amounts == [0]
     bench.now = 86_400
     assert (await bench.take(unproven())).amounts == [1]
@@ -245,7 +245,7 @@ async def test_keys_vanish_while_others_are_busy_and_no_call_pays_for_all_of_the
     table = bench.store._tables["status"]
     for second in range(60, 140, 5):
         bench.now = second
-        await bench.spend(on("busy"), mark=Mark(keep=1, late=-59))
+        await bench.spend(on("busy"), release=Release(keep=1, late=-59))
     assert set(table.young) | set(table.old) == {b"busy"}
     assert 0 < len(table.dying) < 100, "a few go with each call"
 
@@ -260,14 +260,14 @@ async def test_what_is_in_flight_is_never_forgotten(bench: Bench) -> None:
     assert len(bench.store) == 3
     bench.now += 3600
     assert len(bench.store) == 2
-    bench.store.settle(flying, [KEPT, Mark()])
+    bench.store.release(flying, [KEPT, Release()])
     assert (await bench.refused(on("a"))).delay == 60
     await bench.take(on("b"))
 
 
 async def test_an_entry_that_is_dated_later_is_counted_to_its_end(bench: Bench) -> None:
     bench.now = 59
-    await bench.spend(on("late"), mark=Mark(keep=1, late=60))
+    await bench.spend(on("late"), release=Release(keep=1, late=60))
     for now in range(60, 179):
         bench.now = now
         await bench.spend(on(f"other {now}"))
@@ -280,7 +280,7 @@ async def test_an_entry_that_is_dated_later_is_counted_to_its_end(bench: Bench) 
 async def test_a_generation_stays_until_the_last_of_its_late_entries_has_expired(bench: Bench) -> None:
     await bench.spend(on("first"))
     bench.now = 50
-    await bench.spend(on("late"), mark=Mark(keep=1, late=60))
+    await bench.spend(on("late"), release=Release(keep=1, late=60))
     for now in (60, 120, 169.5):
         bench.now = now
         await bench.spend(on(f"{now}"))
@@ -294,17 +294,17 @@ async def test_a_generation_stays_until_the_last_of_its_late_entries_has_expired
 async def test_a_lost_request_beside_one_in_flight_is_counted_to_its_end(bench: Bench) -> None:
     lost, flying = await bench.take(on("a", TWICE)), await bench.take(on("a", TWICE))
     bench.now = 50
-    bench.store.settle(lost, [Mark(keep=1, late=60)])
+    bench.store.release(lost, [Release(keep=1, late=60)])
     for now in (100, 165):
         bench.now = now
         await bench.spend(on(f"{now}", TWICE))
-    bench.store.settle(flying, [Mark()])
+    bench.store.release(flying, [Release()])
     bench.now = 169.5
     assert (await bench.refused(on("a", TWICE, amount=2))).delay == 0.5
 
 
 async def test_guards_with_a_longer_window_on_the_same_store_are_not_cut_short(bench: Bench) -> None:
-    hour = Window(1, 3600)
+    hour = WindowLimit(1, 3600)
     await bench.spend(on("short"))
     await bench.spend(on("long", hour))
     for now in range(60, 3600, 60):
@@ -332,22 +332,22 @@ class Forgetless:
         self.histories |= {demand[:2]: history for demand, history in zip(demands, found, strict=True)}
         return self.now
 
-    def settle(self, demands: Sequence[Demand], started: float, mark: Mark) -> None:
+    def release(self, demands: Sequence[Demand], started: float, release: Release) -> None:
         for demand in demands:
             limit, history = demand.limit, self.histories[demand[:2]]
-            self.histories[demand[:2]] = limit.settled(history, self.now, started, demand.amount, mark)
+            self.histories[demand[:2]] = limit.released(history, self.now, started, demand.amount, release)
 
 
-LIMITS: dict[str, Limit] = {"window": TWICE, "gate": Window(2, 0), "streak": STREAK, "blocked": BLOCK}
+LIMITS: dict[str, Limit] = {"window": TWICE, "gate": WindowLimit(2, 0), "streak": STREAK, "blocked": BLOCK}
 DEMANDS = st.sets(st.tuples(st.sampled_from(sorted(LIMITS)), st.sampled_from([b"a", b"b"])), min_size=1)
-MARKS = st.builds(Mark, keep=st.integers(0, 1), late=st.integers(0, 60), clear=st.booleans(), fill=st.booleans())
-STEPS = st.one_of(DEMANDS, st.tuples(st.integers(0, 30), MARKS), st.floats(0, 200).map(round), st.just(2000))
+RELEASES = st.builds(Release, keep=st.integers(0, 1), late=st.integers(0, 60), clear=st.booleans(), fill=st.booleans())
+STEPS = st.one_of(DEMANDS, st.tuples(st.integers(0, 30), RELEASES), st.floats(0, 200).map(round), st.just(2000))
 
 
 @settings(deadline=None, max_examples=200)
 @given(st.lists(STEPS, max_size=60))
 async def test_forgetting_never_changes_an_answer(
-    steps: list[set[tuple[str, bytes]] | tuple[int, Mark] | int],
+    steps: list[set[tuple[str, bytes]] | tuple[int, Release] | int],
 ) -> None:
     bench, other = Bench(), Forgetless()
     flying: list[tuple[Reservation, float]] = []
@@ -358,8 +358,8 @@ async def test_forgetting_never_changes_an_answer(
         elif isinstance(step, tuple):
             if flying:
                 reservation, started = flying.pop(step[0] % len(flying))
-                bench.store.settle(reservation, [step[1]] * len(reservation.demands))
-                other.settle(reservation.demands, started, step[1])
+                bench.store.release(reservation, [step[1]] * len(reservation.demands))
+                other.release(reservation.demands, started, step[1])
         else:
             demands = [Demand(rule, key, LIMITS[rule], int(rule != "blocked")) for rule, key in sorted(step)]
             answer, expected = await bench.store.acquire(demands, math.inf), other.acquire(demands)
@@ -449,7 +449,7 @@ def test_a_store_goes_on_with_the_time_of_the_next_event_loop() -> None:
         store.rebind()
         reservation = await store.acquire([on("a")], math.inf)
         assert isinstance(reservation, Reservation)
-        store.settle(reservation, [KEPT])
+        store.release(reservation, [KEPT])
 
     async def refused() -> float:
         store.rebind()

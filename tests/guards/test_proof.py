@@ -29,7 +29,7 @@ from smsc_async import (
     SendList,
 )
 from smsc_async.guards import Identity, MemoryStore, Policy, Rules
-from smsc_async.guards._demands import Fate, Verdict
+from smsc_async.guards._demands import Completion, RequestArrival
 from tests.guards.service_model import LIMITS, Arrival, Count, Request, Service, counts_of
 
 ACCOUNT: Final = "ivan"
@@ -70,7 +70,7 @@ class Brake(Protocol):
 
     async def reserve(self, who: Identity, operation: Operation[Any], *, within: float) -> Any: ...
 
-    def settle(self, reservation: Any, verdict: Verdict) -> None: ...
+    def release(self, reservation: Any, completion: Completion) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ class Flight:
     up: float
     work: float
     down: float
-    verdict: Verdict
+    completion: Completion
     arrival: Arrival | None = None
 
 
@@ -189,9 +189,9 @@ class Traffic:
             with trio.move_on_at(min(end, trio.current_time() + timeout)):
                 await self._travel(flight)
         finally:
-            brake.settle(reservation, flight.verdict)
+            brake.release(reservation, flight.completion)
             self.ends.append(trio.current_time())
-            if flight.verdict.fate is Fate.LOST:
+            if flight.completion.arrival is RequestArrival.LOST:
                 self._stray.start_soon(self._arrive_late, flight, chance)
 
     def _flight(self, who: Identity, operation: Operation[Any], chance: Random) -> Flight:
@@ -201,19 +201,19 @@ class Traffic:
         if chance.random() < scenario.lost:
             up, down = chance.choice([(math.inf, down), (up, math.inf)])
         refused = up < math.inf and chance.random() < scenario.refused
-        verdict = Verdict(Fate.UNSENT if refused else Fate.LOST)
-        return Flight(request_of(who, operation), up, work, down, verdict)
+        completion = Completion(RequestArrival.UNSENT if refused else RequestArrival.LOST)
+        return Flight(request_of(who, operation), up, work, down, completion)
 
     async def _travel(self, flight: Flight) -> None:
         await trio.sleep(flight.up)
-        if flight.verdict.fate is Fate.UNSENT:
+        if flight.completion.arrival is RequestArrival.UNSENT:
             return
         flight.arrival = arrival = self.service.arrive(flight.request, trio.current_time())
         await trio.sleep(flight.work)
         self.service.leave(arrival)
         await trio.sleep(flight.down)
         bad = 0 if arrival.code else arrival.bad
-        flight.verdict = Verdict(Fate.ANSWERED, arrival.code, bad, good=arrival.good)
+        flight.completion = Completion(RequestArrival.ANSWERED, arrival.code, bad, good=arrival.good)
 
     async def _arrive_late(self, flight: Flight, chance: Random) -> None:
         """Go on with a request whose client has given up: it arrives, if at all, within `LATE` seconds."""
@@ -304,15 +304,15 @@ class StartCounting:
             self._at_once[count] += 1
         return counts
 
-    def settle(self, reservation: Sequence[Count], verdict: Verdict) -> None:
-        self._at_once.subtract(reservation if verdict.fate is not Fate.LOST else ())
+    def release(self, reservation: Sequence[Count], completion: Completion) -> None:
+        self._at_once.subtract(reservation if completion.arrival is not RequestArrival.LOST else ())
 
     def _delay(self, count: Count) -> float:
         (most, seconds), starts = LIMITS[count.name], self._starts[count]
         if not seconds:
             return 0.25 if self._at_once[count] >= most else 0.0
-        place = starts[-most] if len(starts) >= most else -math.inf
-        return max(place + seconds + self.margin - trio.current_time(), 0.0)
+        slot = starts[-most] if len(starts) >= most else -math.inf
+        return max(slot + seconds + self.margin - trio.current_time(), 0.0)
 
 
 def guards(scenario: Scenario, **options: Any) -> list[Guards]:
@@ -362,7 +362,7 @@ class NoBrake:
     async def reserve(self, who: Identity, operation: Operation[Any], *, within: float) -> None:
         """Take no place."""
 
-    def settle(self, reservation: None, verdict: Verdict) -> None:
+    def release(self, reservation: None, completion: Completion) -> None:
         """Give none back."""
 
 

@@ -25,20 +25,20 @@ import smsc_async.guards
 from smsc_async import ApiKey, BreakerOpen, GuardStoreError, Login, MessageRef, Outcome, StatusTooOften
 from smsc_async._model.operations import GetBalance, GetStatus, Send
 from smsc_async.guards import Guards, Identity, RedisStore, Rule, Rules
-from smsc_async.guards._demands import Fate, Verdict
-from smsc_async.guards._limits import Block, Limit, Mark, Streak, Window
+from smsc_async.guards._demands import Completion, RequestArrival
+from smsc_async.guards._limits import BlockLimit, Limit, Release, StreakLimit, WindowLimit
 from smsc_async.guards._redis import snapshot as _redis_snapshot
 from smsc_async.guards._redis import store as _redis
 from smsc_async.guards._store import Demand, Refusal, Reservation
 from tests.redis_server import RedisServer
 
 ROOT = Path(__file__).parent.parent.parent
-NONE = Mark()
-KEPT = Mark(keep=1)
-ONCE = Window(1, 60)
-GATE = Window(1, 0)
+NONE = Release()
+KEPT = Release(keep=1)
+ONCE = WindowLimit(1, 60)
+GATE = WindowLimit(1, 0)
 SECRET = "s3cret-pa55word"
-ANSWERED = Verdict(Fate.ANSWERED)
+ANSWERED = Completion(RequestArrival.ANSWERED)
 RANDOM = random.Random(1)  # noqa: S311 - it times tests
 
 
@@ -82,7 +82,7 @@ def on(key: str = "a", limit: Limit = ONCE, rule: str = "status", amount: int = 
     return Demand(rule, key.encode(), limit, amount)
 
 
-LOGIN = Demand("login_failures", b"a", Window(3, 1800), proof=b"credentials")
+LOGIN = Demand("login_failures", b"a", WindowLimit(3, 1800), proof=b"credentials")
 
 
 async def take(store: RedisStore, *demands: Demand, hold: float = 30) -> Reservation:
@@ -97,8 +97,8 @@ async def refused(store: RedisStore, *demands: Demand) -> Refusal:
     return answer
 
 
-async def settle(store: RedisStore, reservation: Reservation, *marks: Mark) -> None:
-    store.settle(reservation, marks)
+async def release(store: RedisStore, reservation: Reservation, *releases: Release) -> None:
+    store.release(reservation, releases)
     await store.flush()
 
 
@@ -173,13 +173,13 @@ async def test_reserving_is_one_round_trip_and_brings_what_was_settled_along(
 ) -> None:
     async with wire_to(server) as wire:
         store = stores(wire.url)
-        demand = on("a", Window(1, 0), "in_flight")
+        demand = on("a", WindowLimit(1, 0), "in_flight")
         held = await take(store, on("b"), demand)
-        store.settle(held, [NONE] * 2)
+        store.release(held, [NONE] * 2)
         held = await take(store, on("b"), demand)  # now Redis knows both scripts
         before = wire.sent
         for _ in range(10):
-            store.settle(held, [NONE] * 2)
+            store.release(held, [NONE] * 2)
             held = await take(store, on("b"), demand)
         assert wire.sent - before == 10
         await store.aclose()
@@ -188,7 +188,7 @@ async def test_reserving_is_one_round_trip_and_brings_what_was_settled_along(
 async def test_lost_answer_is_asked_for_again_and_reserves_once(
     server: RedisServer, stores: Callable[..., RedisStore], raw: Redis, prefix: str
 ) -> None:
-    demand = on("a", Window(2, 60))
+    demand = on("a", WindowLimit(2, 60))
     async with wire_to(server) as wire:
         store = stores(wire.url)
         await store.open()
@@ -197,10 +197,10 @@ async def test_lost_answer_is_asked_for_again_and_reserves_once(
         assert wire.losing == 0
         name = f"{{{prefix}}}:token:{held.token}"
         assert await raw.get(name) == f"granted {round(held.started * 1e6)} 1"
-        assert (await stores().snapshot({"status": Window(2, 60)}))["status"].in_flight == 1
+        assert (await stores().snapshot({"status": WindowLimit(2, 60)}))["status"].in_flight == 1
         await take(store, demand)
         await refused(store, demand)
-        await settle(store, held, NONE)
+        await release(store, held, NONE)
         assert await raw.exists(name) == 0
         await store.aclose()
 
@@ -235,7 +235,7 @@ async def test_request_that_was_given_up_is_void_when_it_arrives_later(
 async def test_cancelled_requests_leak_neither_places_nor_connections(
     server: RedisServer, stores: Callable[..., RedisStore]
 ) -> None:
-    gate = on("a", Window(50, 0), "in_flight")
+    gate = on("a", WindowLimit(50, 0), "in_flight")
     async with wire_to(server) as wire:
         store = stores(wire.url)
         await store.open()
@@ -248,7 +248,7 @@ async def test_cancelled_requests_leak_neither_places_nor_connections(
                             group.start_soon(_hold_for_ever, store, gate)
         wire.holding = 0.0
         await store.flush()
-        assert (await store.snapshot({"in_flight": Window(50, 0)}))["in_flight"].in_flight == 0
+        assert (await store.snapshot({"in_flight": WindowLimit(50, 0)}))["in_flight"].in_flight == 0
         for _ in range(50):
             await take(store, gate)
         await store.aclose()
@@ -260,14 +260,14 @@ async def _hold_for_ever(store: RedisStore, demand: Demand) -> None:
     try:
         await anyio.sleep_forever()
     finally:
-        store.settle(held, [NONE])
+        store.release(held, [NONE])
 
 
 @pytest.mark.usefixtures("short_leases")
 async def test_process_that_dies_in_flight_frees_its_gate_after_the_lease_and_its_window_a_span_later(
     stores: Callable[..., RedisStore],
 ) -> None:
-    gate, window = on("a", GATE, "in_flight"), on("b", Window(1, 0.3))
+    gate, window = on("a", GATE, "in_flight"), on("b", WindowLimit(1, 0.3))
     await take(stores(late_arrival=0.05), gate, window, hold=0.1)
     other = stores(late_arrival=0.05)
     assert (await refused(other, gate)).delay == math.inf
@@ -300,7 +300,7 @@ async def test_settling_waits_for_nobody_and_flush_makes_it_known(
         held = [await take(store, on(str(i), GATE, "in_flight")) for i in range(100)]
         before, wire.holding = wire.sent, 0.05
         for reservation in held:
-            store.settle(reservation, [NONE])
+            store.release(reservation, [NONE])
         assert wire.sent == before
         await store.flush()
         assert wire.sent == before + 2
@@ -314,7 +314,7 @@ async def test_flush_waits_for_what_a_request_carries(server: RedisServer, store
         store, other = stores(wire.url), stores()
         held = await take(store, on("a", GATE, "in_flight"))
         wire.holding = 0.05
-        store.settle(held, [NONE])
+        store.release(held, [NONE])
         async with anyio.create_task_group() as group:
             group.start_soon(take, store, on("b"))
             await asyncio.sleep(0.01)
@@ -330,7 +330,7 @@ async def test_settling_that_a_failed_request_carried_is_sent_again(
         store = stores(wire.url)
         held = await take(store, on("a", GATE, "in_flight"))
         wire.losing = 2
-        store.settle(held, [NONE])
+        store.release(held, [NONE])
         with pytest.raises(GuardStoreError):
             await store.acquire([on("b")], 30)
         await store.flush()
@@ -342,9 +342,9 @@ async def test_settling_in_a_redis_that_was_flushed_still_leaves_what_must_be_ke
     stores: Callable[..., RedisStore], raw: Redis, prefix: str
 ) -> None:
     store = stores()
-    held = await take(store, on("a", Window(2, 60)))
+    held = await take(store, on("a", WindowLimit(2, 60)))
     await _forget(raw, prefix)
-    await settle(store, held, KEPT)
+    await release(store, held, KEPT)
     assert await raw.zcard(f"{{{prefix}}}:status:{b'a'.hex()}") == 1
 
 
@@ -356,7 +356,7 @@ async def test_failed_settling_is_logged_without_secrets_and_left_to_the_lease(
         held = await take(store, on())
         server.stop()
         with caplog.at_level(logging.DEBUG, "smsc_async"):
-            await settle(store, held, KEPT)
+            await release(store, held, KEPT)
         await store.aclose()
     assert [(record.name, record.levelname) for record in caplog.records] == [("smsc_async", "WARNING")]
     assert "1 requests stay unsettled" in caplog.text
@@ -373,7 +373,7 @@ def test_what_was_not_sent_when_a_loop_ended_is_sent_on_the_next(
         await store._link.aclose()
         with monkeypatch.context() as patch:
             patch.setattr(store, "_send_soon", lambda: None)
-            store.settle(held, [NONE])
+            store.release(held, [NONE])
 
     async def second() -> None:
         store.rebind()
@@ -393,7 +393,7 @@ def test_settling_cut_by_the_end_of_a_loop_is_sent_on_the_next(server: RedisServ
             store = RedisStore.from_url(wire.url, prefix=prefix, timeout=0.2)
             held = await take(store, on("a", GATE, "in_flight"))
             wire.holding = 30
-            store.settle(held, [NONE])
+            store.release(held, [NONE])
             await asyncio.sleep(0.02)
             assert store._sender is not None
             store._sender.cancel()
@@ -426,10 +426,10 @@ async def test_scripts_that_redis_forgets_are_loaded_again(stores: Callable[...,
     await raw.script_flush()
     held = await take(store, on())
     await raw.script_flush()
-    await settle(store, held, NONE)
+    await release(store, held, NONE)
     held = await take(store, on())
     await raw.script_flush()
-    store.settle(held, [NONE])
+    store.release(held, [NONE])
     await take(store, on())
 
 
@@ -441,11 +441,11 @@ async def test_flushed_redis_is_distrusted_for_the_time_of_each_rule(
     await other.open()
     await _forget(raw, prefix)
     assert await distrusted(store, on("a", GATE, "in_flight")) == pytest.approx(110, abs=1)
-    assert await distrusted(store, on("a", Window(5, 61.2))) == pytest.approx(171.2, abs=1)
-    assert await distrusted(store, on("a", Streak(50, 121.2), "subscriber")) == pytest.approx(231.2, abs=1)
+    assert await distrusted(store, on("a", WindowLimit(5, 61.2))) == pytest.approx(171.2, abs=1)
+    assert await distrusted(store, on("a", StreakLimit(50, 121.2), "subscriber")) == pytest.approx(231.2, abs=1)
     assert await distrusted(other, on("a", GATE, "in_flight"), LOGIN) == pytest.approx(1910, abs=1)
     assert await distrusted(other, LOGIN, on("a", GATE, "in_flight")) == pytest.approx(1910, abs=1)
-    await take(store, on("a", Block(600, 1800, 1800), "blocked", 0))
+    await take(store, on("a", BlockLimit(600, 1800, 1800), "blocked", 0))
     await take(store, on("a", ONCE, "identical_send")._replace(forced=True))
     assert store.salt is salt
 
@@ -455,12 +455,12 @@ async def test_distrust_ends_when_nothing_that_was_lost_can_matter(
     stores: Callable[..., RedisStore], raw: Redis, prefix: str
 ) -> None:
     store = stores(max_hold=0.1, late_arrival=0.05)
-    gate, window = on("a", GATE, "in_flight"), on("a", Window(1, 0.15))
+    gate, window = on("a", GATE, "in_flight"), on("a", WindowLimit(1, 0.15))
     await take(store, gate, window)
     await _forget(raw, prefix)
     assert await distrusted(store, gate) <= 0.15
     await asyncio.sleep(0.16)
-    await settle(store, await take(store, gate), NONE)
+    await release(store, await take(store, gate), NONE)
     assert 0 < await distrusted(store, gate, window) <= 0.15
     await asyncio.sleep(0.16)
     await take(store, gate, window)
@@ -500,7 +500,7 @@ async def test_requests_that_learn_of_another_salt_at_once_are_all_refused(
     await old.open()
     await _forget(raw, prefix)
     await new.open()
-    blocked = on("a", Block(600, 1800, 1800), "blocked", 0)  # not even distrust refuses it
+    blocked = on("a", BlockLimit(600, 1800, 1800), "blocked", 0)  # not even distrust refuses it
     answers = await asyncio.gather(*(old.acquire([blocked], 30) for _ in range(5)), return_exceptions=True)
     assert [type(answer) for answer in answers] == [GuardStoreError] * 5
 
@@ -509,7 +509,7 @@ async def test_credentials_that_were_seen_to_work_need_no_half_hour(
     stores: Callable[..., RedisStore], raw: Redis, prefix: str
 ) -> None:
     knows, has_seen, knows_not = stores(), stores(), stores()
-    await settle(knows, await take(knows, LOGIN), Mark(proof=True))
+    await release(knows, await take(knows, LOGIN), Release(proof=True))
     assert (await take(has_seen, LOGIN)).amounts == [0]
     await knows_not.open()
     await _forget(raw, prefix)
@@ -523,7 +523,7 @@ async def test_credentials_are_proven_again_once_a_day_however_well_they_are_kno
     stores: Callable[..., RedisStore], raw: Redis, prefix: str
 ) -> None:
     store = stores()
-    await settle(store, await take(store, LOGIN), Mark(proof=True))
+    await release(store, await take(store, LOGIN), Release(proof=True))
     await raw.delete(f"{{{prefix}}}:proof:{b'credentials'.hex()}")  # as after a day
     assert (await take(store, LOGIN)).amounts == [1]
 
@@ -533,9 +533,9 @@ async def test_what_was_refuted_since_the_loss_is_not_asserted_again(
 ) -> None:
     store, other = stores(), stores()
     for one in (store, other):
-        await settle(one, await take(one, LOGIN), Mark(proof=True))
+        await release(one, await take(one, LOGIN), Release(proof=True))
     await _forget(raw, prefix)
-    await settle(store, await take(store, LOGIN), Mark(keep=1, proof=False))
+    await release(store, await take(store, LOGIN), Release(keep=1, proof=False))
     assert await distrusted(other, LOGIN) > 1800
     assert await distrusted(store, LOGIN) > 1800
 
@@ -546,7 +546,7 @@ async def test_no_more_proofs_are_remembered_than_make_sense(
     monkeypatch.setattr(_redis, "_PROOFS", 2)
     store = stores()
     for proof in (b"1", b"2", b"3"):
-        await settle(store, await take(store, LOGIN._replace(key=proof, proof=proof)), Mark(proof=True))
+        await release(store, await take(store, LOGIN._replace(key=proof, proof=proof)), Release(proof=True))
     assert list(store._proven) == [b"2", b"3"]
 
 
@@ -554,8 +554,8 @@ async def test_no_more_proofs_are_remembered_than_make_sense(
 async def test_restart_is_noticed_whatever_is_left(persistent: bool, prefix: str) -> None:
     with RedisServer(persistent=persistent) as server:
         store = RedisStore.from_url(server.url, prefix=prefix)
-        demand = on("a", Window(2, 60))
-        await settle(store, await take(store, demand), KEPT)
+        demand = on("a", WindowLimit(2, 60))
+        await release(store, await take(store, demand), KEPT)
         async with Redis.from_url(server.url) as raw:
             await raw.hset(f"{{{prefix}}}:epoch", "since", "1")  # it began long ago
         server.restart()
@@ -563,7 +563,7 @@ async def test_restart_is_noticed_whatever_is_left(persistent: bool, prefix: str
         late = RedisStore.from_url(server.url, prefix=prefix)
         assert await distrusted(late, demand) <= 670
         assert late.salt == store.salt
-        assert (await store.snapshot({"status": Window(2, 60)}))["status"].keys == int(persistent)
+        assert (await store.snapshot({"status": WindowLimit(2, 60)}))["status"].keys == int(persistent)
         await store.aclose()
         await late.aclose()
 
@@ -599,7 +599,7 @@ async def test_epoch_lives_as_long_as_it_is_used(stores: Callable[..., RedisStor
     store = stores()
     await store.open()
     await raw.pexpire(f"{{{prefix}}}:epoch", 1_000)
-    await take(store, on("a", Window(1, 200_000)))
+    await take(store, on("a", WindowLimit(1, 200_000)))
     assert await raw.pttl(f"{{{prefix}}}:epoch") > 243_000_000
 
 
@@ -641,7 +641,7 @@ async def test_full_memory_is_a_refusal(prefix: str) -> None:
         async with Redis.from_url(server.url) as raw:
             await raw.config_set("maxmemory", "1")
         with pytest.raises(GuardStoreError, match=r"refused the request \(O"):
-            await store.acquire([on("a", Block(60, 60, 60), "blocked", 0)], 30)
+            await store.acquire([on("a", BlockLimit(60, 60, 60), "blocked", 0)], 30)
         await store.aclose()
 
 
@@ -804,8 +804,10 @@ def test_connections_of_another_loop_are_dropped(server: RedisServer, prefix: st
 async def test_client_of_the_user_stays_open_and_may_decode(server: RedisServer, prefix: str) -> None:
     async with Redis.from_url(server.url, decode_responses=True) as client:
         store = RedisStore(client, prefix=prefix)
-        await settle(store, await take(store, on(), LOGIN, on("b", Block(60, 60, 60), "blocked", 0)), KEPT, KEPT, KEPT)
-        shown = await store.snapshot({"status": ONCE, "blocked": Block(60, 60, 60)})
+        await release(
+            store, await take(store, on(), LOGIN, on("b", BlockLimit(60, 60, 60), "blocked", 0)), KEPT, KEPT, KEPT
+        )
+        shown = await store.snapshot({"status": ONCE, "blocked": BlockLimit(60, 60, 60)})
         assert {rule: state.keys for rule, state in shown.items()} == {"status": 1, "blocked": 1}
         await store.aclose()
         assert await client.ping()
@@ -842,10 +844,10 @@ async def test_every_key_expires_and_bears_the_hash_tag_and_tells_nothing(
     guards.bind()
     who = Identity(Login(login=SecretStr("my-login"), password=SecretStr(SECRET)), egress="my-egress")
     send = Send(to=("+79991234567",), text="very private words", id="a1")
-    for verdict in (ANSWERED, Verdict(Fate.ANSWERED, 4), Verdict(Fate.LOST)):
+    for completion in (ANSWERED, Completion(RequestArrival.ANSWERED, 4), Completion(RequestArrival.LOST)):
         held = await guards.reserve(who, send, within=30, allow_duplicate=True)
         await refused(store, *(demand for demand in held.demands if demand.rule == "in_flight"))
-        guards.settle(held, verdict)
+        guards.release(held, completion)
         await guards.flush()
         for rule in ("blocked", "in_flight"):
             for name in [name async for name in raw.scan_iter(match=f"{{{prefix}}}:{rule}:*", count=1_000)]:
@@ -866,7 +868,7 @@ async def test_every_key_expires_and_bears_the_hash_tag_and_tells_nothing(
 async def test_keys_vanish_when_they_are_idle(stores: Callable[..., RedisStore], raw: Redis, prefix: str) -> None:
     store = stores()
     for key in "abc":
-        await settle(store, await take(store, on(key, Window(1, 0.05)), on(key, GATE, "in_flight")), KEPT, NONE)
+        await release(store, await take(store, on(key, WindowLimit(1, 0.05)), on(key, GATE, "in_flight")), KEPT, NONE)
     await asyncio.sleep(0.1)
     names = [name async for name in raw.scan_iter(match=f"{{{prefix}}}:*", count=1_000)]
     assert names == [f"{{{prefix}}}:epoch"]
@@ -876,20 +878,20 @@ async def test_key_lives_as_long_as_the_longest_lease_on_it(
     stores: Callable[..., RedisStore], raw: Redis, prefix: str
 ) -> None:
     store = stores()
-    demand = on("a", Window(5, 60))
+    demand = on("a", WindowLimit(5, 60))
     await take(store, demand, hold=500)
     short = await take(store, demand, hold=1)
     name = f"{{{prefix}}}:status:{b'a'.hex()}"
     assert await raw.pttl(name) > 569_000
-    await settle(store, short, KEPT)
+    await release(store, short, KEPT)
     assert await raw.pttl(name) > 569_000
 
 
 async def test_forced_sends_do_not_pile_up(stores: Callable[..., RedisStore], raw: Redis, prefix: str) -> None:
     store = stores()
-    demand = on("a", Window(1, 0.02), "identical_send")._replace(forced=True)
+    demand = on("a", WindowLimit(1, 0.02), "identical_send")._replace(forced=True)
     for _ in range(5):
-        await settle(store, await take(store, demand), KEPT)
+        await release(store, await take(store, demand), KEPT)
         await asyncio.sleep(0.03)
     await take(store, demand)
     assert await raw.zcard(f"{{{prefix}}}:identical_send:{b'a'.hex()}") == 1
@@ -925,7 +927,7 @@ async def _work(guards: Guards, who: Identity, name: str, seconds: float, servic
         service["peak"] = max(service["peak"], service["now"])
         await asyncio.sleep(RANDOM.uniform(0.03, 0.05))
         service["now"] -= 1
-        guards.settle(held, ANSWERED)
+        guards.release(held, ANSWERED)
         if anyio.current_time() > start + 1:  # by then the one that came later has taken its part
             service[name[0]] = service.get(name[0], 0) + 1
 
@@ -954,9 +956,9 @@ async def test_single_place_is_passed_from_process_to_process(stores: Callable[.
     await refused(other, gate)
     await asyncio.sleep(0.32)
     await refused(other, gate)
-    one.settle(held, [NONE])
+    one.release(held, [NONE])
     await refused(one, gate)  # it is the other's turn
-    await settle(other, await take(other, gate), NONE)
+    await release(other, await take(other, gate), NONE)
     await take(one, gate)  # and its turn is over
 
 
@@ -965,11 +967,11 @@ async def test_turn_of_a_process_that_has_gone_is_over_soon(
 ) -> None:
     one, other = stores(), stores()
     gate = on("a", GATE, "in_flight")
-    await settle(one, await take(one, gate), NONE)
+    await release(one, await take(one, gate), NONE)
     held = await take(one, gate)
     await refused(other, gate)
     assert 0 < await raw.pttl(f"{{{prefix}}}:turn:in_flight:{b'a'.hex()}") <= 1_000
-    await settle(one, held, NONE)
+    await release(one, held, NONE)
     await take(one, gate)  # nobody has waited for long
 
 
@@ -977,7 +979,7 @@ async def test_who_holds_less_takes_the_turn_from_who_holds_more(
     stores: Callable[..., RedisStore], raw: Redis, prefix: str
 ) -> None:
     rich, poor = stores(), stores()
-    gate = on("a", Window(3, 0), "in_flight")
+    gate = on("a", WindowLimit(3, 0), "in_flight")
     name = f"{{{prefix}}}:turn:in_flight:{b'a'.hex()}"
     held = [await take(rich, gate) for _ in range(2)]
     await take(poor, gate)
@@ -992,21 +994,21 @@ async def test_who_holds_less_takes_the_turn_from_who_holds_more(
     assert await raw.get(name) == turn
     await asyncio.sleep(0.32)
     await refused(poor, gate)
-    await settle(rich, held.pop(), NONE)
+    await release(rich, held.pop(), NONE)
     await refused(rich, gate)  # one each, and the poor one's turn
     await take(poor, gate)
 
 
 async def test_who_holds_less_does_not_wait_for_the_turn_of_who_holds_more(stores: Callable[..., RedisStore]) -> None:
     rich, poor = stores(), stores()
-    gate = on("a", Window(3, 0), "in_flight")
+    gate = on("a", WindowLimit(3, 0), "in_flight")
     for _ in range(2):
         await take(rich, gate)
     held = await take(poor, gate)
     await refused(rich, gate)
     await asyncio.sleep(0.32)
     await refused(rich, gate)
-    await settle(poor, held, NONE)
+    await release(poor, held, NONE)
     await take(poor, gate)
 
 
@@ -1014,11 +1016,11 @@ async def test_late_request_and_one_in_flight_at_a_gate_may_free_it_any_moment(
     stores: Callable[..., RedisStore],
 ) -> None:
     store = stores()
-    gate = on("a", Window(2, 0), "in_flight")
+    gate = on("a", WindowLimit(2, 0), "in_flight")
     held = await take(store, gate)
-    await settle(store, await take(store, gate), Mark(keep=1, late=20))
+    await release(store, await take(store, gate), Release(keep=1, late=20))
     assert (await refused(store, gate)).delay == math.inf
-    await settle(store, held, Mark(keep=1, late=30))
+    await release(store, held, Release(keep=1, late=30))
     assert (await refused(store, gate)).delay == pytest.approx(20, abs=1)
 
 
@@ -1031,7 +1033,7 @@ async def test_guards_refuse_in_one_process_what_another_has_used_up(stores: Cal
         guards.bind()
     for number in range(5):
         guards = pair[number % 2]
-        guards.settle(await guards.reserve(who, GetStatus(ref=ref), within=30), ANSWERED)
+        guards.release(await guards.reserve(who, GetStatus(ref=ref), within=30), ANSWERED)
         await guards.flush()
     for guards in pair:
         with pytest.raises(StatusTooOften) as caught:
@@ -1039,7 +1041,7 @@ async def test_guards_refuse_in_one_process_what_another_has_used_up(stores: Cal
         assert caught.value.retry_after == pytest.approx(61.2, abs=2)
     shown = await pair[1].snapshot()
     assert shown.rules["status"].keys == 1
-    pair[0].settle(await pair[0].reserve(who, GetBalance(), within=30), Verdict(Fate.ANSWERED, 4))
+    pair[0].release(await pair[0].reserve(who, GetBalance(), within=30), Completion(RequestArrival.ANSWERED, 4))
     await pair[0].flush()
     with pytest.raises(BreakerOpen):
         await pair[1].reserve(who, GetBalance(), within=30)

@@ -6,7 +6,7 @@ import pytest
 
 from smsc_async._model.limits import BAD_CODES
 from smsc_async.guards import Policy, Rule, Rules
-from smsc_async.guards._limits import Block, Streak, Window
+from smsc_async.guards._limits import BlockLimit, StreakLimit, WindowLimit
 
 RULES = [field.name for field in fields(Rules)]
 
@@ -36,22 +36,22 @@ def test_bad_sends_are_forbidden_wrong_or_undeliverable() -> None:
 
 def test_limits_are_windows_with_the_margin_except_streak_gates_and_block() -> None:
     assert Rules().limits(1.25) == {
-        "identical_send": Window(1, 61.25),
-        "identical_cost": Window(5, 61.25),
-        "status": Window(5, 61.25),
-        "balance": Window(10, 61.25),
-        "subscriber": Streak(50, 121.25),
-        "in_flight": Window(14, 0),
-        "status_in_flight": Window(4, 0),
-        "login_failures": Window(3, 1801.25),
-        "address_failures": Window(4, 1801.25),
-        "bad_sends": Window(99, 601.25),
-        "blocked": Block(600, 1800, 1800),
+        "identical_send": WindowLimit(1, 61.25),
+        "identical_cost": WindowLimit(5, 61.25),
+        "status": WindowLimit(5, 61.25),
+        "balance": WindowLimit(10, 61.25),
+        "subscriber": StreakLimit(50, 121.25),
+        "in_flight": WindowLimit(14, 0),
+        "status_in_flight": WindowLimit(4, 0),
+        "login_failures": WindowLimit(3, 1801.25),
+        "address_failures": WindowLimit(4, 1801.25),
+        "bad_sends": WindowLimit(99, 601.25),
+        "blocked": BlockLimit(600, 1800, 1800),
     }
 
 
 def test_a_block_that_is_set_longer_than_half_an_hour_never_gets_shorter() -> None:
-    assert Rules(blocked=Rule(1, 3600, "raise")).limits(0)["blocked"] == Block(3600, 3600, 1800)
+    assert Rules(blocked=Rule(1, 3600, "raise")).limits(0)["blocked"] == BlockLimit(3600, 3600, 1800)
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -98,7 +98,7 @@ def test_a_rule_that_allows_nothing_or_counts_backwards_is_refused(count: int, s
 def test_what_is_counted_at_once_has_no_seconds(name: str) -> None:
     with pytest.raises(ValueError, match=f"{name} counts requests at once"):
         Rules(**{name: Rule(5, 60)})
-    assert Rules(**{name: Rule(5)}).limits(1.2)[name] == Window(5, 0)
+    assert Rules(**{name: Rule(5)}).limits(1.2)[name] == WindowLimit(5, 0)
 
 
 @pytest.mark.parametrize("name", [name for name in RULES if not name.endswith("in_flight")])

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from smsc_async.guards import MemoryStore, RedisStore, Store
-from smsc_async.guards._limits import Block, Limit, Mark, Streak, Window
+from smsc_async.guards._limits import BlockLimit, Limit, Release, StreakLimit, WindowLimit
 from smsc_async.guards._store import Demand, Refusal, Reservation
 from tests.redis_server import RedisServer
 
@@ -20,12 +20,12 @@ SPAN = 0.2
 GONE = 0.25
 """Seconds after which it has."""
 
-NONE = Mark()
-KEPT = Mark(keep=1)
-FILLED = Mark(keep=1, fill=True)
-CLEARED = Mark(clear=True)
-BLOCK = Block(60, 600, 600)
-GATE = Window(2, 0)
+NONE = Release()
+KEPT = Release(keep=1)
+FILLED = Release(keep=1, fill=True)
+CLEARED = Release(clear=True)
+BLOCK = BlockLimit(60, 600, 600)
+GATE = WindowLimit(2, 0)
 
 
 @dataclass
@@ -45,12 +45,12 @@ class Bench:
         assert isinstance(answer, Refusal), answer
         return answer
 
-    async def settle(self, reservation: Reservation, *marks: Mark) -> None:
-        self.store.settle(reservation, marks)
+    async def release(self, reservation: Reservation, *releases: Release) -> None:
+        self.store.release(reservation, releases)
         await self.store.flush()
 
-    async def spend(self, demand: Demand, mark: Mark = KEPT) -> None:
-        await self.settle(await self.take(demand), mark)
+    async def spend(self, demand: Demand, release: Release = KEPT) -> None:
+        await self.release(await self.take(demand), release)
 
 
 @dataclass
@@ -94,38 +94,38 @@ async def test_salt_is_the_same_for_as_long_as_the_store_lives(bench: Bench) -> 
 
 
 async def test_first_n_go_at_once_and_the_next_hangs_on_those_in_flight(bench: Bench) -> None:
-    demand = on("a", Window(2, 60))
+    demand = on("a", WindowLimit(2, 60))
     await bench.take(demand)
     await bench.take(demand)
     assert await bench.refused(demand) == Refusal(demand, math.inf)
 
 
 async def test_place_is_free_one_span_after_its_settling_not_after_its_start(bench: Bench) -> None:
-    demand = on("a", Window(1, SPAN))
+    demand = on("a", WindowLimit(1, SPAN))
     reservation = await bench.take(demand)
     await bench.wait(GONE)
     assert (await bench.refused(demand)).delay == math.inf
-    await bench.settle(reservation, KEPT)
+    await bench.release(reservation, KEPT)
     assert 0 < (await bench.refused(demand)).delay <= SPAN
     await bench.wait(GONE)
     await bench.take(demand)
 
 
 async def test_delay_is_that_of_the_entry_that_has_to_go(bench: Bench) -> None:
-    demand = on("a", Window(2, 60))
+    demand = on("a", WindowLimit(2, 60))
     await bench.spend(demand)
     await bench.wait(SPAN)
     await bench.spend(demand)
-    one, two = await bench.refused(demand), await bench.refused(on("a", Window(2, 60), amount=2))
+    one, two = await bench.refused(demand), await bench.refused(on("a", WindowLimit(2, 60), amount=2))
     assert 55 < one.delay <= 60 - SPAN < two.delay <= 60
 
 
 async def test_some_settled_and_some_in_flight_hang_on_the_settled_first(bench: Bench) -> None:
-    demand = on("a", Window(2, 60))
+    demand = on("a", WindowLimit(2, 60))
     await bench.take(demand)
     await bench.spend(demand)
     assert (await bench.refused(demand)).delay < 60.1
-    assert (await bench.refused(on("a", Window(2, 60), amount=2))).delay == math.inf
+    assert (await bench.refused(on("a", WindowLimit(2, 60), amount=2))).delay == math.inf
 
 
 async def test_gate_is_free_as_soon_as_one_of_its_requests_is_settled(bench: Bench) -> None:
@@ -133,70 +133,70 @@ async def test_gate_is_free_as_soon_as_one_of_its_requests_is_settled(bench: Ben
     first = await bench.take(demand)
     await bench.take(demand)
     assert (await bench.refused(demand)).delay == math.inf
-    await bench.settle(first, NONE)
+    await bench.release(first, NONE)
     await bench.take(demand)
     assert (await bench.refused(demand)).delay == math.inf
 
 
 async def test_what_is_settled_is_known_to_the_next_request_without_a_flush(bench: Bench) -> None:
-    demand = on("a", Window(1, 0))
+    demand = on("a", WindowLimit(1, 0))
     for _ in range(20):
-        bench.store.settle(await bench.take(demand), [NONE])
+        bench.store.release(await bench.take(demand), [NONE])
 
 
 async def test_lost_request_keeps_its_place_at_the_gate_for_a_while(bench: Bench) -> None:
-    demand = on("a", Window(1, 0))
-    await bench.spend(demand, Mark(keep=1, late=SPAN))
+    demand = on("a", WindowLimit(1, 0))
+    await bench.spend(demand, Release(keep=1, late=SPAN))
     assert 0 < (await bench.refused(demand)).delay <= SPAN
     await bench.wait(GONE)
     await bench.take(demand)
 
 
 async def test_late_entry_counts_from_its_date(bench: Bench) -> None:
-    demand = on("a", Window(1, 60))
-    await bench.spend(demand, Mark(keep=1, late=5))
+    demand = on("a", WindowLimit(1, 60))
+    await bench.spend(demand, Release(keep=1, late=5))
     assert 64 < (await bench.refused(demand)).delay <= 65
 
 
 async def test_refund_leaves_nothing_behind(bench: Bench) -> None:
-    demand = on("a", Window(1, 60))
+    demand = on("a", WindowLimit(1, 60))
     await bench.spend(demand, NONE)
     await bench.spend(demand, NONE)
 
 
 async def test_all_places_of_a_request_are_taken_or_none(bench: Bench) -> None:
-    one, other = on("a", Window(1, 60)), on("b", Window(1, 60), "balance")
+    one, other = on("a", WindowLimit(1, 60)), on("b", WindowLimit(1, 60), "balance")
     held = await bench.take(other)
     assert (await bench.refused(one, other)).demand is other
-    await bench.settle(held, NONE)
+    await bench.release(held, NONE)
     await bench.take(one, other)
 
 
 async def test_first_of_several_demands_that_refuse_is_told(bench: Bench) -> None:
-    free, one, other = on("c", GATE), on("a", Window(1, 60)), on("b", Window(1, 60))
+    free, one, other = on("c", GATE), on("a", WindowLimit(1, 60)), on("b", WindowLimit(1, 60))
     await bench.spend(other)
     await bench.spend(one)
     assert (await bench.refused(free, one, other)).demand is one
 
 
 async def test_keys_and_rules_count_on_their_own(bench: Bench) -> None:
-    limit = Window(1, 60)
+    limit = WindowLimit(1, 60)
     for rule in ("status", "balance"):
         for key in "ab":
             await bench.take(on(key, limit, rule))
 
 
 async def test_amount_takes_that_many_places_and_leaves_as_many_as_are_kept(bench: Bench) -> None:
-    limit = Window(5, 60)
+    limit = WindowLimit(5, 60)
     held = await bench.take(on("a", limit, amount=4))
     assert (await bench.refused(on("a", limit, amount=2))).delay == math.inf
-    await bench.settle(held, Mark(keep=2))
+    await bench.release(held, Release(keep=2))
     await bench.take(on("a", limit, amount=3))
     await bench.refused(on("a", limit))
 
 
 async def test_error_9_fills_a_window_for_one_span(bench: Bench) -> None:
-    demand = on("a", Window(3, SPAN))
+    demand = on("a", WindowLimit(3, SPAN))
     await bench.spend(demand, FILLED)
     assert 0 < (await bench.refused(demand)).delay <= SPAN
     await bench.wait(GONE)
@@ -204,26 +204,26 @@ async def test_error_9_fills_a_window_for_one_span(bench: Bench) -> None:
 
 
 async def test_what_has_expired_fills_nothing(bench: Bench) -> None:
-    demand = on("a", Window(2, SPAN))
+    demand = on("a", WindowLimit(2, SPAN))
     await bench.spend(demand)
     held = await bench.take(demand)
     await bench.wait(GONE)
-    await bench.settle(held, FILLED)
+    await bench.release(held, FILLED)
     await bench.refused(demand)
 
 
 async def test_filling_keeps_what_others_hold_and_no_more_than_the_limit(bench: Bench) -> None:
-    demand = on("a", Window(3, 60))
+    demand = on("a", WindowLimit(3, 60))
     held = await bench.take(demand)
     await bench.spend(demand, FILLED)
     await bench.refused(demand)
-    await bench.settle(held, NONE)
+    await bench.release(held, NONE)
     await bench.take(demand)
     await bench.refused(demand)
 
 
 async def test_error_9_to_a_request_too_many_keeps_that_request(bench: Bench) -> None:
-    demand = on("a", Window(1, SPAN), "identical_send")
+    demand = on("a", WindowLimit(1, SPAN), "identical_send")
     await bench.spend(demand)
     await bench.wait(SPAN / 2)
     await bench.spend(demand._replace(forced=True), FILLED)
@@ -232,7 +232,7 @@ async def test_error_9_to_a_request_too_many_keeps_that_request(bench: Bench) ->
 
 
 async def test_row_goes_on_for_as_long_as_gaps_are_short(bench: Bench) -> None:
-    demand = on("a", Streak(3, SPAN), "subscriber")
+    demand = on("a", StreakLimit(3, SPAN), "subscriber")
     for _ in range(3):
         await bench.spend(demand)
         await bench.wait(SPAN / 2)
@@ -244,17 +244,17 @@ async def test_row_goes_on_for_as_long_as_gaps_are_short(bench: Bench) -> None:
 
 
 async def test_row_does_not_end_while_a_request_is_in_flight(bench: Bench) -> None:
-    demand = on("a", Streak(2, SPAN), "subscriber")
+    demand = on("a", StreakLimit(2, SPAN), "subscriber")
     await bench.spend(demand)
     held = await bench.take(demand)
     await bench.wait(GONE)
     assert (await bench.refused(demand)).delay == math.inf
-    await bench.settle(held, KEPT)
+    await bench.release(held, KEPT)
     assert (await bench.refused(demand)).delay <= SPAN
 
 
 async def test_block_is_told_until_it_is_over_and_remembered_for_a_span(bench: Bench) -> None:
-    demand = on("ip", Block(SPAN, 60, SPAN), "blocked", 0)
+    demand = on("ip", BlockLimit(SPAN, 60, SPAN), "blocked", 0)
     await bench.spend(demand)
     assert 0 < (await bench.refused(demand)).delay <= SPAN
     await bench.wait(GONE)
@@ -263,7 +263,7 @@ async def test_block_is_told_until_it_is_over_and_remembered_for_a_span(bench: B
 
 
 async def test_block_that_is_long_over_is_forgotten(bench: Bench) -> None:
-    demand = on("ip", Block(SPAN, 60, SPAN), "blocked", 0)
+    demand = on("ip", BlockLimit(SPAN, 60, SPAN), "blocked", 0)
     await bench.spend(demand)
     await bench.wait(2 * GONE)
     await bench.spend(demand)
@@ -271,17 +271,17 @@ async def test_block_that_is_long_over_is_forgotten(bench: Bench) -> None:
 
 
 async def test_answer_to_a_request_that_was_on_its_way_neither_prolongs_nor_ends_a_block(bench: Bench) -> None:
-    demand = on("ip", Block(60, 600, 600), "blocked", 0)
+    demand = on("ip", BlockLimit(60, 600, 600), "blocked", 0)
     blocked, cleared, last = [await bench.take(demand) for _ in range(3)]
-    await bench.settle(last, KEPT)
-    await bench.settle(cleared, CLEARED)
+    await bench.release(last, KEPT)
+    await bench.release(cleared, CLEARED)
     assert 59 < (await bench.refused(demand)).delay <= 60
-    await bench.settle(blocked, KEPT)
+    await bench.release(blocked, KEPT)
     assert 59 < (await bench.refused(demand)).delay <= 60
 
 
 async def test_answer_after_a_block_ends_what_is_remembered_of_it(bench: Bench) -> None:
-    demand = on("ip", Block(SPAN, 60, 60), "blocked", 0)
+    demand = on("ip", BlockLimit(SPAN, 60, 60), "blocked", 0)
     await bench.spend(demand)
     await bench.wait(GONE)
     await bench.spend(demand, CLEARED)
@@ -290,48 +290,48 @@ async def test_answer_after_a_block_ends_what_is_remembered_of_it(bench: Bench) 
 
 
 async def test_good_answer_clears_what_was_dated_before_its_start_and_nobody_elses_flight(bench: Bench) -> None:
-    limit = Window(4, 60)
+    limit = WindowLimit(4, 60)
     demand = on("ip", limit, "bad_sends")
     await bench.spend(demand)
     good, bad, flying = [await bench.take(demand) for _ in range(3)]
-    await bench.settle(bad, KEPT)
-    await bench.settle(good, CLEARED)
+    await bench.release(bad, KEPT)
+    await bench.release(good, CLEARED)
     assert flying.amounts == [1]
     await bench.take(on("ip", limit, "bad_sends", amount=2))
     await bench.refused(demand)
 
 
 async def test_proven_credentials_need_no_place_until_they_are_refuted(bench: Bench) -> None:
-    demand = Demand("login_failures", b"a", Window(1, 60), proof=b"credentials")
-    await bench.spend(demand, Mark(proof=True))
+    demand = Demand("login_failures", b"a", WindowLimit(1, 60), proof=b"credentials")
+    await bench.spend(demand, Release(proof=True))
     proven = [await bench.take(demand) for _ in range(3)]
     assert [held.amounts for held in proven] == [[0], [0], [0]]
-    await bench.settle(proven[0], Mark(keep=1, proof=False))
-    await bench.settle(proven[1], Mark(proof=True))  # said before it was refuted, for all that anybody knows
+    await bench.release(proven[0], Release(keep=1, proof=False))
+    await bench.release(proven[1], Release(proof=True))  # said before it was refuted, for all that anybody knows
     await bench.refused(demand)
 
 
 async def test_answer_that_tells_nothing_of_the_credentials_proves_nothing(bench: Bench) -> None:
-    demand = Demand("login_failures", b"a", Window(1, 60), proof=b"credentials")
+    demand = Demand("login_failures", b"a", WindowLimit(1, 60), proof=b"credentials")
     await bench.spend(demand, NONE)
     held = await bench.take(demand)
     assert held.amounts == [1]
-    await bench.settle(held, Mark(keep=1, proof=False))
+    await bench.release(held, Release(keep=1, proof=False))
     await bench.refused(demand)
 
 
 async def test_forced_demand_takes_a_place_that_is_not_there(bench: Bench) -> None:
-    demand = on("a", Window(1, 60), "identical_send")
+    demand = on("a", WindowLimit(1, 60), "identical_send")
     await bench.spend(demand)
     await bench.spend(demand._replace(forced=True))
     assert (await bench.refused(demand)).delay > 59
 
 
 async def test_settling_a_second_time_does_nothing(bench: Bench) -> None:
-    demand = on("a", Window(2, 60))
+    demand = on("a", WindowLimit(2, 60))
     held = await bench.take(demand)
-    await bench.settle(held, KEPT)
-    await bench.settle(held, FILLED)
+    await bench.release(held, KEPT)
+    await bench.release(held, FILLED)
     await bench.take(demand)
 
 
@@ -343,17 +343,17 @@ async def test_pause_is_short_where_requests_in_flight_decide_and_the_delay_else
 
 async def test_snapshot_shows_histories_flights_and_what_is_full(bench: Bench) -> None:
     limits: dict[str, Limit] = {
-        "status": Window(2, 60),
+        "status": WindowLimit(2, 60),
         "in_flight": GATE,
-        "subscriber": Streak(2, 60),
+        "subscriber": StreakLimit(2, 60),
         "blocked": BLOCK,
     }
     await bench.spend(on("b", BLOCK, "blocked", 0))
-    await bench.spend(on("s", limits["status"], amount=2), Mark(keep=2))
+    await bench.spend(on("s", limits["status"], amount=2), Release(keep=2))
     for _ in range(2):
         await bench.take(on("f", GATE, "in_flight"))
     await bench.take(on("r", limits["subscriber"], "subscriber"))
-    shown = await bench.store.snapshot({**limits, "balance": Window(1, 60)})
+    shown = await bench.store.snapshot({**limits, "balance": WindowLimit(1, 60)})
     assert {rule: (state.keys, state.in_flight) for rule, state in shown.items()} == {
         "status": (1, 0), "in_flight": (1, 2), "subscriber": (1, 1), "blocked": (1, 0), "balance": (0, 0)
     }  # fmt: skip
@@ -382,25 +382,25 @@ class Pair:
             assert other.demand is one.demand
             assert other.delay == pytest.approx(one.delay, abs=2)
 
-    async def settle(self, index: int, marks: Sequence[Mark]) -> None:
+    async def release(self, index: int, releases: Sequence[Release]) -> None:
         pair = self.flying.pop(index % len(self.flying))
         # A gate that holds late ones and some in flight: Redis says nobody knows, as others may give theirs back.
         fitting = [
-            mark._replace(late=0.0) if demand.rule == "in_flight" else mark
-            for demand, mark in zip(pair[0].demands, marks, strict=False)
+            release._replace(late=0.0) if demand.rule == "in_flight" else release
+            for demand, release in zip(pair[0].demands, releases, strict=False)
         ]
         for store, reservation in zip(self.stores, pair, strict=True):
-            store.settle(reservation, fitting)
+            store.release(reservation, fitting)
             await store.flush()
 
 
 LIMITS: dict[str, Limit] = {
-    "blocked": Block(0.0001, 600, 600),
-    "login_failures": Window(2, 900),
-    "bad_sends": Window(6, 600),
-    "status": Window(3, 60),
-    "subscriber": Streak(4, 120),
-    "in_flight": Window(3, 0),
+    "blocked": BlockLimit(0.0001, 600, 600),
+    "login_failures": WindowLimit(2, 900),
+    "bad_sends": WindowLimit(6, 600),
+    "status": WindowLimit(3, 60),
+    "subscriber": StreakLimit(4, 120),
+    "in_flight": WindowLimit(3, 0),
 }
 DEMANDS = st.lists(
     st.sampled_from(list(LIMITS)).flatmap(
@@ -418,9 +418,9 @@ DEMANDS = st.lists(
     max_size=4,
     unique_by=lambda demand: demand[:2],
 )
-MARKS = st.lists(
+RELEASES = st.lists(
     st.builds(
-        Mark,
+        Release,
         st.integers(0, 3),
         st.sampled_from([0.0, 30.0]),
         st.booleans(),
@@ -430,14 +430,16 @@ MARKS = st.lists(
     min_size=4,
     max_size=4,
 )
-STEPS: st.SearchStrategy[list[list[Demand] | tuple[int, list[Mark]]]] = st.lists(
-    st.one_of(DEMANDS, st.tuples(st.integers(0, 20), MARKS)), max_size=20
+STEPS: st.SearchStrategy[list[list[Demand] | tuple[int, list[Release]]]] = st.lists(
+    st.one_of(DEMANDS, st.tuples(st.integers(0, 20), RELEASES)), max_size=20
 )
 
 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
-async def test_redis_decides_as_memory_does(redis_url: str, steps: list[list[Demand] | tuple[int, list[Mark]]]) -> None:
+async def test_redis_decides_as_memory_does(
+    redis_url: str, steps: list[list[Demand] | tuple[int, list[Release]]]
+) -> None:
     store = RedisStore.from_url(redis_url, prefix=uuid4().hex)
     pair = Pair((MemoryStore(), store))
     try:
@@ -445,6 +447,6 @@ async def test_redis_decides_as_memory_does(redis_url: str, steps: list[list[Dem
             if isinstance(step, list):
                 await pair.acquire(step)
             elif pair.flying:
-                await pair.settle(*step)
+                await pair.release(*step)
     finally:
         await store.aclose()

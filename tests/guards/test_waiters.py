@@ -4,13 +4,13 @@ from math import inf
 
 import pytest
 
-from smsc_async.guards._limits import Window
+from smsc_async.guards._limits import WindowLimit
 from smsc_async.guards._store import Demand
 from smsc_async.guards._waiters import Waiter, Waiters
 
 
 def on(key: str, *, rule: str = "status", forced: bool = False) -> Demand:
-    return Demand(rule, key.encode(), Window(1, 60), forced=forced)
+    return Demand(rule, key.encode(), WindowLimit(1, 60), forced=forced)
 
 
 @pytest.fixture

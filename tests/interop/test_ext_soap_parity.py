@@ -9,7 +9,7 @@ import pytest
 from pydantic import JsonValue
 
 from smsc_async import ApiKey, GetBalance, GetCost, GetListCost, GetStatus, Login, Operation, Send, SendList
-from smsc_async._protocol.binding import Refusal, encode, encode_answer, encode_refusal, receive
+from smsc_async._protocol.binding import RequestFault, encode, encode_answer, encode_fault, receive
 from smsc_async._protocol.contract import CONTRACT
 from smsc_async._protocol.envelope import parse
 from tests.interop.judges import PhpServer
@@ -74,8 +74,8 @@ def _echo(body: bytes, namespace: str) -> Answer:
     """Answer as `server.php` does without a script: with the arguments as JSON, in the order of the WSDL."""
     try:
         incoming = receive(body, namespace=namespace)
-    except Refusal as refusal:
-        return 500, refusal.version.content_type, encode_refusal(refusal)
+    except RequestFault as refusal:
+        return 500, refusal.version.content_type, encode_fault(refusal)
     names = [field.name for field in CONTRACT.operations[incoming.method].fields]
     fields = {name: incoming.fields[name] for name in names if name in incoming.fields}
     echo: dict[str, JsonValue] = {"error": json.dumps(fields, ensure_ascii=False, separators=(",", ":"))}

@@ -19,7 +19,7 @@ from smsc_async import (
     StatusTooOften,
 )
 from smsc_async._journal.guard_store import JournalGuardStore
-from smsc_async.guards._limits import Window
+from smsc_async.guards._limits import WindowLimit
 from smsc_async.guards._store import Demand, Refusal, Reservation
 from tests.doubles import FakeService, answer, make_client
 
@@ -67,20 +67,20 @@ async def test_proven_credentials_stay_proven(path: Path) -> None:
     async with Journal(path) as journal, make_client(service, guards=journal.guards()) as client:
         await client.send(PHONE, "Hi")
     async with Journal(path) as journal:
-        assert "proofs" in {place.rule for place in journal._file.places(time.time())}
+        assert "proofs" in {history.rule for history in journal._file.histories(time.time())}
 
 
 @pytest.mark.parametrize(("rule", "counts"), [("status", True), ("identical_send", False)])
 async def test_what_was_in_flight_at_a_kill_counts_where_nothing_else_settles_it(
     path: Path, rule: str, *, counts: bool
 ) -> None:
-    demand = Demand(rule, b"key", Window(1, 60.0))
+    demand = Demand(rule, b"key", WindowLimit(1, 60.0))
     async with Journal(path) as journal:
-        store = JournalGuardStore(journal._file, journal._do, late_arrival=5.0)
+        store = JournalGuardStore(journal._file, journal._run_blocking, late_arrival=5.0)
         await store.open()
         assert isinstance(await store.acquire([demand], 10.0), Reservation)
     async with Journal(path) as journal:
-        store = JournalGuardStore(journal._file, journal._do, late_arrival=5.0)
+        store = JournalGuardStore(journal._file, journal._run_blocking, late_arrival=5.0)
         assert await store.open() == await store.open()
         answer = await store.acquire([demand], 10.0)
         assert isinstance(answer, Refusal) == counts
@@ -91,11 +91,11 @@ async def test_what_was_in_flight_at_a_kill_counts_where_nothing_else_settles_it
 
 async def test_what_no_longer_counts_is_forgotten(path: Path) -> None:
     async with Journal(path) as journal:
-        store = JournalGuardStore(journal._file, journal._do, late_arrival=0.0)
+        store = JournalGuardStore(journal._file, journal._run_blocking, late_arrival=0.0)
         await store.open()
-        await store.acquire([Demand("status", b"key", Window(1, 60.0))], 10.0)
-        assert len(journal._file.places(time.time())) == 1
-        assert journal._file.places(1e12) == []
+        await store.acquire([Demand("status", b"key", WindowLimit(1, 60.0))], 10.0)
+        assert len(journal._file.histories(time.time())) == 1
+        assert journal._file.histories(1e12) == []
 
 
 def full(*_: object) -> None:
@@ -107,11 +107,11 @@ async def test_what_can_not_be_counted_is_not_sent(path: Path, monkeypatch: pyte
     async with Journal(path) as journal:
         client = make_client(service, guards=journal.guards())
         with monkeypatch.context() as patch:
-            patch.setattr(journal._file, "places", full)
+            patch.setattr(journal._file, "histories", full)
             with pytest.raises(GuardStoreError, match="so nothing was sent: the disk is full"):
                 await client.send(PHONE, "Hi")
         with monkeypatch.context() as patch:
-            patch.setattr(journal._file, "put_places", full)
+            patch.setattr(journal._file, "put_histories", full)
             with pytest.raises(GuardStoreError, match="so nothing was sent: the disk is full"):
                 await client.send(PHONE, "Hi")
             assert service.requests == []
@@ -123,16 +123,16 @@ async def test_what_can_not_be_counted_is_not_sent(path: Path, monkeypatch: pyte
 async def test_a_request_that_is_cancelled_while_it_is_counted_gives_its_place_back(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    demand = Demand("status", b"key", Window(1, 60.0))
+    demand = Demand("status", b"key", WindowLimit(1, 60.0))
     async with Journal(path) as journal:
-        store = JournalGuardStore(journal._file, journal._do, late_arrival=0.0)
+        store = JournalGuardStore(journal._file, journal._run_blocking, late_arrival=0.0)
         await store.open()
 
         def cancelled(*_: object) -> None:
             raise asyncio.CancelledError
 
         with monkeypatch.context() as patch:
-            patch.setattr(journal._file, "put_places", cancelled)
+            patch.setattr(journal._file, "put_histories", cancelled)
             with pytest.raises(asyncio.CancelledError):
                 await store.acquire([demand], 10.0)
         assert isinstance(await store.acquire([demand], 10.0), Reservation)
@@ -140,7 +140,7 @@ async def test_a_request_that_is_cancelled_while_it_is_counted_gives_its_place_b
 
 async def test_guards_that_have_read_nothing_count_nothing(path: Path) -> None:
     async with Journal(path) as journal:
-        store = JournalGuardStore(journal._file, journal._do, late_arrival=0.0)
+        store = JournalGuardStore(journal._file, journal._run_blocking, late_arrival=0.0)
         assert store.salt is None
         await store.aclose()
         with pytest.raises(GuardStoreError, match="is not read yet"):

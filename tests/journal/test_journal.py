@@ -13,7 +13,6 @@ import pytest
 from smsc_async import (
     Client,
     DeliveryError,
-    Doubt,
     Flash,
     Journal,
     JournalError,
@@ -24,7 +23,8 @@ from smsc_async import (
     PlannedMessage,
     ReadTimeout,
     RowState,
-    Tally,
+    Summary,
+    UnresolvedSend,
 )
 from smsc_async._model.operations import new_id
 from smsc_async.sandbox import DeliveryPlan, Sandbox
@@ -50,15 +50,17 @@ def test_a_job_is_planned_sent_and_followed_on_every_event_loop(path: Path, back
             assert await journal.plan(MESSAGES, sender="shop", via=Flash())
             assert await journal.quote(sender) == Decimal("13.5")
             await journal.send(sender, on_progress=lambda count: noted.__setitem__(0, noted[0] + count))
-            await journal.follow(sender, price=0.01, on_progress=lambda count: noted.__setitem__(1, noted[1] + count))
+            await journal.follow(
+                sender, delay_per_request=0.01, on_progress=lambda count: noted.__setitem__(1, noted[1] + count)
+            )
             rows = await journal.rows()
-            assert await journal.tally() == Tally(decided=3, cost=Decimal("13.5"))
+            assert await journal.summary() == Summary(final=3, cost=Decimal("13.5"))
             assert await journal.quote(sender) == 0
         assert noted == [3, 3]
         assert [(row.row, row.state, row.status) for row in rows] == [
-            (row, RowState.DECIDED, MessageStatus.DELIVERED) for row in (1, 2, 3)
+            (row, RowState.FINAL, MessageStatus.DELIVERED) for row in (1, 2, 3)
         ]
-        assert all(row.decided_at and row.decided_at.tzinfo for row in rows)
+        assert all(row.final_at and row.final_at.tzinfo for row in rows)
         assert [message.sender for message in sandbox.messages] == ["shop"] * 3
 
     anyio.run(main, backend=backend)
@@ -86,7 +88,7 @@ async def test_a_known_source_is_not_read_again(path: Path) -> None:
     async with Journal(path) as journal:
         assert await journal.plan(MESSAGES, source="file 1")
         assert not await journal.plan(unread(), source="file 1")
-        assert (await journal.tally()).planned == 3
+        assert (await journal.summary()).planned == 3
 
 
 async def test_a_plan_that_fails_plans_nothing(path: Path) -> None:
@@ -95,7 +97,7 @@ async def test_a_plan_that_fails_plans_nothing(path: Path) -> None:
     async with Journal(path) as journal:
         with pytest.raises(ValueError, match="a message's own tz needs at=LocalTime"):
             await journal.plan([*MESSAGES, zoned])
-        assert (await journal.tally()).total == 0
+        assert (await journal.summary()).total == 0
         assert await journal.plan([*MESSAGES, zoned], at=at)
 
 
@@ -127,7 +129,7 @@ async def test_what_is_undecided_when_the_time_is_over_stays_accepted(path: Path
     async with Journal(path) as journal, client(sandbox) as sender:
         await journal.plan(MESSAGES)
         await journal.send(sender)
-        await journal.follow(sender, timeout=1, price=0.01)
+        await journal.follow(sender, timeout=1, delay_per_request=0.01)
         rows = await journal.rows()
     assert {(row.state, row.status) for row in rows} == {(RowState.ACCEPTED, MessageStatus.SENT)}
 
@@ -144,11 +146,11 @@ async def test_an_undelivered_message_and_one_without_a_status_say_why(path: Pat
     async with Journal(path) as journal:
         await journal.plan(MESSAGES[:2])
         await journal.send(sender)
-        await journal.follow(sender, price=0.1)
+        await journal.follow(sender, delay_per_request=0.1)
         rows = {row.state: row for row in await journal.rows()}
-    decided, accepted = rows[RowState.DECIDED], rows[RowState.ACCEPTED]
-    assert (decided.status, decided.delivery_error) == (MessageStatus.UNDELIVERABLE, DeliveryError.OFFLINE)
-    assert decided.decided_at is not None
+    final, accepted = rows[RowState.FINAL], rows[RowState.ACCEPTED]
+    assert (final.status, final.delivery_error) == (MessageStatus.UNDELIVERABLE, DeliveryError.OFFLINE)
+    assert final.final_at is not None
     assert accepted.error is not None
     assert accepted.error.startswith("its status can't be told: InvalidParameters: error 1")
 
@@ -157,28 +159,31 @@ async def test_kept_doubts_are_settled_later_and_those_that_can_not_be_stay(path
     sandbox = Sandbox()
     now = datetime(2026, 1, 1, tzinfo=UTC)
     sent, gone, rewritten = (
-        Doubt(id=new_id(), refs=(MessageRef(phone, new_id()),), is_own_id=True, began=now, failed=now)
+        UnresolvedSend(id=new_id(), refs=(MessageRef(phone, new_id()),), is_own_id=True, began=now, failed=now)
         for phone in ("+79161234567", "+79161234568", "79161234569")
     )
     async with client(sandbox) as sender:
         await sender.send("+79161234567", "Hi", id=sent.refs[0].id)
         async with Journal(path) as journal:
-            for doubt in (sent, gone, rewritten):
-                await anyio.to_thread.run_sync(journal.keep_doubt, doubt)
+            for unresolved in (sent, gone, rewritten):
+                await anyio.to_thread.run_sync(journal.keep_unresolved, unresolved)
         async with Journal(path) as journal:
-            assert await journal.doubts() == [sent, gone, rewritten]
-            settled = await journal.resolve(sender)
-            assert [(doubt, found is not None) for doubt, found in settled] == [(sent, True), (gone, False)]
-            assert await journal.doubts() == [rewritten]
+            assert await journal.unresolved_sends() == [sent, gone, rewritten]
+            reconciled = await journal.resolve(sender)
+            assert [(unresolved, found is not None) for unresolved, found in reconciled] == [
+                (sent, True),
+                (gone, False),
+            ]
+            assert await journal.unresolved_sends() == [rewritten]
 
 
 async def test_a_client_hands_its_doubts_to_a_journal(path: Path) -> None:
     async with Journal(path) as journal:
-        sender = make_client(FakeService([ReadTimeout("late")]), on_unresolved=journal.keep_doubt)
+        sender = make_client(FakeService([ReadTimeout("late")]), on_unresolved=journal.keep_unresolved)
         with pytest.raises(ReadTimeout):
             await sender.send("+79161234567", "Hi")
-        (doubt,) = await journal.doubts()
-        assert doubt.refs[0].phone == "+79161234567"
+        (unresolved,) = await journal.unresolved_sends()
+        assert unresolved.refs[0].phone == "+79161234567"
 
 
 async def test_a_full_disk_is_told_in_a_sentence_and_what_was_noted_stays(path: Path) -> None:
@@ -187,10 +192,12 @@ async def test_a_full_disk_is_told_in_a_sentence_and_what_was_noted_stays(path: 
         connection = journal._file._connection
         ((pages,),) = connection.execute("PRAGMA page_count")
         connection.execute(f"PRAGMA max_page_count = {pages}")
-        doubt = Doubt(id="a", refs=(MessageRef("+7916", "a"),) * 500, began=datetime.now(UTC), failed=datetime.now(UTC))
+        unresolved = UnresolvedSend(
+            id="a", refs=(MessageRef("+7916", "a"),) * 500, began=datetime.now(UTC), failed=datetime.now(UTC)
+        )
         with pytest.raises(JournalError, match="the disk is full; nothing more is sent and nothing is lost"):
-            journal.keep_doubt(doubt)
-        assert (await journal.tally()).planned == 3
+            journal.keep_unresolved(unresolved)
+        assert (await journal.summary()).planned == 3
 
 
 async def test_a_job_too_large_for_the_disk_is_not_planned_at_all(path: Path) -> None:
@@ -199,14 +206,14 @@ async def test_a_job_too_large_for_the_disk_is_not_planned_at_all(path: Path) ->
         with pytest.raises(JournalError, match="the disk is full"):
             await journal.plan([Message(f"+7916{number:07}", "x" * 200) for number in range(3000)])
     async with Journal(path) as journal:
-        assert (await journal.tally()).total == 0
+        assert (await journal.summary()).total == 0
 
 
 async def test_a_journal_is_open_inside_its_block_only(path: Path) -> None:
     journal = Journal(path)
     assert repr(journal) == f"<smsc_async.Journal {path}>"
     with pytest.raises(RuntimeError, match="a journal is used inside its `async with`"):
-        await journal.tally()
+        await journal.summary()
     async with journal:
         with pytest.raises(RuntimeError, match="this journal is open already"):
             await journal.__aenter__()

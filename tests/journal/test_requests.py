@@ -18,7 +18,7 @@ from smsc_async import (
     SendList,
     SentMessage,
 )
-from smsc_async._journal.requests import divide, operation_of, price_of, refused, verdicts
+from smsc_async._journal.requests import cost_of, divide, operation_of, refused, results
 from smsc_async._journal.rows import ChunkPlan, ChunkState, StoredChunk
 from smsc_async._model.operations import is_own_id
 
@@ -51,7 +51,7 @@ def test_what_is_stored_is_the_same_operation_each_time_it_is_read() -> None:
     operation = operation_of(stored(chunk))
     assert operation == SendList(messages=messages, via=Flash(), cost=2, id=chunk.id)
     assert operation == operation_of(stored(chunk))
-    assert price_of(operation) == GetListCost(messages=messages, via=Flash())
+    assert cost_of(operation) == GetListCost(messages=messages, via=Flash())
 
 
 def test_single_messages_and_those_with_an_id_travel_alone() -> None:
@@ -60,7 +60,7 @@ def test_single_messages_and_those_with_an_id_travel_alone() -> None:
     assert [chunk.is_list for chunk in chunks] == [False, False]
     operation = operation_of(stored(chunks[1]))
     assert operation == Send(to=("+79161234568",), text="Ho", sender="shop", id=chunks[1].id)
-    assert price_of(operation) == GetCost(to=("+79161234568",), text="Ho")
+    assert cost_of(operation) == GetCost(to=("+79161234568",), text="Ho")
     (own,) = divide(planned(messages[0], id="order-1"), {}, 49)
     assert (own.id, own.is_own_id, own.is_list) == ("order-1", False, False)
     assert list(divide([PlannedMessage(row=1, fault="none")], {}, 49)) == []
@@ -70,13 +70,13 @@ def test_the_shares_of_a_price_follow_the_parts_and_add_up() -> None:
     texts = "x", "x" * 200, "x"
     operation = SendList(messages=tuple(Message(f"+7916123456{n}", text) for n, text in enumerate(texts)))
     result = SentMessage(id=operation.id, refs=operation.refs(), cost=Decimal(10))
-    said = verdicts(operation, result)
+    said = results(operation, result)
     assert [(each.parts, each.cost) for each in said] == [(1, Decimal("2.5")), (2, Decimal(5)), (1, Decimal("2.5"))]
     three = SendList(messages=(*operation.messages[::2], Message("+79161234569", "y")))
-    shares = [each.cost for each in verdicts(three, result)]
+    shares = [each.cost for each in results(three, result)]
     assert shares == [Decimal("3.3333"), Decimal("3.3334"), Decimal("3.3333")]
     assert sum(filter(None, shares)) == 10
-    assert verdicts(operation, result.model_copy(update={"cost": None}))[0].cost is None
+    assert results(operation, result.model_copy(update={"cost": None}))[0].cost is None
 
 
 def test_a_partly_accepted_request_tells_each_message_its_own_fate() -> None:
@@ -87,7 +87,7 @@ def test_a_partly_accepted_request_tells_each_message_its_own_fate() -> None:
         errors=(RecipientError(phone="79161234561", code=7),),
         missing=(MessageRef("+79161234562", operation.id),),
     )
-    said = {each.phone: each for each in verdicts(operation, result)}
+    said = {each.phone: each for each in results(operation, result)}
     accepted, invalid, missing = (said[f"+7916123456{n}"] for n in range(3))
     assert (accepted.id, accepted.error, accepted.cost) == ("other", None, Decimal(3))
     assert (invalid.code, invalid.error) == (7, "a phone number is not valid; give it in international format")
@@ -96,8 +96,8 @@ def test_a_partly_accepted_request_tells_each_message_its_own_fate() -> None:
 
 def test_a_refused_request_refuses_each_of_its_messages() -> None:
     operation = Send(to=("+79161234567",), text="Hi")
-    (verdict,) = refused(operation, InvalidParameters("error 1: wrong", code=1))
-    assert (verdict.code, verdict.error, verdict.id) == (1, "InvalidParameters: error 1: wrong", operation.id)
+    (result,) = refused(operation, InvalidParameters("error 1: wrong", code=1))
+    assert (result.code, result.error, result.id) == (1, "InvalidParameters: error 1: wrong", operation.id)
     assert refused(operation, ReadTimeout("late"))[0].code is None
 
 

@@ -94,32 +94,32 @@ def test_everything_is_sent_once_and_a_second_start_sends_nothing(path: Path) ->
     virtually(main)
 
 
-@pytest.mark.parametrize("fate", ["lost", "gone", "html", "empty"])
-def test_a_lost_answer_is_settled_and_what_was_not_sent_is_sent(path: Path, fate: str) -> None:
+@pytest.mark.parametrize("arrival", ["lost", "gone", "html", "empty"])
+def test_a_lost_answer_is_settled_and_what_was_not_sent_is_sent(path: Path, arrival: str) -> None:
     async def main() -> None:
-        network = Network("ok", fate)
+        network = Network("ok", arrival)
         assert states(await send(path, network.client(guards=Guards()))) == [RowState.ACCEPTED] * 6
         assert accepted(network) == ALL
 
     virtually(main)
 
 
-@pytest.mark.parametrize("fate", ["hang", "stall"])
-def test_a_killed_request_is_settled_at_the_next_start(path: Path, fate: str) -> None:
+@pytest.mark.parametrize("arrival", ["hang", "stall"])
+def test_a_killed_request_is_settled_at_the_next_start(path: Path, arrival: str) -> None:
     """A process that is killed leaves what a cancelled one leaves here: a request that is noted as attempted."""
 
     async def main() -> None:
-        network = Network("ok", fate)
+        network = Network("ok", arrival)
         with anyio.move_on_after(3):
             await send(path, network.client())
         async with Journal(path) as journal:
-            left = await journal.tally()
+            left = await journal.summary()
             assert (left.attempted, left.planned + left.accepted) == (2, 4)
             began = anyio.current_time()
             await journal.send(network.client(guards=Guards()))
-            assert (await journal.tally()).accepted == 6
+            assert (await journal.summary()).accepted == 6
             # Found at once, missing after the time in which it might still have arrived.
-            assert (anyio.current_time() - began < 1) == (fate == "hang")
+            assert (anyio.current_time() - began < 1) == (arrival == "hang")
         assert accepted(network) == ALL
 
     virtually(main)
@@ -136,7 +136,7 @@ def test_a_request_cancelled_in_this_process_may_still_arrive_for_a_while(path: 
             began = anyio.current_time()
             await journal.send(network.client())
             assert anyio.current_time() - began > 4.9
-            assert (await journal.tally()).accepted == 2
+            assert (await journal.summary()).accepted == 2
         assert accepted(network) == ALL[:2]
 
     virtually(main)
@@ -148,7 +148,7 @@ def test_a_doubt_that_can_not_be_settled_stays_and_is_not_sent_again(path: Path)
         messages = [*MESSAGES, Message("79161234567", "the service may rewrite this number")]
         for _ in range(2):
             rows = await send(path, network.client(guards=Guards()), messages, workers=1)
-            assert states(rows) == [RowState.ACCEPTED] * 6 + [RowState.IN_DOUBT]
+            assert states(rows) == [RowState.ACCEPTED] * 6 + [RowState.UNRESOLVED]
             assert rows[6].error is not None
             assert rows[6].error.startswith("SendOutcomeUnknown: nobody knows whether it was sent")
             assert accepted(network) == ALL
@@ -167,7 +167,7 @@ def test_an_old_message_under_an_id_of_ones_own_does_not_pass_for_the_new_one(pa
             with anyio.move_on_after(3):
                 await journal.send(network.client())
             await journal.send(network.client())
-            assert (await journal.tally()).in_doubt == 1
+            assert (await journal.summary()).unresolved == 1
         assert accepted(network) == ["last month"]
 
     virtually(main)
@@ -183,7 +183,7 @@ def test_what_all_would_get_stops_the_job_and_all_stays_planned(path: Path, code
             await send(path, make_client(service))
         assert len(service.requests) == 1
         async with Journal(path) as journal:
-            assert (await journal.tally()).planned == 6
+            assert (await journal.summary()).planned == 6
         assert states(await send(path, make_client(service))) == [RowState.ACCEPTED] * 6
 
     virtually(main)
@@ -263,7 +263,7 @@ def test_a_wrong_address_stops_the_job(path: Path) -> None:
         with pytest.raises(HTTPStatusError):
             await send(path, make_client(service))
         async with Journal(path) as journal:
-            assert (await journal.tally()).planned == 6
+            assert (await journal.summary()).planned == 6
 
     virtually(main)
 
@@ -274,7 +274,7 @@ def test_more_than_a_limit_can_ever_give_stops_the_job(path: Path) -> None:
             await journal.plan([Message(f"+7916{number:07}", "Hi") for number in range(120)], batch_size=120)
             with pytest.raises(ValueError, match="120 messages in one request"):
                 await journal.send(make_client(FakeService(), guards=Guards()))
-            assert (await journal.tally()).planned == 120
+            assert (await journal.summary()).planned == 120
 
     virtually(main)
 
@@ -309,7 +309,7 @@ def test_a_disk_that_fills_before_the_answer_is_noted_stops_and_the_next_start_s
             journal._file.finish = full  # type: ignore[assignment,method-assign]
             with pytest.raises(JournalError, match="the disk is full"):
                 await journal.send(network.client())
-            assert (await journal.tally()).attempted == 2
+            assert (await journal.summary()).attempted == 2
         assert accepted(network) == ALL[:2]
         assert states(await send(path, network.client())) == [RowState.ACCEPTED] * 6
         assert accepted(network) == ALL

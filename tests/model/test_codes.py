@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from smsc_async._model.codes import DeliveryError, MessageStatus, Resend
 
-DECIDED = {1, 2, 3, 4, 20, 22, 23, 24, 25}
+FINAL = {1, 2, 3, 4, 20, 22, 23, 24, 25}
 ADVICE = {
     Resend.NO: {0, 1, 11, 21, 200, 238, 239, 243, 244, 248, 249, 250, 252, 253, 254},
     Resend.LATER: {6, 12, 13, 220, 237, 240, 242, 246},
@@ -21,12 +21,12 @@ ADVICE = {
 
 
 def test_every_documented_status_has_a_name() -> None:
-    assert {int(status) for status in MessageStatus} == {-3, -2, -1, 0} | DECIDED
+    assert {int(status) for status in MessageStatus} == {-3, -2, -1, 0} | FINAL
 
 
 @pytest.mark.parametrize("status", MessageStatus)
 def test_decided_and_delivered_follow_the_table(status: MessageStatus) -> None:
-    assert status.is_decided is (status in DECIDED)
+    assert status.is_final is (status in FINAL)
     assert status.is_delivered is (status in {1, 2, 4})
     assert status.phrase
 
@@ -48,7 +48,7 @@ def test_unknown_number_is_kept(kind: type[MessageStatus | DeliveryError], numbe
 
 
 def test_unknown_status_counts_as_open_and_unknown_error_gives_no_advice() -> None:
-    assert not MessageStatus(77).is_decided
+    assert not MessageStatus(77).is_final
     assert not MessageStatus(77).is_delivered
     assert DeliveryError(77).resend is Resend.UNKNOWN
 

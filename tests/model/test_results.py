@@ -205,14 +205,14 @@ def test_full_status_is_read_to_the_last_field() -> None:
         operator="Билайн",
         region="Москва",
     )
-    assert (result.is_decided, result.is_delivered) == (True, True)
+    assert (result.is_final, result.is_delivered) == (True, True)
 
 
 @pytest.mark.parametrize(
     ("status", "decided", "delivered"), [("-1", False, False), ("20", True, False), ("88", False, False)]
 )
 def test_report_tells_whether_the_delivery_has_ended(status: str, *, decided: bool, delivered: bool) -> None:
-    assert (report(status=status).is_decided, report(status=status).is_delivered) == (decided, delivered)
+    assert (report(status=status).is_final, report(status=status).is_delivered) == (decided, delivered)
 
 
 @pytest.mark.parametrize("number", ["77", "-77", "+5"])

@@ -5,23 +5,23 @@ from datetime import UTC, datetime
 import pytest
 from pydantic import ValidationError
 
-from smsc_async import Doubt, MessageRef
+from smsc_async import MessageRef, UnresolvedSend
 
 NOW = datetime(2026, 11, 25, 9, 30, tzinfo=UTC)
 REFS = (MessageRef("+79991234567", "a1"), MessageRef("ann@example.com", "a1"))
-DOUBT = Doubt(id="a1", refs=REFS, groups=1, is_own_id=True, began=NOW, failed=NOW)
+UNRESOLVED = UnresolvedSend(id="a1", refs=REFS, groups=1, is_own_id=True, began=NOW, failed=NOW)
 
 
 def test_doubt_survives_json() -> None:
-    assert Doubt.model_validate_json(DOUBT.model_dump_json()) == DOUBT
+    assert UnresolvedSend.model_validate_json(UNRESOLVED.model_dump_json()) == UNRESOLVED
 
 
 def test_doubt_about_one_recipient_forgets_the_others() -> None:
-    one = DOUBT.about(REFS[1])
+    one = UNRESOLVED.about(REFS[1])
     assert (one.refs, one.groups, one.id, one.began, one.failed) == ((REFS[1],), 0, "a1", NOW, NOW)
 
 
 @pytest.mark.parametrize("moment", ["began", "failed"])
 def test_moment_without_a_zone_is_refused(moment: str) -> None:
     with pytest.raises(ValidationError, match="aware"):
-        Doubt.model_validate(DOUBT.model_dump() | {moment: datetime(2026, 11, 25)})  # noqa: DTZ001 - that is the point
+        UnresolvedSend.model_validate(UNRESOLVED.model_dump() | {moment: datetime(2026, 11, 25)})  # noqa: DTZ001 - that is the point

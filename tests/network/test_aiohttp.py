@@ -90,7 +90,7 @@ def test_bare_exception_of_a_socket_leaves_a_doubt(foreign: Exception, kind: typ
 
 def test_trio_is_refused_in_one_sentence() -> None:
     async def main() -> None:
-        client = Client(apikey="key", url=ADDRESS, transport="fast", guards=None)
+        client = Client(apikey="key", url=ADDRESS, transport="aiohttp", guards=None)
         with pytest.raises(RuntimeError, match="works on asyncio only; on trio leave transport= out"):
             await client.balance()
         await client.aclose()
@@ -100,13 +100,14 @@ def test_trio_is_refused_in_one_sentence() -> None:
 
 def test_missing_extra_is_said_in_one_sentence() -> None:
     code = (
-        "import sys; sys.modules['aiohttp'] = None; import smsc_async; smsc_async.Client(apikey='k', transport='fast')"
+        "import sys; sys.modules['aiohttp'] = None\n"
+        "import smsc_async; smsc_async.Client(apikey='k', transport='aiohttp')"
     )
     ran = subprocess.run(  # noqa: S603 - our own words
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
     )
     last = ran.stderr.strip().splitlines()[-1]
-    assert last == "ModuleNotFoundError: transport='fast' needs an extra package: pip install 'smsc-async[fast]'"
+    assert last == "ModuleNotFoundError: transport='aiohttp' needs an extra package: pip install 'smsc-async[aiohttp]'"
 
 
 async def test_dead_connection_is_not_tried_again() -> None:

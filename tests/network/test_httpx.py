@@ -156,7 +156,7 @@ def test_request_that_is_connecting_when_the_transport_is_closed_leaves_no_conne
         async with listener, anyio.create_task_group() as group:
             group.start_soon(listener.serve, serve)
             group.start_soon(transport.post, url, {}, b"", QUICK)
-            while not transport._ways:
+            while not transport._routes:
                 await anyio.lowlevel.checkpoint()
             await transport.aclose()
             with anyio.fail_after(5):

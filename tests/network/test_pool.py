@@ -10,10 +10,10 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from smsc_async import PoolTimeout
-from smsc_async._network.pool import Lanes
+from smsc_async._network.pool import ConnectionPool
 
 
-class Lane(httpx.AsyncBaseTransport):
+class Connection(httpx.AsyncBaseTransport):
     """A lane without a network."""
 
     def __init__(self) -> None:
@@ -24,8 +24,8 @@ class Lane(httpx.AsyncBaseTransport):
         await anyio.lowlevel.checkpoint()
 
 
-def _lanes(most: int = 2) -> Lanes:
-    return Lanes(Lane, most=most, expiry=4.0)
+def _connections(most: int = 2) -> ConnectionPool:
+    return ConnectionPool(Connection, most=most, expiry=4.0)
 
 
 def virtual(test: Callable[[], Awaitable[None]]) -> Callable[[], None]:
@@ -39,136 +39,136 @@ def virtual(test: Callable[[], Awaitable[None]]) -> Callable[[], None]:
 
 @virtual
 async def test_last_that_became_free_is_taken_first() -> None:
-    lanes = _lanes()
-    one, two = await lanes.take(1), await lanes.take(1)
-    lanes.give(one)
-    lanes.give(two)
-    assert await lanes.take(1) is two
-    assert await lanes.take(1) is one
-    assert len(lanes) == 2
+    pool = _connections()
+    one, two = await pool.take(1), await pool.take(1)
+    pool.give(one)
+    pool.give(two)
+    assert await pool.take(1) is two
+    assert await pool.take(1) is one
+    assert len(pool) == 2
 
 
 @virtual
 async def test_no_lane_in_time_is_a_pool_timeout() -> None:
-    lanes = _lanes(most=1)
-    lane = await lanes.take(1)
+    pool = _connections(most=1)
+    connection = await pool.take(1)
     start = anyio.current_time()
     with pytest.raises(PoolTimeout, match="nothing was sent"):
-        await lanes.take(10)
+        await pool.take(10)
     assert anyio.current_time() - start == pytest.approx(10)
-    lanes.give(lane)
-    assert await lanes.take(1) is lane
+    pool.give(connection)
+    assert await pool.take(1) is connection
 
 
 @virtual
 async def test_who_waits_is_served_in_order() -> None:
-    lanes = _lanes(most=1)
+    pool = _connections(most=1)
     served: list[int] = []
 
     async def one(number: int) -> None:
-        lane = await lanes.take(100)
+        connection = await pool.take(100)
         served.append(number)
         await anyio.sleep(1)
-        lanes.give(lane)
+        pool.give(connection)
 
     async with anyio.create_task_group() as group:
         for number in range(5):
             group.start_soon(one, number)
             await wait_all_tasks_blocked()
     assert served == [0, 1, 2, 3, 4]
-    assert len(lanes) == 1
+    assert len(pool) == 1
 
 
 @virtual
 async def test_cancelled_waiter_leaves_the_queue() -> None:
-    lanes = _lanes(most=1)
-    lane = await lanes.take(1)
+    pool = _connections(most=1)
+    connection = await pool.take(1)
     with anyio.move_on_after(1):
-        await lanes.take(100)
-    lanes.give(lane)
-    assert await lanes.take(1) is lane
+        await pool.take(100)
+    pool.give(connection)
+    assert await pool.take(1) is connection
 
 
 @virtual
 async def test_lane_handed_over_in_the_moment_of_a_cancellation_is_not_lost() -> None:
-    lanes = _lanes(most=1)
-    lane = await lanes.take(1)
+    pool = _connections(most=1)
+    connection = await pool.take(1)
     async with anyio.create_task_group() as group:
-        group.start_soon(lanes.take, 100)
+        group.start_soon(pool.take, 100)
         await wait_all_tasks_blocked()
         group.cancel_scope.cancel()
-        lanes.give(lane)
-    assert await lanes.take(1) is lane
+        pool.give(connection)
+    assert await pool.take(1) is connection
 
 
 @virtual
 async def test_dropped_lane_is_closed_and_makes_room_for_another() -> None:
-    lanes = _lanes(most=1)
-    lane = await lanes.take(1)
+    pool = _connections(most=1)
+    connection = await pool.take(1)
     got: list[httpx.AsyncBaseTransport] = []
 
     async def waiter() -> None:
-        got.append(await lanes.take(100))
+        got.append(await pool.take(100))
 
     async with anyio.create_task_group() as group:
         group.start_soon(waiter)
         await wait_all_tasks_blocked()
-        await lanes.drop(lane)
-    assert isinstance(lane, Lane)
-    assert lane.closed == 1
-    assert got[0] is not lane
-    assert len(lanes) == 1
+        await pool.drop(connection)
+    assert isinstance(connection, Connection)
+    assert connection.closed == 1
+    assert got[0] is not connection
+    assert len(pool) == 1
 
 
 @virtual
 async def test_lane_is_closed_although_its_user_is_cancelled() -> None:
-    lanes = _lanes()
-    lane = await lanes.take(1)
+    pool = _connections()
+    connection = await pool.take(1)
     with anyio.CancelScope() as scope:
         scope.cancel()
-        await lanes.drop(lane)
-    assert isinstance(lane, Lane)
-    assert lane.closed == 1
-    assert len(lanes) == 0
+        await pool.drop(connection)
+    assert isinstance(connection, Connection)
+    assert connection.closed == 1
+    assert len(pool) == 0
 
 
 @virtual
 async def test_idle_lanes_are_closed_one_each_time_a_lane_is_taken() -> None:
-    lanes = _lanes(most=3)
-    taken = [await lanes.take(1) for _ in range(3)]
-    for lane in taken:
-        lanes.give(lane)
+    pool = _connections(most=3)
+    taken = [await pool.take(1) for _ in range(3)]
+    for connection in taken:
+        pool.give(connection)
     await anyio.sleep(5)
     for left in (3, 2, 1):
-        assert len(lanes) == left
-        lanes.give(await lanes.take(1))
+        assert len(pool) == left
+        pool.give(await pool.take(1))
         await anyio.sleep(0.1)
-    assert [lane.closed for lane in taken if isinstance(lane, Lane)] == [1, 1, 0]
+    assert [connection.closed for connection in taken if isinstance(connection, Connection)] == [1, 1, 0]
 
 
 @virtual
 async def test_closing_closes_the_idle_and_leaves_those_in_use_to_their_users() -> None:
-    lanes = _lanes()
-    used, idle = await lanes.take(1), await lanes.take(1)
-    assert lanes.give(idle)
-    await lanes.aclose()
-    assert isinstance(used, Lane)
-    assert isinstance(idle, Lane)
-    assert (used.closed, idle.closed, len(lanes)) == (0, 1, 0)
-    assert not lanes.give(used)
-    await lanes.drop(used)
+    pool = _connections()
+    used, idle = await pool.take(1), await pool.take(1)
+    assert pool.give(idle)
+    await pool.aclose()
+    assert isinstance(used, Connection)
+    assert isinstance(idle, Connection)
+    assert (used.closed, idle.closed, len(pool)) == (0, 1, 0)
+    assert not pool.give(used)
+    await pool.drop(used)
     assert used.closed == 1
 
 
 @virtual
 async def test_who_waits_while_the_lanes_are_closed_gets_none() -> None:
-    lanes = _lanes(most=1)
-    used = await lanes.take(1)
+    pool = _connections(most=1)
+    used = await pool.take(1)
     errors: list[PoolTimeout] = []
 
     async def wait() -> None:
         with pytest.raises(PoolTimeout, match="nothing was sent") as caught:
-            await lanes.take(100)
+            await pool.take(100)
         errors.append(caught.value)
 
     start = anyio.current_time()
@@ -176,62 +176,62 @@ async def test_who_waits_while_the_lanes_are_closed_gets_none() -> None:
         group.start_soon(wait)
         group.start_soon(wait)
         await wait_all_tasks_blocked()
-        await lanes.aclose()
-        await lanes.drop(used)
+        await pool.aclose()
+        await pool.drop(used)
     assert anyio.current_time() == start
     assert len(errors) == 2
-    assert len(lanes) == 0
+    assert len(pool) == 0
 
 
 @virtual
 async def test_lane_that_is_taken_while_the_lanes_are_closed_is_not_kept() -> None:
-    lanes = _lanes()
-    lanes.give(await lanes.take(1))
+    pool = _connections()
+    pool.give(await pool.take(1))
     await anyio.sleep(5)
     taken: list[httpx.AsyncBaseTransport] = []
 
     async def take() -> None:
-        taken.append(await lanes.take(1))  # which first closes the old one
+        taken.append(await pool.take(1))  # which first closes the old one
 
     async with anyio.create_task_group() as group:
         group.start_soon(take)
         await anyio.lowlevel.checkpoint()
-        await lanes.aclose()
-    assert lanes.give(taken[0]) is False
+        await pool.aclose()
+    assert pool.give(taken[0]) is False
 
 
 @virtual
 async def test_lane_handed_over_and_closed_in_the_moment_of_a_cancellation_is_dropped() -> None:
-    lanes = _lanes(most=1)
-    lane = await lanes.take(1)
+    pool = _connections(most=1)
+    connection = await pool.take(1)
     async with anyio.create_task_group() as group:
-        group.start_soon(lanes.take, 100)
+        group.start_soon(pool.take, 100)
         await wait_all_tasks_blocked()
         group.cancel_scope.cancel()
-        lanes.give(lane)
-        await lanes.aclose()  # nothing is idle, so the waiter can't run before the end of this
-    assert isinstance(lane, Lane)
-    assert lane.closed == 1
+        pool.give(connection)
+        await pool.aclose()  # nothing is idle, so the waiter can't run before the end of this
+    assert isinstance(connection, Connection)
+    assert connection.closed == 1
 
 
 @virtual
 async def test_thousands_of_cancelled_requests_leak_no_lane() -> None:
-    lanes = _lanes(most=3)
+    pool = _connections(most=3)
 
     async def use() -> None:
-        lane = await lanes.take(100)
+        connection = await pool.take(100)
         try:
             await anyio.sleep(1)
         except BaseException:
-            await lanes.drop(lane)
+            await pool.drop(connection)
             raise
-        lanes.give(lane)
+        pool.give(connection)
 
     for _ in range(500):
         with anyio.move_on_after(1.5):
             async with anyio.create_task_group() as group:
                 for _ in range(10):
                     group.start_soon(use)
-    assert len(lanes) <= 3
+    assert len(pool) <= 3
     for _ in range(3):
-        await lanes.take(0.001)
+        await pool.take(0.001)

@@ -34,7 +34,15 @@ from smsc_async._model.exceptions import (
 )
 from smsc_async._model.operations import GetBalance, GetCost, GetListCost, GetStatus, Operation, Send, SendList
 from smsc_async._model.types import Message, MessageRef
-from smsc_async._protocol.binding import Refusal, decode, encode, encode_answer, encode_refusal, namespace_of, receive
+from smsc_async._protocol.binding import (
+    RequestFault,
+    decode,
+    encode,
+    encode_answer,
+    encode_fault,
+    namespace_of,
+    receive,
+)
 from smsc_async._protocol.contract import CONTRACT
 from smsc_async._protocol.envelope import Fault, SoapVersion, build, build_fault, parse
 
@@ -208,7 +216,7 @@ def test_answer_is_read_in_the_encoding_of_the_header(before: str, content_type:
 
 def test_a_blank_line_before_the_answer_is_forgiven_to_a_server_and_not_to_a_client() -> None:
     assert _decode(BALANCE, b"\r\n" + _answer(BALANCE, {"balance": "1"})).amount == 1
-    with pytest.raises(Refusal, match="Bad Request"):
+    with pytest.raises(RequestFault, match="Bad Request"):
         receive(b"\r\n" + encode(BALANCE, KEY, NAMESPACE).body, namespace=NAMESPACE)
 
 
@@ -410,11 +418,11 @@ _MUST: Final = "<e:Header><x e:mustUnderstand='1'/></e:Header>"
 @pytest.mark.parametrize("element", ["<n:get_status/>", "<status xmlns='urn:other'/>", "<status/>", "<e:Fault/>"])
 @pytest.mark.parametrize("header", ["", _MUST], ids=["plain", "must-understand"])
 def test_a_server_says_that_a_procedure_is_missing(element: str, header: str, version: SoapVersion) -> None:
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(RequestFault) as refusal:
         receive(_envelope(element, header=header, version=version), namespace=NAMESPACE)
     assert refusal.value.version is version
     with pytest.raises(SoapFault) as fault:
-        _decode(STATUS, encode_refusal(refusal.value), status_code=500)
+        _decode(STATUS, encode_fault(refusal.value), status_code=500)
     assert fault.value.procedure_missing
 
 
@@ -439,11 +447,11 @@ def test_a_server_says_that_a_procedure_is_missing(element: str, header: str, ve
     ],
 )
 def test_a_server_refuses_as_ext_soap_does(body: bytes, code: str, string: str) -> None:
-    with pytest.raises(Refusal) as raised:
+    with pytest.raises(RequestFault) as raised:
         receive(body, namespace=NAMESPACE)
     refusal = raised.value
     assert (refusal.code, refusal.string, refusal.version) == (code, string, SoapVersion.V11)
-    assert parse(encode_refusal(refusal)).fault == Fault(code, string)
+    assert parse(encode_fault(refusal)).fault == Fault(code, string)
 
 
 def test_a_server_drops_unknown_fields_and_keeps_repeated_and_nil_ones() -> None:
@@ -496,5 +504,5 @@ def damaged_samples(draw: st.DrawFn) -> bytes:
 def test_any_bytes_raise_nothing_but_our_errors(operation: Operation[Any], body: bytes, content_type: str) -> None:
     with suppress(SmscError):
         _decode(operation, body, content_type=content_type)
-    with suppress(Refusal):
+    with suppress(RequestFault):
         receive(body, namespace=NAMESPACE)

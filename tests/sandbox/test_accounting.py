@@ -3,7 +3,7 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smsc_async.sandbox._accounting import Blocks, Places, Streaks, Turnstile
+from smsc_async.sandbox._accounting import Blocks, InFlight, Streaks, Turnstile
 from smsc_async.sandbox._limits import Block, Limits, Streak, Window
 
 # Gaps in quarters of a second: exact in binary, so that the borders are met and not missed by rounding.
@@ -62,10 +62,10 @@ def test_idle_keys_vanish() -> None:
 
 def test_key_that_arrives_again_outlives_the_idle_ones() -> None:
     turnstile, streaks = Turnstile(Window(2, 60)), Streaks(Streak(2, 60))
-    for book in (turnstile, streaks):
+    for registry in (turnstile, streaks):
         for key, now in [("busy", 0.0), ("idle", 1.0), ("busy", 50.0), ("other", 70.0)]:
-            assert book.admit(key, now)
-        assert len(book) == 2
+            assert registry.admit(key, now)
+        assert len(registry) == 2
 
 
 def test_limit_that_is_off_refuses_and_remembers_nothing() -> None:
@@ -78,7 +78,7 @@ def test_limit_that_is_off_refuses_and_remembers_nothing() -> None:
 
 
 def test_places_are_counted_for_each_account_and_for_status_apart() -> None:
-    places = Places(Limits(in_flight=3, status_in_flight=1))
+    places = InFlight(Limits(in_flight=3, status_in_flight=1))
     assert [places.take("a", is_status=True)[1] for _ in range(2)] == [True, False]
     assert [places.take("a", is_status=False)[1] for _ in range(2)] == [True, False]
     assert places.take("b", is_status=True)[1]
@@ -86,7 +86,7 @@ def test_places_are_counted_for_each_account_and_for_status_apart() -> None:
 
 
 def test_refused_request_holds_its_place_until_it_leaves() -> None:
-    places = Places(Limits(in_flight=1))
+    places = InFlight(Limits(in_flight=1))
     (first, fits_first), (second, fits_second) = (places.take("a", is_status=False) for _ in range(2))
     assert (fits_first, fits_second) == (True, False)
     places.free(first)
@@ -97,7 +97,7 @@ def test_refused_request_holds_its_place_until_it_leaves() -> None:
 
 
 def test_places_without_limits_never_run_out() -> None:
-    places = Places(Limits.off())
+    places = InFlight(Limits.off())
     assert all(places.take("a", is_status=bool(number % 2))[1] for number in range(100))
 
 

@@ -5,14 +5,14 @@ from decimal import Decimal
 import pytest
 
 from smsc_async.sandbox._accounts import Account, Accounts
-from smsc_async.sandbox._fields import Refusal
+from smsc_async.sandbox._fields import ServiceError
 
 IVAN = Account(login="ivan", password="пароль", apikey="ivans-key", balance=Decimal("10.00"))
 OLGA = Account(login="olga", password="secret", zone=2)
 
 
 def refusal(accounts: Accounts, *, login: str = "", psw: str = "", apikey: str = "") -> int:
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(ServiceError) as caught:
         accounts.find(login=login, psw=psw, apikey=apikey)
     return caught.value.code
 

@@ -138,7 +138,7 @@ async def test_time_can_be_skipped_so_that_no_test_sleeps() -> None:
         sent = await client.send("+79991234567", "Hello")
         assert (await client.status(sent.ref)).status is MessageStatus.WAITING
         sandbox.advance(86_400)
-        assert (await client.status(sent.ref)).is_decided
+        assert (await client.status(sent.ref)).is_final
     assert sandbox.now() == 1_086_400.0
     assert [message.text for message in sandbox.messages] == ["Hello"]
     assert sandbox.counts["send_sms", 0] == 1

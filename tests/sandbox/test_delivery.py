@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smsc_async.sandbox._delivery import MAGIC_NUMBERS, STATUS_NAMES, Change, DeliveryPlan, Life, Outcome
+from smsc_async.sandbox._delivery import MAGIC_NUMBERS, STATUS_NAMES, Change, DeliveryPlan, Life, Share
 
-STEADY = DeliveryPlan(outcomes=(Outcome(1, 0, 1),), to_operator=2, to_decision=8, spread=0, read_share=1, to_reading=5)
+STEADY = DeliveryPlan(outcomes=(Share(1, 0, 1),), to_operator=2, to_decision=8, spread=0, read_share=1, to_reading=5)
 
 
 def dice_of(seed: int) -> random.Random:
@@ -33,12 +33,12 @@ def test_read_follows_delivered_where_reading_is_told() -> None:
 
 
 def test_what_is_not_delivered_is_not_read() -> None:
-    failing = DeliveryPlan(outcomes=(Outcome(20, 6, 1),), read_share=1)
+    failing = DeliveryPlan(outcomes=(Share(20, 6, 1),), read_share=1)
     assert [change.status for change in draw(failing, tells_reading=True)] == [-1, 0, 20]
 
 
 def test_nobody_reads_where_the_share_is_nought() -> None:
-    plan = DeliveryPlan(outcomes=(Outcome(1, 0, 1),), read_share=0)
+    plan = DeliveryPlan(outcomes=(Share(1, 0, 1),), read_share=0)
     assert [change.status for change in draw(plan, tells_reading=True)] == [-1, 0, 1]
 
 
@@ -94,14 +94,14 @@ def test_number_refused_at_send_lives_like_any_other_once_accepted() -> None:
 
 
 def test_shares_are_met() -> None:
-    plan = DeliveryPlan(outcomes=(Outcome(1, 0, 3), Outcome(20, 1, 1)))
+    plan = DeliveryPlan(outcomes=(Share(1, 0, 3), Share(20, 1, 1)))
     dice = dice_of(7)
     endings = Counter(draw(plan, dice)[-1].status for _ in range(4000))
     assert endings[20] == pytest.approx(1000, rel=0.1)
 
 
 def test_half_are_decided_within_the_medians() -> None:
-    plan = DeliveryPlan(outcomes=(Outcome(1, 0, 1),), to_operator=0, to_decision=4, spread=0.5)
+    plan = DeliveryPlan(outcomes=(Share(1, 0, 1),), to_operator=0, to_decision=4, spread=0.5)
     dice = dice_of(7)
     assert sum(draw(plan, dice)[-1].at <= 104 for _ in range(4000)) == pytest.approx(2000, rel=0.1)
 
@@ -133,8 +133,8 @@ def test_life_never_goes_backward(seed: int, delay: float, validity: float, read
     "wrong",
     [
         {"outcomes": ()},
-        {"outcomes": (Outcome(1, 0, 0),)},
-        {"outcomes": (Outcome(1, 0, 2), Outcome(20, 1, -1))},
+        {"outcomes": (Share(1, 0, 0),)},
+        {"outcomes": (Share(1, 0, 2), Share(20, 1, -1))},
         {"to_operator": -1},
         {"to_decision": -1},
         {"spread": -1},

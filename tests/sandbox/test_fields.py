@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smsc_async.sandbox._fields import Refusal, Value, plain, read_text, refuse
+from smsc_async.sandbox._fields import ServiceError, Value, plain, read_text, refuse
 
 
 @pytest.mark.parametrize(
@@ -27,13 +27,13 @@ def test_absent_nil_and_empty_field_read_the_same(fields: dict[str, Value]) -> N
 
 @pytest.mark.parametrize("value", [["1", "2"], {"a": "b"}])
 def test_field_that_is_no_text_is_refused_as_a_bad_parameter(value: Value) -> None:
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(ServiceError) as caught:
         read_text({"id": value}, "id")
     assert caught.value.code == 1
 
 
 def test_refusal_says_its_code_and_nothing_else() -> None:
-    with pytest.raises(Refusal, match=r"^error 7$") as caught:
+    with pytest.raises(ServiceError, match=r"^error 7$") as caught:
         refuse(7)
     assert (caught.value.code, caught.value.id, caught.value.errors) == (7, "", ())
-    assert str(Refusal(3, id="abc", errors=(("79991234567", 3),))) == "error 3"
+    assert str(ServiceError(3, id="abc", errors=(("79991234567", 3),))) == "error 3"

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from smsc_async.sandbox._channels import Channel
+from smsc_async.sandbox._channels import ServiceChannel
 from smsc_async.sandbox._delivery import Change
 from smsc_async.sandbox._messages import AcceptedMessage, Outbox, report
 
@@ -15,7 +15,7 @@ MESSAGE = AcceptedMessage(
     phone="79991234567",
     text="Тест",
     sender="ivan",
-    channel=Channel.SMS,
+    channel=ServiceChannel.SMS,
     accepted_at=START,
     send_at=START,
     parts=1,
@@ -62,7 +62,7 @@ def test_fullest_report_ends_with_operator_and_region() -> None:
 
 
 def test_address_that_is_no_number_has_no_operator() -> None:
-    mail = replace(MESSAGE, phone="a@b.c", channel=Channel.MAIL)
+    mail = replace(MESSAGE, phone="a@b.c", channel=ServiceChannel.MAIL)
     assert "operator" not in report(mail, now=START, detail=2, zone=MOSCOW)
 
 

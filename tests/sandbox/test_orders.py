@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from smsc_async._model.text import parts
 from smsc_async.sandbox._accounts import Account
-from smsc_async.sandbox._channels import Channel
+from smsc_async.sandbox._channels import ServiceChannel
 from smsc_async.sandbox._delivery import MAGIC_NUMBERS, MagicNumber
-from smsc_async.sandbox._fields import Refusal, Value
+from smsc_async.sandbox._fields import ServiceError, Value
 from smsc_async.sandbox._orders import FORBIDDEN_WORD, Order
 
 MOSCOW = timezone(timedelta(hours=3))
@@ -33,7 +33,7 @@ def read_list(text: str, query: str = "", **more: Value) -> Order:
 
 
 def refusal(fields: dict[str, Value] | None = None, /, **more: Value) -> int:
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(ServiceError) as caught:
         read((fields or {}) | more)
     return caught.value.code
 
@@ -87,7 +87,7 @@ def test_channel_without_text_needs_and_keeps_none(query: str) -> None:
 
 def test_query_chooses_the_channel() -> None:
     order = read(phones="@olga,ivan", query="tg=1&err=1")
-    assert order.options.channel is Channel.TELEGRAM
+    assert order.options.channel is ServiceChannel.TELEGRAM
     assert [(draft.phone, draft.refusal) for draft in order.drafts] == [("@olga", 8), ("ivan", 0)]
 
 
@@ -193,7 +193,7 @@ def test_one_bad_line_does_not_refuse_the_others() -> None:
 
 @pytest.mark.parametrize("text", ["no separator", f"{PHONE}:", f"{PHONE}:{'a' * 1001}", f"a,b|{PHONE}:hi", ",:hi"])
 def test_malformed_list_is_a_bad_parameter(text: str) -> None:
-    with pytest.raises(Refusal, match="error 1"):
+    with pytest.raises(ServiceError, match="error 1"):
         read_list(text)
 
 

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smsc_async.sandbox._channels import Channel
-from smsc_async.sandbox._fields import Refusal
-from smsc_async.sandbox._query import Line, Options, decode_query, read_list, read_tz
+from smsc_async.sandbox._channels import ServiceChannel
+from smsc_async.sandbox._fields import ServiceError
+from smsc_async.sandbox._query import ListLine, Options, decode_query, read_list, read_tz
 
 
 def test_query_is_decoded_as_php_does() -> None:
@@ -29,44 +29,44 @@ def test_percent_encoded_parameters_arrive_exactly(params: dict[str, str]) -> No
 @pytest.mark.parametrize(
     ("text", "lines"),
     [
-        ("7999:hi", [Line("7999", "hi")]),
-        ("7999;hi", [Line("7999", "hi")]),
-        ("7999:a:b;c|d", [Line("7999", "a:b;c|d")]),
-        ("1,2:both\n3:one\n", [Line("1,2", "both"), Line("3", "one")]),
-        ("1:a\r\n\r\n2:b", [Line("1", "a"), Line("2", "b")]),
-        (r"1:a\nb\n", [Line("1", "a\nb\n")]),
-        ("ivan,3|1:hi", [Line("1", "hi", "ivan", "3")]),
-        ("ivan|1:hi", [Line("1", "hi", "ivan")]),
-        (",-2|1:hi", [Line("1", "hi", "", "-2")]),
-        ("|1:hi", [Line("1", "hi")]),
-        ("1:", [Line("1", "")]),
+        ("7999:hi", [ListLine("7999", "hi")]),
+        ("7999;hi", [ListLine("7999", "hi")]),
+        ("7999:a:b;c|d", [ListLine("7999", "a:b;c|d")]),
+        ("1,2:both\n3:one\n", [ListLine("1,2", "both"), ListLine("3", "one")]),
+        ("1:a\r\n\r\n2:b", [ListLine("1", "a"), ListLine("2", "b")]),
+        (r"1:a\nb\n", [ListLine("1", "a\nb\n")]),
+        ("ivan,3|1:hi", [ListLine("1", "hi", "ivan", "3")]),
+        ("ivan|1:hi", [ListLine("1", "hi", "ivan")]),
+        (",-2|1:hi", [ListLine("1", "hi", "", "-2")]),
+        ("|1:hi", [ListLine("1", "hi")]),
+        ("1:", [ListLine("1", "")]),
     ],
 )
-def test_list_has_one_message_a_line(text: str, lines: list[Line]) -> None:
+def test_list_has_one_message_a_line(text: str, lines: list[ListLine]) -> None:
     assert read_list(text) == tuple(lines)
 
 
 @pytest.mark.parametrize("text", ["", "\n", "7999", ":hi", " :hi", "1:a\nrest", "a|b|1:hi"])
 def test_list_of_another_shape_is_a_bad_parameter(text: str) -> None:
-    with pytest.raises(Refusal, match="error 1"):
+    with pytest.raises(ServiceError, match="error 1"):
         read_list(text)
 
 
 def test_nl_lets_a_message_have_lines_of_its_own() -> None:
-    assert read_list("1:a\nmore\n\n2:b", multiline=True) == (Line("1", "a\nmore\n"), Line("2", "b"))
-    with pytest.raises(Refusal, match="error 1"):
+    assert read_list("1:a\nmore\n\n2:b", multiline=True) == (ListLine("1", "a\nmore\n"), ListLine("2", "b"))
+    with pytest.raises(ServiceError, match="error 1"):
         read_list("more\n1:a", multiline=True)
 
 
 def test_channel_without_text_takes_lines_of_phones_alone() -> None:
-    assert read_list("1,2\n3:", bare=True) == (Line("1,2", ""), Line("3", ""))
+    assert read_list("1,2\n3:", bare=True) == (ListLine("1,2", ""), ListLine("3", ""))
 
 
 @given(st.text(), st.booleans(), st.booleans())
 def test_no_list_makes_the_server_stumble(text: str, multiline: bool, bare: bool) -> None:
     try:
         code = 0 if read_list(text, multiline=multiline, bare=bare) else -1
-    except Refusal as refusal:
+    except ServiceError as refusal:
         code = refusal.code
     assert code in {0, 1}
 
@@ -87,7 +87,7 @@ def test_personal_messages_arrive_exactly(messages: list[tuple[str, str]]) -> No
 
 def test_no_parameters_are_the_defaults() -> None:
     assert Options.read({}) == Options(
-        channel=Channel.SMS,
+        channel=ServiceChannel.SMS,
         tz=None,
         step=0,
         groups=1,
@@ -102,7 +102,7 @@ def test_no_parameters_are_the_defaults() -> None:
 def test_every_parameter_is_read() -> None:
     params = decode_query("tz=-1.5&period=2&freq=30&maxsms=2&tinyurl=1&cost=3&err=1&valid=01:30&viber=1&smsreq=10&pp=1")
     assert Options.read(params) == Options(
-        channel=Channel.VIBER,
+        channel=ServiceChannel.VIBER,
         tz=-1.5,
         step=1800,
         groups=4,
@@ -147,7 +147,7 @@ def test_validity_is_in_hours_or_hours_and_minutes(valid: str, seconds: float) -
 )
 def test_parameter_out_of_its_range_is_refused(name: str, values: list[str]) -> None:
     for value in values:
-        with pytest.raises(Refusal, match="error 1"):
+        with pytest.raises(ServiceError, match="error 1"):
             Options.read({name: value})
 
 

@@ -2,12 +2,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smsc_async.sandbox._channels import Channel
-from smsc_async.sandbox._recipients import Recipient, canonical, read_recipients, split
+from smsc_async.sandbox._channels import ServiceChannel
+from smsc_async.sandbox._recipients import Addressee, canonical, read_recipients, split
 
 
 def addresses(
-    phones: str, channel: Channel = Channel.SMS, groups: dict[int, tuple[str, ...]] | None = None
+    phones: str, channel: ServiceChannel = ServiceChannel.SMS, groups: dict[int, tuple[str, ...]] | None = None
 ) -> list[str]:
     """The accepted ones as they are, the wrong ones with a question mark."""
     found = read_recipients(phones, channel, groups or {})
@@ -47,12 +47,12 @@ def test_unknown_and_empty_groups_are_wrong_numbers() -> None:
 
 
 def test_mail_takes_addresses_and_nothing_else() -> None:
-    assert addresses("Ivan@Example.com,79991234567", Channel.MAIL) == ["ivan@example.com", "79991234567?"]
+    assert addresses("Ivan@Example.com,79991234567", ServiceChannel.MAIL) == ["ivan@example.com", "79991234567?"]
     assert addresses("ivan@example.com") == ["ivan@example.com?"]
 
 
-@pytest.mark.parametrize("channel", [Channel.TELEGRAM, Channel.TELEGRAM_BOT])
-def test_telegram_takes_nicknames_ids_and_numbers(channel: Channel) -> None:
+@pytest.mark.parametrize("channel", [ServiceChannel.TELEGRAM, ServiceChannel.TELEGRAM_BOT])
+def test_telegram_takes_nicknames_ids_and_numbers(channel: ServiceChannel) -> None:
     assert addresses("@Ivan_1,#123456,olga,89991234567,no", channel) == [
         "@ivan_1",
         "#123456",
@@ -66,11 +66,11 @@ def test_telegram_takes_nicknames_ids_and_numbers(channel: Channel) -> None:
 
 @given(st.from_regex(r"[1-689][0-9]{7,14}", fullmatch=True))
 def test_number_with_a_plus_is_kept_as_given(digits: str) -> None:
-    assert read_recipients(f"+{digits}", Channel.SMS, {}) == (Recipient(digits),)
+    assert read_recipients(f"+{digits}", ServiceChannel.SMS, {}) == (Addressee(digits),)
 
 
 @given(st.text())
 def test_no_phones_make_the_server_stumble(phones: str) -> None:
-    for channel in (Channel.SMS, Channel.MAIL, Channel.TELEGRAM):
+    for channel in (ServiceChannel.SMS, ServiceChannel.MAIL, ServiceChannel.TELEGRAM):
         found = read_recipients(phones, channel, {1: ("79991234567",)})
         assert len(set(found)) == len(found)

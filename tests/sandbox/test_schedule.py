@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smsc_async.sandbox._fields import Refusal
+from smsc_async.sandbox._fields import ServiceError
 from smsc_async.sandbox._schedule import read_time, spread
 
 MOSCOW = timezone(timedelta(hours=3))
@@ -61,7 +61,7 @@ def test_time_has_four_formats_and_is_never_past(text: str, moment: float) -> No
     ],
 )
 def test_anything_else_is_a_bad_date(text: str) -> None:
-    with pytest.raises(Refusal, match="error 5"):
+    with pytest.raises(ServiceError, match="error 5"):
         read_time(text, now=NOW, zone=MOSCOW)
 
 
@@ -74,7 +74,7 @@ def test_local_time_counts_in_the_zone() -> None:
 def test_no_time_makes_the_server_stumble(text: str) -> None:
     try:
         code = 0 if read_time(text, now=NOW, zone=MOSCOW) >= NOW else -1
-    except Refusal as refusal:
+    except ServiceError as refusal:
         code = refusal.code
     assert code in {0, 5}
 

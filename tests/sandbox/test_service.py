@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smsc_async.sandbox._accounts import Account
-from smsc_async.sandbox._delivery import MAGIC_NUMBERS, DeliveryPlan, MagicNumber, Outcome
+from smsc_async.sandbox._delivery import MAGIC_NUMBERS, DeliveryPlan, MagicNumber, Share
 from smsc_async.sandbox._fields import Answer, Value
 from smsc_async.sandbox._limits import Block, Limits, Streak, Window
 from smsc_async.sandbox._orders import FORBIDDEN_WORD
@@ -149,7 +149,7 @@ def test_unknown_method_is_the_callers_mistake() -> None:
 
 
 def test_status_follows_a_message_to_its_end() -> None:
-    plan = DeliveryPlan(outcomes=(Outcome(25, 6, 1),), to_operator=5, to_decision=10, spread=0)
+    plan = DeliveryPlan(outcomes=(Share(25, 6, 1),), to_operator=5, to_decision=10, spread=0)
     demo = caller(plan=plan)
     demo.send(id="x")
     seen = []

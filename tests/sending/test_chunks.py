@@ -8,7 +8,6 @@ from pydantic import ValidationError
 from smsc_async import (
     AddressBlocked,
     AuthenticationFailed,
-    Doubt,
     Email,
     GetCost,
     GetListCost,
@@ -26,8 +25,9 @@ from smsc_async import (
     SentMessage,
     SoapFault,
     Undeliverable,
+    UnresolvedSend,
 )
-from smsc_async._sending.chunks import Brake, Chunk, Chunker, failed, sent, to_price, to_send
+from smsc_async._sending.chunks import Brake, Chunk, Chunker, failed, sent, to_cost, to_send
 
 
 def _messages(count: int, first: int = 0) -> list[Message]:
@@ -90,8 +90,8 @@ def test_operation_of_a_list_and_of_a_single_message() -> None:
 
 
 def test_prices_are_asked_for_the_same_requests() -> None:
-    assert isinstance(to_price(Chunk(tuple(_messages(2))), {}), GetListCost)
-    one = to_price(Chunk((Message("+79991234567", "a|b", "mine"),), is_list=False), {"valid": 3})
+    assert isinstance(to_cost(Chunk(tuple(_messages(2))), {}), GetListCost)
+    one = to_cost(Chunk((Message("+79991234567", "a|b", "mine"),), is_list=False), {"valid": 3})
     assert isinstance(one, GetCost)
     assert (one.to, one.text, one.valid) == (("+79991234567",), "a|b", "3")
 
@@ -180,15 +180,19 @@ def test_zone_of_a_message_alone_needs_a_local_time_as_in_a_list() -> None:
 
 
 def test_partly_known_request_is_an_outcome_for_each_message() -> None:
-    accepted, doubtful, refused = (MessageRef(f"+7999000000{number}", "a1") for number in range(3))
+    accepted, unresolved, refused = (MessageRef(f"+7999000000{number}", "a1") for number in range(3))
     error = SendOutcomeUnknown("nobody knows", accepted=[accepted], unsent=[refused])
-    error.concerning("a1", [doubtful])
+    error.concerning("a1", [unresolved])
     now = datetime(2026, 11, 25, tzinfo=UTC)
-    error.doubt = Doubt(id="a1", refs=(accepted, doubtful, refused), began=now, failed=now)
+    error.unresolved = UnresolvedSend(id="a1", refs=(accepted, unresolved, refused), began=now, failed=now)
     first, second, third = failed(Chunk(tuple(_messages(3))), error)
     assert (first.ref, first.error) == (accepted, None)
     assert isinstance(second.error, SendOutcomeUnknown)
-    assert second.error.doubt is not None
-    assert (second.error.outcome, second.error.ref, second.error.doubt.refs) == (Outcome.UNKNOWN, doubtful, (doubtful,))
+    assert second.error.unresolved is not None
+    assert (second.error.outcome, second.error.ref, second.error.unresolved.refs) == (
+        Outcome.UNKNOWN,
+        unresolved,
+        (unresolved,),
+    )
     assert isinstance(third.error, SendOutcomeUnknown)
-    assert (third.error.outcome, third.error.doubt, third.error.refs) == (Outcome.REJECTED, None, (refused,))
+    assert (third.error.outcome, third.error.unresolved, third.error.refs) == (Outcome.REJECTED, None, (refused,))

@@ -18,7 +18,6 @@ from smsc_async import (
     Client,
     ConnectError,
     ConnectionLost,
-    Doubt,
     DuplicateSend,
     Email,
     GetBalance,
@@ -37,6 +36,7 @@ from smsc_async import (
     Timeout,
     TooManyInFlight,
     TooManyRequests,
+    UnresolvedSend,
 )
 from smsc_async._model.operations import new_id
 from smsc_async._network.httpx import HttpxTransport
@@ -80,24 +80,24 @@ class Network:
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes, timeout: Timeout) -> Reply:
         """Do what is next in the script."""
-        fate = self.script.pop(0) if self.script else self.then
+        arrival = self.script.pop(0) if self.script else self.then
         self.asked.append(body.decode().partition("<ns1:")[2].partition(">")[0])
-        if fate == "refused":
+        if arrival == "refused":
             raise ConnectError("no connection could be made, nothing was sent")
-        if fate == "full":
+        if arrival == "full":
             raise PoolTimeout("no connection became free in time, nothing was sent")
-        if fate in {"gone", "late"}:
-            if fate == "late":
+        if arrival in {"gone", "late"}:
+            if arrival == "late":
                 trio.lowlevel.spawn_system_task(self._arrive_late, url, headers, body, timeout)
             raise ReadTimeout("late")
-        if fate in {"stall", "slow"}:
-            await anyio.sleep(math.inf if fate == "stall" else 0.1)
+        if arrival in {"stall", "slow"}:
+            await anyio.sleep(math.inf if arrival == "stall" else 0.1)
         reply = await self._inner.post(url, headers, body, timeout)
-        if fate == "lost":
+        if arrival == "lost":
             raise ConnectionLost("cut")
-        if fate == "hang":
+        if arrival == "hang":
             await anyio.sleep_forever()
-        return {"html": Reply(502, "text/html", b"<html>"), "empty": Reply(500, "text/html", b"")}.get(fate, reply)
+        return {"html": Reply(502, "text/html", b"<html>"), "empty": Reply(500, "text/html", b"")}.get(arrival, reply)
 
     async def _arrive_late(self, url: str, headers: Mapping[str, str], body: bytes, timeout: Timeout) -> None:
         await anyio.sleep(4)
@@ -117,12 +117,12 @@ class Network:
         return Client(**given | options)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("fate", ["lost", "html", "empty"])
-def test_send_that_was_executed_is_found_and_told_as_sent(fate: str) -> None:
+@pytest.mark.parametrize("arrival", ["lost", "html", "empty"])
+def test_send_that_was_executed_is_found_and_told_as_sent(arrival: str) -> None:
     async def main() -> None:
-        network = Network(fate)
+        network = Network(arrival)
         sent = await network.client().send(PHONE, "Hi")
-        assert (sent.settled, sent.sms_count, str(sent.cost)) == (True, 1, "4.5")
+        assert (sent.reconciled, sent.sms_count, str(sent.cost)) == (True, 1, "4.5")
         assert (sent.ref.phone, sent.id) == (PHONE, network.sandbox.messages[0].id)
         assert (network.accepted, network.asked) == (1, ["send", "status"])
         assert anyio.current_time() == 0
@@ -135,7 +135,7 @@ def test_send_that_never_arrived_is_told_as_not_sent_when_it_can_arrive_no_more(
         network = Network("gone")
         with pytest.raises(ReadTimeout, match="so it was not sent") as caught:
             await network.client().send(PHONE, "Hi")
-        assert (caught.value.outcome, caught.value.doubt) == (Outcome.NOT_SENT, None)
+        assert (caught.value.outcome, caught.value.unresolved) == (Outcome.NOT_SENT, None)
         assert anyio.current_time() == pytest.approx(5)
         assert (network.accepted, network.asked) == (0, ["send", "status", "status"])
 
@@ -145,7 +145,7 @@ def test_send_that_never_arrived_is_told_as_not_sent_when_it_can_arrive_no_more(
 def test_send_that_arrives_after_it_was_given_up_is_found() -> None:
     async def main() -> None:
         network = Network("late")
-        assert (await network.client().send(PHONE, "Hi")).settled
+        assert (await network.client().send(PHONE, "Hi")).reconciled
         assert network.accepted == 1
 
     virtually(main)
@@ -154,7 +154,7 @@ def test_send_that_arrives_after_it_was_given_up_is_found() -> None:
 def test_status_is_asked_again_while_the_network_fails_and_until_the_deadline_only() -> None:
     async def main() -> None:
         network = Network("lost", "gone", "refused", "html")
-        assert (await network.client().send(PHONE, "Hi")).settled
+        assert (await network.client().send(PHONE, "Hi")).reconciled
         network = Network("lost", then="gone")
         start = anyio.current_time()
         with pytest.raises(SendOutcomeUnknown) as caught:
@@ -165,7 +165,7 @@ def test_status_is_asked_again_while_the_network_fails_and_until_the_deadline_on
         network.then = "ok"
         found = await network.client().resolve(caught.value)
         assert found is not None
-        assert (found.refs, found.settled) == ((caught.value.ref,), True)
+        assert (found.refs, found.reconciled) == ((caught.value.ref,), True)
 
     virtually(main)
 
@@ -198,7 +198,7 @@ def test_wrong_credentials_end_the_asking(to: str | list[str]) -> None:
     async def main() -> None:
         fake = FakeService([ReadTimeout("late"), *[answer("get_status", error="2")] * 9])
         with pytest.raises(SendOutcomeUnknown):
-            await make_client(fake, on_unknown="settle", guards=None).send(to, "Hi")
+            await make_client(fake, on_unknown="reconcile", guards=None).send(to, "Hi")
         assert len(fake.requests) == 3
 
     virtually(main)
@@ -207,15 +207,15 @@ def test_wrong_credentials_end_the_asking(to: str | list[str]) -> None:
 def test_raise_leaves_the_doubt_to_the_caller() -> None:
     async def main() -> None:
         network = Network("lost")
-        kept: list[Doubt] = []
+        kept: list[UnresolvedSend] = []
         client = network.client(on_unknown="raise", on_unresolved=kept.append)
         with pytest.raises(ConnectionLost) as caught:
             await client.send(PHONE, "Hi")
         assert network.asked == ["send"]
         assert caught.value.outcome is Outcome.UNKNOWN
-        assert kept == [caught.value.doubt]
+        assert kept == [caught.value.unresolved]
         assert kept[0].began < kept[0].failed
-        found = await client.resolve(Doubt.model_validate_json(kept[0].model_dump_json()))
+        found = await client.resolve(UnresolvedSend.model_validate_json(kept[0].model_dump_json()))
         assert found is not None
         assert found.refs == caught.value.refs
 
@@ -232,7 +232,7 @@ def test_resend_repeats_with_the_same_id_after_the_duplicate_minute() -> None:
         guards = Guards()
         sent = await network.client(on_unknown="resend", guards=guards).send(PHONE, "Hi")
         assert anyio.current_time() == pytest.approx(1066.2)
-        assert (sent.settled, network.accepted) == (False, 1)
+        assert (sent.reconciled, network.accepted) == (False, 1)
         assert network.sandbox.counts["send_sms", 9] == 0
         assert network.asked == ["send", "status", "status", "send"]
 
@@ -243,7 +243,7 @@ def test_resend_settles_what_it_repeated_too() -> None:
     async def main() -> None:
         network = Network("gone", "ok", "ok", "lost")
         sent = await network.client(on_unknown="resend", deadline=200).send(PHONE, "Hi")
-        assert (sent.settled, network.accepted) == (True, 1)
+        assert (sent.reconciled, network.accepted) == (True, 1)
 
     virtually(main)
 
@@ -284,7 +284,7 @@ def test_error_nine_to_a_repeat_whose_first_was_executed_after_all_is_a_sent_mes
         found = answer("get_status", status="0")
         fake = FakeService([ReadTimeout("late"), not_found, not_found, answer("send_sms", error="9"), found])
         client = make_client(fake, on_unknown="resend", guards=None, deadline=200)
-        assert (await client.send(PHONE, "Hi")).settled
+        assert (await client.send(PHONE, "Hi")).reconciled
 
     virtually(main)
 
@@ -307,9 +307,9 @@ def test_later_attempt_asks_first_and_sends_only_what_the_service_has_not() -> N
         with pytest.raises(ConnectionLost):
             await client.send(PHONE, "Hi", id="job-1")
         sent = await client.send(PHONE, "Hi", id="job-1", attempt=2)
-        assert (sent.settled, network.accepted) == (True, 1)
+        assert (sent.reconciled, network.accepted) == (True, 1)
         fresh = await client.send(OTHER, "Hi", id="job-2", attempt=2)
-        assert (fresh.settled, network.accepted) == (False, 2)
+        assert (fresh.reconciled, network.accepted) == (False, 2)
         assert network.asked == ["send", "status", "status", "status", "send"]
         assert await _is_idle(client)
 
@@ -327,7 +327,7 @@ def test_later_attempt_within_the_minute_is_told_when_to_come_again() -> None:
         assert caught.value.retry_after == pytest.approx(66.2)
         await anyio.sleep(66.2)
         sent = await client.send(PHONE, "Hi", id="job-1", attempt=3)
-        assert (sent.settled, network.accepted) == (False, 1)
+        assert (sent.reconciled, network.accepted) == (False, 1)
 
     virtually(main)
 
@@ -336,14 +336,14 @@ def test_later_attempt_within_the_minute_is_told_when_to_come_again() -> None:
 def test_later_attempt_that_is_refused_a_claim_does_not_say_that_nothing_was_sent(to: str | list[str]) -> None:
     async def main() -> None:
         network = Network("lost", "gone")
-        kept: list[Doubt] = []
+        kept: list[UnresolvedSend] = []
         client = network.client(on_unknown="raise", guards=Guards(), on_unresolved=kept.append)
         with pytest.raises(ConnectionLost):
             await client.send(to, "Hi", id="job-1")
         with pytest.raises(DuplicateSend) as caught:
             await client.send(to, "Hi", id="job-1", attempt=2)
         assert (network.accepted, caught.value.outcome) == (1, Outcome.UNKNOWN)
-        assert kept[1] == caught.value.doubt
+        assert kept[1] == caught.value.unresolved
         found = await client.resolve(caught.value)
         assert found is not None
         assert [ref.phone for ref in found.refs] == [PHONE]
@@ -364,7 +364,7 @@ def test_later_attempt_that_another_limit_refuses_before_it_could_ask_leaves_the
         assert await client.resolve(caught.value) is not None
         with pytest.raises(SubscriberFlood) as caught:
             await client.send(PHONE, "Hi", id="job-2")
-        assert (caught.value.outcome, caught.value.doubt) == (Outcome.NOT_SENT, None)
+        assert (caught.value.outcome, caught.value.unresolved) == (Outcome.NOT_SENT, None)
 
     virtually(main)
 
@@ -374,7 +374,7 @@ def test_later_attempt_that_was_let_ask_and_not_through_has_sent_nothing() -> No
         network = Network("ok", "ok", "full")
         with pytest.raises(PoolTimeout) as caught:
             await network.client(guards=Guards()).send(PHONE, "Hi", id="job-1", attempt=2)
-        assert (caught.value.outcome, caught.value.doubt) == (Outcome.NOT_SENT, None)
+        assert (caught.value.outcome, caught.value.unresolved) == (Outcome.NOT_SENT, None)
         assert network.asked == ["status", "status", "send"]
 
     virtually(main)
@@ -385,18 +385,18 @@ def test_later_attempt_that_was_let_ask_and_finds_no_place_has_sent_nothing() ->
         network = Network("stall", "ok", "slow", "stall")
         client = network.client(guards=Guards(rules=Rules(in_flight=Rule(2))))
 
-        async def take_places() -> None:
+        async def take_slots() -> None:
             async with anyio.create_task_group() as group:
                 group.start_soon(client.balance)
                 await anyio.sleep(5.15)  # while the second status is asked for
                 group.start_soon(client.balance)
 
         async with anyio.create_task_group() as group:
-            group.start_soon(take_places)
+            group.start_soon(take_slots)
             await anyio.sleep(0.1)
             with pytest.raises(TooManyInFlight) as caught:
                 await client.send(PHONE, "Hi", id="job-1", attempt=2, deadline=10)
-            assert (caught.value.outcome, caught.value.doubt) == (Outcome.NOT_SENT, None)
+            assert (caught.value.outcome, caught.value.unresolved) == (Outcome.NOT_SENT, None)
             group.cancel_scope.cancel()
 
     virtually(main)
@@ -420,7 +420,7 @@ def test_two_workers_with_the_same_attempt_send_once() -> None:
         assert network.accepted == 1
         assert sorted(type(outcome).__name__ for outcome in outcomes) == ["DuplicateSend"] * 4 + ["SentMessage"]
         # Who comes later finds it.
-        assert (await network.client(guards=Guards(store)).send(PHONE, "Hi", id="job-1", attempt=2)).settled
+        assert (await network.client(guards=Guards(store)).send(PHONE, "Hi", id="job-1", attempt=2)).reconciled
 
     virtually(main)
 
@@ -492,7 +492,7 @@ def test_error_nine_to_a_later_attempt_is_settled() -> None:
                 answer("get_status", status="0", send_timestamp="2000000000"),
             ]
         )
-        assert (await make_client(fake, on_unknown="raise").send(PHONE, "Hi", id="a1", attempt=2)).settled
+        assert (await make_client(fake, on_unknown="raise").send(PHONE, "Hi", id="a1", attempt=2)).reconciled
 
     virtually(main)
 
@@ -513,7 +513,7 @@ def test_later_attempt_of_another_process_finds_what_the_first_has_sent() -> Non
         network = Network()
         await network.client(guards=Guards()).send(PHONE, "Hi", id="job-1")
         client = network.client(guards=Guards())
-        assert (await client.send(PHONE, "Hi", id="job-1", attempt=2)).settled
+        assert (await client.send(PHONE, "Hi", id="job-1", attempt=2)).reconciled
         assert network.asked == ["send", "status"]
         # It has sent nothing itself, so nothing counts against the next.
         snapshot = await client.guards.snapshot()  # type: ignore[union-attr]
@@ -545,7 +545,7 @@ def test_old_message_with_the_same_id_does_not_hide_a_lost_one() -> None:
         with pytest.raises(SendOutcomeUnknown):
             await network.client().send(PHONE, "Today's", id="user-1")
         network.script = ["lost"]
-        assert (await network.client().send(PHONE, "Today's!", id="user-1")).settled
+        assert (await network.client().send(PHONE, "Today's!", id="user-1")).reconciled
 
     virtually(main)
 
@@ -555,7 +555,7 @@ def test_promise_that_an_id_is_unique_makes_clocks_and_times_needless() -> None:
         network = Network("lost", "ok", "lost")
         network.ahead = -1000
         operation = Send(to=(PHONE,), text="Hi", id="job-1")
-        assert (await network.client().call(operation, unique_id=True)).settled
+        assert (await network.client().call(operation, unique_id=True)).reconciled
         with pytest.raises(SendOutcomeUnknown):
             await network.client().call(Send(to=(PHONE,), text="Ho", id="job-2"))
 
@@ -572,7 +572,7 @@ def test_old_message_that_is_scheduled_for_later_does_not_hide_a_lost_one_with_i
             await network.client().send(PHONE, "New", id="user-1")
         network.script = ["lost"]
         later = _moment(time.time() + 200_000)
-        assert (await network.client().send(OTHER, "New", id="user-2", at=later)).settled
+        assert (await network.client().send(OTHER, "New", id="user-2", at=later)).reconciled
 
     virtually(main)
 
@@ -612,7 +612,7 @@ def test_what_leaves_no_doubt_can_not_be_resolved() -> None:
 def test_doubt_that_is_old_enough_is_asked_for_at_once_and_once() -> None:
     async def main() -> None:
         network = Network("gone")
-        kept: list[Doubt] = []
+        kept: list[UnresolvedSend] = []
         client = network.client(on_unknown="raise", on_unresolved=kept.append)
         with pytest.raises(ReadTimeout):
             await client.send(PHONE, "Hi")
@@ -628,7 +628,7 @@ def test_old_doubt_about_a_group_alone_can_not_be_asked_about() -> None:
         network = Network()
         then = _moment(time.time() - 10)
         with pytest.raises(SendOutcomeUnknown):
-            await network.client().resolve(Doubt(id="a1", refs=(), groups=1, began=then, failed=then))
+            await network.client().resolve(UnresolvedSend(id="a1", refs=(), groups=1, began=then, failed=then))
         assert network.asked == []
 
     virtually(main)
@@ -637,7 +637,7 @@ def test_old_doubt_about_a_group_alone_can_not_be_asked_about() -> None:
 def test_failure_dated_ahead_waits_its_whole_time() -> None:
     async def main() -> None:
         network = Network("gone")
-        kept: list[Doubt] = []
+        kept: list[UnresolvedSend] = []
         client = network.client(on_unknown="raise", on_unresolved=kept.append)
         with pytest.raises(ReadTimeout):
             await client.send(PHONE, "Hi")
@@ -698,7 +698,7 @@ def test_group_is_settled_by_the_others_and_alone_it_stays_in_doubt() -> None:
         groups = {1: ("79991110001",)}
         network.sandbox = Sandbox(accounts=[Account(login="demo", password="demo", apikey="demo", groups=groups)])
         network._inner = HttpxTransport(network.sandbox.transport())
-        assert (await network.client().send([PHONE, "G1"], "Hi")).settled
+        assert (await network.client().send([PHONE, "G1"], "Hi")).reconciled
         network.script = ["gone"]
         with pytest.raises(SendOutcomeUnknown) as caught:
             await network.client().send([OTHER, "G1"], "Ho")
@@ -716,7 +716,7 @@ def test_email_is_settled_only_if_it_is_found() -> None:
     async def main() -> None:
         network = Network("lost", "ok", "gone")
         client, via = network.client(), Email(sender="shop@example.com", subject="Order")
-        assert (await client.send("ann@example.com", "Hi", via=via)).settled
+        assert (await client.send("ann@example.com", "Hi", via=via)).reconciled
         with pytest.raises(SendOutcomeUnknown):
             await client.send("bob@example.com", "Hi", via=via)
 
@@ -743,10 +743,10 @@ def test_partly_known_chunk_is_an_outcome_for_each_message() -> None:
         first, second = [outcome.error async for outcome in network.client().send_batch(messages)]
         assert isinstance(first, SendOutcomeUnknown)
         assert isinstance(second, SendOutcomeUnknown)
-        assert (first.outcome, first.doubt) == (Outcome.NOT_SENT, None)
-        assert second.doubt is not None
+        assert (first.outcome, first.unresolved) == (Outcome.NOT_SENT, None)
+        assert second.unresolved is not None
         assert (second.accepted, second.unsent) == ((), ())
-        assert (second.outcome, second.ref, second.doubt.refs) == (Outcome.UNKNOWN, second.refs[0], second.refs)
+        assert (second.outcome, second.ref, second.unresolved.refs) == (Outcome.UNKNOWN, second.refs[0], second.refs)
 
     virtually(main)
 
@@ -754,21 +754,21 @@ def test_partly_known_chunk_is_an_outcome_for_each_message() -> None:
 # Cancelling
 
 
-@pytest.mark.parametrize("fate", ["stall", "hang"])
-def test_cancelled_send_propagates_at_once_and_hands_its_doubt_over(fate: str) -> None:
+@pytest.mark.parametrize("arrival", ["stall", "hang"])
+def test_cancelled_send_propagates_at_once_and_hands_its_doubt_over(arrival: str) -> None:
     async def main() -> None:
-        network = Network(fate)
-        kept: list[Doubt] = []
+        network = Network(arrival)
+        kept: list[UnresolvedSend] = []
         client = network.client(on_unresolved=kept.append, guards=Guards())
         with anyio.move_on_after(2):
             await client.send(PHONE, "Hi")
         assert anyio.current_time() == pytest.approx(2)
         assert network.asked == ["send"]
-        (doubt,) = kept
+        (unresolved,) = kept
         network.script = []
-        found = await client.resolve(doubt)
-        assert (found is not None) is (fate == "hang")
-        assert network.accepted == (1 if fate == "hang" else 0)
+        found = await client.resolve(unresolved)
+        assert (found is not None) is (arrival == "hang")
+        assert network.accepted == (1 if arrival == "hang" else 0)
         assert await _is_idle(client)
 
     virtually(main)
@@ -777,11 +777,11 @@ def test_cancelled_send_propagates_at_once_and_hands_its_doubt_over(fate: str) -
 def test_send_cancelled_while_it_is_settled_hands_its_doubt_over() -> None:
     async def main() -> None:
         network = Network("gone")
-        kept: list[Doubt] = []
+        kept: list[UnresolvedSend] = []
         with anyio.move_on_after(2):
             await network.client(on_unresolved=kept.append).send(PHONE, "Hi")
-        (doubt,) = kept
-        assert doubt.began < doubt.failed
+        (unresolved,) = kept
+        assert unresolved.began < unresolved.failed
 
     virtually(main)
 
@@ -789,18 +789,18 @@ def test_send_cancelled_while_it_is_settled_hands_its_doubt_over() -> None:
 def test_later_attempt_cancelled_while_it_asks_hands_the_doubt_about_the_earlier_over() -> None:
     async def main() -> None:
         network = Network("ok", "stall")
-        kept: list[Doubt] = []
+        kept: list[UnresolvedSend] = []
         client = network.client(on_unresolved=kept.append)
         await client.send(PHONE, "Hi", id="job-1")
         with anyio.move_on_after(2):
             await client.send(PHONE, "Hi", id="job-1", attempt=2)
-        (doubt,) = kept
-        assert await client.resolve(doubt) is not None
+        (unresolved,) = kept
+        assert await client.resolve(unresolved) is not None
         kept.clear()
         network.script = ["ok", "ok", "stall"]
         with anyio.move_on_after(20):
             await client.send(OTHER, "Hi", id="job-2", attempt=2)
-        (doubt,) = kept
+        (unresolved,) = kept
         kept.clear()
         network = Network("ok", "ok", *["full"] * 9)
         with anyio.move_on_after(5.1):
@@ -812,7 +812,7 @@ def test_later_attempt_cancelled_while_it_asks_hands_the_doubt_about_the_earlier
 
 def test_send_cancelled_before_it_left_or_after_it_was_disproved_leaves_no_doubt() -> None:
     async def main() -> None:
-        kept: list[Doubt] = []
+        kept: list[UnresolvedSend] = []
         network = Network("full", then="full")
         with anyio.move_on_after(0.1):
             await network.client(on_unresolved=kept.append, retries=9).send(PHONE, "Hi")
@@ -826,11 +826,11 @@ def test_send_cancelled_before_it_left_or_after_it_was_disproved_leaves_no_doubt
 
 def test_unknown_outcome_is_handed_over_and_a_known_one_is_not() -> None:
     async def main() -> None:
-        kept: list[Doubt] = []
+        kept: list[UnresolvedSend] = []
         network = Network("lost", then="gone")
         with pytest.raises(SendOutcomeUnknown) as caught:
             await network.client(on_unresolved=kept.append).send(PHONE, "Hi")
-        assert kept == [caught.value.doubt]
+        assert kept == [caught.value.unresolved]
         network = Network("gone", "ok", "ok", "lost")
         client = network.client(on_unresolved=kept.append)
         with pytest.raises(ReadTimeout):
@@ -842,8 +842,8 @@ def test_unknown_outcome_is_handed_over_and_a_known_one_is_not() -> None:
 
 
 def test_callback_that_fails_is_logged_without_what_is_private(caplog: pytest.LogCaptureFixture) -> None:
-    def forget(doubt: Doubt) -> None:
-        raise LookupError(doubt.refs)
+    def forget(unresolved: UnresolvedSend) -> None:
+        raise LookupError(unresolved.refs)
 
     async def main() -> None:
         with anyio.move_on_after(2):
@@ -857,7 +857,7 @@ def test_callback_that_fails_is_logged_without_what_is_private(caplog: pytest.Lo
 
 def test_transport_that_raises_what_it_should_not_leaves_a_doubt() -> None:
     async def main() -> None:
-        kept: list[Doubt] = []
+        kept: list[UnresolvedSend] = []
         fake = FakeService([LookupError("no such thing")])
         with pytest.raises(LookupError):
             await make_client(fake, on_unresolved=kept.append).send(PHONE, "Hi")
@@ -870,8 +870,8 @@ def test_fault_that_proves_nothing_was_executed_leaves_no_doubt() -> None:
     async def main() -> None:
         fake = FakeService([fault("Client", "Bad Request")])
         with pytest.raises(SmscError) as caught:
-            await make_client(fake, on_unknown="settle").send(PHONE, "Hi")
-        assert (caught.value.outcome, caught.value.doubt, len(fake.requests)) == (Outcome.REJECTED, None, 1)
+            await make_client(fake, on_unknown="reconcile").send(PHONE, "Hi")
+        assert (caught.value.outcome, caught.value.unresolved, len(fake.requests)) == (Outcome.REJECTED, None, 1)
 
     virtually(main)
 
@@ -880,7 +880,7 @@ def test_refusal_while_settling_does_not_pass_for_an_answer_to_the_send() -> Non
     async def main() -> None:
         fake = FakeService([ReadTimeout("late"), *[answer("get_status", error="1")] * 9])
         with pytest.raises(SendOutcomeUnknown) as caught:
-            await make_client(fake, on_unknown="settle").send(PHONE, "Hi")
+            await make_client(fake, on_unknown="reconcile").send(PHONE, "Hi")
         assert not isinstance(caught.value, AuthenticationFailed)
 
     virtually(main)
@@ -910,7 +910,7 @@ def test_transport_that_breaks_while_one_of_many_is_settled_does_not_hide_the_do
         found = answer("get_status", status="0")
         fake = FakeService([ReadTimeout("late"), found, found, LookupError("no such thing")])
         with pytest.raises(SendOutcomeUnknown) as caught:
-            await make_client(fake, on_unknown="settle").send([PHONE, OTHER, BAD], "Hi")
+            await make_client(fake, on_unknown="reconcile").send([PHONE, OTHER, BAD], "Hi")
         assert [ref.phone for ref in caught.value.accepted] == [PHONE]
         assert isinstance(caught.value.__cause__, ExceptionGroup)
 

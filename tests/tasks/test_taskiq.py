@@ -46,6 +46,7 @@ from smsc_async import (
     TooManyRequests,
 )
 from smsc_async import taskiq as module
+from smsc_async._tasks import end_of, pause_after
 from smsc_async._tasks.claims import Busy, Claim, Claims, Over
 from smsc_async.guards import MemoryStore
 from smsc_async.guards._redis import store as _redis
@@ -171,7 +172,7 @@ async def make_post(
 ) -> AsyncIterator[Callable[..., Any]]:
     made: list[Post] = []
 
-    async def make(*, on_unknown: Any = "settle", **options: Any) -> Post:
+    async def make(*, on_unknown: Any = "reconcile", **options: Any) -> Post:
         service, broker = Service(), make_broker()
 
         def client(guards: Guards) -> Client:
@@ -231,7 +232,7 @@ async def test_a_send_that_is_queued_twice_under_one_id_is_sent_once(post: Post)
     await asyncio.sleep(0.31)  # the lease of the first
     await post.deliver()
     result = await result_of(task)
-    assert result.sent.settled
+    assert result.sent.reconciled
     assert len(post.service.phones) == 1
 
 
@@ -270,7 +271,7 @@ async def test_a_task_whose_result_was_not_saved_is_delivered_again_and_not_sent
     await post.tasks._queue.tend()  # nothing else would make taskiq-redis look
     await post.deliver(2)  # that, and what it has woken
     result = await result_of(task)
-    assert (result.sent.settled, result.tries) == (True, 2)
+    assert (result.sent.reconciled, result.tries) == (True, 2)
     assert len(post.service.phones) == 1
     assert await post.unacknowledged() == 0
 
@@ -390,7 +391,7 @@ async def test_a_send_whose_answer_is_lost_is_settled_and_never_repeated(
     assert 23 < pause <= 25  # five statuses a minute are allowed, and settling may take two
     await post.deliver_postponed(monkeypatch)
     result = await result_of(task)
-    assert (result.sent.settled, result.tries) == (True, 2)
+    assert (result.sent.reconciled, result.tries) == (True, 2)
     assert len(post.service.phones) == 1
 
 
@@ -407,7 +408,7 @@ async def test_a_send_that_is_refused_time_and_again_ends_with_the_reason(make_p
     tasks = [await post.tasks.send(PHONE, "The same") for _ in range(2)]
     await post.deliver(2)
     failure = (await result_of(tasks[1])).failure
-    assert (failure.error, failure.outcome, failure.doubt) == ("DuplicateSend", Outcome.NOT_SENT, None)
+    assert (failure.error, failure.outcome, failure.unresolved) == ("DuplicateSend", Outcome.NOT_SENT, None)
 
 
 async def test_a_send_of_which_nobody_knows_ends_with_the_doubt(make_post: Callable[..., Any]) -> None:
@@ -419,7 +420,7 @@ async def test_a_send_of_which_nobody_knows_ends_with_the_doubt(make_post: Calla
     assert (failure.error, failure.outcome) == ("SendOutcomeUnknown", Outcome.UNKNOWN)
     async with Client(apikey="demo", url=URL, transport=post.service) as client:
         post.service.losing = 0
-        sent = await client.resolve(failure.doubt)
+        sent = await client.resolve(failure.unresolved)
     assert sent is not None
 
 
@@ -434,7 +435,7 @@ async def test_a_refusal_is_no_word_about_an_attempt_before_it(make_post: Callab
     await post.deliver()
     failure = (await result_of(task)).failure
     assert failure.outcome is Outcome.UNKNOWN
-    assert (failure.doubt.id, failure.doubt.groups) == ("second", 1)
+    assert (failure.unresolved.id, failure.unresolved.groups) == ("second", 1)
 
 
 @pytest.mark.parametrize(
@@ -449,19 +450,19 @@ async def test_a_refusal_is_no_word_about_an_attempt_before_it(make_post: Callab
     ],
 )
 def test_what_may_succeed_later_waits_for_as_long_as_it_takes(error: SmscError, least: float, most: float) -> None:
-    pause = module._pause(error, 1)
+    pause = pause_after(error, 1)
     assert pause is not None
     assert least <= pause <= most
 
 
 def test_pauses_grow_and_have_an_end() -> None:
-    pauses = [module._pause(ConnectionLost("x"), tries) or 0.0 for tries in (1, 5, 5_000)]
+    pauses = [pause_after(ConnectionLost("x"), tries) or 0.0 for tries in (1, 5, 5_000)]
     assert pauses == sorted(pauses)
     assert 30 <= pauses[-1] <= 60
 
 
 def test_what_is_refused_for_good_is_not_tried_again() -> None:
-    assert module._pause(InvalidPhone("x", code=7), 1) is None
+    assert pause_after(InvalidPhone("x", code=7), 1) is None
 
 
 # --- defects
@@ -483,7 +484,7 @@ async def test_a_defect_ends_a_task_only_when_it_has_had_its_tries(
 
     post: Post = await make_post(tries=tries)
     task = await post.tasks.send(PHONE, "Hello")
-    monkeypatch.setattr(post.tasks._worker_client()._settler, "send", fail)
+    monkeypatch.setattr(post.tasks._worker_client()._reconciler, "send", fail)
     await post.deliver()
     assert (await task.get_result()).is_err
     assert await post.unacknowledged() == left
@@ -508,7 +509,7 @@ async def test_messages_are_followed_until_their_delivery_is_decided(
     result = await result_of(task)
     assert isinstance(result, FollowResult)
     reports = {each.ref: each.report for each in result.messages}
-    assert [report is not None and report.is_decided for report in map(reports.get, refs)] == [True, True]
+    assert [report is not None and report.is_final for report in map(reports.get, refs)] == [True, True]
     assert result.messages[-1].failure is not None
     assert result.messages[-1].failure.error == "MessageNotFound"
 
@@ -521,7 +522,7 @@ async def test_what_is_undecided_when_the_time_is_over_ends_as_it_is(post: Post)
     await post.deliver()
     (end,) = (await result_of(task)).messages
     assert isinstance(end.report, DeliveryReport)
-    assert not end.report.is_decided
+    assert not end.report.is_final
 
 
 async def test_one_task_follows_a_hundred_messages_at_most(post: Post) -> None:
@@ -533,7 +534,7 @@ async def test_one_task_follows_a_hundred_messages_at_most(post: Post) -> None:
     ("is_young", "is_over", "ends"), [(True, False, False), (False, False, True), (True, True, True)]
 )
 def test_a_message_may_be_unknown_at_first(is_young: bool, is_over: bool, ends: bool) -> None:
-    end = module._end(MessageRef(PHONE, 1), MessageNotFound("x", code=3), is_young=is_young, is_over=is_over)
+    end = end_of(MessageRef(PHONE, 1), MessageNotFound("x", code=3), is_young=is_young, is_over=is_over)
     assert (end is not None) is ends
 
 
@@ -649,15 +650,15 @@ async def test_whoever_has_lost_his_lease_has_no_word_about_the_doubt(server: Re
         second = await claims.take("x", "t")
         assert isinstance(first, Claim)
         assert isinstance(second, Claim)
-        assert (first.in_doubt, second.in_doubt) == (False, True)
+        assert (first.unresolved, second.unresolved) == (False, True)
         await claims.give_back(first, unsent=True)
         assert isinstance(await claims.take("x", "t"), Busy)
         await claims.give_back(second, unsent=False)
         third = await claims.take("x", "t")
         assert isinstance(third, Claim)
-        assert (third.in_doubt, third.tries) == (True, 3)
+        assert (third.unresolved, third.tries) == (True, 3)
         await claims.give_back(third, unsent=True)
-        assert not (await claims.take("x", "t")).in_doubt  # type: ignore[union-attr]
+        assert not (await claims.take("x", "t")).unresolved  # type: ignore[union-attr]
 
 
 # --- the worker

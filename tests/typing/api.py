@@ -18,7 +18,6 @@ from smsc_async import (
     Cost,
     DeliveryError,
     DeliveryReport,
-    Doubt,
     GetBalance,
     GetCost,
     GetStatus,
@@ -30,7 +29,6 @@ from smsc_async import (
     MessageRef,
     MessageStatus,
     Outcome,
-    Pending,
     PlannedMessage,
     Reply,
     Send,
@@ -41,6 +39,8 @@ from smsc_async import (
     Timeout,
     Transport,
     TransportWithGet,
+    Unfinished,
+    UnresolvedSend,
     Update,
     Viber,
     Watcher,
@@ -53,7 +53,7 @@ def clients(transport: Transport) -> list[Client]:
         Client(),
         Client(apikey="key"),
         Client(login="alex", password=SecretStr("secret"), timeout=5, deadline=None),
-        Client(transport="fast", proxy="http://proxy.example:3128"),
+        Client(transport="aiohttp", proxy="http://proxy.example:3128"),
         Client(transport=transport, fallback_urls=("https://www2.smscentre.com/sys/soap.php",)),
         Client(transport=httpx.ASGITransport(app=lambda _: None), timeout=Timeout(read=60)),  # type: ignore[arg-type, misc]
     ]
@@ -80,7 +80,7 @@ async def one_message(client: Client) -> None:
     async with client.watch(sent.refs, on_progress=print) as updates:
         assert_type(updates, Watcher)
         assert_type(await anext(updates), Update)
-        assert_type(updates.pending, list[Pending])
+        assert_type(updates.unfinished, list[Unfinished])
     assert_type(await client.wait_delivered(sent.ref, 10), DeliveryReport)
     assert_type(await client.aclose(), None)
 
@@ -95,7 +95,7 @@ async def many_messages(client: Client, source: AsyncIterator[Message]) -> None:
         assert_type(price.cost, Cost | None)
 
 
-async def jobs(client: Client, doubt: Doubt) -> None:
+async def jobs(client: Client, unresolved: UnresolvedSend) -> None:
     async with Journal("job.db") as journal:
         assert_type(journal, Journal)
         planned = PlannedMessage(message=Message("+79991234567", "Hi"), id="order-1")
@@ -104,10 +104,10 @@ async def jobs(client: Client, doubt: Doubt) -> None:
         await journal.send(client, on_progress=print)
         await journal.follow(client, timeout=None)
         assert_type(await journal.rows(), list[JournalRow])
-        assert_type((await journal.tally()).in_doubt, int)
-        journal.keep_doubt(doubt)
-        assert_type(await journal.resolve(client), list[tuple[Doubt, SentMessage | None]])
-        Client(guards=journal.guards(), on_unresolved=journal.keep_doubt)
+        assert_type((await journal.summary()).unresolved, int)
+        journal.keep_unresolved(unresolved)
+        assert_type(await journal.resolve(client), list[tuple[UnresolvedSend, SentMessage | None]])
+        Client(guards=journal.guards(), on_unresolved=journal.keep_unresolved)
 
 
 async def operations(client: Client, ref: MessageRef, message: Message) -> None:
@@ -118,10 +118,10 @@ async def operations(client: Client, ref: MessageRef, message: Message) -> None:
     assert_type(await client.call(SendList(messages=(message,))), SentMessage)
 
 
-async def doubts(client: Client, error: SendOutcomeUnknown, ref: MessageRef) -> None:
-    kept: list[Doubt] = []
+async def unresolved_sends(client: Client, error: SendOutcomeUnknown, ref: MessageRef) -> None:
+    kept: list[UnresolvedSend] = []
     Client(on_unknown="resend", on_unresolved=kept.append, clock_skew=30)
-    assert_type(error.doubt, Doubt | None)
+    assert_type(error.unresolved, UnresolvedSend | None)
     assert_type(error.ref, MessageRef)
     assert_type(await client.resolve(error), SentMessage | None)
     assert_type(await client.resolve(ref, since=datetime.now(UTC), deadline=None), SentMessage | None)

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smsc_async._watching.buckets import Line, Place, Roll
-from smsc_async._watching.curve import BINS, EDGES, Curve, Schedule, bin_at, edge_near, steady_gap
+from smsc_async._watching.buckets import Bucket, MessageTable, Position
+from smsc_async._watching.curve import BINS, EDGES, Curve, PollingSchedule, bin_at, edge_near, steady_gap
 from smsc_async._watching.plan import Plan
 
 DAY = 86_400.0
@@ -30,8 +30,8 @@ limits = st.tuples(st.integers(1, 5), st.sampled_from([0.0, 10.0, 61.2]))
 class Watcher:
     """Does what a watcher does, and notes it."""
 
-    def __init__(self, limit: tuple[int, float] = (5, 61.2), price: float = 10.0) -> None:
-        self.plan = Plan(price=price, interval_limit=limit)
+    def __init__(self, limit: tuple[int, float] = (5, 61.2), delay_per_request: float = 10.0) -> None:
+        self.plan = Plan(delay_per_request=delay_per_request, interval_limit=limit)
         self.limit = limit
         self.now = 0.0
         self.following: set[int] = set()
@@ -58,10 +58,10 @@ class Watcher:
         if how == "fail":
             self.plan.failed(key, self.now)
             return
-        decided = how in {"decided", "dated"}
+        final = how in {"decided", "dated"}
         at = self.now - 3.0 if how == "dated" else None
-        self.plan.answered(key, self.now, decided=decided, changed=how == "changed", decided_at=at)
-        if decided:
+        self.plan.answered(key, self.now, final=final, changed=how == "changed", final_at=at)
+        if final:
             self.following.discard(key)
 
     def step(self, what: str, which: int, passed: float) -> None:
@@ -166,9 +166,9 @@ def test_a_hint_while_the_answer_is_under_way_has_it_asked_again() -> None:
     plan.hint(1, 0.0)
     assert plan.pick(0.0) == 1
     plan.hint(1, 0.1)
-    plan.answered(1, 0.2, decided=False)
+    plan.answered(1, 0.2, final=False)
     assert plan.pick(0.2) == 1
-    plan.answered(1, 0.3, decided=False)
+    plan.answered(1, 0.3, final=False)
     assert plan.pick(0.3) is None
 
 
@@ -178,7 +178,7 @@ def test_a_hint_beyond_the_limit_waits_for_it_and_goes_first_then() -> None:
     plan.hint(1, 0.0)
     plan.hint(1, 0.0)
     assert plan.pick(0.0) == 1
-    plan.answered(1, 1.0, decided=False)
+    plan.answered(1, 1.0, final=False)
     plan.hint(1, 2.0)
     plan.add(2, 2.0, sent_at=-1000.0)
     assert plan.pick(2.0) == 2
@@ -207,20 +207,20 @@ def test_a_removed_message_is_never_asked_wherever_it_was() -> None:
     asked = [plan.pick(0.0), plan.pick(0.0)]
     assert asked == [0, 1]
     plan.failed(0, 0.0)
-    plan.answered(1, 0.0, decided=False)  # as often as it may be
+    plan.answered(1, 0.0, final=False)  # as often as it may be
     plan.hint(2, 0.0)
     for key in range(4):
         plan.remove(key)
     assert len(plan) == 1
     assert plan.pick(0.0) == 4
-    plan.answered(4, 0.0, decided=True)
+    plan.answered(4, 0.0, final=True)
     assert plan.pick(1e6) is None
     assert plan.next_at(1e6) == math.inf
 
 
 def test_what_is_said_of_unknown_keys_is_ignored() -> None:
     plan = Plan()
-    plan.answered(1, 0.0, decided=True)
+    plan.answered(1, 0.0, final=True)
     plan.failed(1, 0.0)
     plan.hint(1, 0.0)
     plan.remove(1)
@@ -231,9 +231,9 @@ def test_what_is_said_of_unknown_keys_is_ignored() -> None:
 def test_an_answer_that_was_not_asked_for_is_taken() -> None:
     plan = Plan()
     plan.add(1, 0.0)
-    plan.answered(1, 50.0, decided=False)
+    plan.answered(1, 50.0, final=False)
     assert plan.pick(50.0) is None
-    plan.answered(1, 51.0, decided=True)
+    plan.answered(1, 51.0, final=True)
     assert len(plan) == 0
 
 
@@ -244,10 +244,10 @@ def test_a_key_is_followed_once() -> None:
         plan.add(1, 0.0)
 
 
-@pytest.mark.parametrize("price", [0.0, -1.0, math.inf, math.nan])
-def test_a_price_makes_sense(price: float) -> None:
-    with pytest.raises(ValueError, match="price must be"):
-        Plan(price=price)
+@pytest.mark.parametrize("delay_per_request", [0.0, -1.0, math.inf, math.nan])
+def test_a_price_makes_sense(delay_per_request: float) -> None:
+    with pytest.raises(ValueError, match="delay_per_request must be"):
+        Plan(delay_per_request=delay_per_request)
 
 
 @pytest.mark.parametrize("limit", [(0, 60.0), (5, -1.0), (5, math.nan)])
@@ -261,7 +261,7 @@ def test_a_message_sent_later_is_not_asked_before() -> None:
     plan.add(1, 0.0, sent_at=3600.0)
     assert plan.pick(0.0) is None
     assert plan.next_at(0.0) > 3600.0
-    plan.answered(1, 10.0, decided=False)  # asked by somebody else
+    plan.answered(1, 10.0, final=False)  # asked by somebody else
     assert plan.pick(20.0) is None
 
 
@@ -270,8 +270,8 @@ def test_a_change_starts_the_clock_of_a_message_anew() -> None:
     for followed, changed in ((plan, True), (other, False)):
         followed.add(1, 0.0, sent_at=-3600.0)
         followed.pick(0.0)
-        followed.answered(1, 0.0, decided=False, changed=True)  # the first answer changes nothing
-        followed.answered(1, 1000.0, decided=False, changed=changed)
+        followed.answered(1, 0.0, final=False, changed=True)  # the first answer changes nothing
+        followed.answered(1, 1000.0, final=False, changed=changed)
         assert followed.pick(1000.0) is None
     assert plan.next_at(1000.0) - 1000.0 < 15 < other.next_at(1000.0) - 1000.0
 
@@ -291,9 +291,9 @@ def simulate(
             continue
         asked.append((now, chosen))
         now += 1 / capacity
-        decided = sent + decisions[chosen] <= now
-        delays += now - sent - decisions[chosen] if decided else 0.0
-        plan.answered(chosen, now, decided=decided, decided_at=sent + decisions[chosen] if dated and decided else None)
+        final = sent + decisions[chosen] <= now
+        delays += now - sent - decisions[chosen] if final else 0.0
+        plan.answered(chosen, now, final=final, final_at=sent + decisions[chosen] if dated and final else None)
     return len(asked) / len(decisions), delays / len(decisions), asked
 
 
@@ -333,7 +333,10 @@ def test_where_a_decision_is_always_as_likely_intervals_are_as_good_as_fixed_one
 
 
 def test_a_dear_request_is_made_less_often() -> None:
-    outcomes = [simulate(Plan(price=price), drawn(300, humps))[:2] for price in (1.0, 10.0, 100.0)]
+    outcomes = [
+        simulate(Plan(delay_per_request=delay_per_request), drawn(300, humps))[:2]
+        for delay_per_request in (1.0, 10.0, 100.0)
+    ]
     requests, delays = zip(*outcomes, strict=True)
     assert sorted(requests, reverse=True) == list(requests)
     assert sorted(delays) == list(delays)
@@ -363,7 +366,7 @@ def test_an_old_message_is_asked_however_many_young_ones_come() -> None:
         if picked == 0:
             asked += 1
             longest, last = max(longest, now - last), now
-        plan.answered(picked, now, decided=picked != 0)
+        plan.answered(picked, now, final=picked != 0)
     assert asked > 2
     assert max(longest, 5000.0 - last) < 3000.0
 
@@ -376,7 +379,7 @@ def test_the_end_of_an_outage_is_noticed_and_all_are_asked() -> None:
 
     decisions = drawn(1000, draw)
     _, _, asked = simulate(plan, decisions)
-    late = {key: decided for key, decided in decisions.items() if decided >= 5000}
+    late = {key: final for key, final in decisions.items() if final >= 5000}
     found = [at - late[key] for at, key in asked if key in late and at >= late[key]]
     assert len(late) > 250
     assert sum(found) / len(found) < 150  # alone, each would have waited about 800 s between two requests
@@ -386,13 +389,13 @@ def test_a_surge_is_over_when_decisions_come_no_more() -> None:
     plan = Plan()
     for key in range(200):
         plan.add(key, 0.0, sent_at=-3600.0)
-        plan.answered(key, 0.0, decided=False)
+        plan.answered(key, 0.0, final=False)
     for key in range(10):
-        plan.answered(key, 20.0, decided=True)
+        plan.answered(key, 20.0, final=True)
     assert plan._surge > 0.3
     asked = 0
     while (picked := plan.pick(21.0)) is not None:
-        plan.answered(picked, 21.0, decided=False)
+        plan.answered(picked, 21.0, final=False)
         asked += 1
     assert 2 <= asked < 30
 
@@ -402,7 +405,7 @@ def test_scouts_go_ahead_of_many_that_were_asked_together() -> None:
     for plan, count in ((few, 5), (many, 200)):
         for key in range(count):
             plan.add(key, 0.0, sent_at=-3600.0)
-            plan.answered(key, 0.0, decided=False)
+            plan.answered(key, 0.0, final=False)
         while plan.pick(0.0) is not None:  # the first scout goes at once
             pass
     assert many.next_at(0.0) < few.next_at(0.0) / 2
@@ -447,16 +450,16 @@ def learnt(answers: Callable[[Curve, random.Random], None], count: int = 4000) -
 
 
 def dated_answer(curve: Curve, chance: random.Random) -> None:
-    decided = chance.expovariate(1 / 100)
-    curve.decided_in(0, bin_at(decided))
+    final = chance.expovariate(1 / 100)
+    curve.final_in(0, bin_at(final))
 
 
 def interval_answer(curve: Curve, chance: random.Random) -> None:
-    decided, asked, last = chance.expovariate(1 / 100), 0.0, 0
+    final, asked, last = chance.expovariate(1 / 100), 0.0, 0
     while True:
         asked += chance.uniform(5, 80)
-        if decided <= asked:
-            curve.decided(last, max(edge_near(asked), last))
+        if final <= asked:
+            curve.final(last, max(edge_near(asked), last))
             return
         curve.survived(last, edge_near(asked))
         last = edge_near(asked)
@@ -466,34 +469,34 @@ def interval_answer(curve: Curve, chance: random.Random) -> None:
 def test_the_curve_is_learnt_from_dates_and_from_intervals(answers: Callable[[Curve, random.Random], None]) -> None:
     curve = learnt(answers)
     for age in (30.0, 60.0, 100.0, 200.0):
-        assert math.exp(-curve.undecided_to(age)) == pytest.approx(math.exp(-age / 100), abs=0.03)
+        assert math.exp(-curve.pending_to(age)) == pytest.approx(math.exp(-age / 100), abs=0.03)
 
 
 def test_a_curve_follows_a_change() -> None:
     curve = Curve()
     for age, count in ((10.0, 40_000), (1000.0, 120_000)):
         for number in range(count):
-            curve.decided(0, edge_near(age)) if number % 2 else curve.decided_in(0, bin_at(age))
+            curve.final(0, edge_near(age)) if number % 2 else curve.final_in(0, bin_at(age))
             if number % 2000 == 1999:
                 curve.learn()
-    assert math.exp(-curve.undecided_to(500.0)) > 0.8
+    assert math.exp(-curve.pending_to(500.0)) > 0.8
     assert len(curve._between) == 2
 
 
 def test_forgotten_intervals_leave_nothing_behind() -> None:
     curve = Curve()
-    curve.decided(0, 40)
+    curve.final(0, 40)
     for _ in range(60):
         for _ in range(10_500):
-            curve.decided_in(0, 60)
+            curve.final_in(0, 60)
         curve.learn()
     assert curve._between == {}
 
 
 def test_a_decision_before_the_last_look_counts_from_there_and_one_beyond_all_ages_in_the_last_bin() -> None:
     curve = Curve()
-    curve.decided_in(30, 10)
-    curve.decided_in(BINS, BINS)
+    curve.final_in(30, 10)
+    curve.final_in(BINS, BINS)
     assert curve._events[30] == 1.0
     assert curve._events[BINS - 1] == 1.0
     curve.learn()
@@ -509,25 +512,25 @@ def test_whatever_is_learnt_hazards_stay_positive_and_waits_bounded(answers: lis
         if kind == "s":
             curve.survived(start, end)
         elif kind == "d":
-            curve.decided(start, end)
+            curve.final(start, end)
         else:
-            curve.decided_in(start, end)
+            curve.final_in(start, end)
     curve.learn()
     assert all(0 < hazard < math.inf for hazard in curve.hazards)
-    for price in (0.01, 10.0, 1e5):
-        assert all(0 < wait <= 6 * 3600 for wait in Schedule(curve, price).waits)
+    for delay_per_request in (0.01, 10.0, 1e5):
+        assert all(0 < wait <= 6 * 3600 for wait in PollingSchedule(curve, delay_per_request).waits)
 
 
 @given(st.floats(1e-7, 10), st.floats(0.01, 1e6))
-def test_a_steady_gap_balances_delay_and_requests(hazard: float, price: float) -> None:
-    gap = steady_gap(hazard, price)
-    assert math.expm1(hazard * gap) == pytest.approx(hazard * (gap + price), rel=1e-6)
+def test_a_steady_gap_balances_delay_and_requests(hazard: float, delay_per_request: float) -> None:
+    gap = steady_gap(hazard, delay_per_request)
+    assert math.expm1(hazard * gap) == pytest.approx(hazard * (gap + delay_per_request), rel=1e-6)
 
 
 def test_where_the_hazard_is_steady_so_are_the_waits() -> None:
     curve = Curve()
     curve._publish([-math.expm1(-(later - earlier) / 200) for earlier, later in itertools.pairwise(EDGES)])
-    schedule = Schedule(curve, 10.0)
+    schedule = PollingSchedule(curve, 10.0)
     best = steady_gap(1 / 200, 10.0)
     steady = range(edge_near(20.0), edge_near(400.0))  # beyond, a bin is so long that it decides nearly all
     assert sum(schedule.waits[number] for number in steady) / len(steady) == pytest.approx(best, rel=0.1)
@@ -539,66 +542,66 @@ def test_a_schedule_is_made_once_a_price_and_anew_after_a_lesson() -> None:
     curve = Curve()
     first = curve.schedule(10.0)
     assert curve.schedule(10.0) is first
-    for price in range(1, 10):
-        curve.schedule(float(price))
+    for delay_per_request in range(1, 10):
+        curve.schedule(float(delay_per_request))
     assert len(curve._schedules) <= 8
-    one, other = Plan(curve=curve), Plan(curve=curve, price=1.0)
+    one, other = Plan(curve=curve), Plan(curve=curve, delay_per_request=1.0)
     for key in range(4):
         for plan in (one, other):
             plan.add(key, 0.0)
-            plan.answered(key, 100.0, decided=True)
+            plan.answered(key, 100.0, final=True)
     assert curve.lessons == 1
     other.add(9, 100.0)
-    other.answered(9, 200.0, decided=False)
+    other.answered(9, 200.0, final=False)
     assert other._schedule is curve.schedule(1.0)
 
 
 # --- lines ---
 
 
-def waiting(line: Line, key: int, since: float) -> None:
-    line._roll.add(key, since)
-    line.put(key)
+def waiting(bucket: Bucket, key: int, since: float) -> None:
+    bucket._table.add(key, since)
+    bucket.put(key)
 
 
 @given(st.lists(st.floats(-100, 100), max_size=40))
 def test_who_waits_longest_leaves_first(times: list[float]) -> None:
-    line = Line(3, Roll())
+    bucket = Bucket(3, MessageTable())
     for key, since in enumerate(times):
-        waiting(line, key, since)
+        waiting(bucket, key, since)
     left = []
-    while line.size:
-        first = line.first()
-        taken = line.take(first)
+    while bucket.size:
+        first = bucket.first()
+        taken = bucket.take(first)
         assert taken is not None
-        assert line.take(first - 1) is None or not line.size
+        assert bucket.take(first - 1) is None or not bucket.size
         left.append(times[taken])
     assert left == sorted(times)
-    assert line.take(math.inf) is None
+    assert bucket.take(math.inf) is None
 
 
 @pytest.mark.parametrize("step", [1.0, -1.0])
 def test_those_who_left_are_passed_over(step: float) -> None:
-    roll = Roll()
-    line = Line(3, roll)
+    table = MessageTable()
+    bucket = Bucket(3, table)
     for key in range(5):
-        waiting(line, key, key * step)
+        waiting(bucket, key, key * step)
     for key in (1, 2, 4):
-        roll.place[key] = Place.NOWHERE
-        line.size -= 1
-    assert {line.take(math.inf), line.take(math.inf)} == {0, 3}
-    assert line.take(math.inf) is None
+        table.position[key] = Position.NOWHERE
+        bucket.size -= 1
+    assert {bucket.take(math.inf), bucket.take(math.inf)} == {0, 3}
+    assert bucket.take(math.inf) is None
 
 
 @pytest.mark.parametrize("step", [1.0, -1.0])
 def test_a_line_keeps_no_crowd_of_those_who_left(step: float) -> None:
-    roll = Roll()
-    line = Line(3, roll)
-    waiting(line, 0, 1e6)
+    table = MessageTable()
+    bucket = Bucket(3, table)
+    waiting(bucket, 0, 1e6)
     for number in range(10_000):
-        waiting(line, 1 + number, number * step)
-        roll.place[1 + number] = Place.NOWHERE
-        line.size -= 1
-        assert len(line._queue) + len(line._heap) < 200
-    assert line.first() == 1e6
-    assert line.take(math.inf) == 0
+        waiting(bucket, 1 + number, number * step)
+        table.position[1 + number] = Position.NOWHERE
+        bucket.size -= 1
+        assert len(bucket._queue) + len(bucket._heap) < 200
+    assert bucket.first() == 1e6
+    assert bucket.take(math.inf) == 0

@@ -22,10 +22,10 @@ from smsc_async import (
     MessageNotFound,
     MessageRef,
     MessageStatus,
-    Pending,
     ReadTimeout,
     Reply,
     Rules,
+    Unfinished,
     Update,
     Watcher,
 )
@@ -143,7 +143,7 @@ def test_undecided_message_expires_and_is_pending_no_more() -> None:
         client = make_client(service((1e9, 0)))
         async with client.watch([ONE], timeout=100) as updates:
             told = [update async for update in updates]
-            assert updates.pending == []
+            assert updates.unfinished == []
         assert [(update.expired, update.is_last, update.status) for update in told] == [
             (False, False, MessageStatus.SENT),
             (True, True, None),
@@ -220,8 +220,8 @@ def test_what_concerns_all_ends_the_watch_and_leaves_the_rest_pending(error: str
         watcher = client.watch(REFS)
         with pytest.raises(Exception, match=f"error {error}"):
             await take(watcher, told)
-        assert [pending.ref for pending in watcher.pending] == REFS
-        assert [pending.status for pending in watcher.pending].count(0) == len(told)
+        assert [unfinished.ref for unfinished in watcher.unfinished] == REFS
+        assert [unfinished.status for unfinished in watcher.unfinished].count(0) == len(told)
 
     virtually(main)
 
@@ -245,9 +245,9 @@ def test_pending_is_plain_data_and_goes_on_in_another_watch() -> None:
             async for update in updates:
                 if update.ref == REFS[4]:
                     break
-        kept = [pending.model_dump_json() for pending in updates.pending]
+        kept = [unfinished.model_dump_json() for unfinished in updates.unfinished]
         assert len(kept) == 5
-        again = await collect(client, [Pending.model_validate_json(line) for line in kept])
+        again = await collect(client, [Unfinished.model_validate_json(bucket) for bucket in kept])
         # What was told once is not told again.
         assert {update.status for update in again if update.ref == REFS[4]} == {
             MessageStatus.SENT,
@@ -396,10 +396,10 @@ def test_cancelled_watches_leak_no_task_no_connection_and_no_place(backend: str)
 
 def test_message_keeps_its_age_in_a_later_watch() -> None:
     async def main() -> None:
-        old = Pending(ref=ONE, status=0, since=datetime(2020, 1, 1, tzinfo=UTC))
+        old = Unfinished(ref=ONE, status=0, since=datetime(2020, 1, 1, tzinfo=UTC))
         (update,) = await collect(make_client(service((1e9, 0))), [old], timeout=60)
         assert update.expired
-        young = Pending(ref=ONE, status=0, since=datetime.now(UTC) - timedelta(seconds=40))
+        young = Unfinished(ref=ONE, status=0, since=datetime.now(UTC) - timedelta(seconds=40))
         start = anyio.current_time()
         (update,) = await collect(make_client(service((1e9, 0))), [young], timeout=60)
         assert update.expired
@@ -412,15 +412,15 @@ def test_message_keeps_its_age_in_a_later_watch() -> None:
 def test_message_whose_time_was_over_before_the_watch_is_asked_once_before_it_expires(count: int) -> None:
     async def main() -> None:
         refs = [MessageRef(f"+7999123{number:04}", "a") for number in range(count)]
-        old = [Pending(ref=ref, status=0, since=datetime(2020, 1, 1, tzinfo=UTC)) for ref in refs]
-        decided = await collect(make_client(service()), old, timeout=60)
-        assert {(update.ref, update.status, update.is_last) for update in decided} == {
+        old = [Unfinished(ref=ref, status=0, since=datetime(2020, 1, 1, tzinfo=UTC)) for ref in refs]
+        final = await collect(make_client(service()), old, timeout=60)
+        assert {(update.ref, update.status, update.is_last) for update in final} == {
             (ref, MessageStatus.DELIVERED, True) for ref in refs
         }
         for fake in (service((1e9, 0)), FakeService([ReadTimeout("lost")] * 10_000)):
-            undecided = await collect(make_client(fake, guards=None, retries=0), old, timeout=60)
+            pending = await collect(make_client(fake, guards=None, retries=0), old, timeout=60)
             assert len(fake.requests) == count
-            assert {(update.ref, update.expired) for update in undecided} == {(ref, True) for ref in refs}
+            assert {(update.ref, update.expired) for update in pending} == {(ref, True) for ref in refs}
 
     virtually(main)
 
@@ -452,8 +452,8 @@ def test_message_that_follows_a_refused_one_is_asked_and_inherits_nothing() -> N
                 updates.add(ref)
                 if ref == REFS[1]:
                     assert (await anext(updates)).status is MessageStatus.DELIVERED
-            assert len(updates._book._names) == 1
-            assert [(left.ref, left.status) for left in updates.pending] == [(REFS[2], None)]
+            assert len(updates._registry._names) == 1
+            assert [(left.ref, left.status) for left in updates.unfinished] == [(REFS[2], None)]
 
     virtually(main)
 
@@ -464,8 +464,8 @@ def test_a_watch_that_goes_on_does_not_grow() -> None:
             for number in range(1, 1001):
                 updates.add(MessageRef("+79991234567", number))
                 await anext(updates)
-            assert (updates.done, updates.total, updates.pending) == (1000, 1000, [])
-            assert len(updates._book._names) < 200
+            assert (updates.done, updates.total, updates.unfinished) == (1000, 1000, [])
+            assert len(updates._registry._names) < 200
 
     virtually(main)
 
@@ -493,12 +493,12 @@ def test_progress_is_told_with_each_last_update() -> None:
 
 def test_message_whose_time_was_over_stays_pending_where_the_watch_ends_instead_of_an_answer() -> None:
     async def main() -> None:
-        old = Pending(ref=ONE, status=0, since=datetime(2020, 1, 1, tzinfo=UTC))
+        old = Unfinished(ref=ONE, status=0, since=datetime(2020, 1, 1, tzinfo=UTC))
         client = make_client(FakeService([answer("get_status", error="2")]), guards=None)
         async with client.watch([old], timeout=60) as updates:
             with pytest.raises(AuthenticationFailed):
                 await anext(updates)
-            assert updates.pending == [old]
+            assert updates.unfinished == [old]
 
     virtually(main)
 
@@ -517,7 +517,7 @@ def test_progress_that_raises_loses_no_update() -> None:
             while len(seen) < len(REFS):
                 with pytest.raises(BrokenPipeError):
                     await anext(updates)
-                assert len(updates.pending) == len(REFS) - len(seen)
+                assert len(updates.unfinished) == len(REFS) - len(seen)
                 seen.append((await anext(updates)).ref)
         assert sorted(seen, key=str) == REFS
 
@@ -575,8 +575,8 @@ def test_what_nobody_expected_ends_the_watch_as_itself() -> None:
             group.start_soon(close)
             with pytest.raises(LookupError, match="broken"):
                 await take(watcher, told)
-        assert len(watcher.pending) == 5
-        assert {pending.status for pending in watcher.pending} == {0}
+        assert len(watcher.unfinished) == 5
+        assert {unfinished.status for unfinished in watcher.unfinished} == {0}
 
     virtually(main)
 
@@ -628,8 +628,8 @@ def test_what_was_added_and_hinted_is_pending_as_well() -> None:
             updates.add(REFS[2], REFS[3])
             updates.hint(REFS[3])
             assert (await anext(updates)).ref == REFS[3]
-        kept = [Pending.model_validate_json(each.model_dump_json()) for each in updates.pending]
-        assert kept == updates.pending
+        kept = [Unfinished.model_validate_json(each.model_dump_json()) for each in updates.unfinished]
+        assert kept == updates.unfinished
         assert {each.ref: each.status for each in kept} == {**dict.fromkeys(REFS[:3]), REFS[3]: 0}
 
     virtually(main)
@@ -651,7 +651,7 @@ def test_leaving_the_block_while_requests_are_in_flight_frees_their_places(backe
         assert sum(fake.in_flight.values()) == 0
         snapshot = await client.guards.snapshot()  # type: ignore[union-attr]
         assert not [rule for rule in snapshot.rules.values() if rule.in_flight]
-        assert len(updates.pending) == 130
+        assert len(updates.unfinished) == 130
 
     anyio.run(main, backend=backend)
 

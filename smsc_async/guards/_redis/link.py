@@ -16,7 +16,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from smsc_async._model import GuardStoreError
 
-from .scripts import Call
+from .scripts import ScriptCall
 
 __all__ = ["Link", "connecting"]
 
@@ -82,7 +82,7 @@ class Link:
             self._loop = loop
         return loop
 
-    async def run(self, *calls: Call) -> str:
+    async def run(self, *calls: ScriptCall) -> str:
         """Run scripts one after the other, in one round trip unless Redis has forgotten them; return the last answer.
 
         They may run twice: when the answer was lost with its connection, they are run again.
@@ -126,7 +126,7 @@ class Link:
         except (RedisError, OSError) as error:
             raise GuardStoreError(f"Redis can't be reached ({type(error).__name__})") from error
 
-    async def _run(self, calls: Sequence[Call]) -> str:
+    async def _run(self, calls: Sequence[ScriptCall]) -> str:
         loaded = fresh = False
         while True:
             try:
@@ -142,7 +142,7 @@ class Link:
             else:
                 return reply if isinstance(reply, str) else reply.decode()
 
-    async def _send(self, calls: Sequence[Call], *, load: bool) -> Any:
+    async def _send(self, calls: Sequence[ScriptCall], *, load: bool) -> Any:
         if len(calls) == 1 and not load:
             execute: Callable[..., Awaitable[Any]] = self.client.execute_command
             return await execute(*_command(calls[0]))
@@ -169,5 +169,5 @@ def _code(error: ResponseError) -> str:
     return type(error).__name__ if match is None else match.group()
 
 
-def _command(call: Call) -> tuple[str | int, ...]:
+def _command(call: ScriptCall) -> tuple[str | int, ...]:
     return ("EVALSHA", call.script.sha, len(call.keys), *call.keys, *call.arguments)

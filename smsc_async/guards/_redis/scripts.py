@@ -8,14 +8,14 @@ from itertools import chain
 from typing import Final, NamedTuple
 
 from smsc_async._model import GuardStoreError
-from smsc_async.guards._limits import Block, Limit, Mark, Streak
+from smsc_async.guards._limits import BlockLimit, Limit, Release, StreakLimit
 from smsc_async.guards._store import Demand, Reservation
 
-__all__ = ["Call", "Epoch", "Names", "Script", "acquiring", "joined", "settling", "span_of", "trusted"]
+__all__ = ["Epoch", "Names", "Script", "ScriptCall", "acquiring", "joined", "releasing", "span_of", "trusted"]
 
 _MICROSECONDS: Final = 1_000_000
 _MILLISECONDS: Final = 1_000
-_NO_MARK: Final = Mark()
+_NO_RELEASE: Final = Release()
 
 
 class Script(NamedTuple):
@@ -25,7 +25,7 @@ class Script(NamedTuple):
     sha: str
 
 
-class Call(NamedTuple):
+class ScriptCall(NamedTuple):
     """A call of a script."""
 
     script: Script
@@ -79,7 +79,7 @@ def acquiring(
     longest: float,
     look: bool,
     proven: set[bytes],
-) -> Call:
+) -> ScriptCall:
     """Return the call that takes places.
 
     Args:
@@ -108,7 +108,7 @@ def acquiring(
             turn = len(keys)
         arguments += shape[:3]
         arguments += [str(demand.amount), _flag(demand.forced), str(proof), _flag(demand.proof in proven), str(turn)]
-    return Call(ACQUIRE, keys, arguments)
+    return ScriptCall(ACQUIRE, keys, arguments)
 
 
 def span_of(demands: Sequence[Demand]) -> float:
@@ -116,41 +116,41 @@ def span_of(demands: Sequence[Demand]) -> float:
     return max((sum(map(float, _shape(demand.limit)[2:])) / _MICROSECONDS for demand in demands), default=0.0)
 
 
-def settling(names: Names, reservation: Reservation, marks: Sequence[Mark], void: float = 0.0) -> Call:
+def releasing(names: Names, reservation: Reservation, releases: Sequence[Release], void: float = 0.0) -> ScriptCall:
     """Return the call that settles a request; several make one when they are joined.
 
     Args:
         names: The names of the keys.
         reservation: The places of the request.
-        marks: The mark of each of its demands.
+        releases: The mark of each of its demands.
         void: For so many seconds a request for these places, if it comes yet, is void; 0 if they were granted.
     """
     keys = [names.token(reservation.token)]
     arguments: list[str] = []
     count = 0
-    for demand, amount, mark in zip(reservation.demands, reservation.amounts, marks, strict=True):
+    for demand, amount, release in zip(reservation.demands, reservation.amounts, releases, strict=True):
         # Refuted always, proven only where it wasn't yet: that is once a day.
-        proof = None if mark.proof and not amount else mark.proof
-        if not amount and proof is None and mark._replace(proof=None) == _NO_MARK:
+        proof = None if release.proof and not amount else release.proof
+        if not amount and proof is None and release._replace(proof=None) == _NO_RELEASE:
             continue
         count += 1
         keys.append(names.history(demand))
-        kind, places, span, first, again = _shape(demand.limit)
-        arguments += [kind, places, span, str(amount), str(mark.keep), _micro(mark.late), _flag(mark.clear)]
+        kind, slots, span, first, again = _shape(demand.limit)
+        arguments += [kind, slots, span, str(amount), str(release.keep), _micro(release.late), _flag(release.clear)]
         if demand.proof is None or proof is None:
-            arguments += [_flag(mark.fill), "", first, again]
+            arguments += [_flag(release.fill), "", first, again]
         else:
-            arguments += [_flag(mark.fill), _flag(proof), first, again]
+            arguments += [_flag(release.fill), _flag(proof), first, again]
             keys.append(names.proof(demand.proof))
     head = [reservation.token, _micro(reservation.started), str(round(void * _MILLISECONDS)), str(count)]
-    return Call(SETTLE, keys, head + arguments)
+    return ScriptCall(RELEASE, keys, head + arguments)
 
 
-def joined(calls: Sequence[Call]) -> Call:
+def joined(calls: Sequence[ScriptCall]) -> ScriptCall:
     """Return one call that settles what several settle."""
     keys = chain.from_iterable(call.keys for call in calls)
     arguments = chain.from_iterable(call.arguments for call in calls)
-    return Call(SETTLE, list(keys), list(arguments))
+    return ScriptCall(RELEASE, list(keys), list(arguments))
 
 
 def trusted(line: str) -> str:
@@ -179,9 +179,9 @@ def trusted(line: str) -> str:
 
 @lru_cache(maxsize=256)
 def _shape(limit: Limit) -> tuple[str, str, str, str, str]:
-    if isinstance(limit, Block):
+    if isinstance(limit, BlockLimit):
         return "block", "1", _micro(limit.span), _micro(limit.first), _micro(limit.again)
-    kind = "streak" if isinstance(limit, Streak) else "window" if limit.span else "gate"
+    kind = "streak" if isinstance(limit, StreakLimit) else "window" if limit.span else "gate"
     return kind, str(limit.count), _micro(limit.span), "0", "0"
 
 
@@ -199,4 +199,4 @@ def _script(name: str) -> Script:
 
 
 ACQUIRE: Final = _script("acquire.lua")
-SETTLE: Final = _script("settle.lua")
+RELEASE: Final = _script("release.lua")

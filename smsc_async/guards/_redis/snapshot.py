@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from redis.asyncio import Redis
 
-from smsc_async.guards._limits import Block, History, Limit
+from smsc_async.guards._limits import BlockLimit, History, Limit
 from smsc_async.guards._store import RuleState
 
 __all__ = ["read_states"]
@@ -28,21 +28,21 @@ async def read_states(client: Redis, start: str, limits: Mapping[str, Limit]) ->
     """
     now = await _time(client)
     found = await _find(client, start, limits)
-    states = {name: _Tally(limit) for name, limit in limits.items()}
+    states = {name: _Counts(limit) for name, limit in limits.items()}
     for first in range(0, len(found), _READ):
         some = found[first : first + _READ]
         pipe = client.pipeline(transaction=False)
         for rule, key in some:
-            if isinstance(limits[rule], Block):
+            if isinstance(limits[rule], BlockLimit):
                 pipe.get(key)
             else:
                 pipe.zrange(key, 0, -1, withscores=True)
         for (rule, key), answer in zip(some, await pipe.execute(), strict=True):
             states[rule].add(key.rpartition(":")[2], _history(answer, now))
-    return {name: tally.state() for name, tally in states.items()}
+    return {name: summary.state() for name, summary in states.items()}
 
 
-class _Tally:
+class _Counts:
     """Adds up the histories of one rule, whose instants are seconds from now."""
 
     def __init__(self, limit: Limit) -> None:

@@ -20,18 +20,18 @@ from pydantic import SecretStr
 from redis.asyncio import Redis
 
 from smsc_async._model import GuardStoreError
-from smsc_async.guards._limits import Limit, Mark
+from smsc_async.guards._limits import Limit, Release
 from smsc_async.guards._store import Demand, Refusal, Reservation, RuleState
 
 from .link import Link, connecting
-from .scripts import Call, Epoch, Names, acquiring, joined, settling, span_of, trusted
+from .scripts import Epoch, Names, ScriptCall, acquiring, joined, releasing, span_of, trusted
 from .snapshot import read_states
 
 __all__ = ["RedisStore"]
 
 _log = logging.getLogger("smsc_async")
 
-_NO_MARK: Final = Mark()
+_NO_RELEASE: Final = Release()
 _MICROSECONDS: Final = 1_000_000
 _PREFIX: Final = re.compile(r"[\w.:-]+", re.ASCII)
 # How much later than a reservation expires its request may still arrive, beside `late_arrival`.
@@ -115,7 +115,7 @@ class RedisStore:
         self._look_at = -inf
         self._proven: dict[bytes, float] = {}
         self._flying: set[str] = set()
-        self._queue: deque[Call] = deque()
+        self._queue: deque[ScriptCall] = deque()
         self._sender: asyncio.Task[None] | None = None
         self._carried: set[asyncio.Future[None]] = set()
 
@@ -204,15 +204,15 @@ class RedisStore:
         self._flying.add(token)
         return Reservation(demands, amounts, int(numbers[0]) / _MICROSECONDS, token, expires)
 
-    def settle(self, reservation: Reservation, marks: Sequence[Mark]) -> None:
+    def release(self, reservation: Reservation, releases: Sequence[Release]) -> None:
         """Give each demand of a reservation its mark, soon; a second time it does nothing."""
         if reservation.token not in self._flying:
             return
         self._flying.remove(reservation.token)
-        for demand, mark in zip(reservation.demands, marks, strict=True):
-            if demand.proof is not None and mark.proof is not None:
-                self._note(demand.proof, proven=mark.proof)
-        self._queue.append(settling(self._names, reservation, marks))
+        for demand, release in zip(reservation.demands, releases, strict=True):
+            if demand.proof is not None and release.proof is not None:
+                self._note(demand.proof, proven=release.proof)
+        self._queue.append(releasing(self._names, reservation, releases))
         self._send_soon()
 
     async def flush(self) -> None:
@@ -266,20 +266,20 @@ class RedisStore:
             look=now >= self._look_at,
             proven={proof for proof in proofs if now < self._proven.get(proof, -inf) + _PROOF_LASTS},
         )
-        settled = self._take_batch()
-        line = await (self._carrying(settled, call) if settled else self._link.run(call))
+        released = self._take_batch()
+        line = await (self._carrying(released, call) if released else self._link.run(call))
         if line != "silent" and not line.startswith("evicting "):
             self._look_at = now + _LOOK_EVERY if now >= self._look_at else self._look_at
             self._trusted_until = max(self._trusted_until, now + span_of(demands) + lease + _EPOCH_OUTLIVES)
         return line
 
-    async def _carrying(self, settled: list[Call], call: Call) -> str:
+    async def _carrying(self, released: list[ScriptCall], call: ScriptCall) -> str:
         arrived = asyncio.get_running_loop().create_future()
         self._carried.add(arrived)
         try:
-            return await self._link.run(joined(settled), call)
+            return await self._link.run(joined(released), call)
         except BaseException:
-            self._queue.extendleft(reversed(settled))
+            self._queue.extendleft(reversed(released))
             self._send_soon()
             raise
         finally:
@@ -306,7 +306,7 @@ class RedisStore:
         """Give back what nobody knows to be taken, also if the script that takes it comes later."""
         amounts = [demand.amount for demand in demands]
         reservation = Reservation(demands, amounts, 0.0, token)
-        self._queue.append(settling(self._names, reservation, [_NO_MARK] * len(demands), lease))
+        self._queue.append(releasing(self._names, reservation, [_NO_RELEASE] * len(demands), lease))
         self._send_soon()
 
     def _send_soon(self) -> None:
@@ -325,7 +325,7 @@ class RedisStore:
                 self._queue.extendleft(reversed(batch))
                 raise
 
-    def _take_batch(self) -> list[Call]:
+    def _take_batch(self) -> list[ScriptCall]:
         queue = self._queue
         return [queue.popleft() for _ in range(min(len(queue), _BATCH))]
 

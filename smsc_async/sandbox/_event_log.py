@@ -13,7 +13,7 @@ from typing import Any, TextIO
 
 from ._fields import Value
 
-__all__ = ["Arrival", "Departure", "Diary"]
+__all__ = ["Arrival", "Departure", "EventLog"]
 
 _VERSION = 1
 
@@ -50,7 +50,7 @@ class Departure:
     ticket: int | None
 
 
-class Diary:
+class EventLog:
     """The file.
 
     Args:

@@ -8,7 +8,7 @@ import pytest
 
 from smsc_async import Client, SmscError, TooManyRequests
 from smsc_async.sandbox import Account, DeliveryPlan, Sandbox
-from smsc_async.sandbox._diary import Diary
+from smsc_async.sandbox._event_log import EventLog
 
 PHONE, OTHER = "+79991234567", "+79991234568"
 
@@ -131,5 +131,5 @@ def test_empty_file_is_a_beginning_and_closing_is_no_end(tmp_path: Path) -> None
         sandbox.close()
     lines = [json.loads(line) for line in (tmp_path / "state").read_text(encoding="utf-8").splitlines()]
     assert [line.get("method") for line in lines] == [None, "get_balance", "get_balance"]
-    assert len(list(Diary(tmp_path / "state", 0).read())) == 2
+    assert len(list(EventLog(tmp_path / "state", 0).read())) == 2
     Sandbox().close()
