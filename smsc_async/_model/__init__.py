@@ -68,6 +68,7 @@ from .limits import (
     SUBSCRIBER,
 )
 from .operations import (
+    AnySend,
     GetBalance,
     GetCost,
     GetListCost,
@@ -114,6 +115,7 @@ __all__ = [
     "UNSET",
     "AddressBlocked",
     "After",
+    "AnySend",
     "ApiError",
     "ApiKey",
     "At",

@@ -35,6 +35,7 @@ __all__ = [
     "BALANCE_ERRORS",
     "SENDING_ERRORS",
     "STATUS_ERRORS",
+    "AnySend",
     "GetBalance",
     "GetCost",
     "GetListCost",
@@ -296,3 +297,7 @@ class GetBalance(Asked):
     def read(self, wire: Wire, timezone: tzinfo) -> Balance:  # noqa: ARG002 - other answers hold local times
         """Make the result of an answer's fields."""
         return Balance.from_wire(wire)
+
+
+AnySend: TypeAlias = Send | SendList
+"""One text to many recipients, or a chunk of messages of their own."""

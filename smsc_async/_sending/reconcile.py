@@ -12,6 +12,7 @@ import anyio
 from smsc_async._call import Caller, Trace
 from smsc_async._model import (
     AddressBlocked,
+    AnySend,
     AuthenticationFailed,
     BreakerOpen,
     DeliveryReport,
@@ -24,7 +25,6 @@ from smsc_async._model import (
     Outcome,
     Result,
     Send,
-    SendList,
     SendOutcomeUnknown,
     SentMessage,
     SmscError,
@@ -38,13 +38,12 @@ from smsc_async._network import Timeout
 from .bulk import statuses_of
 from .evidence import Evidence
 
-__all__ = ["AnySend", "OnUnknown", "ReconcileDelays", "Reconciler", "unresolved_of"]
+__all__ = ["OnUnknown", "ReconcileDelays", "Reconciler", "unresolved_of"]
 
 _log = logging.getLogger("smsc_async")
 
 R = TypeVar("R", bound=Result)
 OnUnknown: TypeAlias = Literal["reconcile", "raise", "resend"]
-AnySend: TypeAlias = Send | SendList
 
 _PATIENCE: Final = 90.0  # seconds, where there is no deadline
 _FIRST_PAUSE: Final = 1.0

@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 
 from smsc_async._model import (
     BAD_CODES,
+    AnySend,
     ApiError,
     ApiKey,
     Credentials,
@@ -54,7 +55,6 @@ _SAID_BY_ERROR_9: Final = frozenset({"identical_send", "identical_cost", "status
 _GATES: Final = frozenset({"in_flight", "status_in_flight"})
 
 Priced: TypeAlias = GetCost | GetListCost
-AnySend: TypeAlias = Send | SendList
 
 
 class Part(Enum):

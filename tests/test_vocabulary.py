@@ -1,0 +1,127 @@
+"""One word for one thing: names and phrases that were retired stay away, and no two classes share a name."""
+
+import ast
+import io
+import re
+import tokenize
+from collections import defaultdict
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+ROOT: Final = Path(__file__).parent.parent
+HERE: Final = Path(__file__)
+CODE: Final = sorted(
+    path for folder in ("smsc_async", "tests", "benchmarks", "examples") for path in (ROOT / folder).rglob("*.py")
+)
+TEXTS: Final = [
+    *CODE,
+    *sorted((ROOT / "smsc_async").rglob("*.lua")),
+    *sorted(ROOT.glob("*.md")),
+    *sorted((ROOT / "benchmarks").glob("*.md")),
+]
+
+IDENTIFIERS: Final = {
+    "is_decided",
+    "decided",
+    "undecided",
+    "decided_at",
+    "DECIDED",
+    "Doubt",
+    "doubt",
+    "doubts",
+    "doubt_of",
+    "in_doubt",
+    "IN_DOUBT",
+    "keep_doubt",
+    "Settlement",
+    "Settler",
+    "settle",
+    "settled",
+    "settlement",
+    "is_settled",
+    "Fate",
+    "fate",
+    "Verdict",
+    "verdict",
+    "verdicts",
+    "Mark",
+    "marks",
+    "Lanes",
+    "lanes",
+    "lane",
+    "Pending",
+    "Book",
+    "book",
+    "Roll",
+    "roll",
+    "Do",
+    "_do",
+    "Diary",
+    "diary",
+    "_crew",
+    "crew",
+    "_hire",
+    "hire",
+    "_fret",
+    "Tally",
+    "tally",
+    "Place",
+    "Places",
+    "Sending",
+    "Patience",
+}
+"""Names that the glossary replaced."""
+PHRASES: Final = (
+    r"\bdoubts?\b|\bdoubtful\b",
+    r"\bundecided\b|\bdecided\b",
+    r"\b(un)?settl(e|es|ed|ing|ement)\b",
+    r"\bverdicts?\b",
+    r"\bfates?\b",
+    r"\b(?<!Brake)brakes?\b(?!\.)",
+    r"\blanes?\b",
+    r"\bcrew\b|\bhires?\b|\bhired\b",
+    r"\bdiary\b|\bdiaries\b",
+    r"\btally\b|\btallies\b",
+    r"\bwhoever\b",
+    r"\bblanks?\b",
+    r"\bso many seconds\b",
+    r"places? in flight|places? under|gives? (its|the) places? back|no place\b",
+    r"^\W*Do it\.|^\W*End that\.|\"\"\"Tell ",
+)
+"""Words of prose that the glossary replaced: in comments, docstrings, messages and documents."""
+
+
+def _names(path: Path) -> set[str]:
+    tokens = tokenize.generate_tokens(io.StringIO(path.read_text(encoding="utf-8")).readline)
+    return {token.string for token in tokens if token.type == tokenize.NAME}
+
+
+@pytest.mark.parametrize("path", [path for path in CODE if path != HERE], ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_retired_name_is_used(path: Path) -> None:
+    assert _names(path) & IDENTIFIERS == set()
+
+
+@pytest.mark.parametrize("path", [path for path in TEXTS if path != HERE], ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_retired_phrase_is_used(path: Path) -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {match[0]!r}"
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        for phrase in PHRASES
+        for match in re.finditer(phrase, re.sub(r"_", " ", line), re.IGNORECASE)
+    ]
+    assert found == []
+
+
+def test_no_two_classes_of_the_package_share_a_name() -> None:
+    places = defaultdict(list)
+    for path in CODE:
+        if path.is_relative_to(ROOT / "smsc_async"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                is_alias = isinstance(node, ast.AnnAssign) and ast.unparse(node.annotation) == "TypeAlias"
+                if isinstance(node, ast.ClassDef):
+                    places[node.name].append(path.name)
+                elif is_alias:
+                    places[ast.unparse(node.target)].append(path.name)
+    assert {name: files for name, files in places.items() if len(files) > 1} == {}
