@@ -1,23 +1,23 @@
-"""Every fault at every byte: how many messages are doubled, and how many answers are wrong.
+"""Every fault at every byte: the number of doubled messages and of wrong answers.
 
     python benchmarks/faults.py [--step 1] [--socket-step 16] [--processes 2]
 
-A case is one call in which the network fails once: the connection is cut or reset, nothing more comes or is taken, a
+A case is one call in which the network fails once: the connection is cut or reset, reading or writing stalls, a
 gateway answers with a page and HTTP 502, or the body ends early with a Content-Length that agrees; at one byte of the
-request or of the answer, or in connecting. The sandbox executes a request if all of its bytes arrive. The answer of the
-client is wrong if the sandbox has accepted what was said to be not sent or refused, or not accepted what was said to be
-accepted, or if a doubt, resolved over a healthy network, turns out to be something else than the truth; and of a read,
-if it is another value. "doubled" are messages that the sandbox accepted more than once.
+request or of the answer, or while connecting. The sandbox executes a request if all of its bytes arrive. The answer of
+the client is wrong if it reports "not sent" or "refused" for a message that the sandbox has accepted, or "accepted" for
+one that it has not; if resolving an unresolved send over a healthy network gives a wrong result; or if a read returns
+another value. "doubled" are messages that the sandbox accepted more than once.
 
   one fault     the first exchange fails, the next is fine
   or late       in turn: the rest of the request arrives 0, 2.5 or 4.9 s after the client has given up, or never
   20 s          all exchanges fail in that way for 20 s, late as above
-  no end        they fail until the deadline of the call; then the doubt is resolved
+  no end        they fail until the deadline of the call; then the unresolved send is resolved
 
-"many" are three recipients, one of whom the sandbox refuses; what is said counts for each recipient. In process, on a
-virtual clock, with the client's own stack down to the bytes. A fault that lasts is tried at every 8th byte of what one
-at every byte is, and of many recipients all but the first rows at every 4th. Over real sockets a proxy on loopback does
-it. The clients that send again try three times, 1 s or 180 s later.
+"many" are three recipients, one of which the sandbox refuses; each recipient counts as one answer. In process, on a
+virtual clock, with the client's own stack down to the bytes. A lasting fault is tried at every 8th byte of those of a
+single fault, and the rows with many recipients, except the first ones, at every 4th. Over real sockets a proxy on
+loopback causes the faults. The clients that send again try three times, 1 s or 180 s apart.
 """
 
 import argparse
@@ -51,8 +51,8 @@ class Row:
 
     Attributes:
         table: The heading above it.
-        name: What is tried.
-        work: Tries it.
+        name: The call, the mode and the network.
+        work: Runs the cases.
         is_ours: Whether it is this client, which must never be wrong.
     """
 
@@ -75,9 +75,9 @@ def cancelled(verb: Verb) -> Summary:
     return summary
 
 
-def over_sockets(verb: Verb, place: int, step: int) -> Summary:
+def over_sockets(verb: Verb, index: int, step: int) -> Summary:
     """Try a verb over real sockets."""
-    return try_over_sockets(cases(verb, step=step, late=(None, 0.05)), TRANSPORTS[place])
+    return try_over_sockets(cases(verb, step=step, late=(None, 0.05)), TRANSPORTS[index])
 
 
 def again(kind: type[SendAgain | ZeepAgain], pause: float, step: int) -> Summary:
@@ -100,9 +100,9 @@ def rows(step: int, socket_step: int) -> Iterator[Row]:
         yield Row(table, (verb, "", NETWORKS[lasts]), work)
     for verb in SENDS:
         yield Row("cancelled at each await", (verb, "", f"{len(SITUATIONS)} situations"), partial(cancelled, verb))
-    for (place, transport), verb in product(enumerate(TRANSPORTS), VERBS):
+    for (index, transport), verb in product(enumerate(TRANSPORTS), VERBS):
         name = (verb, "reconcile", transport or "default transport")
-        yield Row("over real sockets", name, partial(over_sockets, verb, place, socket_step))
+        yield Row("over real sockets", name, partial(over_sockets, verb, index, socket_step))
     kinds: dict[str, type[SendAgain | ZeepAgain]] = {"httpx": SendAgain, "zeep": ZeepAgain}
     for kind, pause in product(kinds, (1.0, 180.0)):
         name = (kind, f"after {pause:.0f} s", "one fault")
@@ -112,17 +112,17 @@ def rows(step: int, socket_step: int) -> Iterator[Row]:
 def line(name: tuple[str, str, str], summary: Summary) -> str:
     """Return a row of the table."""
     said = [summary.said["accepted"] + summary.said["right"], summary.said["NOT_SENT"] + summary.said["failed"]]
-    said += [summary.said["REJECTED"], summary.said["UNKNOWN"] + summary.said["cancelled, a doubt"]]
+    said += [summary.said["REJECTED"], summary.said["UNKNOWN"] + summary.said["cancelled, unresolved"]]
     numbers = "".join(f"{number:>10}" for number in (summary.cases, *said, summary.doubled, len(summary.wrong)))
     return f"{name[0]:14}{name[1]:13}{name[2]:20}{numbers}"
 
 
 def main() -> None:
-    """Try everything and print the table."""
+    """Run all rows and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--step", type=int, default=1, help="every how many bytes, in process")
-    parser.add_argument("--socket-step", type=int, default=16, help="every how many bytes, over sockets")
-    parser.add_argument("--processes", type=int, default=None, help="how many, all of the machine's cores by default")
+    parser.add_argument("--step", type=int, default=1, help="bytes between two offsets, in process")
+    parser.add_argument("--socket-step", type=int, default=16, help="bytes between two offsets, over sockets")
+    parser.add_argument("--processes", type=int, default=None, help="number of processes, by default that of the cores")
     options = parser.parse_args()
     started, table, ours = time.perf_counter(), "", Summary()
     with ProcessPoolExecutor(options.processes) as pool:
@@ -130,7 +130,7 @@ def main() -> None:
         for row, future in running:
             if row.table != table:
                 table = row.table
-                print(f"\n{table:47}     cases  accepted  not sent   refused  in doubt   doubled     wrong")
+                print(f"\n{table:47}     cases  accepted  not sent   refused   unknown   doubled     wrong")
             summary = future.result()
             print(line(row.name, summary), flush=True)
             if row.is_ours:

@@ -1,10 +1,10 @@
-"""What the guards cost, and what limiters that count starts cost their users.
+"""The cost of the guards, and the errors of limiters that count starts.
 
     pip install '.[redis]' limits aiolimiter pyrate-limiter throttled-py
     python benchmarks/guards.py
 
 Three tables:
-  cost    CPU microseconds to reserve and settle a status call, with 1 to 1,000,000 keys, beside limiters of other
+  cost    CPU microseconds to reserve and release a status call, with 1 to 1,000,000 keys, beside limiters of other
           libraries that only count (medians of interleaved rounds, with their spread), and bytes a key
   breach  one status asked for by several tasks, each request 0 to 20 s on its way up and 0 to 8 s down: how many of
           them arrive in a window of the service that is full. One second here stands for a minute.
@@ -66,7 +66,7 @@ async def our_work() -> Once:
 
 
 async def their_work() -> dict[str, Once]:
-    """Return the same for other limiters: one key, and so many in a time that none is refused."""
+    """Return the same for other limiters: one key, with a rate at which no call is refused."""
     moving, item = MovingWindowRateLimiter(MemoryStorage()), RateLimitItemPerSecond(5, 60)
     throttled = Throttled(using="sliding_window", quota=rate_limiter.per_min(5))
     bucket = Limiter(InMemoryBucket([Rate(1_000_000, 60_000)]))  # a bucket for each key would be a thread for each
@@ -111,7 +111,7 @@ async def many_keys(counts: list[int], rounds: int) -> None:
         asked = [status(number) for number in random.Random(1).sample(range(count), min(count, 2000))]
         values = []
         for turn in range(rounds):
-            if turn % 4 == 3 or count == 1:  # a message has five places
+            if turn % 4 == 3 or count == 1:  # a message has five slots
                 asked = [status(count + turn * 2000 + number) for number in range(2000)]
             gc.collect()
             start = time.process_time()
@@ -123,7 +123,7 @@ async def many_keys(counts: list[int], rounds: int) -> None:
 
 
 async def bytes_a_key(count: int) -> float:
-    """Return how much memory each of so many keys takes."""
+    """Return the bytes that each of `count` keys takes."""
     gc.collect()
     tracemalloc.start()
     guards = Guards()
@@ -141,7 +141,7 @@ async def bytes_a_key(count: int) -> float:
 
 
 class Arrivals:
-    """The service's own account of one key: at most 5 arrivals in any window."""
+    """Counts the arrivals under one key as the service does: at most 5 in any window."""
 
     def __init__(self) -> None:
         self.total = self.refused = 0
@@ -158,7 +158,7 @@ class Arrivals:
 
 
 async def travel(service: Arrivals, chance: random.Random) -> None:
-    """Go up to the service and come down again."""
+    """Wait for the request to arrive, count it, and wait for its answer."""
     await asyncio.sleep(chance.uniform(0, 20) / SCALE)
     service.arrive()
     await asyncio.sleep(chance.uniform(0, 8) / SCALE)
@@ -180,7 +180,7 @@ def our_route(service: Arrivals, chance: random.Random) -> Callable[[], Awaitabl
 
 
 def their_routes(service: Arrivals, chance: random.Random) -> dict[str, Callable[[], Awaitable[None]]]:
-    """Return one call under each of the other limiters, that has the same limit and the same margin."""
+    """Return one call under each of the other limiters, with the same limit and the same margin."""
     span = 61.2 / SCALE
     moving, item = MovingWindowRateLimiter(MemoryStorage()), RateLimitItemPerSecond(5, 1)
     throttled = Throttled(using="sliding_window", quota=rate_limiter.per_sec(5))
@@ -216,7 +216,7 @@ def their_routes(service: Arrivals, chance: random.Random) -> dict[str, Callable
 
 
 async def hammer(call: Callable[[], Awaitable[None]], seconds: float) -> None:
-    """Let ten tasks call again and again."""
+    """Let ten tasks call repeatedly for `seconds`."""
     end = asyncio.get_running_loop().time() + seconds
 
     async def work() -> None:
@@ -229,7 +229,7 @@ async def hammer(call: Callable[[], Awaitable[None]], seconds: float) -> None:
 
 
 async def breach(seconds: float, seed: int) -> None:
-    """Print how often each way breaks the limit."""
+    """Print how often each limiter breaks the limit."""
     print(f"\nrequests that reach a full window of the service, in {seconds:.0f} windows, seed {seed}")
     services: dict[str, Arrivals] = {}
     calls: dict[str, Callable[[], Awaitable[None]]] = {}
@@ -249,7 +249,7 @@ async def breach(seconds: float, seed: int) -> None:
 
 
 def one_process(url: str, number: int, seconds: float) -> int:
-    """Reserve and settle as fast as one process can, and return how often."""
+    """Reserve and release as fast as one process can, and return how often."""
 
     async def main() -> int:
         rules = Rules(in_flight=Rule(1000), status_in_flight=Rule(1000))
@@ -285,14 +285,14 @@ def redis(seconds: float) -> None:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--loglevel", "warning"]
-    server = subprocess.Popen(command)  # noqa: S603 - our own words
+    server = subprocess.Popen(command)  # noqa: S603 - a fixed command
     try:
         time.sleep(0.5)
         for processes in (1, 4):
             with multiprocessing.get_context("spawn").Pool(processes) as pool:
                 given = [(f"redis://127.0.0.1:{port}/0", number, seconds) for number in range(processes)]
                 rate = sum(pool.starmap(one_process, given)) / seconds
-            print(f"\n{processes} process(es), one redis-server: {rate:,.0f} calls a second (reserve and settle)")
+            print(f"\n{processes} process(es), one redis-server: {rate:,.0f} calls a second (reserve and release)")
     finally:
         server.terminate()
         server.wait()

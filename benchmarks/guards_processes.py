@@ -5,7 +5,7 @@
 
 A small service counts what arrives, in strict windows; its network is slow and loses answers. The processes ask it for
 the status of a few messages as often as their guards allow. Now and then one is killed with what it has in flight, and
-another takes its place. Windows are scaled from 60 s to 2 s. Exits with 1 if a limit was broken.
+another process replaces it. Windows are scaled from 60 s to 2 s. Exits with 1 if a limit was broken.
 """
 
 import argparse
@@ -30,7 +30,7 @@ MESSAGES: Final = 6
 PER_WINDOW: Final = 5
 IN_FLIGHT: Final = 4
 DEADLINE: Final = 1.5
-# A request may reach the service so long after its sender gave up: here the network alone can hold it for so long.
+# Seconds after its sender gave up within which a request may reach the service; the network alone may hold it for UP.
 LATE: Final = 1.0
 UP: Final = 0.8 * LATE
 MARGIN: Final = 0.04
@@ -40,16 +40,16 @@ AddWorker = Callable[[int], BaseProcess]
 
 @dataclass
 class Service:
-    """Counts arrivals as the real service does, and nothing of what the processes believe.
+    """Counts arrivals as the real service does, independently of the processes.
 
     Attributes:
-        window: Seconds.
-        chance: Where latencies and losses come from.
-        arrivals: How many requests arrived.
-        refused: How many of them found a full window or too many in flight: error 9.
-        lost: How many answers never left.
-        fullest: The most arrivals of one message in any window.
-        crowd: The most requests in flight at once.
+        window: The length of a window in seconds.
+        chance: The source of latencies and losses.
+        arrivals: The number of requests that arrived.
+        refused: The number of them that found a full window or too many in flight: error 9.
+        lost: The number of answers that never left.
+        fullest: The maximum number of arrivals for one message in any window.
+        crowd: The maximum number of requests in flight at once.
         by_process: Arrivals by the number of the process.
     """
 
@@ -152,7 +152,7 @@ def process(number: int, port: int, url: str, window: float) -> None:
 
 @contextlib.asynccontextmanager
 async def workers(count: int, add_worker: AddWorker) -> AsyncIterator[list[BaseProcess]]:
-    """Run so many processes, and end them all."""
+    """Run `count` processes, and end them all."""
     running: list[BaseProcess] = []
     try:
         running.extend(add_worker(number) for number in range(count))
@@ -167,7 +167,7 @@ async def workers(count: int, add_worker: AddWorker) -> AsyncIterator[list[BaseP
 async def watch_over(
     running: list[BaseProcess], seconds: float, pause: float, chance: random.Random, add_worker: AddWorker
 ) -> int:
-    """Kill one process after the other at random moments, and put another in its place; return how many."""
+    """Kill processes at random moments and replace each; return the number of kills."""
     kills = 0
     end = time.monotonic() + seconds
     while True:
@@ -175,7 +175,7 @@ async def watch_over(
         if time.monotonic() >= end:
             return kills
         slot = chance.randrange(len(running))
-        running[slot].kill()  # SIGKILL: nothing is given back
+        running[slot].kill()  # SIGKILL: it releases nothing
         running[slot].join()
         kills += 1
         running[slot] = add_worker(slot)
@@ -184,7 +184,7 @@ async def watch_over(
 async def prove(
     url: str, *, windows: float, window: float, processes: int, pause: float, seed: int
 ) -> tuple[Service, int]:
-    """Run the whole, and return what the service counted and how many processes were killed."""
+    """Run the service and the processes; return the service with its counts, and the number of kills."""
     chance = random.Random(seed)
     service = Service(window, random.Random(seed))
     server = await asyncio.start_server(service.serve, "127.0.0.1", 0)
@@ -206,9 +206,9 @@ async def prove(
 
 
 def main() -> int:
-    """Print the account of the service."""
+    """Print the counts of the service."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--url", default="redis://127.0.0.1:6379/0", help="a Redis that may be used")
+    options.add_argument("--url", default="redis://127.0.0.1:6379/0", help="URL of the Redis to use")
     options.add_argument("--windows", type=float, default=100)
     options.add_argument("--window", type=float, default=2.0, help="seconds")
     options.add_argument("--processes", type=int, default=4)

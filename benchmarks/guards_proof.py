@@ -6,7 +6,7 @@
 Time is virtual: a hundred hours take some ten seconds. Two parts:
   worst   all operations, several clients, latencies from 0 to 30 s each way, lost answers, refused connections,
           cancellations, wrong passwords, bad numbers
-  slow    reads by clients that wait as long as it takes, 0 to 20 s on the way up and 0 to 8 s down, nothing lost
+  slow    reads by clients that wait without a deadline, 0 to 20 s on the way up and 0 to 8 s down, nothing lost
 """
 
 import argparse
@@ -20,7 +20,7 @@ from random import Random
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from tests.guards.service_model import LIMITS
-from tests.guards.test_proof import RANGES, Brake, Scenario, StartCounting, Traffic, guards, highest, traffic
+from tests.guards.traffic import RANGES, Limiter, Scenario, StartCounting, Traffic, guards, highest, traffic
 
 READS = ("status", "balance", "cost", "reads")
 
@@ -39,17 +39,17 @@ def slow(seed: int) -> Iterator[Scenario]:
 
 
 def run(
-    scenarios: Iterator[Scenario], hours: float, brakes: Callable[[Scenario], Sequence[Brake]]
+    scenarios: Iterator[Scenario], hours: float, limiters: Callable[[Scenario], Sequence[Limiter]]
 ) -> tuple[list[Traffic], str]:
-    """Return what has happened in so many virtual hours, and of which seeds."""
+    """Return the traffic of `hours` virtual hours, and the seeds of its scenarios."""
     found: list[Traffic] = []
     while sum(each.seconds for each in found) < hours * 3600:
-        found.append(traffic(next(scenarios), brakes))
+        found.append(traffic(next(scenarios), limiters))
     return found, f"{found[0].scenario.seed}..{found[-1].scenario.seed}"
 
 
 def show(name: str, found: Sequence[Traffic], seeds: str, took: float) -> None:
-    """Print what has happened."""
+    """Print the counts of a run."""
     arrivals = sum(len(each.service.arrivals) for each in found)
     nines, fours = (sum(each.service.codes[code] for each in found) for code in (9, 4))
     calls, refused = sum(len(each.starts) for each in found), sum(each.refusals.total() for each in found)
@@ -64,24 +64,24 @@ def show(name: str, found: Sequence[Traffic], seeds: str, took: float) -> None:
 
 
 def main() -> None:
-    """Run both parts and print what they show; fail if the guards were caught."""
+    """Run both parts and print the counts; exit with an error if the guards broke a limit."""
     parser = argparse.ArgumentParser(description="The guards against a model of the service.")
     parser.add_argument("--hours", type=float, default=100.0, help="virtual hours of each run")
     parser.add_argument("--seed", type=int, default=1, help="of the first scenario")
     options = parser.parse_args()
-    runs: list[tuple[str, Callable[[int], Iterator[Scenario]], Callable[[Scenario], Sequence[Brake]]]] = [
+    runs: list[tuple[str, Callable[[int], Iterator[Scenario]], Callable[[Scenario], Sequence[Limiter]]]] = [
         ("worst, guards", worst, guards),
         ("slow, guards", slow, guards),
         ("slow, counting starts", slow, lambda _: [StartCounting()]),
     ]
     broken = False
-    for name, scenarios, brakes in runs:
+    for name, scenarios, limiters in runs:
         start = time.process_time()
-        found, seeds = run(scenarios(options.seed), options.hours, brakes)
+        found, seeds = run(scenarios(options.seed), options.hours, limiters)
         show(name, found, seeds, time.process_time() - start)
-        broken |= brakes is guards and any(each.service.codes[4] + each.service.codes[9] for each in found)
-        broken |= brakes is guards and any(each.service.broken for each in found)
-    sys.exit("the guards were caught" if broken else 0)
+        broken |= limiters is guards and any(each.service.codes[4] + each.service.codes[9] for each in found)
+        broken |= limiters is guards and any(each.service.broken for each in found)
+    sys.exit("the guards broke a limit" if broken else 0)
 
 
 if __name__ == "__main__":

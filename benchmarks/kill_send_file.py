@@ -1,11 +1,11 @@
-"""Kill the bulk job at random moments and start it again until it is done; then count what the service accepted.
+"""Kill a bulk job at random moments and restart it until it is done; then count the messages that the service accepted.
 
     python benchmarks/kill_send_file.py --kills 200 --service-kills 20
 
-The service is a sandbox on loopback with its state in a file; the job is the real program; both are processes of their
-own. Each job sends some messages in small requests. It is killed a few times with SIGKILL, anywhere from its start to
-the last status request, and then left alone. The service is killed too, now and then, and goes on with its state. What
-must come out: lost 0, doubled 0, error 9: 0, and a result in every row.
+The service is a sandbox on loopback with its state in a file; the job is the real program; each runs in a separate
+process. Each job sends some messages in small requests. It is killed a few times with SIGKILL, at any point from its
+start to the last status request, and then runs to its end. The service is also killed occasionally, and continues with
+its state. The expected result: lost 0, doubled 0, error 9: 0, and a final result in every row.
 """
 
 import argparse
@@ -42,7 +42,7 @@ GOOD_ENDS = {"delivered", "not delivered"}
 
 @dataclass
 class Figures:
-    """What was done and what came of it."""
+    """The counts of a measurement."""
 
     jobs: int = 0
     messages: int = 0
@@ -59,13 +59,13 @@ class Figures:
 
     @property
     def are_right(self) -> bool:
-        """Whether each message was sent exactly once."""
+        """Whether each message was sent exactly once and has a final result."""
         wrong = self.lost, self.doubled, self.too_often, self.rows_without_result, len(self.wrong_exits)
         return not any(wrong) and self.accepted == self.messages
 
 
 def make_sandbox(state: Path) -> Sandbox:
-    """Make the service, or go on with the one that was killed."""
+    """Return a sandbox with the state in a file, if there is one."""
     return Sandbox(
         accounts=[Account(login="demo", password="demo", apikey="demo", balance=Decimal(10**9))],  # noqa: S106 - opens nothing
         latency=LATENCY,
@@ -75,15 +75,15 @@ def make_sandbox(state: Path) -> Sandbox:
 
 
 async def serve(state: Path, port: int) -> None:
-    """Serve it until this process is killed."""
+    """Serve the sandbox until this process is killed."""
     await serve_while(make_sandbox(state).app, listen("127.0.0.1", port), lambda _: anyio.sleep_forever())
 
 
 class Service:
-    """The service in a process of its own, which may be killed.
+    """The service in a separate process, which may be killed.
 
     Args:
-        state: Where it keeps its state.
+        state: The file of its state.
     """
 
     def __init__(self, state: Path) -> None:
@@ -95,7 +95,7 @@ class Service:
         self.url = f"http://127.0.0.1:{self._port}{PATH}"
 
     async def start(self) -> None:
-        """Start it, and wait until it listens."""
+        """Start the process, and wait until it listens."""
         command = (sys.executable, __file__, "--serve", str(self.state), str(self._port))
         self._process = await anyio.open_process(command, stdin=subprocess.DEVNULL, stdout=None, stderr=None)
         with anyio.fail_after(30):
@@ -108,7 +108,7 @@ class Service:
                     return
 
     async def kill(self) -> None:
-        """Kill it amid whatever it does."""
+        """Kill the process."""
         process, self._process = self._process, None
         if process is not None:
             process.kill()
@@ -116,15 +116,15 @@ class Service:
                 await process.wait()
 
 
-class Connection:
-    """One service, and one job after the other that is killed and started again.
+class Track:
+    """One service, and a series of jobs, one at a time, that are killed and restarted.
 
     Args:
-        number: Which lane, so that no two use the same phones.
-        kills: How many kills in all.
-        service_kills: How many kills of the service.
-        folder: Where the files are.
-        figures: What comes of it.
+        number: The number of this track; it makes the phones unique.
+        kills: The total number of kills of jobs.
+        service_kills: The number of kills of the service.
+        folder: The folder for all files.
+        figures: The counts to update.
     """
 
     def __init__(self, number: int, kills: int, service_kills: int, folder: Path, figures: Figures) -> None:
@@ -138,7 +138,7 @@ class Connection:
         self._service = Service(folder / f"service-{number}")
 
     async def run(self) -> None:
-        """Kill so many times."""
+        """Run jobs until all kills are done."""
         try:
             await self._service.start()
             async with anyio.create_task_group() as group:
@@ -180,7 +180,7 @@ class Connection:
         self._check_report(report)
 
     async def _kill(self, command: tuple[str, ...], environment: dict[str, str], journal: Path) -> bool:
-        """Start the program and kill it; return False if it was done before."""
+        """Start the program and kill it; return False if it ended before that."""
         process = await anyio.open_process(
             command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
@@ -213,44 +213,44 @@ class Connection:
 
 
 def _attempted(journal: Path) -> int:
-    """Return how many requests a killed process left without an answer; looks at a copy, so that nothing is touched."""
+    """Return how many requests a killed process left without an answer; read from a copy of the journal."""
     with tempfile.TemporaryDirectory() as folder:
         for file in journal.parent.glob(f"{journal.name}*"):
             shutil.copy(file, folder)
         connection = sqlite3.connect(Path(folder, journal.name))
         try:
             ((count,),) = connection.execute("SELECT count(*) FROM chunk WHERE state = 'attempted'")
-        except sqlite3.OperationalError:  # killed before it had made the tables
+        except sqlite3.OperationalError:  # killed before it created the tables
             return 0
         finally:
             connection.close()
     return int(count)
 
 
-async def measure(kills: int, service_kills: int, pool: int) -> Figures:
-    """Kill the job and the service so many times, in so many lanes at once."""
+async def measure(kills: int, service_kills: int, jobs: int) -> Figures:
+    """Run `jobs` tracks at once, with `kills` kills of jobs and `service_kills` kills of services in total."""
     figures = Figures()
     start = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         async with anyio.create_task_group() as group:
-            for number in range(pool):
-                share, service_share = (each // pool + (number < each % pool) for each in (kills, service_kills))
-                group.start_soon(Connection(number, share, service_share, Path(folder), figures).run)
+            for number in range(jobs):
+                share, service_share = (each // jobs + (number < each % jobs) for each in (kills, service_kills))
+                group.start_soon(Track(number, share, service_share, Path(folder), figures).run)
     figures.seconds = time.monotonic() - start
     return figures
 
 
 def main() -> None:
-    """Measure, print, and fail if a message was lost or doubled."""
+    """Measure, print the counts, and fail if a message was lost or doubled."""
     parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--service-kills", type=int, default=20)
     parser.add_argument("--serve", nargs=2, metavar=("STATE", "PORT"), help=argparse.SUPPRESS)
-    parser.add_argument("--lanes", type=int, default=2, help="how many jobs at once, each with a service of its own")
+    parser.add_argument("--jobs", type=int, default=2, help="the number of concurrent jobs, each with its own service")
     arguments = parser.parse_args()
     if arguments.serve:
         anyio.run(serve, Path(arguments.serve[0]), int(arguments.serve[1]))
-    figures = anyio.run(measure, arguments.kills, arguments.service_kills, arguments.pool)
+    figures = anyio.run(measure, arguments.kills, arguments.service_kills, arguments.jobs)
     print(
         f"{figures.kills} kills ({figures.mid_request} with requests in flight), {figures.service_kills} kills of the "
         f"service, {figures.jobs} jobs, {figures.messages} messages, {figures.seconds:.0f} s"
@@ -259,8 +259,8 @@ def main() -> None:
         f"accepted {figures.accepted}, lost {figures.lost}, doubled {figures.doubled}, error 9: {figures.too_often}, "
         f"rows without a result {figures.rows_without_result}"
     )
-    for words in figures.wrong_exits:
-        print(f"a job failed: {words}")
+    for message in figures.wrong_exits:
+        print(f"a job failed: {message}")
     sys.exit(not figures.are_right)
 
 

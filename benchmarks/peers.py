@@ -1,14 +1,14 @@
-"""What one call costs, beside other SOAP clients and beside bare HTTP.
+"""The cost of one call, beside other SOAP clients and bare HTTP.
 
     pip install '.[aiohttp]' 'zeep[async]' suds-community      # and Debian's php-cli and php-soap
-    python benchmarks/peers.py                              # about 15 minutes; --quick takes 2 and says less
+    python benchmarks/peers.py                              # about 15 minutes; --quick takes 2 and is less exact
 
 One server on loopback, on a core of its own, answers `get_status` at once with the same bytes. Each client runs on the
 other core in a process of its own: it warms up for 7 seconds (httpx is slower until its `keepalive_expiry` has dropped
 idle connections), then it is counted. The rounds are interleaved; the table shows medians. Clients build, post, parse
 and validate; `raw` ones post ready bytes and read the answer, and `bare Protocol` is as little as asyncio can do.
 
-The second table is our own work without a network, and what a program pays once.
+The second table is our own work without a network, and the costs that a program has once.
 """
 
 import argparse
@@ -31,9 +31,9 @@ class Peer(NamedTuple):
     """A client that is measured.
 
     Attributes:
-        module: What it needs, None for nothing.
-        install: How to get that.
-        flights: How many requests it has in flight.
+        module: The module that it needs, None for none.
+        install: The command that installs it.
+        flights: The numbers of requests in flight.
     """
 
     module: str | None
@@ -69,7 +69,7 @@ def cores() -> tuple[int, int]:
 
 
 def is_here(name: str) -> bool:
-    """Return whether what a peer needs is installed."""
+    """Return whether the software of a peer is installed."""
     if name == "PHP SoapClient":
         try:
             modules = subprocess.run(["php", "-m"], capture_output=True, text=True, check=True).stdout  # noqa: S607
@@ -82,7 +82,7 @@ def is_here(name: str) -> bool:
 
 def ran(script: str, *arguments: object, core: int) -> str:
     """Run one of our programs on a core and return what it prints."""
-    return subprocess.run(  # noqa: S603 - our own words
+    return subprocess.run(  # noqa: S603 - our own command
         [sys.executable, str(HERE / script), *map(str, arguments)],
         stdout=subprocess.PIPE,
         text=True,
@@ -96,7 +96,7 @@ def measured(rounds: int, warm: float, seconds: float) -> dict[tuple[str, int], 
     server_core, core = cores()
     samples: defaultdict[tuple[str, int], list[Sample]] = defaultdict(list)
     here = [name for name in PEERS if is_here(name)]
-    with subprocess.Popen(  # noqa: S603 - our own words
+    with subprocess.Popen(  # noqa: S603 - our own command
         [sys.executable, str(HERE / "peers_server.py"), str(server_core)], stdout=subprocess.PIPE, text=True
     ) as server:
         assert server.stdout is not None  # noqa: S101
@@ -127,23 +127,23 @@ def print_peers(table: dict[tuple[str, int], Sample]) -> None:
             print(f"| {name} | | missing: {peer.install} | | | | |")
     ours, raw = table.get(("smsc_async, aiohttp", 50)), table.get(("raw aiohttp", 50))
     if ours and raw:
-        print(f"\nfast beside raw aiohttp at 50 in flight: {ours.cpu / raw.cpu:.2f} times its CPU")
+        print(f"\naiohttp transport beside raw aiohttp at 50 in flight: {ours.cpu / raw.cpu:.2f} times its CPU")
     default = [table["smsc_async", flight].cpu for flight in FLIGHTS]
     print(
-        f"the default at 1, 14 and 50 in flight: the dearest costs {max(default) / min(default):.2f} times the cheapest"
+        f"the default at 1, 14 and 50 in flight: the highest CPU is {max(default) / min(default):.2f} times the lowest"
     )
 
 
 def print_own(rounds: int) -> None:
-    """Print our own work and what is paid once."""
+    """Print our own work and the costs that a program has once."""
     runs = [json.loads(ran("peers_clients.py", "own", core=cores()[1])) for _ in range(rounds)]
-    print("\n| our own | |\n|---|---|")
+    print("\n| our own work | |\n|---|---|")
     for what in runs[0]:
         print(f"| {what} | {statistics.median(run[what] for run in runs):.1f} |")
 
 
 def main() -> None:
-    """Run it all."""
+    """Measure all peers and our own work, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="one short round")
     parser.add_argument("--rounds", type=int, default=3)

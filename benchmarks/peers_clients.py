@@ -23,8 +23,8 @@ def _memory() -> float:
 
 
 def _ready(url: str) -> bytes:
-    """Return the bytes of a request, for those that don't build one."""
-    from smsc_async import ApiKey, GetStatus, MessageRef  # noqa: PLC0415 - a peer must not pay for our memory
+    """Return the bytes of a request, for clients that don't build one."""
+    from smsc_async import ApiKey, GetStatus, MessageRef  # noqa: PLC0415 - our memory must not count for a peer
     from smsc_async._protocol.binding import encode  # noqa: PLC0415 - as above
 
     key = ApiKey.model_validate({"key": "benchmark"})
@@ -32,7 +32,7 @@ def _ready(url: str) -> bytes:
 
 
 def _guards() -> Any:
-    """Return guards whose rules cost what they always cost and never hold anybody up."""
+    """Return guards whose rules have their usual cost but never delay a request."""
     from smsc_async import Guards, Rule, Rules  # noqa: PLC0415 - as above
 
     return Guards(rules=Rules(in_flight=Rule(54), status_in_flight=Rule(54)))
@@ -83,7 +83,7 @@ async def _raw_aiohttp(url: str) -> AsyncIterator[Once]:
 
 
 class _Bare(asyncio.Protocol):
-    """One connection on which one request at a time is answered."""
+    """One connection with one request at a time."""
 
     def __init__(self) -> None:
         self.answered: asyncio.Future[bytes] | None = None
@@ -94,7 +94,7 @@ class _Bare(asyncio.Protocol):
         self.transport = transport
 
     def data_received(self, data: bytes) -> None:
-        """Hand over the answer, which is small enough to come in one piece."""
+        """Pass on the answer, which is small enough to arrive in one piece."""
         if self.answered is not None:
             self.answered.set_result(data)
 
@@ -131,7 +131,7 @@ ASYNC: Final[Mapping[str, Callable[[str], Any]]] = {
 
 
 async def many(once: Once, flight: int, numbers: "count[int]", seconds: float) -> int:
-    """Make calls for so many seconds, so many at a time; return how many."""
+    """Make calls for `seconds`, `flight` at a time; return their number."""
     end, made = time.perf_counter() + seconds, 0
 
     async def worker() -> None:
@@ -145,7 +145,7 @@ async def many(once: Once, flight: int, numbers: "count[int]", seconds: float) -
 
 
 async def measured(name: str, flight: int, url: str, warm: float, seconds: float) -> dict[str, float]:
-    """Return what a call of an async client costs."""
+    """Return the cost of a call of an async client."""
     async with ASYNC[name](url) as once:
         numbers = count()
         await many(once, flight, numbers, warm)
@@ -156,7 +156,7 @@ async def measured(name: str, flight: int, url: str, warm: float, seconds: float
 
 
 def _blocking(name: str, url: str) -> Callable[[int], object]:
-    """Return the call of a client that blocks."""
+    """Return the call of a blocking client."""
     if name == "zeep":
         import zeep  # noqa: PLC0415 - as above
 
@@ -170,7 +170,7 @@ def _blocking(name: str, url: str) -> Callable[[int], object]:
 
 
 def measured_blocking(name: str, url: str, warm: float, seconds: float) -> dict[str, float]:
-    """Return what a call of a client that blocks costs."""
+    """Return the cost of a call of a blocking client."""
     once, numbers = _blocking(name, url), count()
     for length in (warm, seconds):
         cpu, start, made = time.process_time(), time.perf_counter(), 0
@@ -188,13 +188,13 @@ def _timed(work: Callable[[], object]) -> float:
 
 
 class _AtOnce:
-    """A transport that answers ready bytes."""
+    """A transport that always returns the same answer."""
 
     def __init__(self, answer: Any) -> None:
         self._answer = answer
 
     async def post(self, *_: object) -> Any:
-        """Answer."""
+        """Return the answer."""
         return self._answer
 
     async def aclose(self) -> None:
@@ -202,9 +202,9 @@ class _AtOnce:
 
 
 def own() -> dict[str, float]:
-    """Return our own work, and what a program pays once."""
+    """Return our own work, and the costs that a program has once."""
     start = time.process_time()
-    import smsc_async  # noqa: PLC0415 - it is what is measured
+    import smsc_async  # noqa: PLC0415 - the import is measured
 
     imported = (time.process_time() - start) * 1e3
     from peers_server import envelope  # noqa: PLC0415 - as above
@@ -244,14 +244,14 @@ def own() -> dict[str, float]:
 
 
 def main() -> None:
-    """Measure one client and print what it costs as JSON."""
+    """Measure one client and print its costs as JSON."""
     name, *rest = sys.argv[1:]
     if name == "own":
         print(json.dumps(own()))
         return
     flight, url, warm, seconds = int(rest[0]), rest[1], float(rest[2]), float(rest[3])
     if name == "PHP SoapClient":
-        subprocess.run(["php", str(PHP), url, str(warm), str(seconds)], check=True)  # noqa: S603, S607 - our own words
+        subprocess.run(["php", str(PHP), url, str(warm), str(seconds)], check=True)  # noqa: S603, S607 - our own command
     elif name in ASYNC:
         print(json.dumps(asyncio.run(measured(name, flight, url, warm, seconds))))
     else:

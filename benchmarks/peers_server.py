@@ -19,13 +19,13 @@ FIELDS: Final = {
 
 
 def http(body: bytes) -> bytes:
-    """Make an HTTP answer of a body."""
+    """Return an HTTP answer with a body."""
     head = f"HTTP/1.1 200 OK\r\nContent-Type: text/xml; charset=utf-8\r\nContent-Length: {len(body)}\r\n\r\n"
     return head.encode() + body
 
 
 def envelope(namespace: str) -> bytes:
-    """Make the answer to `get_status`."""
+    """Return the answer to `get_status`."""
     return encode_answer(Incoming("get_status", {}, SoapVersion.V11), dict(FIELDS), namespace)
 
 
@@ -36,7 +36,7 @@ class Answering(asyncio.Protocol):
     wsdl: bytes
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take a connection up."""
+        """Keep the transport of a new connection."""
         assert isinstance(transport, asyncio.Transport)  # noqa: S101
         self._transport = transport
         self._data = b""
@@ -55,7 +55,7 @@ class Answering(asyncio.Protocol):
 
 
 async def main() -> None:
-    """Serve on the core of the first argument, until the end."""
+    """Serve on the core of the first argument, until the process is ended."""
     os.sched_setaffinity(0, {int(sys.argv[1])})
     server = await asyncio.get_running_loop().create_server(Answering, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/sys/soap.php"

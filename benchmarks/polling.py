@@ -1,24 +1,24 @@
-"""How soon decisions are discovered, and for how many requests: the plan beside simpler ones, in virtual time.
+"""How soon final statuses are discovered, and with how many requests: the plan and simpler policies in virtual time.
 
     python benchmarks/polling.py [--quick] [--no-timestamps] [--delay-per-request 10]
 
-All messages are sent at once. Four requests are in flight, each answered after 60 ms with its message's state after
-30 ms: 66.7 requests a second. At most 5 requests a message in 61.2 s, whatever the policy. The service's time of a
-decision is given in whole seconds (`--no-timestamps`: not at all), and only the plan uses it.
+All messages are sent at once. Four requests are in flight, each answered after 60 ms with the status of the message
+after 30 ms: 66.7 requests per second. Every policy is limited to 5 requests per message in 61.2 s. The service returns
+the time of the final status in whole seconds (with `--no-timestamps`, not at all), and only the plan uses it.
 
   plan, cold    smsc_async starting from its prior, as in the first watch of a program
-  plan, warm    with the curve learnt from as many messages before
-  fixed 10 s    asks each message every 10 s, the longest due first; and so on
-  fixed, equal  with the interval that comes to the mean delay of the warm plan
+  plan, warm    with the curve learnt from the same number of messages before
+  fixed 10 s    requests each message every 10 s, the longest due first; 30 s and 60 s likewise
+  fixed, equal  with the interval that has the mean delay of the warm plan
   back-off      after 5 s, then after twice as long each time, at most 10 minutes
   oracle        knows the curve: optimal ages of requests by dynamic programming on a fine grid, among those due the
-                likeliest decided first; its price of a request is tuned to as many requests as the warm plan makes
-  clairvoyant   knows each message's time of decision: within the capacity nothing can be better
+                likeliest final first; its `delay_per_request` is tuned to as many requests as the warm plan makes
+  clairvoyant   knows when each message becomes final: within the capacity nothing can be better
 
-"unfair" is 1 - Jain's index of the delays (0: all alike); "longest" the longest time, in seconds, that a message went
-unasked. Below each table, both plans are held against the oracle at equal requests and against fixed intervals at
-equal mean delay (both within 2 %): the goals are 1.25, and 0.33 for the two-humped curve and 1.05 else. "-": none was
-equal.
+"unfair" is 1 - Jain's index of the delays (0: all equal); "longest" is the longest time, in seconds, between two
+requests for one message. Below each table, both plans are compared with the oracle at equal requests and with fixed
+intervals at equal mean delay (both within 2 %): the goals are 1.25, and 0.33 for the two-humped curve or 1.05 for the
+others. "-" means that no equal run was found.
 """
 
 import argparse
@@ -78,7 +78,7 @@ CURVES: Final[dict[str, Delays]] = {"fast": fast, "slow": slow, "two-humped": tw
 
 
 class Policy(Protocol):
-    """What chooses the next message to ask."""
+    """Chooses the next message to request."""
 
     def add(self, key: int, now: float) -> None:
         """Follow a message sent now."""
@@ -94,7 +94,7 @@ class Policy(Protocol):
 
 
 class ByAge:
-    """Asks each message at ages given by a function of the age it was last asked at; the longest due first."""
+    """Requests each message at ages computed from the age of its last request; the longest due first."""
 
     def __init__(self, next_age: Callable[[float], float]) -> None:
         self.next_age = next_age
@@ -116,7 +116,7 @@ class ByAge:
         return max(now, self.due[0][0]) if self.due else math.inf
 
     def answered(self, key: int, now: float, *, final: bool, final_at: float | None = None) -> None:  # noqa: ARG002 - the plan's
-        """Put an undecided message back, as soon as its limit allows."""
+        """Put a pending message back, as soon as its limit allows."""
         if final:
             self.asked.pop(key, None)
             return
@@ -133,17 +133,17 @@ class ByAge:
 
 
 def fixed(interval: float) -> ByAge:
-    """Return the policy that asks every `interval` seconds."""
+    """Return the policy that requests each message every `interval` seconds."""
     return ByAge(lambda age: age + interval)
 
 
 def back_off() -> ByAge:
-    """Return the policy that asks after 5, 10, 20 s and so on."""
+    """Return the policy that requests after 5, 10, 20 s and so on."""
     return ByAge(lambda age: age + min(max(5.0, age + 5.0), 600.0))
 
 
 class Truth:
-    """A curve as the oracle knows it, on a grid of ages that grow by 2 %."""
+    """The true curve, which the oracle knows, on a grid of ages that grow by 2 %."""
 
     def __init__(self, delays: Delays) -> None:
         chance = random.Random(SEED + 1)
@@ -155,7 +155,7 @@ class Truth:
         self.alive[-1] = 0.0
 
     def pending(self, age: float) -> float:
-        """Return the share of messages undecided at this age."""
+        """Return the share of messages pending at this age."""
         return 1 - bisect.bisect_right(self.samples, age) / len(self.samples)
 
     def optimal(self, delay_per_request: float) -> list[float]:
@@ -171,7 +171,7 @@ class Truth:
 
 
 class Oracle(ByAge):
-    """Asks at optimal ages; among those due, first those most likely to be decided."""
+    """Asks at optimal ages; among those due, first those most likely to be final."""
 
     def __init__(self, truth: Truth, delay_per_request: float) -> None:
         self.truth, self.best = truth, truth.optimal(delay_per_request)
@@ -196,7 +196,7 @@ class Oracle(ByAge):
         self.wake = min(self.wake, due)
 
     def pick(self, now: float) -> int | None:
-        """Return a message of the stage whose first is the likeliest to be decided."""
+        """Return a message of the stage whose first is the likeliest to be final."""
         if now < self.wake:
             return None
         stage = self.stages.get(self.stage)
@@ -215,7 +215,7 @@ class Oracle(ByAge):
         return key
 
     def chance(self, stage: int, waiting: list[tuple[float, int]], now: float) -> float:
-        """Return how likely the first message of a stage is decided; -1 if it is not due."""
+        """Return how likely the first message of a stage is final; -1 if it is not due."""
         if waiting[0][0] > now:
             return -1.0
         known = self.truth.pending(2 ** (stage / 16) - 1)
@@ -231,7 +231,7 @@ class Oracle(ByAge):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a policy."""
+    """The figures of a policy."""
 
     requests: float
     mean: float
@@ -241,16 +241,16 @@ class Outcome:
     seconds: float
 
 
-def run(policy: Policy, decisions: list[float], *, timestamps: bool = True) -> Outcome:
-    """Follow messages sent at 0 until all are found decided."""
+def run(policy: Policy, finals: list[float], *, timestamps: bool = True) -> Outcome:
+    """Follow messages sent at 0 until all are found final."""
     started = time.perf_counter()
-    for key in range(len(decisions)):
+    for key in range(len(finals)):
         policy.add(key, 0.0)
-    asked = [0.0] * len(decisions)
+    asked = [0.0] * len(finals)
     delays: list[float] = []
     flights: list[tuple[float, int]] = []
     now, requests, longest = 0.0, 0, 0.0
-    while len(delays) < len(decisions):
+    while len(delays) < len(finals):
         while len(flights) < IN_FLIGHT and (chosen := policy.pick(now)) is not None:
             heapq.heappush(flights, (now + ANSWER, chosen))
             requests += 1
@@ -259,14 +259,14 @@ def run(policy: Policy, decisions: list[float], *, timestamps: bool = True) -> O
         at = policy.next_at(now) if len(flights) < IN_FLIGHT else math.inf
         if not flights or at < flights[0][0]:
             if not now <= at < math.inf:
-                raise AssertionError(f"stuck at {now}, {len(decisions) - len(delays)} left")
+                raise AssertionError(f"stuck at {now}, {len(finals) - len(delays)} left")
             now = max(at, now + 1e-6)
             continue
         now, key = heapq.heappop(flights)
-        final = decisions[key] <= now - ANSWER / 2
+        final = finals[key] <= now - ANSWER / 2
         if final:
-            delays.append(now - decisions[key])
-        final_at = float(math.floor(decisions[key])) if timestamps and final else None
+            delays.append(now - finals[key])
+        final_at = float(math.floor(finals[key])) if timestamps and final else None
         policy.answered(key, now, final=final, final_at=final_at)
     return summary(delays, requests, longest, time.perf_counter() - started)
 
@@ -280,13 +280,13 @@ def summary(delays: list[float], requests: int, longest: float, seconds: float) 
     return Outcome(requests / count, total / count, delays[int(0.95 * count)], 1 - jain, longest, seconds)
 
 
-def clairvoyant(decisions: list[float]) -> Outcome:
-    """Return what one request a message could do: asked when decided, as fast as the capacity allows."""
+def clairvoyant(finals: list[float]) -> Outcome:
+    """Return the best outcome of one request per message: made when final, as fast as the capacity allows."""
     delays, found = [], -math.inf
-    for decision in sorted(decisions):
-        found = max(decision + ANSWER / 2, found + 1 / CAPACITY)
-        delays.append(found + ANSWER / 2 - decision)
-    return summary(delays, len(decisions), math.nan, 0.0)
+    for final_at in sorted(finals):
+        found = max(final_at + ANSWER / 2, found + 1 / CAPACITY)
+        delays.append(found + ANSWER / 2 - final_at)
+    return summary(delays, len(finals), math.nan, 0.0)
 
 
 # --- the tables ---
@@ -296,14 +296,14 @@ Batches = list[list[float]]
 
 
 def batches(curve: str, size: int, rounds: int, *, first: int = 0) -> Batches:
-    """Return times of decision, in so many rounds."""
+    """Return the times at which messages become final, in `rounds` lists."""
     chances = [random.Random(f"{SEED} {curve} {number}") for number in range(first, first + rounds)]
     return [[CURVES[curve](chance) for _ in range(size)] for chance in chances]
 
 
 def mean(make: Callable[[], Policy], rounds: Batches, *, timestamps: bool = True) -> Outcome:
     """Return the mean outcome of a policy."""
-    return average([run(make(), decisions, timestamps=timestamps) for decisions in rounds])
+    return average([run(make(), finals, timestamps=timestamps) for finals in rounds])
 
 
 def average(outcomes: list[Outcome]) -> Outcome:
@@ -313,7 +313,7 @@ def average(outcomes: list[Outcome]) -> Outcome:
 
 
 def equal(make: Callable[[float], Policy], rounds: Batches, figure: str, aim: float, steps: int) -> Outcome | None:
-    """Return the outcome of the policy whose one number brings `figure` to `aim`, within 2 %; None if none does."""
+    """Return the outcome of the policy whose argument brings `figure` to `aim`, within 2 %; None if none does."""
     low, high = -6.0, 14.0
     best: Outcome | None = None
     for _ in range(steps):
@@ -329,7 +329,7 @@ def equal(make: Callable[[float], Policy], rounds: Batches, figure: str, aim: fl
     return best if best and abs(getattr(best, figure) / aim - 1) < 0.02 else None
 
 
-def bucket(name: str, outcome: Outcome | None) -> None:
+def show(name: str, outcome: Outcome | None) -> None:
     """Print a row."""
     if outcome is None:
         print(f"  {name:14}{'-':>10}")
@@ -351,21 +351,21 @@ def table(curve: str, size: int, options: argparse.Namespace) -> None:
     run(before, batches(curve, size, 1, first=100)[0], timestamps=stamps)
     cold = mean(lambda: plan(options.delay_per_request), rounds, timestamps=stamps)
     warm = mean(lambda: plan(options.delay_per_request, copy.deepcopy(before.curve)), rounds, timestamps=stamps)
-    bucket("plan, cold", cold)
-    bucket("plan, warm", warm)
+    show("plan, cold", cold)
+    show("plan, warm", warm)
     for interval in (10, 30, 60):
-        bucket(f"fixed {interval} s", mean(lambda: fixed(interval), rounds))  # noqa: B023 - called at once
+        show(f"fixed {interval} s", mean(lambda: fixed(interval), rounds))  # noqa: B023 - called at once
     at_equal = {outcome: equal(fixed, rounds, "mean", outcome.mean, steps) for outcome in (cold, warm)}
-    bucket("fixed, equal", at_equal[warm])
-    bucket("back-off", mean(back_off, rounds))
+    show("fixed, equal", at_equal[warm])
+    show("back-off", mean(back_off, rounds))
     best = {
         outcome: equal(
             lambda delay_per_request: Oracle(truth, delay_per_request), rounds, "requests", outcome.requests, steps
         )
         for outcome in (cold, warm)
     }
-    bucket("oracle", best[warm])
-    bucket("clairvoyant", average([clairvoyant(decisions) for decisions in rounds]))
+    show("oracle", best[warm])
+    show("clairvoyant", average([clairvoyant(finals) for finals in rounds]))
     for name, outcome in (("cold", cold), ("warm", warm)):
         oracle, other = best[outcome], at_equal[outcome]
         delay = f"{outcome.mean / oracle.mean:.2f}" if oracle else "-"
@@ -374,14 +374,14 @@ def table(curve: str, size: int, options: argparse.Namespace) -> None:
 
 
 def plan(delay_per_request: float, curve: Curve | None = None) -> Plan:
-    """Return the plan, told the capacity."""
+    """Return a plan with the capacity set."""
     made = Plan(delay_per_request=delay_per_request, interval_limit=LIMIT, curve=curve)
     made.capacity(CAPACITY)
     return made
 
 
 def memory(size: int, *, asked: bool) -> float:
-    """Return the bytes a followed message takes, with its key; `asked` once and found undecided, or never."""
+    """Return the bytes per message, with its key; `asked` once and found pending, or never."""
     gc.collect()
     tracemalloc.start()
     followed = plan(10.0)
@@ -397,9 +397,9 @@ def memory(size: int, *, asked: bool) -> float:
     return used
 
 
-def speed(decisions: list[float]) -> tuple[float, float, float]:
-    """Return additions, picks and answers a second, timed in groups of 64 while all is followed to the end."""
-    clock, size, followed = time.process_time, len(decisions), plan(10.0)
+def speed(finals: list[float]) -> tuple[float, float, float]:
+    """Return additions, picks and answers per second, timed in groups of 64 until all messages are final."""
+    clock, size, followed = time.process_time, len(finals), plan(10.0)
     started = clock()
     for key in range(size):
         followed.add(key, 0.0)
@@ -414,8 +414,8 @@ def speed(decisions: list[float]) -> tuple[float, float, float]:
             now += 1 / CAPACITY
         between = clock()
         for key in keys:
-            final = decisions[key] <= now
-            followed.answered(key, now, final=final, final_at=decisions[key] if final else None)
+            final = finals[key] <= now
+            followed.answered(key, now, final=final, final_at=finals[key] if final else None)
         picking, answering = picking + between - started, answering + clock() - between
         picks += len(keys)
         now = now if keys else max(now + 0.01, followed.next_at(now))
@@ -423,15 +423,15 @@ def speed(decisions: list[float]) -> tuple[float, float, float]:
 
 
 def cost(size: int) -> None:
-    """Print the memory and the speed of the plan for so many messages, and their outcome on the fast curve."""
+    """Print the memory and the speed of the plan for `size` messages, and their outcome on the fast curve."""
     print(f"\nfast, {size:,} messages, this plan only")
     for name, asked in (("never asked", False), ("once asked", True)):
         print(f"  {memory(size, asked=asked):9,.0f} bytes a message {name}, its key counted", flush=True)
-    decisions = batches("fast", size, 1)[0]
-    adds, picks, answers = speed(decisions)
+    finals = batches("fast", size, 1)[0]
+    adds, picks, answers = speed(finals)
     print(f"  {adds:9,.0f} add a second\n  {picks:9,.0f} pick a second\n  {answers:9,.0f} answered a second")
     print(f"  {1 / (1 / picks + 1 / answers):9,.0f} pick and answered a second")
-    bucket("plan, cold", run(plan(10.0), decisions))
+    show("plan, cold", run(plan(10.0), finals))
 
 
 def main() -> None:

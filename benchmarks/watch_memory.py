@@ -1,11 +1,11 @@
-"""What a whole watch remembers of each message it follows, and how much memory a process takes for it.
+"""How much memory a whole watch takes for each message, and how much the process takes.
 
     python benchmarks/watch_memory.py [--messages 1000000]
 
-A real `Watcher` follows so many messages that come from a generator; the service is a function that says after 60 ms
-of virtual time "handed to the operator", so nothing but the watch takes memory. The messages are a month old, so that
-each is worth asking at once. Measured when all are entered, and when as many answers "undecided" have come. Resident
-memory is the system's figure; traced memory is that of a second, slower run.
+A real `Watcher` watches `--messages` messages from a generator. The service is a function that answers "handed to the
+operator" after 60 ms of virtual time, so only the watch takes memory. The messages are a month old, so that each is
+worth a request at once. Memory is measured after all messages are added, and after one pending answer for each.
+Resident memory is the figure of the operating system; traced memory is from a second, slower run.
 """
 
 import argparse
@@ -29,15 +29,15 @@ from smsc_async._watching.watcher import Watcher
 
 
 def resident() -> int:
-    """Return the bytes of memory that this process has."""
-    for bucket in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
-        if bucket.startswith("VmRSS:"):
-            return int(bucket.split()[1]) * 1024
+    """Return the resident memory of this process in bytes."""
+    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * 1024
     raise OSError("no VmRSS")
 
 
 def references(count: int) -> Iterator[Unfinished]:
-    """Yield references as long as real ones."""
+    """Yield month-old messages with references as long as real ones."""
     since = datetime.now(UTC) - timedelta(days=30)
     for number in range(count):
         ref = MessageRef.model_construct(phone=f"+7916{number:07}", id=str(1_234_567_890 + number))
@@ -45,13 +45,13 @@ def references(count: int) -> Iterator[Unfinished]:
 
 
 async def pending(operation: GetStatus, /) -> DeliveryReport:
-    """Answer."""
+    """Answer that the message is still pending."""
     await anyio.sleep(0.06)
     return DeliveryReport.model_construct(ref=operation.ref, status=MessageStatus.SENT)
 
 
 def show(name: str, count: int, before: int, started: float) -> None:
-    """Print a line."""
+    """Print the memory and CPU time per message."""
     gc.collect()
     took = time.process_time() - started
     if tracemalloc.is_tracing():
@@ -66,7 +66,7 @@ def show(name: str, count: int, before: int, started: float) -> None:
 
 
 async def measure(count: int) -> None:
-    """Enter all, and take one update of each."""
+    """Add all messages, and take one update of each."""
     gc.collect()
     before, started = resident(), time.process_time()
     watcher = Watcher(pending, references(count), workers=4, timeout=1e7, grace=30.0, delay_per_request=10.0)
@@ -81,7 +81,7 @@ async def measure(count: int) -> None:
 
 
 def main() -> None:
-    """Measure twice."""
+    """Measure resident memory, then traced memory in a second process."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--messages", type=int, default=1_000_000)
     parser.add_argument("--traced", action="store_true", help=argparse.SUPPRESS)

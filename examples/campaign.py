@@ -1,14 +1,14 @@
-"""A campaign over several workers that are killed at random, and a service that counts what it accepted.
+"""A campaign over several workers that are killed at random; the service counts the messages that it accepted.
 
     pip install 'smsc-async[taskiq,sandbox]'
     python examples/campaign.py --messages 50000 --workers 4 --kills 40
     python examples/campaign.py --messages 12000 --singles 1 --kills 200 --latency 0.06 --seed 3
     python examples/campaign.py --messages 1000 --workers 2 --kills 3 --restarts 1 --service-kills 2
 
-Needs a redis-server on this machine, and starts one of its own. The service is the sandbox, on loopback, in a process
-of its own with its state in a file; its network holds each request up for a while, so that a kill meets requests
-before, at and after their acceptance. Exits with 1 if a message was accepted twice or not at all, or if the service
-ever said error 9.
+Needs redis-server on this machine, and starts its own. The service is the sandbox on loopback, in a process of its
+own, with its state in a file. Its network delays each request, so that kills happen before, at and after the
+acceptance of requests. Exits with 1 if a message was accepted twice or not at all, or if the service ever returned
+error 9.
 """
 
 import argparse
@@ -48,7 +48,7 @@ from smsc_async.taskiq import SendResult, SmscTasks
 
 LATE: Final = 1.0
 SLACK: Final = 5.0
-"""The lease of a task is so many seconds longer than its deadline and LATE."""
+"""Seconds by which the lease of a task is longer than its deadline and LATE."""
 AT_ONCE: Final = 2
 FIRST_PHONE: Final = 79_100_000_000
 SPAWN: Final = multiprocessing.get_context("spawn")
@@ -57,20 +57,20 @@ Task = AsyncTaskiqTask[SendResult]
 
 @dataclass(frozen=True)
 class Plan:
-    """What to do.
+    """The options of the command.
 
     Attributes:
-        messages: How many.
-        workers: How many processes.
-        kills: How many of them are killed.
-        restarts: How often Redis is killed and started again; the guards then wait out what nobody may remember.
+        messages: The number of messages.
+        workers: The number of worker processes.
+        kills: How often a worker is killed and replaced.
+        restarts: How often Redis is killed and started again; the guards then wait until lost reservations expire.
         service_kills: How often the service is killed and started again.
-        seed: Where chance begins.
-        batch: The most messages in one request.
-        singles: The share of the messages that are sent by themselves.
-        window: Seconds in which the service refuses a duplicate, and more than five questions about one message.
-        deadline: Seconds in which a worker does a send, or gives it up for the moment.
-        latency: Seconds that the service takes for an answer; its network takes up to as many before that.
+        seed: Seed of the random numbers.
+        batch: The maximum of messages in one request.
+        singles: The share of the messages that are sent alone.
+        window: Seconds in which the service refuses a duplicate, and a sixth status request for one message.
+        deadline: Seconds in which a worker completes a send, or gives up until the next try.
+        latency: Seconds that the service takes for an answer; its network adds a delay of up to as many.
     """
 
     messages: int = 50_000
@@ -86,23 +86,23 @@ class Plan:
     latency: float = 0.04
 
     def chance(self) -> random.Random:
-        """Return where chance comes from."""
+        """Return a generator of random numbers."""
         return random.Random(self.seed)  # noqa: S311 - repeatable on purpose
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of it.
+    """The result of the campaign.
 
     Attributes:
         accepted: Messages that the service accepted once or more often.
-        doubled: How many it accepted beyond that.
+        doubled: How many it accepted more often than once.
         lost: Messages that it never accepted.
-        error_9: How often it said "too often".
-        wrong: Requests whose result doesn't say that all of it was accepted.
-        reconciled: Requests whose answer was lost or never came, and which the status has told to be accepted.
+        error_9: How often it returned error 9 (too often).
+        wrong: Requests whose result does not report all messages as accepted.
+        reconciled: Requests whose answer was lost, and whose status proved that they were accepted.
         kills: Workers killed.
-        seconds: How long it took.
+        seconds: The duration.
     """
 
     accepted: int
@@ -121,17 +121,17 @@ class Outcome:
 
 
 def make_tasks(redis_url: str, service_url: str, plan: Plan) -> tuple[RedisStreamBroker, SmscTasks]:
-    """Make the broker and the tasks; in your program this stands in the module that the workers import."""
+    """Make the broker and the tasks; in your program this is in the module that the workers import."""
     broker = RedisStreamBroker(
         redis_url,
         consumer_id="0",
         consumer_name=str(os.getpid()),
         idle_timeout=round(1000 * (plan.deadline + LATE + SLACK + 1)),
-        xread_count=AT_ONCE,  # who fetches more than he can do at once keeps it from the others
+        xread_count=AT_ONCE,  # tasks that a worker has fetched but not started are kept from the others
     )
     broker = broker.with_result_backend(RedisAsyncResultBackend(redis_url))
-    # Nobody knows of the requests of a dead worker whether they were bad sends, so they count as such for ten minutes.
-    # Workers die so often here that these alone would fill that rule; elsewhere leave it on.
+    # Whether the requests of a dead worker were bad sends is unknown, so they count as such for ten minutes.
+    # Workers die so often here that these alone would exhaust that rule; in your program leave it on.
     rules = replace(Rules(), identical_send=Rule(1, plan.window, "raise"), status=Rule(5, plan.window))
     rules = rules.with_policies(bad_sends="off")
     tasks = SmscTasks(
@@ -147,14 +147,14 @@ def make_tasks(redis_url: str, service_url: str, plan: Plan) -> tuple[RedisStrea
 
 
 def work(redis_url: str, service_url: str, plan: Plan) -> None:
-    """Be a worker until killed; `taskiq worker campaign:broker` does the same."""
+    """Run a worker until it is killed; `taskiq worker campaign:broker` does the same."""
     broker, _ = make_tasks(redis_url, service_url, plan)
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(run_receiver_task(broker, run_startup=True, max_async_tasks=AT_ONCE))
 
 
 def slow_network(app: ASGIApp, longest: float, chance: random.Random) -> ASGIApp:
-    """Hold up each request for some time; it arrives even if its sender is dead by then."""
+    """Delay each request; it arrives even if its sender is dead by then."""
 
     async def held_up(scope: Scope, receive: Receive, send: Send) -> None:
         request = await receive()
@@ -171,14 +171,14 @@ def slow_network(app: ASGIApp, longest: float, chance: random.Random) -> ASGIApp
 
 
 def make_sandbox(plan: Plan, state: Path) -> Sandbox:
-    """Make the service, or go on with the one that was killed."""
+    """Make the service, or continue the one that was killed."""
     limits = replace(Limits(), identical_send=Window(1, plan.window), status=Window(5, plan.window))
     account = replace(Account.demo(), balance=Decimal(100 * plan.messages))
     return Sandbox(accounts=[account], limits=limits, latency=plan.latency, state=state)
 
 
 def serve(plan: Plan, state: Path, port: int, accepted: c_longlong) -> None:
-    """Be the service until killed, and tell how many messages it has accepted."""
+    """Serve until killed, and publish how many messages are accepted."""
     sandbox = make_sandbox(plan, state)
 
     async def counted(scope: Scope, receive: Receive, send: Send) -> None:
@@ -192,7 +192,7 @@ def serve(plan: Plan, state: Path, port: int, accepted: c_longlong) -> None:
 
 
 def free_port() -> int:
-    """Return a port of loopback that nobody uses."""
+    """Return a free port of the loopback interface."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -203,7 +203,7 @@ class Service:
     """The sandbox in a process of its own, with its state on the disk.
 
     Args:
-        plan: What to do.
+        plan: The options of the command.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -215,7 +215,7 @@ class Service:
 
     @property
     def accepted(self) -> int:
-        """How many messages it has accepted."""
+        """The number of messages that it has accepted."""
         accepted: int = self._accepted.value
         return accepted
 
@@ -228,12 +228,12 @@ class Service:
         self._folder.cleanup()
 
     def restart(self) -> None:
-        """Kill it, and start it again with what is on its disk."""
+        """Kill it, and start it again with the data on its disk."""
         self._end()
         self._start()
 
     def ended(self) -> Sandbox:
-        """Kill it and return what it was."""
+        """Kill it and return a sandbox with its last state."""
         self._end()
         return make_sandbox(self._plan, self._state)
 
@@ -257,7 +257,7 @@ class Service:
 
 
 class RedisServer:
-    """A redis-server that writes each command to its disk before it answers."""
+    """A redis-server that writes each command to the disk before it answers."""
 
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory()
@@ -274,15 +274,15 @@ class RedisServer:
         self._folder.cleanup()
 
     def restart(self) -> None:
-        """Kill it, and start it again with what is on its disk."""
+        """Kill it, and start it again with the data on its disk."""
         self._process.kill()
         self._process.wait()
         self._start()
 
     def _start(self) -> None:
-        keeping = ["--save", "", "--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction"]
+        durable = ["--save", "", "--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy", "noeviction"]
         command = ["redis-server", "--bind", "127.0.0.1", "--port", str(self._port), "--dir", self._folder.name]
-        self._process = subprocess.Popen([*command, *keeping], stdout=subprocess.DEVNULL)  # noqa: S603 - our own words
+        self._process = subprocess.Popen([*command, *durable], stdout=subprocess.DEVNULL)  # noqa: S603 - our own command
         while not _answers(self._port):
             time.sleep(0.05)
 
@@ -295,7 +295,7 @@ def _answers(port: int) -> bool:
 
 
 async def queue(tasks: SmscTasks, plan: Plan) -> list[Task]:
-    """Queue all messages, most of them in batches, and between those some by themselves."""
+    """Queue all messages, most of them in batches, and some alone between the batches."""
     chance = plan.chance()
     messages = [Message(f"+{FIRST_PHONE + number}", f"Your lot is {number}") for number in range(plan.messages)]
     alone = {number for number in range(plan.messages) if chance.random() < plan.singles}
@@ -315,18 +315,18 @@ async def queue(tasks: SmscTasks, plan: Plan) -> list[Task]:
 async def kill_now_and_then(
     running: list[BaseProcess], add_worker: Callable[[], BaseProcess], service: Service, redis_url: str, plan: Plan
 ) -> None:
-    """Kill a worker whenever the service has accepted a random number of messages, and hire another one."""
+    """Kill a worker whenever the service has accepted a random number of messages, and start another one."""
     chance = plan.chance()
     async with Redis.from_url(redis_url, decode_responses=True) as redis:
         for moment in sorted(chance.uniform(0, 0.95) * plan.messages for _ in range(plan.kills)):
-            place = chance.randrange(len(running))
-            # Neither the service nor Redis would tell.
-            while service.accepted < moment or not await is_at_work(running[place], redis):  # noqa: ASYNC110 - as said
+            index = chance.randrange(len(running))
+            # Neither the service nor Redis has an event for this.
+            while service.accepted < moment or not await is_at_work(running[index], redis):  # noqa: ASYNC110 - see above
                 await asyncio.sleep(0.02)
             await asyncio.sleep(chance.uniform(0, 2 * plan.latency))
-            running[place].kill()  # SIGKILL: nothing is given back
-            running[place].join()
-            running[place] = add_worker()
+            running[index].kill()  # SIGKILL: no slot is released
+            running[index].join()
+            running[index] = add_worker()
 
 
 async def is_at_work(worker: BaseProcess, redis: Redis) -> bool:
@@ -341,7 +341,7 @@ async def restart_now_and_then(server: RedisServer | Service, times: int, servic
     """Kill a server whenever the service has accepted a random number of messages, and start it again."""
     chance = random.Random(f"{type(server)} {plan.seed}")  # noqa: S311 - repeatable on purpose
     for moment in sorted(chance.uniform(0.2, 0.8) * plan.messages for _ in range(times)):
-        while service.accepted < moment:  # noqa: ASYNC110 - it doesn't tell
+        while service.accepted < moment:  # noqa: ASYNC110 - it has no event for it
             await asyncio.sleep(0.02)
         server.restart()
 
@@ -359,7 +359,7 @@ async def results(tasks: list[Task]) -> list[SendResult]:
 
 
 async def run(plan: Plan) -> Outcome:
-    """Do it all."""
+    """Run the campaign and return its result."""
     added: list[BaseProcess] = []
     with RedisServer() as server, Service(plan) as service:
         broker, tasks = make_tasks(server.url, service.url, plan)
@@ -389,7 +389,7 @@ async def run(plan: Plan) -> Outcome:
 
 
 def count(sandbox: Sandbox, results: list[SendResult], plan: Plan, kills: int, seconds: float) -> Outcome:
-    """Compare what the service has with what was to be sent, and with what the results say."""
+    """Compare what the service has accepted with the messages and with the results of the tasks."""
     accepted = Counter(message.phone.removeprefix("+") for message in sandbox.messages)
     wanted = {str(FIRST_PHONE + number) for number in range(plan.messages)}
     return Outcome(
@@ -405,17 +405,17 @@ def count(sandbox: Sandbox, results: list[SendResult], plan: Plan, kills: int, s
 
 
 def main() -> int:
-    """Print the account."""
+    """Run the campaign and print its result."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, default in vars(Plan()).items():
         options.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default)
     plan = Plan(**vars(options.parse_args()))
     outcome = asyncio.run(run(plan))
-    print(  # noqa: T201 - this is what it is for
+    print(  # noqa: T201 - the output of the command
         f"messages {plan.messages}, workers {plan.workers}, kills {outcome.kills}, restarts of Redis {plan.restarts}, "
         f"of the service {plan.service_kills}\n"
         f"accepted {outcome.accepted}, doubled {outcome.doubled}, lost {outcome.lost}, error 9: {outcome.error_9}, "
-        f"wrong results {outcome.wrong}, requests settled by status {outcome.reconciled}\n"
+        f"wrong results {outcome.wrong}, requests reconciled by status {outcome.reconciled}\n"
         f"{outcome.seconds:.1f} s, {plan.messages / outcome.seconds:.0f} messages a second"
     )
     return 0 if outcome.is_right else 1

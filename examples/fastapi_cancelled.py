@@ -1,14 +1,16 @@
-"""Invoices over SMS from a handler that is cancelled when its client goes away: none is lost, none is sent twice.
+"""Invoices over SMS from a handler that is cancelled when its client disconnects: none is lost or sent twice.
 
     pip install smsc-async fastapi uvicorn
-    export SMSC_APIKEY=...
+    smsc-async sandbox --port 8025                                           # in another terminal
+    export SMSC_URL=http://127.0.0.1:8025/sys/soap.php SMSC_APIKEY=demo      # or yours, and your credentials
     uvicorn fastapi_cancelled:app
 
-A send that is cancelled half-way may have left. Its doubt goes to a task that lives as long as the application and asks
-the service what became of it. A program that must remember doubts over a restart keeps them in a `Journal`.
+A send that is cancelled may have been executed. Its `UnresolvedSend` goes to a task that runs as long as the
+application and resolves it. A program that must keep unresolved sends over a restart uses a `Journal`.
 """
 
 import math
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
@@ -24,7 +26,7 @@ AGAIN = 60.0  # seconds
 
 
 class Invoice(BaseModel):
-    """Who is asked to pay how much; `number` is the message's id."""
+    """A request for payment; `number` is the message's id."""
 
     number: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,40}$")]
     phone: Annotated[str, Field(pattern=r"^\+[0-9]{8,15}$")]
@@ -34,14 +36,14 @@ class Invoice(BaseModel):
 async def reconcile(
     client: Client, unresolved_sends: MemoryObjectReceiveStream[UnresolvedSend], outcomes: dict[str, str]
 ) -> None:
-    """Find out what became of each send that was left in doubt."""
+    """Resolve each unresolved send."""
     async with anyio.create_task_group() as group:
         async for unresolved in unresolved_sends:
             group.start_soon(reconcile_one, client, unresolved, outcomes)
 
 
 async def reconcile_one(client: Client, unresolved: UnresolvedSend, outcomes: dict[str, str]) -> None:
-    """Ask until the service tells."""
+    """Resolve one send, with a new try each minute until its outcome is known."""
     while True:
         try:
             found = await client.resolve(unresolved)
@@ -54,15 +56,15 @@ async def reconcile_one(client: Client, unresolved: UnresolvedSend, outcomes: di
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Keep one client, and one task for what is left in doubt, for the life of the application."""
+    """Keep one client, and one task for unresolved sends, while the application runs."""
     hand_over, unresolved_sends = anyio.create_memory_object_stream[UnresolvedSend](math.inf)
     app.state.outcomes = {}
 
     def remember(unresolved: UnresolvedSend) -> None:
-        app.state.outcomes[unresolved.id] = "in doubt"
+        app.state.outcomes[unresolved.id] = "unresolved"
         hand_over.send_nowait(unresolved)
 
-    async with Client(on_unresolved=remember) as client, anyio.create_task_group() as group:
+    async with Client(url=os.environ["SMSC_URL"], on_unresolved=remember) as client, anyio.create_task_group() as group:
         app.state.client = client
         group.start_soon(reconcile, client, unresolved_sends, app.state.outcomes)
         yield
@@ -73,10 +75,10 @@ app = FastAPI(lifespan=lifespan)
 
 
 async def unless_gone(request: Request, work: Callable[[], Awaitable[Any]]) -> None:
-    """Do some work, and cancel it if the client goes away."""
+    """Run `work`, and cancel it if the client disconnects."""
 
     async def watch() -> None:
-        while not await request.is_disconnected():  # noqa: ASYNC110 - ASGI tells it only to one who asks
+        while not await request.is_disconnected():  # noqa: ASYNC110 - ASGI has no event for it
             await anyio.sleep(0.05)
         group.cancel_scope.cancel()
 
@@ -88,7 +90,7 @@ async def unless_gone(request: Request, work: Callable[[], Awaitable[Any]]) -> N
 
 @app.post("/invoices")
 async def send_invoice(invoice: Invoice, request: Request) -> Response:
-    """Send an invoice, once: a client that went away and asks again is told what became of it."""
+    """Send an invoice, once: a client that disconnected and tries again receives the outcome."""
     outcomes: dict[str, str] = request.app.state.outcomes
     if outcomes.get(invoice.number, "not sent") != "not sent":
         return Response(outcomes[invoice.number], media_type="text/plain")
@@ -102,14 +104,14 @@ async def send_invoice(invoice: Invoice, request: Request) -> Response:
     try:
         await unless_gone(request, send)
     finally:
-        if outcomes[invoice.number] == "being sent":  # it failed or was cancelled, and left no doubt
+        if outcomes[invoice.number] == "being sent":  # it failed or was cancelled, and its outcome is known
             outcomes[invoice.number] = "not sent"
     return Response(outcomes[invoice.number], media_type="text/plain")
 
 
 @app.get("/invoices/{number}")
 async def outcome(number: str, request: Request) -> Response:
-    """Tell what became of an invoice."""
+    """Return the outcome of an invoice."""
     outcomes: dict[str, str] = request.app.state.outcomes
     if number not in outcomes:
         raise HTTPException(404)

@@ -1,10 +1,12 @@
 """One-time codes over SMS, served by several workers that share the limits of one account.
 
     pip install 'smsc-async[redis]' fastapi uvicorn
-    export SMSC_APIKEY=... REDIS_URL=redis://localhost/0
+    smsc-async sandbox --port 8025                                           # in another terminal
+    export SMSC_URL=http://127.0.0.1:8025/sys/soap.php SMSC_APIKEY=demo      # or yours, and your credentials
+    export REDIS_URL=redis://localhost/0
     uvicorn fastapi_workers:app --workers 4
 
-Without REDIS_URL each worker counts for itself, which is right for one worker only.
+Without REDIS_URL each worker counts its own requests only, which is correct for a single worker.
 """
 
 import math
@@ -21,20 +23,20 @@ from smsc_async.guards import MemoryStore, RedisStore
 
 
 class Code(BaseModel):
-    """Who gets which code."""
+    """A code and its recipient."""
 
     phone: Annotated[str, Field(pattern=r"^\+[0-9]{8,15}$")]
     code: Annotated[str, Field(pattern=r"^[0-9]{4,8}$")]
 
 
 class Sent(BaseModel):
-    """What to ask for later."""
+    """The reference for a later status request."""
 
     ref: str
 
 
 class Report(BaseModel):
-    """Where a message is."""
+    """The status of a message."""
 
     status: int
     is_final: bool
@@ -42,11 +44,11 @@ class Report(BaseModel):
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Keep one client for the life of the worker."""
+    """Keep one client while the worker runs."""
     redis_url = os.environ.get("REDIS_URL")
     store = RedisStore.from_url(redis_url) if redis_url else MemoryStore()
-    # Somebody waits for the answer, so a limit that isn't free in two seconds is told to them.
-    async with Client(guards=Guards(store, max_wait=2.0)) as client:
+    # The caller waits for the answer, so a limit that is not free within two seconds is reported as an error.
+    async with Client(url=os.environ["SMSC_URL"], guards=Guards(store, max_wait=2.0)) as client:
         app.state.client = client
         yield
 
@@ -63,7 +65,7 @@ SharedClient = Annotated[Client, Depends(the_client)]
 
 @app.middleware("http")
 async def name_the_worker(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-    """Say which process answered."""
+    """Add a header with the process that answered."""
     response = await call_next(request)
     response.headers["X-Worker"] = str(os.getpid())
     return response
@@ -71,14 +73,14 @@ async def name_the_worker(request: Request, call_next: Callable[[Request], Await
 
 @app.exception_handler(GuardError)
 async def too_often(request: Request, error: GuardError) -> Response:  # noqa: ARG001 - FastAPI's signature
-    """Tell when it is worth asking again."""
+    """Return HTTP 429 with the time after which to try again."""
     after = {} if error.retry_after is None else {"Retry-After": str(math.ceil(error.retry_after))}
     return Response(str(error), 429, headers=after, media_type="text/plain")
 
 
 @app.exception_handler(SmscError)
 async def not_done(request: Request, error: SmscError) -> Response:  # noqa: ARG001 - FastAPI's signature
-    """Tell whether it may be asked again."""
+    """Return HTTP 502 with the outcome, which shows whether to try again."""
     return Response(f"{type(error).__name__}: {error.outcome}", 502, media_type="text/plain")
 
 
@@ -91,7 +93,7 @@ async def send_code(wanted: Code, client: SharedClient) -> Sent:
 
 @app.get("/codes/{ref}")
 async def report(ref: str, client: SharedClient) -> Report:
-    """Tell where a code is."""
+    """Return the status of a code."""
     try:
         message = MessageRef.parse(ref)
         found = await client.status(message)

@@ -9,9 +9,9 @@ _USAGE = 2
 
 
 def main() -> None:
-    """Run the command line, and end the process with its exit code."""
+    """Run the command line, and exit the process with its exit code."""
     try:
-        # Here and not above: who has not installed the extra gets a sentence, and an import can be interrupted too.
+        # Imported here so that a missing extra is reported in one sentence, and Ctrl-C during the import is handled.
         from ._cli import commands  # noqa: PLC0415
 
         commands()

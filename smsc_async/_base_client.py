@@ -1,4 +1,4 @@
-"""Who calls, which service, and the one path to it: what all the verbs of a client stand on."""
+"""The base of the client: its configuration, its connections, and `call`, through which all requests go."""
 
 import math
 import ssl
@@ -33,7 +33,7 @@ _GUARDING: Final = Guards()
 
 
 class Session:
-    """A client without its verbs; see `Client` for the arguments."""
+    """A client without the methods for single tasks; see `Client` for the arguments."""
 
     def __init__(
         self,
@@ -63,17 +63,20 @@ class Session:
         clock_skew: float = 5.0,
     ) -> None:
         if min(max_recipients, batch_size, max_response_bytes) < 1 or min(retries, clock_skew) < 0:
-            raise ValueError("the limits of a client are 1 or more, retries and clock_skew are 0 or more")
+            raise ValueError(
+                "max_recipients, batch_size and max_response_bytes must be at least 1, "
+                "retries and clock_skew at least 0"
+            )
         if on_unknown not in get_args(OnUnknown):
-            raise ValueError("on_unknown is 'reconcile', 'raise' or 'resend'")
+            raise ValueError("on_unknown must be 'reconcile', 'raise' or 'resend'")
         if iscoroutinefunction(on_unresolved):
-            raise ValueError("on_unresolved is called and not awaited: give it a plain function, or doubts are lost")
+            raise ValueError("on_unresolved must be a plain function: it is called and not awaited")
         first = checked_url(url, allow_http=allow_http)
         urls = (first, *(checked_url(each, allow_http=allow_http) for each in fallback_urls))
         self._url = first
         self._timeout = Timeout.of(timeout)
         self._deadline = positive(deadline)
-        self.guards = Guards() if guards is UNSET else guards
+        self.guards: Guards | None = Guards() if guards is UNSET else guards
         rules = _RULES if self.guards is None else self.guards.rules
         self._workers = min(rules.in_flight.count, rules.status_in_flight.count)
         self._max_recipients = max_recipients
@@ -101,7 +104,7 @@ class Session:
 
     @cached_property
     def _curve(self) -> Curve:
-        """What the watches of this client have learnt about the time that deliveries take; made by the first."""
+        """What the watches of this client have learnt about delivery times; created by the first watch."""
         return Curve()
 
     def __repr__(self) -> str:
@@ -117,7 +120,7 @@ class Session:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close all connections; again does nothing."""
+        """Close all connections; a second call does nothing."""
         await self._caller.aclose()
 
     async def call(
@@ -130,35 +133,35 @@ class Session:
         timeout: Timeout | float | Unset = UNSET,
         deadline: float | Unset | None = UNSET,
     ) -> R:
-        """Do an operation; the only path to the network, and everything else is sugar over it.
+        """Execute an operation; all other methods of the client call this one.
 
-        Waits for its turn where a limit demands it, or raises. Repeats reads after network failures and error 9, sends
-        only if nothing left. A send whose answer is lost is settled, as `on_unknown` says.
+        Where a limit requires it, the call waits, or raises a `GuardError`. Reads are repeated after network failures
+        and error 9, sends only if nothing was sent. A send whose answer is lost is handled as `on_unknown` says.
 
         Args:
-            operation: What to do.
-            allow_duplicate: Of a send, whether it may be what was sent in the last minute.
-            attempt: Which attempt at this send it is. From 2 on the service is asked first whether it has the message.
-            unique_id: A promise that nobody else uses the id of this send, so that no clocks need to be compared.
-            timeout: Of each request.
-            deadline: For all of it, None for no end.
+            operation: The operation.
+            allow_duplicate: For a send, whether the same message may have been sent in the last minute.
+            attempt: The number of this attempt at the send. From 2 on, a status request comes first.
+            unique_id: A promise that no other message uses the id of this send, so that no clocks need to be compared.
+            timeout: The timeout of each request.
+            deadline: The deadline for the whole call, None for no limit.
 
         Raises:
-            SmscError: It failed; `outcome` tells what became of it.
-            ValueError: An argument is wrong, or a value can't travel in XML.
+            SmscError: The operation failed; `outcome` says whether it may have been executed.
+            ValueError: An argument is wrong, or a value can't be written in XML.
         """
         self._caller.bind()
         steps, end = self._times(timeout, deadline)
         asked: object = operation
         if isinstance(asked, Send | SendList):
             if attempt < 1 or (attempt > 1 and "id" not in asked.model_fields_set):
-                raise ValueError("attempt is 1 or more, and from 2 on it needs the id of the first")
+                raise ValueError("attempt must be at least 1, and from 2 on the id of the first attempt must be passed")
             sent = await self._reconciler.send(
                 asked, steps, end, allow_duplicate=allow_duplicate, attempt=attempt, unique_id=unique_id
             )
             return cast("R", sent)
         if attempt != 1 or unique_id:
-            raise ValueError("attempt and unique_id are for sends; this operation may be repeated as it is")
+            raise ValueError("attempt and unique_id are for sends only; this operation may be repeated without them")
         return await self._caller.call(operation, steps, end)
 
     def _times(self, timeout: Timeout | float | Unset, deadline: float | Unset | None) -> tuple[Timeout, float]:

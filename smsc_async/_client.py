@@ -1,4 +1,4 @@
-"""The client: a verb for each thing that the service does, each an operation handed to `call`."""
+"""The client: one method for each task of the service, each of which builds an operation and passes it to `call`."""
 
 from collections.abc import AsyncGenerator, Iterable
 from datetime import datetime
@@ -42,41 +42,50 @@ _SMS: Final = Sms()
 
 
 class Client(Session):
-    """A client of the SOAP service of SMS Center.
+    """An asynchronous client for the SOAP service of SMS Center.
 
-    Use it with `async with`, or call `aclose` at the end, or neither in a notebook. One client is for one event loop at
-    a time; on a new loop, after the old one has ended, it makes new connections.
+    Use the client as an async context manager, or call `aclose` when it is no longer needed:
+
+        async with Client(apikey="...") as client:
+            sent = await client.send("+79991234567", "Hello")
+            report = await client.wait_delivered(sent.ref)
+
+    A client serves one event loop at a time. If that loop has ended, the next loop gets new connections. One client may
+    be used by many tasks at once.
 
     Args:
-        apikey: The API key; else `login` and `password`; else SMSC_APIKEY, or SMSC_LOGIN and SMSC_PASSWORD.
-        login: The account's login.
-        password: The password, or its lower-case MD5 hex.
-        url: The address of the service; None for SMSC_URL, else https://smscentre.com/sys/soap.php.
-        fallback_urls: Further addresses of the same service, tried in turn where a request may be repeated.
-        namespace: The targetNamespace; None to derive it from `url`. A wrong one is healed by a look at the `?wsdl`.
-        timeout: Of one request: a `Timeout`, or seconds for reading and writing.
-        deadline: Seconds for a whole call, with its waits, repetitions and look-ups; None for no end.
-        retries: How often a call may be repeated after a network failure. A send is repeated only if nothing left.
-        transport: None for the network over httpx, "aiohttp" for that over aiohttp (asyncio only), an object with
-            the methods of `Transport`, or any `httpx.AsyncBaseTransport`.
-        timezone: The account's time zone, in which the service writes local times without a timestamp.
-        guards: What keeps the requests inside the limits of the service, to be shared by clients of one account; unset
-            for guards of this client alone, None for none.
-        account: The name under which the guards count all credentials of one account; None for the login or the apikey.
-        egress: A name for the address from which the service sees the requests, for guards of several addresses.
-        max_recipients: The most recipients of one `send` or `cost`; the service doesn't publish its own limit.
-        batch_size: The most messages in one request of `send_batch` and `cost_batch`. Two requests of 49 are still
-            fewer than the 100 bad messages in a row for which the service blocks an address.
-        allow_http: Allow an address without TLS that isn't loopback.
-        proxy: The URL of a proxy; None for what the environment says.
-        verify: An SSL context, or False to trust anybody, which is only for tests.
-        max_response_bytes: The largest answer that is read.
-        on_unknown: What is done when the answer to a send is lost. "reconcile": its status shows if the service has
-            it; "resend": if it has not, the send is repeated with the same id, after the minute in which the service
-            refuses duplicates; "raise": nothing. Either way within the deadline.
-        on_unresolved: Is told of each send that ends in doubt, also of one that is cancelled; must return at once.
-        clock_skew: Seconds by which the clocks of the service and of other machines may be behind this one's. It counts
-            where an id that was given might be that of an older message, and in `resolve`.
+        apikey: The API key, instead of `login` and `password`. If none of the three is passed, the environment
+            variable SMSC_APIKEY is used, or SMSC_LOGIN and SMSC_PASSWORD.
+        login: The login of the account.
+        password: The password, or its lower-case MD5 hex digest.
+        url: The URL of the service. None for SMSC_URL, or https://smscentre.com/sys/soap.php if that is not set.
+        fallback_urls: Further URLs of the same service, tried in turn when a request may be repeated.
+        namespace: The targetNamespace. None to derive it from `url`. A wrong one is corrected from the `?wsdl`.
+        timeout: The timeout of one request: a `Timeout`, or the seconds for reading and for writing.
+        deadline: The seconds for a whole call, with its pauses, repetitions and status requests. None for no limit.
+        retries: The most repetitions of a call after a network failure. A send is repeated only if nothing was sent.
+        transport: None for httpx, "aiohttp" for aiohttp (asyncio only), an object with the methods of `Transport`, or
+            any `httpx.AsyncBaseTransport`.
+        timezone: The time zone of the account, in which the service writes local times that have no timestamp.
+        guards: Keeps the requests within the limits of the service. Pass one `Guards` to all clients of an account.
+            Unset for guards of this client alone, None for no guards.
+        account: The name under which the guards count all credentials of one account. None for the login or API key.
+        egress: A name for the IP address from which the service sees the requests, for guards of several addresses.
+        max_recipients: The most recipients of one `send` or `cost`. The service does not publish its own limit.
+        batch_size: The most messages in one request of `send_batch` and `cost_batch`. The service blocks an IP address
+            after 100 bad messages in a row, and two requests of 49 stay below that.
+        allow_http: Whether a URL without TLS is allowed that is not a loopback address.
+        proxy: The URL of a proxy. None for the proxy of the environment.
+        verify: An SSL context, or False to accept any certificate, which is for tests only.
+        max_response_bytes: The largest response body that is read.
+        on_unknown: What to do when the answer to a send is lost. "reconcile" requests the status of the message to
+            find out whether the service accepted it. "resend" does the same, and if the service did not accept it,
+            repeats the send with the same id after the minute in which the service refuses duplicates. "raise" does
+            neither. All of them respect `deadline`.
+        on_unresolved: Is called with each send whose outcome stays unknown, including a cancelled one. It must return
+            at once.
+        clock_skew: The seconds by which the clocks of the service and of other machines may be behind this machine's
+            clock. It matters in `resolve`, and where an id that you pass may also belong to an older message.
 
     Raises:
         ValueError: The credentials are missing, or an argument is wrong.
@@ -103,28 +112,29 @@ class Client(Session):
         Args:
             to: One recipient or many: phones with or without + (the service corrects those without), group codes
                 `G<number>`, e-mail addresses for `Email`, `#ID` or a nickname for Telegram.
-            text: 1 to 1000 characters; left out where the channel has none.
-            id: 1 to 2147483647, or up to 40 of `[A-Za-z0-9._-]`; None for a new one.
-            sender: Up to 11 characters or 15 digits; None for the account's.
-            at: When: an aware datetime, `LocalTime`, `Between` or `After`; None for at once.
+            text: 1 to 1000 characters; omitted where the channel has no text.
+            id: 1 to 2147483647, or up to 40 of `[A-Za-z0-9._-]`. None for a new one.
+            sender: Up to 11 characters or 15 digits. None for the account's default.
+            at: When to deliver: an aware datetime, `LocalTime`, `Between` or `After`. None for immediately.
             via: The channel.
-            cost: 2 to be told the cost, 3 the cost and the new balance.
-            allow_duplicate: Whether it may be what was sent in the last minute; the service refuses that (error 9).
-            attempt: Which attempt at this message it is, counted by whoever repeats it with the same `id`, which no
-                other message may have. From 2 on the service is asked first, and what it has is not sent again; of
-                several workers only one gets past that, if they share guards in which `identical_send` is not off, and
-                use no `allow_duplicate`.
-            timeout: For this call.
-            deadline: For this call, None for no end.
+            cost: 2 to get the cost, 3 to get the cost and the new balance.
+            allow_duplicate: Whether the same message may have been sent in the last minute. The service refuses
+                duplicates with error 9.
+            attempt: The number of this attempt at the message, counted by the caller that repeats it with the same
+                `id`. No other message may use that id. From 2 on, a status request comes first, and a message that
+                the service has is not sent again. Of several workers only one sends, if they share guards in which
+                `identical_send` is on and do not use `allow_duplicate`.
+            timeout: The timeout for this call.
+            deadline: The deadline for this call, None for no limit.
             **options: The other parameters, see `QueryOptions`.
 
         Raises:
-            ValueError: An argument is wrong; nothing was sent.
-            DuplicateSend: The same went out in the last minute. This attempt sent nothing.
+            ValueError: An argument is wrong. Nothing was sent.
+            DuplicateSend: The same message was sent in the last minute. This attempt sent nothing.
             GuardError: Sending would break another limit of the service. This attempt sent nothing.
-            ApiError: The service refused it.
-            SendOutcomeUnknown: Nobody knows whether it was sent; `resolve` settles it later.
-            SmscError: See its `outcome`.
+            ApiError: The service refused the message.
+            SendOutcomeUnknown: The outcome is unknown: the message may have been sent. Call `resolve` later.
+            SmscError: Another failure, see its `outcome`.
         """
         arguments = {"to": to, "text": text, "id": id, "sender": sender, "at": at, "via": via, "cost": cost, **options}
         operation = Send.model_validate(arguments)
@@ -141,21 +151,21 @@ class Client(Session):
         timeout: Timeout | float | Unset = UNSET,
         deadline: float | Unset | None = UNSET,
     ) -> SentMessage | None:
-        """Settle a send of which nobody knows whether it was done; return None if it surely was not.
+        """Reconcile a send whose outcome is unknown; return None if it was definitely not executed.
 
-        A doubt about a recipient that the service may know under another name (a phone without +, an e-mail address)
-        can't be settled by "not found".
+        "Not found" proves nothing about a recipient that the service may store in another form: a phone without +, or
+        an e-mail address. Such a send can only be reconciled if it is found.
 
         Args:
             send: The error, its `unresolved`, or a reference.
-            since: With a reference, when the first attempt began, aware: an older message with the same id is another
-                one. Without it only an id that this package has made counts.
-            timeout: Of each request.
-            deadline: For all of it, None for 90 s.
+            since: With a reference, when the first attempt began, aware. An older message with the same id is a
+                different one. Without `since`, only an id generated by this package is accepted as proof.
+            timeout: The timeout of each request.
+            deadline: The deadline for the whole call, None for 90 s.
 
         Raises:
-            ValueError: The error leaves no doubt.
-            SendOutcomeUnknown: It can't be settled, or not in time.
+            ValueError: The error is not about an unresolved send.
+            SendOutcomeUnknown: The send can't be reconciled, or not in time.
         """
         self._caller.bind()
         return await self._reconciler.resolve(unresolved_of(send, since), *self._times(timeout, deadline))
@@ -170,9 +180,9 @@ class Client(Session):
         deadline: float | Unset | None = UNSET,
         **options: Unpack[QueryOptions],
     ) -> Cost:
-        """Return what a send would cost, without sending (`get_sms_cost`, `get_sms_cost2`).
+        """Return the cost of a send without sending (`get_sms_cost`, `get_sms_cost2`).
 
-        The arguments are those of `send`.
+        The arguments are the same as for `send`.
 
         Raises:
             ValueError: An argument is wrong.
@@ -194,25 +204,27 @@ class Client(Session):
         deadline: float | Unset | None = UNSET,
         **options: Unpack[QueryOptions],
     ) -> AsyncGenerator[MessageOutcome, None]:
-        """Send a message of its own to each recipient, many in one request (`send_sms2` with `list`).
+        """Send a different message to each recipient, many in one request (`send_sms2` with `list`).
 
-        Takes any iterable or async iterable and holds one chunk of it; one request is made at a time. Yields one
-        outcome for each message, in order. A text that `list` can't carry unchanged is sent by itself.
+        Accepts any iterable or async iterable, holds one chunk of it in memory, and makes one request at a time.
+        Yields one outcome for each message, in order. A text that `list` can't carry unchanged is sent in a request
+        of its own.
 
         Args:
             messages: The messages.
-            sender: For messages that have none.
-            at: When; only `LocalTime` lets a message have a `tz` of its own.
-            via: The channel of all.
+            sender: The sender of messages that have none.
+            at: When to deliver. Messages may have a `tz` of their own only with `LocalTime`.
+            via: The channel of all messages.
             cost: As in `send`, for each request.
             allow_duplicate: As in `send`.
-            timeout: For each request.
-            deadline: For each request, with its repetitions.
+            timeout: The timeout of each request.
+            deadline: The deadline of each request, including its repetitions.
             **options: The other parameters, see `QueryOptions`.
 
         Raises:
             ValueError: An argument or a message is wrong, and nothing has been sent yet.
-            SmscError: The first request was surely not sent. Once one may have been, errors are outcomes.
+            SmscError: The first request was definitely not sent. After a request that may have been sent, errors are
+                part of the outcomes.
         """
         arguments = {"sender": sender, "at": at, "via": via, "cost": cost, **options}
         call = partial(self.call, allow_duplicate=allow_duplicate, timeout=timeout, deadline=deadline)
@@ -227,10 +239,10 @@ class Client(Session):
         deadline: float | Unset | None = UNSET,
         **options: Unpack[QueryOptions],
     ) -> AsyncGenerator[ChunkCost, None]:
-        """Yield what a batch would cost, one price for each request that `send_batch` would make; sends nothing.
+        """Yield the cost of a batch, one result for each request that `send_batch` would make; sends nothing.
 
         Raises:
-            ValueError: An argument or a message is wrong; nothing was asked.
+            ValueError: An argument or a message is wrong. No request was made.
         """
         call = partial(self.call, timeout=timeout, deadline=deadline)
         return cost_in_chunks(call, messages, self._batch_size, {"via": via, **options})
@@ -244,14 +256,14 @@ class Client(Session):
         timeout: Timeout | float | Unset = UNSET,
         deadline: float | Unset | None = UNSET,
     ) -> DeliveryReport:
-        """Return where a message is (`get_status`, or `get_status2` if there is an `extra`).
+        """Return the status of a message (`get_status`, or `get_status2` with `extra`).
 
         Args:
-            ref: Which message.
+            ref: The message.
             detail: 0 for the status, 1 also for the message and its cost, 2 also for the operator and the region.
             extra: Parameters for `query`.
-            timeout: For this call.
-            deadline: For this call, None for no end.
+            timeout: The timeout for this call.
+            deadline: The deadline for this call, None for no limit.
 
         Raises:
             MessageNotFound: No message has this phone and id.
@@ -266,12 +278,12 @@ class Client(Session):
         detail: Literal[0, 1, 2] = 0,
         on_progress: OnProgress | None = None,
     ) -> list[DeliveryReport | SmscError]:
-        """Ask once for each message, a few at a time; return the answers in the order of `refs`, errors among them.
+        """Request the status of each message once, a few at a time; return reports and errors in the order of `refs`.
 
         Args:
-            refs: Which messages, any iterable or async iterable.
+            refs: The messages, as any iterable or async iterable.
             detail: As in `status`.
-            on_progress: Is called after each answer with two numbers: how many there are, and how many there will be.
+            on_progress: Is called after each answer with the number of answers so far and the number of messages.
         """
         self._caller.bind()
         return await statuses_of(self.call, refs, detail, workers=self._workers, on_progress=on_progress)
@@ -285,18 +297,19 @@ class Client(Session):
         delay_per_request: float = 10.0,
         on_progress: OnProgress | None = None,
     ) -> Watcher:
-        """Follow the delivery of many messages; see `Watcher` for its use.
+        """Follow the delivery of many messages until their status is final; see `Watcher` for its use.
 
-        What a watch learns about the time that deliveries take, the client's other watches know.
+        All watches of a client share what they learn about delivery times.
 
         Args:
-            messages: References, an iterable or async iterable; also what an earlier watch left in `pending`.
-            timeout: Seconds after which an undecided message has expired, None for never. One of `pending` whose time
-                was over before this watch began is asked once more.
-            grace: Seconds for which the service may not know a message yet.
-            delay_per_request: How many seconds of delay between a decision and its update a request is worth.
-            on_progress: Is called after each last update with two numbers: how many messages have had theirs, and how
-                many are watched so far.
+            messages: References, as any iterable or async iterable, or the `unfinished` of an earlier watch.
+            timeout: The seconds after which a pending message expires, None for never. A message of `unfinished` that
+                expired before this watch began is requested once more.
+            grace: The seconds for which the service may not know a message yet.
+            delay_per_request: The seconds of delay between a final status and its update that one request is worth.
+                A larger value means fewer requests and later updates.
+            on_progress: Is called after each last update with the number of messages that have had theirs and the
+                number of messages watched so far.
         """
         self._caller.bind()
         return Watcher(
@@ -311,10 +324,10 @@ class Client(Session):
         )
 
     async def wait_delivered(self, ref: MessageRef, timeout: float | None = _DAY) -> DeliveryReport:
-        """Wait until the delivery of one message is decided, well or badly, and return the report.
+        """Wait until the status of one message is final, delivered or not, and return the report.
 
         Raises:
-            TimeoutError: It is undecided after so many seconds.
+            TimeoutError: The message is still pending after `timeout` seconds.
         """
         return await last_report(self.watch([ref], timeout=timeout, delay_per_request=1.0))
 
@@ -327,6 +340,6 @@ class Client(Session):
     def _check_number(self, recipients: tuple[str, ...]) -> None:
         if len(recipients) > self._max_recipients:
             raise ValueError(
-                f"{len(recipients)} recipients in one request; at most {self._max_recipients} are allowed: divide "
+                f"{len(recipients)} recipients in one request; at most {self._max_recipients} are allowed: split "
                 "them, use send_batch, or raise Client(max_recipients=)"
             )

@@ -1,4 +1,4 @@
-"""The time of the guards: that of the event loop, so that a virtual clock drives everything."""
+"""The clock of the guards: the time of the event loop, so that a test's virtual clock controls it too."""
 
 import asyncio
 import time
@@ -11,7 +11,7 @@ __all__ = ["LoopClock", "asyncio_loop", "loop_time"]
 
 
 def asyncio_loop() -> asyncio.AbstractEventLoop | None:
-    """Return the running event loop of asyncio, None elsewhere: told a good deal faster than anyio's token."""
+    """Return the running asyncio event loop, None under another library; this is much cheaper than anyio's token."""
     try:
         return asyncio.get_running_loop()
     except RuntimeError:
@@ -19,15 +19,15 @@ def asyncio_loop() -> asyncio.AbstractEventLoop | None:
 
 
 def loop_time() -> Callable[[], float]:
-    """Return what tells the time of the running event loop, without asking each time which one it is."""
+    """Return the function that reads the running event loop's time, so that the loop is looked up once."""
     return asyncio.get_running_loop().time if current_async_library() == "asyncio" else anyio.current_time
 
 
 class LoopClock:
-    """A clock that goes on when the event loop is another one.
+    """A clock that continues when the event loop changes.
 
-    Event loops count from instants of their own (trio's from a random one). On a new loop this clock goes on where it
-    was on the last, plus the time that has passed meanwhile on the monotonic clock.
+    Each event loop counts from its own origin (trio's is random). On a new loop this clock continues from its last
+    value, plus the time that has passed since then on the monotonic clock.
     """
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ class LoopClock:
         return now
 
     def rebase(self) -> None:
-        """Go on, on the running event loop."""
+        """Continue on the running event loop."""
         self._time = loop_time()
         if self._last is not None:
             now, at = self._last

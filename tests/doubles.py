@@ -1,4 +1,4 @@
-"""Stand-ins for the service: one behind the seam of `Transport`, one that speaks raw bytes on loopback."""
+"""Stand-ins for the service: one behind the `Transport` protocol, one that exchanges raw bytes on loopback."""
 
 import asyncio
 import re
@@ -80,12 +80,12 @@ def query_of(request: Incoming) -> dict[str, str]:
 
 @dataclass
 class FakeService:
-    """A transport with a service behind it: it follows a script, and after its end it is content with everything.
+    """A transport with a service behind it: it follows a script, and then answers every request with success.
 
     Attributes:
-        script: What to answer or raise, in turn.
-        namespace: What the service wants; another one gets the Fault of ext-soap.
-        wsdl: What is at `?wsdl`; None for the document of `namespace`.
+        script: The answers to return or exceptions to raise, in turn.
+        namespace: The namespace of the service; it answers any other with the Fault of ext-soap.
+        wsdl: The reply at `?wsdl`; None for the document of `namespace`.
         latency: Seconds that each request takes.
     """
 
@@ -158,7 +158,7 @@ class _counted:  # noqa: N801 - reads as a word of the `with` statement
 
 
 def make_client(service: object, **options: object) -> Client:
-    """Make a client of a fake service that neither guards nor settles anything, unless it is told to."""
+    """Make a client of a fake service, by default without guards and without reconciling."""
     given: dict[str, object] = {
         "apikey": "key",
         "url": URL,
@@ -171,7 +171,7 @@ def make_client(service: object, **options: object) -> Client:
 
 @dataclass(frozen=True)
 class RawRequest:
-    """A request as it came over the wire."""
+    """A request as received."""
 
     line: str
     headers: Mapping[str, str]

@@ -10,7 +10,7 @@ __all__ = ["interruptible"]
 
 @pytest.fixture(autouse=True)
 def interruptible() -> Iterator[None]:
-    """Let Ctrl-C be what it is: a shell lets what it runs in the background ignore it, and children inherit that."""
+    """Restore the handler of Ctrl-C: a shell makes background jobs ignore SIGINT, and their children inherit that."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)

@@ -1,4 +1,4 @@
-"""The rooms of the package, who may import whom, and what a module may look like."""
+"""The rooms of the package, the imports between them, and the form of a module."""
 
 import ast
 import subprocess
@@ -57,7 +57,7 @@ ONLY_IN: Final = {
     "taskiq": {"taskiq", "_tasks.queue"},
     "taskiq_redis": {"taskiq", "_tasks.queue"},
     "lxml": {"_protocol.envelope"},
-    # The others name its types in annotations, or make one of its transports on demand.
+    # The other modules use its types in annotations, or make one of its transports on demand.
     "httpx": {"_network.httpx", "_network.pool", "_base_client", "_call.config", "sandbox.__init__"},
     "aiohttp": {"_network.aiohttp"},
     "yarl": {"_network.aiohttp"},
@@ -76,9 +76,9 @@ def _room(name: str) -> str:
     return name.partition(".")[0]
 
 
-def _is_in(name: str, places: set[str]) -> bool:
+def _is_in(name: str, modules: set[str]) -> bool:
     """Return whether a module is one of these modules, or inside one of these packages."""
-    return any(name == place or name.startswith(f"{place}.") for place in places)
+    return any(name == module or name.startswith(f"{module}.") for module in modules)
 
 
 @cache
@@ -87,7 +87,7 @@ def _tree(name: str) -> ast.Module:
 
 
 def _imports(name: str) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Yield each import: the absolute name of the module, and the names that are taken out of it."""
+    """Yield each import: the absolute name of the module, and the names that are imported from it."""
     here = ["smsc_async", *name.split(".")[:-1]]
     for node in ast.walk(_tree(name)):
         if isinstance(node, ast.Import):
@@ -157,7 +157,7 @@ def test_a_module_imports_only_what_its_room_may(name: str) -> None:
 
 @pytest.mark.parametrize("room", ARROWS)
 def test_no_arrow_of_the_table_is_unused_by_the_lower_rooms(room: str) -> None:
-    # The upper rooms may import all that is below them; of the lower ones each arrow says something.
+    # The upper rooms may import everything below them; in the lower ones each arrow must be used.
     used = set().union(*(_neighbours(name) for name in MODULES if _room(name) == room))
     if _floor(room) <= 4:
         assert used == set(ARROWS[room].split())
@@ -174,7 +174,7 @@ def test_another_room_is_used_through_what_it_exports(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(name for name in MODULES if _is_in(name, PURE) and name not in IMPURE))
-def test_a_pure_module_knows_neither_network_nor_clock_nor_log(name: str) -> None:
+def test_a_pure_module_imports_neither_network_nor_clock_nor_log(name: str) -> None:
     third_party = {"pydantic", "pydantic_core", "lxml"}
     assert _foreign(name) <= (sys.stdlib_module_names | third_party) - UNWORLDLY
     nodes = list(ast.walk(_tree(name)))
@@ -184,13 +184,13 @@ def test_a_pure_module_knows_neither_network_nor_clock_nor_log(name: str) -> Non
 
 
 @pytest.mark.parametrize("name", sorted(name for name in MODULES if _room(name) == "guards"))
-def test_only_those_guards_that_wait_know_the_event_loop(name: str) -> None:
+def test_only_guards_that_wait_import_the_event_loop(name: str) -> None:
     waiting = {"guards._guards", "guards._waiters", "guards._redis"}
     assert _is_in(name, waiting) or _foreign(name).isdisjoint({"anyio", "asyncio", "trio"})
 
 
 @pytest.mark.parametrize("library", ONLY_IN)
-def test_a_library_is_known_only_where_it_belongs(library: str) -> None:
+def test_a_library_is_imported_only_where_it_belongs(library: str) -> None:
     assert [name for name in MODULES if library in _foreign(name) and not _is_in(name, ONLY_IN[library])] == []
 
 
@@ -207,14 +207,14 @@ def test_everything_public_has_a_docstring(name: str) -> None:
     assert list(_undocumented(tree, name)) == []
 
 
-def test_import_brings_no_optional_part() -> None:
-    # Nor httpx, which imports rich for a command of its own, wherever rich and click are installed.
+def test_importing_the_package_imports_no_optional_library() -> None:
+    # Nor httpx, which imports rich for its own command where rich and click are installed.
     code = (
         "import sys, smsc_async; "
         "print(*{'typer', 'rich', 'starlette', 'uvicorn', 'redis', 'taskiq', 'zeep', 'httpx', 'aiohttp'} "
         "& set(sys.modules))"
     )
-    ran = subprocess.run(  # noqa: S603 - our own words
+    ran = subprocess.run(  # noqa: S603 - our own command
         [sys.executable, "-c", code], cwd=PACKAGE.parent, capture_output=True, text=True, timeout=60, check=False
     )
     assert (ran.returncode, ran.stdout.strip(), ran.stderr) == (0, "", "")

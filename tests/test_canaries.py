@@ -1,4 +1,4 @@
-"""No credential, phone or text leaves through a log, a repr, or an exception of a failing call."""
+"""No credential, phone or text appears in a log, a repr, or the exception of a failing call."""
 
 import asyncio
 import gzip
@@ -52,7 +52,7 @@ CALLS: dict[str, Callable[[Client], Awaitable[object]]] = {
 
 
 def _replying(make: Callable[[str], bytes], *, stays: bool = False) -> RawHandler:
-    """Make a server whose answer quotes the request."""
+    """Return a server whose answer quotes the request."""
 
     async def serve(request: RawRequest, writer: asyncio.StreamWriter) -> bool:
         quoted = re.sub("<[^>]*>", " ", request.body.decode())
@@ -68,7 +68,7 @@ async def _silent(_request: RawRequest, _writer: asyncio.StreamWriter) -> bool:
 
 
 def _error(code: str) -> bytes:
-    """An API error in the words of whatever was asked: each answer element is read by its own operation only."""
+    """Return an API error as any operation receives it: an answer element is read only by its own operation."""
     return http_bytes(answer("get_balance", error=code).body)
 
 
@@ -110,7 +110,7 @@ over_each_transport = pytest.mark.parametrize("transport", TRANSPORTS, ids=["htt
 @over_each_transport
 @pytest.mark.parametrize("with_key", [False, True])
 @pytest.mark.parametrize("server", SERVERS)
-async def test_failing_call_keeps_what_is_private(
+async def test_failing_call_reveals_nothing_private(
     server: str, transport: Literal["aiohttp"] | None, caplog: pytest.LogCaptureFixture, *, with_key: bool
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -130,7 +130,7 @@ async def test_failing_call_keeps_what_is_private(
 
 
 @over_each_transport
-async def test_connection_that_is_refused_keeps_what_is_private(
+async def test_connection_that_is_refused_reveals_nothing_private(
     transport: Literal["aiohttp"] | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -164,9 +164,9 @@ async def test_successful_call_logs_nothing_private(
 async def test_server_that_quotes_in_its_http_is_not_quoted_in_the_exception(
     transport: Literal["aiohttp"] | None,
 ) -> None:
-    """What such a server says stays in httpcore's own DEBUG log, which is not ours to write."""
+    """The text of such a server is still in httpcore's own DEBUG log, which this package does not write."""
     handler = _replying(lambda quoted: f"{' '.join(quoted.split())}\r\n\r\n".encode())
-    guards = Guards(late_arrival=0.05)  # so long the client waits before it asks what became of the send
+    guards = Guards(late_arrival=0.05)  # how long the client waits before it asks for the status
     async with (
         raw_server(handler) as url,
         Client(login=LOGIN, password=PASSWORD, url=url, transport=transport, guards=guards) as client,
@@ -213,7 +213,7 @@ async def test_wrong_argument_is_not_repeated_in_its_error(what: str, caplog: py
         lambda: ApiKey.model_validate({"key": APIKEY, "more": APIKEY}),
     ],
 )
-def test_client_that_can_not_be_made_keeps_what_is_private(make: Callable[[], object]) -> None:
+def test_client_that_cannot_be_made_reveals_nothing_private(make: Callable[[], object]) -> None:
     with pytest.raises(ValueError, match=r"\w") as caught:
         make()
     assert not CANARIES.search("".join([str(caught.value), repr(caught.value)]))

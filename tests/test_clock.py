@@ -1,4 +1,4 @@
-"""The time of the guards is that of the event loop, and goes on when the loop is another one."""
+"""The clock of the guards is that of the event loop, and continues when the loop changes."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""The examples run as they stand."""
+"""The examples run unchanged."""
 
 import os
 import socket
@@ -50,7 +50,7 @@ def _free_port() -> int:
 async def _served(app: str, *options: str, **environment: str) -> AsyncIterator[httpx.AsyncClient]:
     port = _free_port()
     command = [sys.executable, "-m", "uvicorn", f"{app}:app", *options, "--port", str(port)]
-    process = subprocess.Popen(  # noqa: ASYNC220, S603 - our own words, and the test has nothing else to do
+    process = subprocess.Popen(  # noqa: ASYNC220, S603 - our own command, and the test has nothing else to do
         [*command, "--log-level", "warning"],
         cwd=EXAMPLES,
         env={**os.environ, "PYTHONPATH": str(EXAMPLES.parent), "SMSC_APIKEY": "demo", **environment},
@@ -77,7 +77,7 @@ async def _is_up(client: httpx.AsyncClient) -> bool:
 
 
 async def _ask_both_workers(client: httpx.AsyncClient) -> Counter[int]:
-    """Ask for one status until each worker has been asked more often than the service allows."""
+    """Request one status until each worker has been asked more often than the service allows."""
     sent = await client.post("/codes", json={"phone": "+79991234567", "code": "4821"})
     ref = sent.json()["ref"]
     workers: Counter[str] = Counter()
@@ -102,7 +102,7 @@ async def test_workers_that_share_redis_never_break_the_status_limit(sandbox: tu
     assert (service.counts["get_status", 0], service.counts["get_status", 9]) == (5, 0)
 
 
-async def test_workers_that_count_for_themselves_break_it(sandbox: tuple[Sandbox, str]) -> None:
+async def test_workers_that_do_not_share_redis_break_the_status_limit(sandbox: tuple[Sandbox, str]) -> None:
     service, url = sandbox
     async with _served(*WORKERS, SMSC_URL=url, REDIS_URL="") as client:
         await _ask_both_workers(client)
@@ -110,7 +110,7 @@ async def test_workers_that_count_for_themselves_break_it(sandbox: tuple[Sandbox
 
 
 async def _until(client: httpx.AsyncClient, number: str, *outcomes: str) -> None:
-    """Wait until the application says one of these about an invoice."""
+    """Wait until the application reports one of these outcomes of an invoice."""
     with anyio.fail_after(20):
         while (await client.get(f"/invoices/{number}")).text not in outcomes:  # noqa: ASYNC110 - another process
             await anyio.sleep(0.02)
@@ -128,9 +128,9 @@ async def test_handler_that_is_cancelled_mid_send_loses_nothing_and_sends_nothin
             while not service.messages:  # noqa: ASYNC110 - the service is in another thread
                 await anyio.sleep(0.02)
             group.cancel_scope.cancel()
-        await _until(client, "2026-11", "in doubt", "sent")
+        await _until(client, "2026-11", "unresolved", "sent")
         await _until(client, "2026-11", "sent")
-        assert service.counts["get_status", 0] == 1  # it was in doubt, and asked for
+        assert service.counts["get_status", 0] == 1  # its outcome was unknown, so the status was asked for
         again = await client.post("/invoices", json=invoice)
         other = await client.post("/invoices", json={**invoice, "number": "2026-12"})
         assert (again.text, other.text) == ("sent", "sent")

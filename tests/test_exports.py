@@ -1,4 +1,4 @@
-"""The root exports what it imports, sorted, and every class and function of it is documented."""
+"""The root exports what it imports, sorted, and each exported class and function is documented."""
 
 import ast
 import inspect
@@ -18,7 +18,7 @@ def test_all_is_sorted_and_is_what_the_root_imports() -> None:
 
 
 @pytest.mark.parametrize("name", smsc_async.__all__)
-def test_a_public_name_explains_itself(name: str) -> None:
+def test_a_public_name_has_a_docstring(name: str) -> None:
     value = getattr(smsc_async, name)
     if inspect.isclass(value) or inspect.isroutine(value):
         assert inspect.getdoc(value)

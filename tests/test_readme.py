@@ -1,53 +1,83 @@
-"""Every Python block of the README runs as it stands, against a sandbox that listens on loopback."""
+"""Every Python block of the README runs as a script of its own, and no example can reach the real service."""
 
 import ast
-import inspect
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
-from threading import Thread
-from typing import Any
+from typing import Final
 
 import pytest
-import uvicorn
 
-from smsc_async.sandbox import Sandbox
+ROOT: Final = Path(__file__).parent.parent
+README: Final = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS: Final = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+EXAMPLES: Final = {path.name: path.read_text(encoding="utf-8") for path in sorted((ROOT / "examples").glob("*.py"))}
+OFFLINE: Final = '''
+import sys
 
-ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+def refuse(event, arguments):
+    """Let nothing look a name up, and nothing connect but to loopback."""
+    host = arguments[0] if event == "socket.getaddrinfo" else arguments[1] if event == "socket.connect" else None
+    host = host[0] if isinstance(host, tuple) else host
+    host = host.decode() if isinstance(host, bytes) else host
+    if host not in {None, "127.0.0.1", "::1", "localhost"}:
+        sys.stderr.write(f"{event} of {host}")
+        sys.stderr.flush()
+        __import__("os")._exit(99)
+
+sys.addaudithook(refuse)
+'''
 
 
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    config = uvicorn.Config(
-        Sandbox().app,
-        host="127.0.0.1",
-        port=0,
-        lifespan="off",
-        log_level="error",
-        ws="none",
-        timeout_graceful_shutdown=2,
+def _run(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a script as a reader would who has real credentials in the environment."""
+    script = folder / "script.py"
+    script.write_text(code, encoding="utf-8")
+    runner = f"{OFFLINE}\nimport runpy\nrunpy.run_path({str(script)!r}, run_name='__main__')\n"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("SMSC_")}
+    environment |= {"SMSC_APIKEY": "a-real-key", "PYTHONPATH": str(ROOT)}
+    return subprocess.run(  # noqa: S603 - our own README
+        [sys.executable, "-W", "error", "-c", runner],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+        check=False,
     )
-    server = uvicorn.Server(config)
-    with config.bind_socket() as listener:
-        thread = Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}/sys/soap.php"
-        server.should_exit = True
-        thread.join()
 
 
-@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.splitlines()[0])
-async def test_a_block_of_the_readme_runs(block: str, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SMSC_URL", address)
-    monkeypatch.setenv("SMSC_APIKEY", "demo")
-    code = compile(block, "README.md", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-    names: dict[str, Any] = {}
-    result = eval(code, names)  # noqa: S307 - our own README
-    if inspect.iscoroutine(result):
-        await result
-    assert names
+def _clients(code: str) -> Iterator[set[str | None]]:
+    """Yield the keyword arguments of each client that is made."""
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == "Client":
+            yield {keyword.arg for keyword in node.keywords}
+
+
+def test_the_readme_has_examples() -> None:
+    assert len(BLOCKS) > 10
+    assert sum(len(list(_clients(block))) for block in BLOCKS) > 10
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
+def test_a_block_of_the_readme_runs_as_a_script_and_reaches_nothing_but_loopback(block: str, tmp_path: Path) -> None:
+    ran = _run(block, tmp_path)
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("code", [*BLOCKS, *EXAMPLES.values()], ids=[*map(str, range(len(BLOCKS))), *EXAMPLES])
+def test_a_client_of_an_example_says_where_it_goes(code: str) -> None:
+    # `Client()` alone would take the credentials of the environment to the real service.
+    assert all(given & {"transport", "url"} for given in _clients(code))
+
+
+def test_a_block_that_would_reach_the_service_is_found_out(tmp_path: Path) -> None:
+    careless = "import asyncio, smsc_async\nasyncio.run(smsc_async.Client(apikey='demo').balance())\n"
+    ran = _run(careless, tmp_path)
+    assert (ran.returncode, ran.stderr) == (99, "socket.getaddrinfo of smscentre.com")
 
 
 def test_the_two_command_lines_are_there() -> None:

@@ -47,7 +47,6 @@ IDENTIFIERS: Final = {
     "verdict",
     "verdicts",
     "Mark",
-    "marks",
     "Lanes",
     "lanes",
     "lane",
@@ -79,15 +78,14 @@ PHRASES: Final = (
     r"\b(un)?settl(e|es|ed|ing|ement)\b",
     r"\bverdicts?\b",
     r"\bfates?\b",
-    r"\b(?<!Brake)brakes?\b(?!\.)",
     r"\blanes?\b",
     r"\bcrew\b|\bhires?\b|\bhired\b",
     r"\bdiary\b|\bdiaries\b",
     r"\btally\b|\btallies\b",
     r"\bwhoever\b",
-    r"\bblanks?\b",
+    r"\bblanks\b",
     r"\bso many seconds\b",
-    r"places? in flight|places? under|gives? (its|the) places? back|no place\b",
+    r"\bplaces? in flight\b|\bplaces? under\b|gives? (its|the) places? back|\bno place\b",
     r"^\W*Do it\.|^\W*End that\.|\"\"\"Tell ",
 )
 """Words of prose that the glossary replaced: in comments, docstrings, messages and documents."""
@@ -105,9 +103,12 @@ def test_no_retired_name_is_used(path: Path) -> None:
 
 @pytest.mark.parametrize("path", [path for path in TEXTS if path != HERE], ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_retired_phrase_is_used(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    if path.name == "CHANGELOG.md":  # it says in backticks what a name was before
+        text = re.sub(r"`[^`\n]*`", "", text)
     found = [
         f"{path.relative_to(ROOT)}:{number}: {match[0]!r}"
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        for number, line in enumerate(text.splitlines(), 1)
         for phrase in PHRASES
         for match in re.finditer(phrase, re.sub(r"_", " ", line), re.IGNORECASE)
     ]
@@ -115,13 +116,12 @@ def test_no_retired_phrase_is_used(path: Path) -> None:
 
 
 def test_no_two_classes_of_the_package_share_a_name() -> None:
-    places = defaultdict(list)
+    found = defaultdict(list)
     for path in CODE:
         if path.is_relative_to(ROOT / "smsc_async"):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                is_alias = isinstance(node, ast.AnnAssign) and ast.unparse(node.annotation) == "TypeAlias"
                 if isinstance(node, ast.ClassDef):
-                    places[node.name].append(path.name)
-                elif is_alias:
-                    places[ast.unparse(node.target)].append(path.name)
-    assert {name: files for name, files in places.items() if len(files) > 1} == {}
+                    found[node.name].append(path.name)
+                elif isinstance(node, ast.AnnAssign) and ast.unparse(node.annotation) == "TypeAlias":
+                    found[ast.unparse(node.target)].append(path.name)
+    assert {name: files for name, files in found.items() if len(files) > 1} == {}

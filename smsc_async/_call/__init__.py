@@ -1,4 +1,4 @@
-"""One operation through the guards and the network, with its attempts."""
+"""Execute one operation through the guards and the network, with retries."""
 
 from .caller import Caller, Trace
 from .config import checked_url, credentials_from, positive, transport_from

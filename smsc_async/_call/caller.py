@@ -1,4 +1,4 @@
-"""One operation through the network: its places, the request, the answer, and what may be repeated."""
+"""Execute one operation: reserve its slots, send the request, read the answer, retry where that is safe."""
 
 import asyncio
 import logging
@@ -42,14 +42,14 @@ _LONGEST_PAUSE: Final = 8.0
 
 @dataclass(slots=True)
 class Trace(Generic[R]):
-    """What a call leaves behind, for one who has to know whether it was done.
+    """The record of a call, so that callers can tell whether the request may have been executed.
 
     Attributes:
-        check: Looks whether an earlier call has done it already, and returns the result if so. It is asked while this
-            call holds its claim to the message, so that no other may do it meanwhile.
-        began: When the first try that may have left began, aware; None if none has.
-        may_have_left: Whether the last try, or an earlier call that `check` has not disproved, may have left, and no
-            answer has told what became of it.
+        check: Returns the result if an earlier call has already executed the operation, else None. It is called while
+            this call holds its claim to the message, so that no other call can send it meanwhile.
+        began: When the first attempt that may have left began, aware; None if none has.
+        may_have_left: Whether the last attempt, or an earlier call that `check` has not disproved, may have left
+            without an answer that reports its outcome.
     """
 
     check: Callable[[], Awaitable[R | None]] | None = None
@@ -59,14 +59,14 @@ class Trace(Generic[R]):
 
 @dataclass(slots=True)
 class _Attempt(Generic[R]):
-    """One try of a call.
+    """One attempt of a call.
 
     Attributes:
-        url: The address of the service.
-        timeout: Of each step.
-        end: The time of the event loop at which it is given up.
-        trace: What it leaves behind.
-        posted: Whether anything may have left.
+        url: The URL of the service.
+        timeout: The timeout of each step.
+        end: The time of the event loop at which the attempt is given up.
+        trace: The record of the call.
+        posted: Whether any of the request may have left.
     """
 
     url: str
@@ -77,16 +77,16 @@ class _Attempt(Generic[R]):
 
 
 class Caller:
-    """Does operations, on one event loop at a time.
+    """Executes operations, on one event loop at a time.
 
     Args:
-        who: Who calls.
-        urls: The addresses of the service; an attempt that follows another goes to the next one.
-        namespaces: What each of them wants as its namespace.
-        transport: What moves the bytes.
+        who: The account that calls.
+        urls: The URLs of the service; each further attempt goes to the next one.
+        namespaces: The namespace that each of them expects.
+        transport: The transport that carries the requests.
         timezone: The zone in which the service writes local times.
         retries: How often a call may be repeated.
-        guards: What keeps the requests inside the limits of the service, None for nothing.
+        guards: The guards that keep the requests inside the limits of the service, None for no guards.
     """
 
     def __init__(
@@ -124,14 +124,14 @@ class Caller:
         allow_duplicate: bool = False,
         trace: Trace[R] | None = None,
     ) -> R:
-        """Do an operation until this time of the event loop, infinity for no end; see `Client.call`."""
+        """Execute an operation; `end` is a time of the event loop, infinity for no deadline. See `Client.call`."""
         self.bind()
         trace = Trace() if trace is None else trace
         self._running += 1
         try:
             return await self._attempts(operation, timeout, end, trace, allow_duplicate=allow_duplicate)
         except SmscError as error:
-            if error.unresolved is None:  # that of a check knows better
+            if error.unresolved is None:  # an error of `check` already holds more details
                 error.concerning(getattr(operation, "id", None), operation.refs())
             raise
         finally:
@@ -167,7 +167,9 @@ class Caller:
                     raise
                 too_often = error
             except GuardError:
-                if too_often is not None:  # the service itself had said so, and there is no time to wait for its window
+                if (
+                    too_often is not None
+                ):  # the service's own refusal is more precise; no time is left to wait for its window
                     raise too_often from None
                 raise
             number += 1
@@ -186,7 +188,8 @@ class Caller:
                 return found
             return await self._hold(operation, attempt, Part.PASSAGE, self._exchange, allow_duplicate=allow_duplicate)
 
-        # Places in flight are taken after the check: its own requests need some, so many checks could lock each other.
+        # Slots in flight are reserved after the check: the check's own requests need some too, so many checks at once
+        # could deadlock.
         return await self._hold(operation, attempt, Part.CLAIM, unless_done, allow_duplicate=allow_duplicate)
 
     async def _hold(
@@ -198,7 +201,7 @@ class Caller:
         *,
         allow_duplicate: bool,
     ) -> R:
-        """Do some work while the places of a request are held."""
+        """Run `work` while the slots of the request are reserved."""
         guards = self._guards
         if guards is None:
             return await work(operation, attempt)
@@ -258,7 +261,7 @@ class Caller:
         )
 
     def bind(self) -> None:
-        """Take up the running event loop; places and locks of another are of no use here."""
+        """Switch to the running event loop; slots and locks of another loop do not work here."""
         if self.closed:
             raise RuntimeError("this client is closed; make a new one")
         loop = asyncio_loop()
@@ -271,7 +274,7 @@ class Caller:
             raise RuntimeError(
                 "this client is in use on another event loop; make a client for each event loop or thread"
             )
-        # Also the first time: the loop on which the client was made may be another one.
+        # Needed the first time too: the client may have been made on another loop.
         if self._guards is not None:
             self._guards.bind()
         self._namespaces.rebind()

@@ -1,4 +1,4 @@
-"""What a client is told, by argument or by environment: who it is and where the service is."""
+"""The configuration of a client, from arguments or the environment: the credentials, the URL and the transport."""
 
 import os
 import ssl
@@ -30,7 +30,7 @@ def credentials_from(
     password: str | SecretStr | None,
     environment: Mapping[str, str] = os.environ,
 ) -> Credentials:
-    """Return the credentials: the arguments if there are any, else the environment's.
+    """Return the credentials: those of the arguments if any is given, else those of the environment.
 
     Raises:
         ValueError: There are none, too many, or half of a pair.
@@ -49,25 +49,25 @@ def credentials_from(
 
 
 def checked_url(url: str | None, *, allow_http: bool = False, environment: Mapping[str, str] = os.environ) -> str:
-    """Return the address of the service without `?wsdl`: the argument, else SMSC_URL, else smscentre.com.
+    """Return the URL of the service without `?wsdl`: the argument, else SMSC_URL, else smscentre.com.
 
     Raises:
-        ValueError: It isn't an address, holds a password, or would send the credentials in clear.
+        ValueError: It isn't a URL, holds a password, or would send the credentials in clear text.
     """
     url = url or environment.get("SMSC_URL") or CONTRACT.namespace
     parts = _parts(url)
     if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError("url is the address of the SOAP service, such as https://smscentre.com/sys/soap.php")
+        raise ValueError("url must be the URL of the SOAP service, such as https://smscentre.com/sys/soap.php")
     if parts.username is not None or parts.password is not None:
-        raise ValueError("url must not hold a user or a password; they would end up in logs")
+        raise ValueError("url must not hold a user name or a password; they would end up in logs")
     if parts.scheme == "http" and not allow_http and not is_loopback(parts.hostname):
-        raise ValueError("http would send the credentials in clear; use https, or pass allow_http=True")
+        raise ValueError("http would send the credentials in clear text; use https, or pass allow_http=True")
     query = "" if parts.query.lower() == "wsdl" else parts.query
     return parts._replace(query=query, fragment="").geturl()
 
 
 def _parts(url: str) -> SplitResult | None:
-    """Return the parts of the address, None if it isn't one: the words of urllib's own errors quote passwords."""
+    """Return the parts of the URL, None if it isn't one; urllib's own error messages would quote passwords."""
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -84,17 +84,17 @@ def transport_from(
     max_connections: int,
     max_response_bytes: int,
 ) -> Transport:
-    """Return what moves the bytes: what was given, the fast one over aiohttp, or the default over httpx.
+    """Return the transport: the one that was passed, the one over aiohttp, or the default over httpx.
 
     Raises:
-        ValueError: There is no transport of this name, or it can't go through this proxy.
-        ModuleNotFoundError: It needs a package that isn't installed.
+        ValueError: There is no transport of this name, or it does not support this proxy.
+        ModuleNotFoundError: The transport needs a package that isn't installed.
     """
     if isinstance(transport, str):
         return _named(transport, proxy, verify, max_connections, max_response_bytes)
     if transport is not None and not _is_httpx(transport):
         return transport
-    from smsc_async._network import HttpxTransport  # noqa: PLC0415 - see there why it is imported so late
+    from smsc_async._network import HttpxTransport  # noqa: PLC0415 - slow to import, see its module
 
     return HttpxTransport(
         transport,
@@ -109,9 +109,9 @@ def _named(
     name: str, proxy: object, verify: ssl.SSLContext | bool, max_connections: int, max_response_bytes: int
 ) -> Transport:
     if name != "aiohttp":
-        raise ValueError("transport is 'aiohttp', an object, or None for the default")
+        raise ValueError("transport must be 'aiohttp', a transport object, or None for the default")
     if not (proxy is None or isinstance(proxy, str)):
-        raise ValueError("transport='aiohttp' takes a proxy as a URL")
+        raise ValueError("proxy must be a URL with transport='aiohttp'")
     from smsc_async._network import AiohttpTransport  # noqa: PLC0415 - an extra, and slow to import
 
     return AiohttpTransport(
@@ -124,11 +124,11 @@ def _is_httpx(transport: object) -> "TypeIs[httpx.AsyncBaseTransport]":
 
 
 def positive(seconds: float | None) -> float | None:
-    """Return the seconds of a deadline.
+    """Return the seconds of a deadline, checked.
 
     Raises:
-        ValueError: It is over before it begins.
+        ValueError: It is not more than 0.
     """
     if seconds is not None and seconds <= 0:
-        raise ValueError("a deadline is more than 0 seconds, or None for no end")
+        raise ValueError("a deadline must be more than 0 seconds, or None for no deadline")
     return seconds

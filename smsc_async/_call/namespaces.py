@@ -1,4 +1,4 @@
-"""Which namespace each address of the service wants, and how a wrong one is healed."""
+"""The namespace that each URL of the service expects, and the correction of a wrong one."""
 
 import logging
 from collections import defaultdict
@@ -16,14 +16,14 @@ _OK = 200
 
 
 class Namespaces:
-    """The namespaces of a client's addresses.
+    """The namespaces of a client's URLs.
 
-    The service uses its own address as its namespace. Where that guess, or the caller's, is wrong, the server says
-    "Procedure ... not present", which proves that it executed nothing; then its `?wsdl` tells the right one.
+    The service uses its own URL as its namespace. Where that guess, or the caller's, is wrong, the server answers
+    "Procedure ... not present", which proves that it executed nothing; the right namespace is then read from `?wsdl`.
 
     Args:
-        explicit: What the caller said, None to derive it from the address.
-        url: The client's first address.
+        explicit: The namespace that the caller passed, None to derive it from the URL.
+        url: The client's first URL.
     """
 
     def __init__(self, explicit: str | None, url: str) -> None:
@@ -40,18 +40,18 @@ class Namespaces:
         self._locks: defaultdict[str, anyio.Lock] = defaultdict(anyio.Lock)
 
     def of(self, url: str) -> str:
-        """Return the namespace to use at this address."""
+        """Return the namespace to use at this URL."""
         return self._adopted.get(url, self._first)
 
     async def heal(self, fault: SoapFault, url: str, wrong: str, transport: Transport, timeout: Timeout) -> str:
-        """Return the namespace that the service at this address wants, after it refused another.
+        """Return the namespace that the service at this URL expects, after it refused another.
 
         Raises:
-            SoapFault: There is no other; the message says what to do.
+            SoapFault: No other namespace was found; the message says what to do.
         """
         before = self._look_ups[url]
         async with self._locks[url]:
-            # Who waited here shares what the one before found, be it a namespace or a failure.
+            # A call that waited here uses the result of the call before it, a namespace or a failure.
             if self.of(url) == wrong and self._look_ups[url] == before and url not in self._read:
                 await self._look_up(url, wrong, transport, timeout)
                 self._look_ups[url] += 1
@@ -66,7 +66,7 @@ class Namespaces:
         ) from fault
 
     async def _look_up(self, url: str, wrong: str, transport: Transport, timeout: Timeout) -> None:
-        """Adopt the namespace of the `?wsdl`, or note why not."""
+        """Adopt the namespace of the `?wsdl`, or record why it can't be used."""
         try:
             found = await _published(url, transport, timeout)
         except SmscError as error:
@@ -74,13 +74,15 @@ class Namespaces:
             return
         self._read.add(url)
         if found == wrong:
-            self._problems[url] = "its ?wsdl names the same one, so that this may not be the address of the service"
+            self._problems[url] = "its ?wsdl names the same one, so this may not be the URL of the service"
             return
         self._adopted[url] = found
         if self._warn:
             self._warn = False
             _log.warning(
-                "the namespace %r is wrong, the service uses %r; pass namespace= that, or leave it out", wrong, found
+                "the namespace %r is wrong, the service uses %r; pass that as namespace=, or leave the argument out",
+                wrong,
+                found,
             )
         else:
             _log.info("the service uses the namespace %r", found)
@@ -88,7 +90,7 @@ class Namespaces:
 
 async def _published(url: str, transport: Transport, timeout: Timeout) -> str:
     if not isinstance(transport, TransportWithGet):
-        raise SmscError("this transport can't fetch it")
+        raise SmscError("this transport has no `get`")
     reply = await transport.get(f"{url}{'&' if '?' in url else '?'}wsdl", timeout)
     if reply.status_code != _OK:
         raise SmscError(f"HTTP {reply.status_code}")

@@ -1,4 +1,4 @@
-"""The command line: each command is a call of the client, and its result printed."""
+"""The commands: each calls the client and prints the result."""
 
 import asyncio
 import dataclasses
@@ -10,7 +10,7 @@ from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated, Any, Final, Literal, NoReturn, TypeAlias, TypeVar, cast
+from typing import Annotated, Any, Final, Literal, TypeAlias, TypeVar, cast
 
 import typer
 from rich.console import Console
@@ -37,17 +37,14 @@ from smsc_async._model import parts as cut
 
 from . import output
 from .doctor import examine
+from .process import FAILED, INTERRUPTED, USAGE, fail, until_terminated
 from .send_file import send_file
-from .watch import follow, read_refs, until_terminated
+from .watch import follow, read_refs
 from .watch_state import StateError, WatchState
 
 __all__ = ["app"]
 
 T = TypeVar("T")
-
-_FAILED: Final = 1
-_USAGE: Final = 2
-_INTERRUPTED: Final = 130
 
 app = typer.Typer(
     name="smsc-async",
@@ -55,7 +52,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help=(
-        "SMS Center from the command line. Credentials come from the environment only: SMSC_APIKEY, or SMSC_LOGIN and "
+        "SMS Center from the command line. Credentials come only from the environment: SMSC_APIKEY, or SMSC_LOGIN and "
         "SMSC_PASSWORD. Exit codes: 0 done, 1 the service or the network failed, 2 wrong usage, 130 interrupted, "
         "143 terminated."
     ),
@@ -63,7 +60,7 @@ app = typer.Typer(
 
 
 class Via(StrEnum):
-    """The channels that need no parameters of their own."""
+    """The channels without parameters."""
 
     SMS = "sms"
     FLASH = "flash"
@@ -84,36 +81,30 @@ _CHANNELS: Final[dict[Via, Callable[[], Channel]]] = {
     Via.PING: Ping,
 }
 
-UrlOption: TypeAlias = Annotated[str | None, typer.Option(help="Address of the service; also SMSC_URL.")]
+UrlOption: TypeAlias = Annotated[str | None, typer.Option(help="URL of the service; also SMSC_URL.")]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 To: TypeAlias = Annotated[list[str], typer.Argument(help="Phones, group codes G<number>.")]
 TextArgument: TypeAlias = Annotated[str | None, typer.Option(help="The text; none for hlr and ping.")]
 ViaOption: TypeAlias = Annotated[Via, typer.Option(help="The channel.")]
 
 
-def _fail(code: int, *lines: str) -> NoReturn:
-    for line in lines:
-        typer.echo(line, err=True)
-    raise typer.Exit(code)
-
-
 def _run(command: Coroutine[Any, Any, None]) -> None:
     try:
         asyncio.run(command)
     except (KeyboardInterrupt, BaseExceptionGroup) as error:
-        # A second Ctrl-C hits wherever the program just is, and comes out in the group of its tasks.
+        # A second Ctrl-C is raised at an arbitrary point, and may be wrapped in the exception group of a task group.
         interrupted = isinstance(error, KeyboardInterrupt) or error.subgroup(KeyboardInterrupt) is not None
-        raise (typer.Exit(_INTERRUPTED) if interrupted else error) from None
+        raise (typer.Exit(INTERRUPTED) if interrupted else error) from None
 
 
 async def _run_or_exit(work: Awaitable[T]) -> T:
-    """Wait for some work, and turn each way of failing into a message and an exit code."""
+    """Await `work`, and convert its errors to a message and an exit code."""
     try:
         return await work
     except SmscError as error:
-        _fail(_FAILED, *output.error_lines(error))
+        fail(FAILED, *output.error_lines(error))
     except ValueError as error:
-        _fail(_USAGE, output.usage_line(error))
+        fail(USAGE, output.usage_line(error))
 
 
 async def _ask(url: str | None, question: Callable[[Client], Awaitable[T]]) -> T:
@@ -121,7 +112,7 @@ async def _ask(url: str | None, question: Callable[[Client], Awaitable[T]]) -> T
         try:
             credentials_from(None, None, None)
         except ValueError:
-            # The client's own message also names its arguments, which nobody can give here.
+            # The client's own message also names its arguments, which the command line does not have.
             raise ValueError(
                 "credentials are missing; set SMSC_APIKEY, or SMSC_LOGIN and SMSC_PASSWORD, in the environment"
             ) from None
@@ -139,7 +130,7 @@ def _when(text: str | None) -> Schedule | None:
     try:
         return At(datetime.fromisoformat(text).astimezone())
     except ValueError:
-        raise ValueError("--at is a moment such as 2030-12-31T09:30+03:00, or +MINUTES") from None
+        raise ValueError("--at must be a date and time such as 2030-12-31T09:30+03:00, or +MINUTES") from None
 
 
 @app.command()
@@ -151,13 +142,13 @@ def send(
     via: ViaOption = Via.SMS,
     message_id: Annotated[str | None, typer.Option("--id", help="The message id; a new one by default.")] = None,
     at: Annotated[
-        str | None, typer.Option(help="ISO date and time, without an offset in this machine's zone; or +MINUTES.")
+        str | None, typer.Option(help="ISO date and time, in the local time zone if it has no offset; or +MINUTES.")
     ] = None,
-    cost: Annotated[bool, typer.Option("--cost", help="Ask for the cost and the new balance too.")] = False,
+    cost: Annotated[bool, typer.Option("--cost", help="Also show the cost and the new balance.")] = False,
     url: UrlOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Send a text to one or many recipients; exit code 1 also if some of them were refused."""
+    """Send a text to one or many recipients; exit code 1 if any of them was refused."""
 
     async def command() -> None:
         sent = await _ask(
@@ -174,7 +165,7 @@ def send(
         )
         output.emit(sent.model_dump(mode="json"), output.sent_lines(sent), as_json=as_json)
         if sent.errors:
-            _fail(_FAILED, f"{len(sent.errors)} recipient(s) refused")
+            fail(FAILED, f"{len(sent.errors)} recipient(s) refused")
 
     _run(command())
 
@@ -183,7 +174,7 @@ def send(
 def cost(
     to: To, *, text: TextArgument = None, via: ViaOption = Via.SMS, url: UrlOption = None, as_json: AsJson = False
 ) -> None:
-    """Tell what a send would cost, without sending."""
+    """Show what a send would cost, without sending."""
 
     async def command() -> None:
         price = await _ask(url, lambda client: client.cost(to, text, via=_CHANNELS[via]()))
@@ -194,12 +185,12 @@ def cost(
 
 @app.command()
 def status(
-    ref: Annotated[str, typer.Argument(help="PHONE:ID, as `send` printed it.")],
-    detail: Annotated[int, typer.Option(min=0, max=2, help="1 for the message too, 2 also for the operator.")] = 0,
+    ref: Annotated[str, typer.Argument(help="PHONE:ID, as printed by `send`.")],
+    detail: Annotated[int, typer.Option(min=0, max=2, help="1 also shows the message, 2 also the operator.")] = 0,
     url: UrlOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Tell where a message is."""
+    """Show the status of a message."""
     level = cast("Literal[0, 1, 2]", detail)
 
     async def command() -> None:
@@ -211,22 +202,24 @@ def status(
 
 @app.command()
 def watch(
-    refs: Annotated[Path, typer.Argument(help="CSV with the columns phone and id, or PHONE:ID a line; - for stdin.")],
+    refs: Annotated[
+        Path, typer.Argument(help="CSV with columns phone and id, or one PHONE:ID per line; - for stdin.")
+    ],
     *,
     state: Annotated[
-        Path | None, typer.Option(help="File that remembers what was reported; the same command then goes on.")
+        Path | None, typer.Option(help="File that stores what was reported; the same command then continues.")
     ] = None,
     timeout: Annotated[
-        float, typer.Option(min=0, help="Seconds after which an undecided message has expired; 0 for never.")
+        float, typer.Option(min=0, help="Seconds after which a pending message expires; 0 for never.")
     ] = 86_400.0,
     delay_per_request: Annotated[
-        float, typer.Option(min=0.001, help="Seconds of delay that a status request is worth.")
+        float, typer.Option(min=0.001, help="Seconds of delay that one status request is worth.")
     ] = 10.0,
-    progress: Annotated[bool, typer.Option("--progress", help="Show on stderr how far it is.")] = False,
+    progress: Annotated[bool, typer.Option("--progress", help="Show the progress on stderr.")] = False,
     url: UrlOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,
 ) -> None:
-    """Follow many messages: a line for each change of each, until all are decided or expired."""
+    """Follow messages until all are final or expired, and print a line for each change of status."""
     try:
         messages = read_refs(refs)
         with WatchState(state) as known:
@@ -241,14 +234,14 @@ def watch(
             )
             _run(until_terminated(_ask(url, work)))
     except ValueError as error:
-        _fail(_USAGE, str(error))
+        fail(USAGE, str(error))
     except StateError as error:
-        _fail(_FAILED, str(error))
+        fail(FAILED, str(error))
 
 
 @app.command()
 def balance(url: UrlOption = None, as_json: AsJson = False) -> None:
-    """Tell the account's balance."""
+    """Show the account's balance."""
 
     async def command() -> None:
         found = await _ask(url, lambda client: client.balance())
@@ -259,33 +252,33 @@ def balance(url: UrlOption = None, as_json: AsJson = False) -> None:
 
 @app.command()
 def parts(text: Annotated[str, typer.Argument(help="The text.")], as_json: AsJson = False) -> None:
-    """Tell how many SMS a text takes, without a network."""
+    """Show how many SMS a text needs; works offline."""
     try:
         found = cut(check_xml_text(text))
     except ValueError as error:
-        _fail(_USAGE, output.usage_line(error))
+        fail(USAGE, output.usage_line(error))
     output.emit({"count": found.count, **dataclasses.asdict(found)}, output.parts_lines(found), as_json=as_json)
 
 
 @app.command()
 def doctor(url: UrlOption = None, as_json: AsJson = False) -> None:
-    """Compare the service's live WSDL with the snapshot, and try the login; exit code 1 if anything is amiss."""
+    """Compare the service's live WSDL with the snapshot, and check the login; exit code 1 if a check fails."""
 
     async def command() -> None:
         found = await _run_or_exit(examine(url))
         output.emit(dataclasses.asdict(found), output.doctor_lines(found), as_json=as_json)
         if not found.is_healthy:
-            raise typer.Exit(_FAILED)
+            raise typer.Exit(FAILED)
 
     _run(command())
 
 
 @app.command()
 def demo(
-    messages: Annotated[int, typer.Option(min=1, max=100_000, help="How many messages.")] = 1000,
+    messages: Annotated[int, typer.Option(min=1, max=100_000, help="The number of messages.")] = 1000,
     as_json: AsJson = False,
 ) -> None:
-    """Show it at work: send messages to a sandbox on this machine and follow each; needs no account."""
+    """Send messages to a sandbox on this machine and follow each; needs no account."""
     demonstration = _demonstration()
     console = Console(quiet=as_json)
 
@@ -297,17 +290,17 @@ def demo(
         else:
             output.print_demo(report, console)
         if not report.is_complete:
-            _fail(_FAILED, f"{report.pending} undecided, {report.refused} refused")
+            fail(FAILED, f"{report.pending} pending, {report.refused} refused")
 
     _run(command())
 
 
 @app.command()
 def sandbox(
-    host: Annotated[str, typer.Option(help="Where to listen.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="The port, 0 for any that is free.")] = 8025,
+    host: Annotated[str, typer.Option(help="The host to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="The port; 0 for any free port.")] = 8025,
     state: Annotated[
-        Path | None, typer.Option(help="A file to keep its state in, for a sandbox that goes on after a restart.")
+        Path | None, typer.Option(help="File for the state of the sandbox, so that it survives a restart.")
     ] = None,
 ) -> None:
     """Serve a sandbox of the service until Ctrl-C; login, password and apikey are all `demo`."""
@@ -316,7 +309,7 @@ def sandbox(
     try:
         listener = demonstration.listen(host, port)
     except OSError as error:
-        _fail(_FAILED, f"can't listen on {host}, port {port}: {error.strerror}")
+        fail(FAILED, f"can't listen on {host}, port {port}: {error.strerror}")
 
     async def announce(url: str) -> None:
         typer.echo(
@@ -328,7 +321,7 @@ def sandbox(
         served = demonstration.Sandbox(state=state)
     except (ValueError, OSError) as error:
         listener.close()
-        _fail(_FAILED, f"can't use the state: {error}")
+        fail(FAILED, f"can't use the state: {error}")
     _run(demonstration.serve_while(served.app, listener, announce))
 
 
@@ -337,5 +330,5 @@ app.command("send-file")(send_file)
 
 def _demonstration() -> ModuleType:
     if not all(map(find_spec, ("starlette", "uvicorn"))):
-        _fail(_USAGE, "the demo and the sandbox need extra packages: pip install 'smsc-async[cli,sandbox]'")
+        fail(USAGE, "the demo and the sandbox need extra packages: pip install 'smsc-async[cli,sandbox]'")
     return importlib.import_module(f"{__package__}.demo")

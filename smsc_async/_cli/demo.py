@@ -1,4 +1,4 @@
-"""The sandbox as a server, and the demonstration: many messages to it, each followed to its end."""
+"""The sandbox as a server, and a demonstration that sends messages to it and follows them until they are final."""
 
 import asyncio
 import contextlib
@@ -26,10 +26,10 @@ __all__ = ["PATH", "demonstrate", "listen", "serve_while"]
 T = TypeVar("T")
 
 PATH: Final = "/sys/soap.php"
-# Three in a thousand take longer than 9 s, none in ten thousand longer than about 15 s.
+# 0.3 % of the messages take longer than 9 s, less than 0.01 % longer than about 15 s.
 PLAN = DeliveryPlan(to_operator=0.4, to_decision=3.5, spread=0.35)
-PATIENCE = 600.0  # seconds
-DELAY_PER_REQUEST = 5.0  # seconds of delay that a request is worth
+TIMEOUT = 600.0  # seconds
+DELAY_PER_REQUEST = 5.0  # seconds of delay that one status request is worth
 BALANCE = Decimal(10)  # for each message, more than twice what it costs
 _NOTED: Final = 50
 _TOO_OFTEN: Final = 9
@@ -41,25 +41,25 @@ class _Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Capture none."""
+        """Do not capture signals."""
         yield
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Open the socket of a server; from now on clients can connect, and wait until they are served.
+    """Open the socket of a server; clients can connect from now on, and wait until they are served.
 
     Args:
-        host: The name or address to listen at.
-        port: The port, 0 for any that is free.
+        host: The host name or IP address to listen on.
+        port: The port, 0 for any free port.
 
     Raises:
-        OSError: The port is taken, or the host isn't one of this machine.
+        OSError: The port is in use, or the host is not an address of this machine.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # TCP by name: asyncio turns Nagle's delay off only for sockets that say so, and an answer would wait 40 ms for it.
+    # With an explicit IPPROTO_TCP asyncio disables Nagle's algorithm, which would delay each answer by 40 ms.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        # Elsewhere it would let two servers share a port.
+        # On Windows this option would let two servers share a port.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, os.name == "posix")
         listener.bind((host, port))
         listener.listen()
@@ -70,12 +70,12 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 async def serve_while(app: Any, listener: socket.socket, work: Callable[[str], Awaitable[T]]) -> T:
-    """Serve an ASGI application as long as some work takes, and return what it gives.
+    """Serve an ASGI application until `work` is done, and return its result.
 
     Args:
         app: The application.
-        listener: Where it listens; closed at the end.
-        work: What to do meanwhile; it is told the address of the SOAP service.
+        listener: The listening socket, closed at the end.
+        work: Called with the URL of the SOAP service.
     """
     host, port = listener.getsockname()[:2]
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}{PATH}"
@@ -94,11 +94,11 @@ async def serve_while(app: Any, listener: socket.socket, work: Callable[[str], A
 
 
 async def demonstrate(count: int, note: Note) -> DemoReport:
-    """Send so many messages to a sandbox of our own over HTTP, and follow each until it is decided.
+    """Send messages to a new sandbox over HTTP, and follow each until its status is final.
 
     Args:
-        count: How many, 1 to 100,000.
-        note: Is told of the progress.
+        count: The number of messages, 1 to 100,000.
+        note: Called with the progress.
     """
     account = Account(login="demo", password="demo", apikey="demo", balance=BALANCE * count)  # noqa: S106 - opens nothing
     sandbox = Sandbox(accounts=[account], delivery=PLAN)
@@ -136,12 +136,12 @@ async def _demonstrate(client: Client, sandbox: Sandbox, count: int, note: Note)
 
 
 def _peak_memory() -> float | None:
-    """Return the most memory that this process has had, in MB."""
+    """Return the peak memory of this process in MB, None if the system does not report it."""
     if find_spec("resource") is None:  # Windows
         return None
     resource = importlib.import_module("resource")
-    most: int = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most / (1e6 if sys.platform == "darwin" else 1e3)
+    peak: int = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1e6 if sys.platform == "darwin" else 1e3)
 
 
 def _messages(count: int) -> Iterator[Message]:
@@ -164,7 +164,7 @@ async def _send(client: Client, messages: Many[Message], note: Note) -> tuple[li
 
 async def _follow(client: Client, refs: list[MessageRef], note: Note) -> Counter[MessageStatus]:
     outcomes: Counter[MessageStatus] = Counter()
-    async with client.watch(refs, timeout=PATIENCE, delay_per_request=DELAY_PER_REQUEST) as updates:
+    async with client.watch(refs, timeout=TIMEOUT, delay_per_request=DELAY_PER_REQUEST) as updates:
         async for update in updates:
             if update.is_last and update.status is not None:
                 outcomes[update.status] += 1

@@ -1,4 +1,4 @@
-"""Whether a live service still keeps the contract of this package, and whether it lets us in."""
+"""Compare a live service with the contract of this package, and check the login."""
 
 import dataclasses
 import os
@@ -23,15 +23,15 @@ _NO_CREDENTIALS: Final = "not tried: set SMSC_APIKEY, or SMSC_LOGIN and SMSC_PAS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examination:
-    """What was found out about a service.
+    """The result of examining a service.
 
     Attributes:
-        url: Its address.
-        namespace: The targetNamespace of its WSDL, None if that could not be read.
-        differences: A sentence for each way in which its WSDL differs from our snapshot.
+        url: Its URL.
+        namespace: The targetNamespace of its WSDL, None if the WSDL could not be read.
+        differences: One sentence for each difference between its WSDL and the snapshot of this package.
         wsdl_error: Why the WSDL could not be read, None if it could.
-        login_error: Why the login doesn't work or was not tried, None if it works.
-        balance: The account's balance, None if the login doesn't work.
+        login_error: Why the login failed or was not tried, None if it works.
+        balance: The account's balance, None if the login failed.
     """
 
     url: str
@@ -43,7 +43,7 @@ class Examination:
 
     @property
     def is_healthy(self) -> bool:
-        """Whether nothing differs and nothing failed."""
+        """Whether there are no differences and no errors."""
         return not (self.differences or self.wsdl_error or self.login_error)
 
 
@@ -56,17 +56,17 @@ async def examine(
     """Read the service's `?wsdl`, compare it with the contract, and ask for the balance.
 
     Args:
-        url: The address of the service; None for SMSC_URL, else the usual one.
-        transport: What fetches it, and is closed at the end; None for the network.
-        environment: Where the address and the credentials are.
+        url: The URL of the service; None for SMSC_URL, or the default URL.
+        transport: The transport to use, closed at the end; None for a new one.
+        environment: The environment variables with the URL and the credentials.
 
     Raises:
-        ValueError: The address is wrong.
+        ValueError: The URL is wrong.
     """
-    address = checked_url(url, environment=environment)
+    service_url = checked_url(url, environment=environment)
     transport = transport or HttpxTransport()
     try:
-        wsdl = await _examine_wsdl(address, transport)
+        wsdl = await _examine_wsdl(service_url, transport)
         return await _examine_login(wsdl, transport, environment)
     finally:
         with anyio.CancelScope(shield=True):
@@ -78,7 +78,7 @@ async def _examine_wsdl(url: str, transport: TransportWithGet) -> Examination:
     try:
         theirs = read_wsdl(await _fetch(f"{expected}?wsdl", transport))
     except SmscError as error:
-        return Examination(url=url, wsdl_error=_words(error))
+        return Examination(url=url, wsdl_error=_description(error))
     found = differences(theirs, dataclasses.replace(CONTRACT, namespace=expected))
     return Examination(url=url, namespace=theirs.namespace, differences=tuple(found))
 
@@ -88,9 +88,9 @@ async def _fetch(url: str, transport: TransportWithGet) -> bytes:
     with anyio.move_on_after(_PATIENCE):
         reply = await transport.get(url, Timeout())
     if reply is None:
-        raise ReadTimeout("the WSDL did not come in time")
+        raise ReadTimeout("the WSDL was not received in time")
     if reply.status_code != _OK:
-        raise MalformedEnvelope(f"HTTP {reply.status_code} and no WSDL")
+        raise MalformedEnvelope(f"HTTP {reply.status_code} instead of a WSDL")
     return reply.body
 
 
@@ -110,9 +110,9 @@ async def _examine_login(wsdl: Examination, transport: TransportWithGet, environ
     try:
         balance: Balance = await client.balance()
     except SmscError as error:
-        return dataclasses.replace(wsdl, login_error=_words(error))
+        return dataclasses.replace(wsdl, login_error=_description(error))
     return dataclasses.replace(wsdl, balance=balance.amount)
 
 
-def _words(error: SmscError) -> str:
+def _description(error: SmscError) -> str:
     return f"{type(error).__name__}: {error}"

@@ -1,4 +1,4 @@
-"""A CSV file of messages: what is read, and which rows are none; pure."""
+"""Read a CSV file of messages, and find the rows that can't be sent; pure."""
 
 import csv
 import io
@@ -22,9 +22,9 @@ class BadRow:
     """A row that can't be sent.
 
     Attributes:
-        row: Its number; as spreadsheets count, the header is row 1.
+        row: Its number; the header is row 1, as in a spreadsheet.
         reason: Why, without the phone and the text.
-        values: What stands in it, by column.
+        values: Its values by column.
     """
 
     row: int
@@ -34,12 +34,12 @@ class BadRow:
 
 @dataclass(frozen=True, slots=True)
 class MessageFile:
-    """What is in a file.
+    """The content of a file.
 
     Attributes:
-        columns: Its columns, in their order.
-        rows: Each row, in order; one that can't be sent has a `fault`.
-        bad: Those that can't be sent.
+        columns: Its columns, in order.
+        rows: All rows, in order; a row that can't be sent has a `fault`.
+        bad: The rows that can't be sent.
     """
 
     columns: tuple[str, ...]
@@ -51,18 +51,18 @@ def read_messages(content: bytes, check: Callable[[Message], object], *, allow_d
     """Read the rows of a CSV file: UTF-8 with or without a byte order mark, commas, a header row.
 
     Args:
-        content: The file.
-        check: Raises a `ValueError` for a message that can't be sent as this job would send it.
+        content: The content of the file.
+        check: Raises a `ValueError` for a message that can't be sent with the options of the job.
         allow_duplicates: Whether the same message may go to the same recipient twice.
 
     Raises:
-        ValueError: It is no such file, or holds no rows.
+        ValueError: The file is not in this format, or has no rows.
     """
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"the CSV file is not UTF-8 (byte {error.start}); save it as UTF-8") from None
-    # Line ends as csv knows them: splitlines() would also end a row at a U+2028 inside a text.
+    # Let csv split the lines: splitlines() would also end a row at a U+2028 inside a text.
     lines = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         columns = _columns(next(lines, []))
@@ -82,7 +82,7 @@ def read_messages(content: bytes, check: Callable[[Message], object], *, allow_d
 
 
 class _Seen:
-    """Finds what is in a file twice.
+    """Finds duplicate rows in a file.
 
     Args:
         allow_duplicates: Whether the same message may go to the same recipient twice.
@@ -110,19 +110,19 @@ def _columns(header: list[str]) -> tuple[str, ...]:
     unknown = sorted({*columns} - {*_REQUIRED, *_OPTIONAL})
     if unknown:
         raise ValueError(
-            f"the CSV file has columns that nobody reads: {', '.join(unknown)}; it may have phone, text, id, sender, tz"
+            f"the CSV file has unknown columns: {', '.join(unknown)}; the known ones are phone, text, id, sender, tz"
         )
     missing = [name for name in _REQUIRED if name not in columns]
     if missing:
-        raise ValueError(f"the first line of the CSV file names its columns, and {' and '.join(missing)} is missing")
+        raise ValueError(f"the header of the CSV file must name all columns; missing: {', '.join(missing)}")
     if len({*columns}) < len(columns):
-        raise ValueError("the CSV file names a column twice")
+        raise ValueError("the header of the CSV file contains a column twice")
     return columns
 
 
 def _rows(lines: Iterable[list[str]], columns: tuple[str, ...]) -> Iterator[tuple[int, list[str]]]:
     for number, values in enumerate(lines, 2):
-        # A blank line at the end is what many programs write; it counts, so that the numbers are those of the lines.
+        # Many programs write an empty line at the end. Empty lines count, so that row numbers match a spreadsheet.
         if values and (len(values) > 1 or values[0].strip() or len(columns) == 1):
             yield number, values
 
@@ -133,7 +133,7 @@ def _planned(
     given = {name: value for name, value in zip(columns, values, strict=False) if value != ""}
     phone = given.get("phone", "").strip()
     if len(values) != len(columns):
-        fault = f"it has {len(values)} fields, and the header names {len(columns)}"
+        fault = f"it has {len(values)} fields, but the header has {len(columns)}"
         return PlannedMessage(row=row, phone=phone, fault=fault)
     try:
         message = Message(phone, given.get("text", ""), given.get("sender"), _number(given.get("tz")))
@@ -151,11 +151,11 @@ def _number(text: str | None) -> float | None:
     try:
         return float(text)
     except ValueError:
-        raise ValueError("tz is a number of hours relative to Moscow") from None
+        raise ValueError("tz must be a number of hours relative to Moscow") from None
 
 
 def _reason(error: ValueError) -> str:
-    """Return in words what is wrong with a row, without anything that stands in it."""
+    """Return what is wrong with a row, without its values."""
     if not isinstance(error, ValidationError):
         return str(error)
     details = error.errors(include_url=False, include_context=False, include_input=False)

@@ -1,4 +1,4 @@
-"""What the command line prints: results as lines for people or as JSON, errors as one line."""
+"""The output of the command line: results as text or JSON, errors as text."""
 
 import contextlib
 import json
@@ -36,7 +36,7 @@ __all__ = [
 
 
 def emit(data: dict[str, Any], lines: Iterable[str], *, as_json: bool) -> None:
-    """Print a result on stdout, in one of its two forms."""
+    """Print a result on stdout, as JSON or as lines of text."""
     if as_json:
         typer.echo(json.dumps(data, ensure_ascii=False, indent=2, default=str))
     else:
@@ -45,7 +45,7 @@ def emit(data: dict[str, Any], lines: Iterable[str], *, as_json: bool) -> None:
 
 
 def sent_lines(sent: SentMessage) -> Iterator[str]:
-    """Tell what was accepted; a reference is what `status` takes."""
+    """Return the lines for a sent message; `status` takes the references."""
     yield f"accepted, {sent.sms_count} SMS, id {sent.id}"
     if sent.cost is not None:
         yield f"cost     {sent.cost}"
@@ -58,19 +58,19 @@ def sent_lines(sent: SentMessage) -> Iterator[str]:
 
 
 def cost_lines(cost: Cost) -> Iterator[str]:
-    """Tell the price."""
+    """Return the lines for a cost."""
     yield f"cost     {cost.amount}"
     if cost.sms_count is not None:
         yield f"SMS      {cost.sms_count}"
 
 
 def balance_lines(balance: Balance) -> Iterator[str]:
-    """Tell the balance."""
+    """Return the lines for a balance."""
     yield f"balance  {balance.amount}"
 
 
 def status_lines(report: DeliveryReport) -> Iterator[str]:
-    """Tell where a message is, and all that the service says about it."""
+    """Return the lines for a delivery report."""
     yield f"status   {int(report.status)} {report.status.phrase}"
     if report.error:
         yield f"reason   {int(report.error)} {report.error.phrase} (send again: {report.error.resend})"
@@ -90,14 +90,14 @@ def status_lines(report: DeliveryReport) -> Iterator[str]:
 
 
 def parts_lines(parts: Parts) -> Iterator[str]:
-    """Tell how a text is cut."""
+    """Return the lines for the parts of a text."""
     yield f"{parts.count} SMS, {parts.encoding}, {parts.units} units"
     for number, segment in enumerate(parts.segments, 1):
         yield f"{number:3} {segment}"
 
 
 def doctor_lines(found: Examination) -> Iterator[str]:
-    """Tell what was found out about a service."""
+    """Return the lines for the result of `doctor`."""
     yield f"service    {found.url}"
     if found.wsdl_error is not None:
         yield f"WSDL       {found.wsdl_error}"
@@ -112,48 +112,48 @@ def doctor_lines(found: Examination) -> Iterator[str]:
 
 
 def error_lines(error: SmscError) -> Iterator[str]:
-    """Tell what failed, what became of the request, and how to settle a doubt."""
+    """Return the lines for an error: its message, its outcome, and how to find out whether the message was sent."""
     yield f"{type(error).__name__}: {error} (outcome: {error.outcome})"
     if error.outcome is Outcome.UNKNOWN and error.refs:
-        yield "it may have been sent; before you send it again, ask:"
+        yield "it may have been sent; before you send it again, check its status:"
         for ref in error.refs:
             yield f"  smsc-async status {ref}"
 
 
 def usage_line(error: Exception) -> str:
-    """Tell in one line what is wrong with the arguments."""
+    """Return one line that says what is wrong with the arguments."""
     if not isinstance(error, ValidationError):
         return str(error)
     details = error.errors(include_url=False, include_context=False, include_input=False)
     return "; ".join(_detail(line["loc"], line["msg"].removeprefix("Value error, ")) for line in details)
 
 
-def _detail(place: tuple[int | str, ...], words: str) -> str:
-    name = ".".join(str(step) for step in place)
-    return f"{name}: {words}" if name else words
+def _detail(location: tuple[int | str, ...], message: str) -> str:
+    name = ".".join(str(step) for step in location)
+    return f"{name}: {message}" if name else message
 
 
 Note: TypeAlias = Callable[[int, int], None]
-"""Is told how many messages have been sent and how many are decided, again and again."""
+"""Called repeatedly with the number of messages sent and the number that are final."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoReport:
-    """What the demonstration did.
+    """The result of the demonstration.
 
     Attributes:
-        messages: How many messages there were.
-        outcomes: How many of them ended with each status.
-        refused: How many the service refused.
-        pending: How many had no final status when the last round was over.
-        cost: What they cost, in all.
+        messages: The number of messages.
+        outcomes: The number of messages by final status.
+        refused: The number of messages that the service refused.
+        pending: The number of messages whose status was not final at the timeout.
+        cost: The total cost.
         balance_before: The balance before the first message.
         balance_after: The balance at the end.
-        requests: How many requests the service answered, by method.
-        too_often: How many of these with error 9.
-        seconds: How long it took.
-        peak_memory: The most memory that the process had, in MB, client and sandbox together; None where the system
-            doesn't tell.
+        requests: The number of requests that the service answered, by method.
+        too_often: The number of requests that were answered with error 9.
+        seconds: The duration.
+        peak_memory: The peak memory of the process, client and sandbox together, in MB; None if the system does not
+            report it.
     """
 
     messages: int
@@ -170,17 +170,17 @@ class DemoReport:
 
     @property
     def status_requests(self) -> float:
-        """How many requests for a status there were for each accepted message."""
+        """The number of status requests per accepted message."""
         asked = sum(number for method, number in self.requests.items() if method.startswith("get_status"))
         return asked / max(1, self.messages - self.refused)
 
     @property
     def is_complete(self) -> bool:
-        """Whether each message was accepted and has ended, well or badly."""
+        """Whether each message was accepted and has a final status."""
         return not (self.refused or self.pending)
 
     def as_json(self) -> dict[str, Any]:
-        """Return all of it in words that JSON knows."""
+        """Return the report as JSON data."""
         return {
             "messages": self.messages,
             "outcomes": {str(int(status)): number for status, number in sorted(self.outcomes.items())},
@@ -202,11 +202,11 @@ _LINES: Final = 10
 
 @contextlib.contextmanager
 def progress(count: int, console: Console) -> Iterator[Note]:
-    """Show how far the demonstration is: a live bar on a terminal, else a line now and then.
+    """Show the progress: a live bar on a terminal, otherwise a line for each tenth.
 
     Args:
-        count: How many messages there are.
-        console: Where to.
+        count: The number of messages.
+        console: The console to print on.
     """
     if not console.is_terminal:
         yield _line_by_line(count, console)
@@ -227,29 +227,29 @@ def _line_by_line(count: int, console: Console) -> Note:
 
     def note(sent: int, final: int) -> None:
         nonlocal shown
-        # One line for each tenth, so that a log stays short.
+        # Only one line for each tenth, so that a log stays short.
         step = (sent * _LINES // count, final * _LINES // count)
         if step != shown:
             shown = step
-            console.print(f"sent {sent} of {count}, decided {final}", highlight=False)
+            console.print(f"sent {sent} of {count}, final {final}", highlight=False)
 
     return note
 
 
 def print_demo(report: DemoReport, console: Console) -> None:
-    """Print the tables that the demonstration ends with."""
-    outcomes = Table("status", "meaning", "messages", title="What became of them")
+    """Print the result of the demonstration as tables."""
+    outcomes = Table("status", "meaning", "messages", title="Delivery")
     for status, number in sorted(report.outcomes.items()):
         outcomes.add_row(str(int(status)), status.phrase, f"{number:,}")
     if report.pending:
-        outcomes.add_row("", "not decided yet", f"{report.pending:,}")
+        outcomes.add_row("", "pending", f"{report.pending:,}")
     if report.refused:
-        outcomes.add_row("", "refused at once", f"{report.refused:,}")
+        outcomes.add_row("", "refused", f"{report.refused:,}")
     outcomes.add_row("", "all", f"{report.messages:,}")
-    requests = Table("method", "requests", title="What it took")
+    requests = Table("method", "requests", title="Requests")
     for method, number in sorted(report.requests.items()):
         requests.add_row(method, f"{number:,}")
-    requests.add_row("status requests a message", f"{report.status_requests:.2f}")
+    requests.add_row("status requests per message", f"{report.status_requests:.2f}")
     requests.add_row("answers with error 9", f"{report.too_often:,}")
     if report.peak_memory is not None:
         requests.add_row("peak memory, MB", f"{report.peak_memory:,.0f}")

@@ -1,4 +1,4 @@
-"""The report of `send-file`: a row for each row of the job, written as a whole."""
+"""The report of `send-file`: a CSV file with one row for each row of the job."""
 
 import csv
 import io
@@ -23,7 +23,7 @@ _REPORT: Final = (
 
 
 async def write_report(path: Path | None, journal: Journal) -> None:
-    """Write what became of each row of a job, if there is a path to write it to."""
+    """Write the state of each row of a job to `path`, if it is given."""
     if path is not None:
         rows = await journal.rows()
         await anyio.to_thread.run_sync(write_csv, path, _REPORT, map(_report_row, rows))
@@ -55,10 +55,10 @@ def _report_row(row: JournalRow) -> dict[str, str]:
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[dict[str, str]]) -> None:
-    """Write a CSV file, all of it or nothing.
+    """Write a CSV file atomically.
 
     Raises:
-        ValueError: It can't be written.
+        ValueError: The file can't be written.
     """
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
@@ -70,7 +70,7 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[dict[str, str]]
                 file.write(text.getvalue().encode())
                 file.flush()
                 os.fsync(file.fileno())
-                os.replace(file.name, path)  # noqa: PTH105 - the same in fewer objects
+                os.replace(file.name, path)  # noqa: PTH105 - Path.replace needs one more object
             except BaseException:
                 Path(file.name).unlink()
                 raise
@@ -83,5 +83,5 @@ def _iso(moment: datetime | None) -> str | None:
 
 
 def plain(amount: Decimal) -> str:
-    """Return an amount without zeros that say nothing."""
+    """Return an amount without trailing zeros."""
     return f"{amount.normalize():f}"

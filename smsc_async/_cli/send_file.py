@@ -1,4 +1,4 @@
-"""The command `send-file`: a CSV file of messages, sent once each, however often the command is killed and started."""
+"""The command `send-file`: send the messages of a CSV file once each, even if the command is killed and restarted."""
 
 import asyncio
 import contextlib
@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Final, NoReturn
+from typing import Annotated, Any, Final
 
 import anyio
 import typer
@@ -22,17 +22,14 @@ from smsc_async._sending import Chunk, goes_with, to_send
 
 from . import output
 from .messages_csv import BadRow, read_messages
+from .process import FAILED, INTERRUPTED, USAGE, fail, until_terminated
 from .report import plain, write_csv, write_report
-from .watch import until_terminated
 
 __all__ = ["send_file"]
 
-_FAILED: Final = 1
-_USAGE: Final = 2
-_INTERRUPTED: Final = 130
 _SHOWN: Final = 10
-_GO_ON: Final = "start the same command again to go on"
-_INTERRUPTION: Final = f"interrupted; {_GO_ON}"
+_CONTINUE: Final = "run the same command again to continue"
+_INTERRUPTION: Final = f"interrupted; {_CONTINUE}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,18 +38,18 @@ class _Job:
 
     Attributes:
         messages: The CSV file.
-        journal: Where all that is done is noted.
-        report: Where to write what became of each row, None for nowhere.
-        skip_bad: Where to write the rows that can't be sent; None to send nothing if there are any.
-        max_cost: The most that all of it may cost, None for no limit.
-        batch_size: The most messages in one request.
-        sender: For rows that have none.
-        at: When.
+        journal: The file of the journal.
+        report: The CSV file for the state of each row, None for none.
+        skip_bad: The CSV file for the rows that can't be sent; None to send nothing if there are any.
+        max_cost: The maximum total cost, None for no limit.
+        batch_size: The maximum number of messages in one request.
+        sender: The sender name for rows that have none.
+        at: When to deliver, None for at once.
         allow_duplicates: Whether the same message may go to the same phone twice.
-        follow: Whether to follow the messages until their delivery is decided.
-        timeout: For how many seconds.
-        delay_per_request: How many seconds of delay a status request is worth.
-        url: The address of the service.
+        follow: Whether to follow the messages until their status is final.
+        timeout: The maximum number of seconds to follow them.
+        delay_per_request: The seconds of delay that one status request is worth.
+        url: The URL of the service.
         as_json: Whether to print JSON.
     """
 
@@ -73,36 +70,39 @@ class _Job:
 
 
 class _TooExpensive(ValueError):
-    """The job would cost more than it may."""
+    """The job would cost more than `--max-cost`."""
 
 
 def send_file(
-    messages: Annotated[Path, typer.Argument(help="CSV with phone, text, and perhaps id, sender, tz.")],
+    messages: Annotated[Path, typer.Argument(help="CSV with the columns phone and text; optional: id, sender, tz.")],
     *,
-    journal: Annotated[Path, typer.Option(help="File that remembers the job; the same command then goes on.")],
-    report: Annotated[Path | None, typer.Option(help="CSV file for what became of each row.")] = None,
-    skip_bad: Annotated[Path | None, typer.Option(help="CSV file for rows that can't be sent; send the rest.")] = None,
-    max_cost: Annotated[str | None, typer.Option(help="Ask for the price first, and send nothing above it.")] = None,
-    single: Annotated[
-        bool, typer.Option("--single/--batch", help="Send each message in a request of its own.")
-    ] = False,
-    batch_size: Annotated[int, typer.Option(min=1, max=99, help="The most messages in one request.")] = 49,
+    journal: Annotated[Path, typer.Option(help="File that stores the job; the same command then continues it.")],
+    report: Annotated[Path | None, typer.Option(help="CSV file for the result of each row.")] = None,
+    skip_bad: Annotated[
+        Path | None, typer.Option(help="CSV file for bad rows; the others are sent.")
+    ] = None,
+    max_cost: Annotated[
+        str | None, typer.Option(help="Check the cost first; if it is higher, send nothing.")
+    ] = None,
+    single: Annotated[bool, typer.Option("--single/--batch", help="Send each message in a separate request.")] = False,
+    batch_size: Annotated[int, typer.Option(min=1, max=99, help="The maximum number of messages in one request.")] = 49,
     sender: Annotated[str | None, typer.Option(help="The sender's name, for rows that have none.")] = None,
     at: Annotated[
-        str | None, typer.Option(help="ISO date and time, without an offset each row's own zone; or +MINUTES.")
+        str | None,
+        typer.Option(help="ISO date and time, without an offset in the zone of each row; or +MINUTES."),
     ] = None,
     allow_duplicates: Annotated[
-        bool, typer.Option("--allow-duplicates", help="Send rows that are the same; else they are bad rows.")
+        bool, typer.Option("--allow-duplicates", help="Send identical rows; without this they are bad rows.")
     ] = False,
-    follow: Annotated[bool, typer.Option(help="Follow the messages until their delivery is decided.")] = True,
-    timeout: Annotated[float, typer.Option(min=0, help="Seconds to follow them.")] = 86_400.0,
+    follow: Annotated[bool, typer.Option(help="Follow the messages until their status is final.")] = True,
+    timeout: Annotated[float, typer.Option(min=0, help="The maximum number of seconds to follow them.")] = 86_400.0,
     delay_per_request: Annotated[
-        float, typer.Option(min=0.001, help="Seconds of delay that a status request is worth.")
+        float, typer.Option(min=0.001, help="Seconds of delay that one status request is worth.")
     ] = 10.0,
-    url: Annotated[str | None, typer.Option(help="Address of the service; also SMSC_URL.")] = None,
+    url: Annotated[str | None, typer.Option(help="URL of the service; also SMSC_URL.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Send the messages of a CSV file, each once; killed at any moment, the same command goes on."""
+    """Send each message of a CSV file once; after an interruption the same command continues the job."""
     try:
         job = _Job(
             messages=messages,
@@ -121,42 +121,36 @@ def send_file(
             as_json=as_json,
         )
     except ValueError as error:
-        _fail(_USAGE, output.usage_line(error))
+        fail(USAGE, output.usage_line(error))
     summary = _run(_run_or_exit(job))
     output.emit(_data(summary), _lines(summary), as_json=as_json)
-    open_ends = _open_ends(summary, follow=follow)
-    if open_ends:
-        _fail(_FAILED, open_ends)
-
-
-def _fail(code: int, *lines: str) -> NoReturn:
-    for line in lines:
-        typer.echo(line, err=True)
-    raise typer.Exit(code)
+    incomplete = _incomplete(summary, follow=follow)
+    if incomplete:
+        fail(FAILED, incomplete)
 
 
 def _run(work: Coroutine[Any, Any, Summary]) -> Summary:
-    """Do it; Ctrl-C ends it between two steps, with nothing half done."""
+    """Run `work`; Ctrl-C cancels it and leaves the journal consistent."""
     try:
         return asyncio.run(work)
     except KeyboardInterrupt:
-        _fail(_INTERRUPTED, _INTERRUPTION)
+        fail(INTERRUPTED, _INTERRUPTION)
 
 
 async def _run_or_exit(job: _Job) -> Summary:
-    """Do the job, and turn each way of failing into a message and an exit code."""
+    """Run the job, and convert its errors to a message and an exit code."""
     try:
         return await until_terminated(_work(job))
     except typer.Exit as terminated:
-        _fail(terminated.exit_code, _INTERRUPTION)
+        fail(terminated.exit_code, _INTERRUPTION)
     except JournalError as error:
-        _fail(_FAILED, str(error))
+        fail(FAILED, str(error))
     except SmscError as error:
-        _fail(_FAILED, *output.error_lines(error), f"what is not sent stays planned; {_GO_ON}")
+        fail(FAILED, *output.error_lines(error), f"messages that were not sent stay planned; {_CONTINUE}")
     except _TooExpensive as error:
-        _fail(_FAILED, str(error))
+        fail(FAILED, str(error))
     except ValueError as error:
-        _fail(_USAGE, output.usage_line(error))
+        fail(USAGE, output.usage_line(error))
 
 
 async def _work(job: _Job) -> Summary:
@@ -179,7 +173,7 @@ async def _work(job: _Job) -> Summary:
             async with Client(url=job.url, guards=journal.guards()) as client:
                 await _send(job, journal, client)
         except BaseException:
-            # Each row then says where it is; if the report can't be written either, why the job stopped matters more.
+            # Write the report even then; if that fails too, report the original error only.
             with anyio.CancelScope(shield=True), contextlib.suppress(ValueError, JournalError):
                 await write_report(job.report, journal)
             raise
@@ -194,7 +188,7 @@ async def _send(job: _Job, journal: Journal, client: Client) -> None:
         if price > job.max_cost:
             raise _TooExpensive(f"nothing was sent: it would cost {plain(price)}, and --max-cost is {job.max_cost}")
     answered, final = summary.total - summary.unsent, summary.final
-    # What is printed on stdout in JSON must not have a bar in it.
+    # With --json, nothing but the JSON is printed.
     with output.progress(summary.total, Console(stderr=True, quiet=job.as_json)) as note:
 
         def more_answered(count: int) -> None:
@@ -223,7 +217,7 @@ def _read(path: Path) -> bytes:
 
 
 def _planned(content: bytes, job: _Job) -> Iterator[PlannedMessage]:
-    """Yield the rows; read only if the journal has not been planned."""
+    """Yield the rows of the file; the journal iterates only if it has not been planned."""
     options = {"sender": job.sender, "at": job.at}
 
     def check(message: Message) -> None:
@@ -256,7 +250,9 @@ def _when(text: str | None) -> Schedule | None:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise ValueError("--at is a moment such as 2030-12-31T09:30 or 2030-12-31T09:30+03:00, or +MINUTES") from None
+        raise ValueError(
+            "--at must be a date and time such as 2030-12-31T09:30 or 2030-12-31T09:30+03:00, or +MINUTES"
+        ) from None
     return LocalTime(moment) if moment.utcoffset() is None else At(moment)
 
 
@@ -268,7 +264,7 @@ def _amount(text: str | None) -> Decimal | None:
     except ArithmeticError:
         amount = Decimal("NaN")
     if not amount.is_finite() or amount < 0:
-        raise ValueError("--max-cost is an amount of money, such as 150 or 99.90")
+        raise ValueError("--max-cost must be an amount of money, such as 150 or 99.90")
     return amount
 
 
@@ -279,18 +275,18 @@ def _data(summary: Summary) -> dict[str, Any]:
 def _lines(summary: Summary) -> Iterator[str]:
     for name, value in asdict(summary).items():
         if name != "cost" and value:
-            yield f"{name.replace('_', ' '):9} {value}"
-    yield f"{'cost':9} {plain(summary.cost)}"
+            yield f"{name:10} {value}"
+    yield f"{'cost':10} {plain(summary.cost)}"
 
 
-def _open_ends(summary: Summary, *, follow: bool) -> str:
-    """Tell what has no good end; nothing if all is well."""
-    ends = []
+def _incomplete(summary: Summary, *, follow: bool) -> str:
+    """Return which messages were not delivered to a final status, an empty string if there are none."""
+    counts = []
     if summary.failed:
-        ends.append(f"{summary.failed} refused")
+        counts.append(f"{summary.failed} refused")
     if summary.unsent:
-        ends.append(f"{summary.unsent} in doubt: nobody knows whether they were sent, and they are not sent again")
+        counts.append(f"{summary.unsent} unresolved: they may have been sent, and are not sent again")
     if summary.accepted and follow:
-        ends.append(f"{summary.accepted} undecided")
-    again = f"; {_GO_ON}" if summary.unsent or (summary.accepted and follow) else ""
-    return f"{'; '.join(ends)}{again}" if ends else ""
+        counts.append(f"{summary.accepted} pending")
+    again = f"; {_CONTINUE}" if summary.unsent or (summary.accepted and follow) else ""
+    return f"{'; '.join(counts)}{again}" if counts else ""

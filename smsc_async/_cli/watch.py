@@ -1,14 +1,12 @@
-"""The command `watch`: follow the messages of a file to their end, and go on where an earlier run ended."""
+"""The command `watch`: follow the messages of a file until their status is final, across several runs."""
 
-import asyncio
 import contextlib
 import csv
 import json
-import signal
 import sys
-from collections.abc import Awaitable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import typer
 from rich.console import Console
@@ -21,22 +19,17 @@ from smsc_async._watching import Update
 from .output import usage_line
 from .watch_state import WatchState
 
-__all__ = ["TERMINATED", "follow", "read_refs", "until_terminated"]
-
-T = TypeVar("T")
-
-TERMINATED: Final = 128 + signal.SIGTERM
-"""The exit code of a process that was asked to end, as shells give it."""
+__all__ = ["follow", "read_refs"]
 
 _SHOWN: Final = 10
 _LINES: Final = 10
 
 
 def read_refs(path: Path) -> list[MessageRef]:
-    """Read references: a CSV file with the columns phone and id, or a `phone:id` a line; `-` is stdin.
+    """Read references from a CSV file with the columns phone and id, or with one `phone:id` per line; `-` is stdin.
 
     Raises:
-        ValueError: It can't be read, or rows are wrong; the words name the rows.
+        ValueError: The file can't be read, or rows are wrong; the message names the rows.
     """
     try:
         text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8-sig")
@@ -56,7 +49,7 @@ def read_refs(path: Path) -> list[MessageRef]:
 
 
 def _rows(lines: list[str]) -> Iterator[tuple[int, str, str]]:
-    """Yield number, phone and id of each row; what is missing is empty."""
+    """Yield number, phone and id of each row; a missing value is an empty string."""
     header = [name.strip().lower() for name in next(csv.reader(lines[:1]), [])]
     if {"phone", "id"} <= set(header):
         phone, id_ = header.index("phone"), header.index("id")
@@ -83,20 +76,20 @@ async def follow(
     as_json: bool,
     progress: bool,
 ) -> None:
-    """Report each update on stdout, and note it once it has left.
+    """Print each update on stdout, then record it in the state.
 
     Args:
-        client: Who asks.
+        client: The client that polls the service.
         refs: The messages.
-        state: What earlier runs reported, which is neither asked nor reported again.
-        timeout: Seconds, from the first run on, after which an undecided message has expired, None for never.
-        delay_per_request: Seconds of delay that a request is worth.
+        state: What earlier runs have reported; final messages are neither polled nor reported again.
+        timeout: Seconds from the first run after which a pending message expires, None for never.
+        delay_per_request: The acceptable delay, in seconds, that saves one status request.
         as_json: Whether to print JSON lines.
-        progress: Whether to show on stderr how far it is.
+        progress: Whether to show the progress on stderr.
 
     Raises:
         StateError: The state can't be written.
-        SmscError: What ended the watch.
+        SmscError: The watch had to stop.
     """
     pending = state.enter(refs)
     total = len(set(map(str, refs)))
@@ -110,7 +103,7 @@ async def follow(
         )
         async with watcher as updates:
             async for update in updates:
-                # Nothing waits between the two, so Ctrl-C never parts them.
+                # There is no `await` between these two calls, so Ctrl-C can't separate them.
                 typer.echo(json.dumps(_data(update), ensure_ascii=False) if as_json else _line(update))
                 state.note(update)
 
@@ -140,13 +133,13 @@ def _line(update: Update) -> str:
 
 @contextlib.contextmanager
 def _progress(total: int, done: int, *, enabled: bool) -> Iterator[OnProgress]:
-    """Show on stderr how far the watch is: a live bar on a terminal, else a line for each tenth."""
+    """Show the progress on stderr: a live bar on a terminal, otherwise a line for each tenth."""
     console = Console(stderr=True, quiet=not enabled)
     if not console.is_terminal:
         yield _tenths(console, done, total)
         return
     columns = (TextColumn("final"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    # What goes to the same screen must go around the bar; what goes elsewhere is none of its business.
+    # stdout must be redirected around the bar only if it goes to the same terminal.
     with Progress(*columns, console=console, redirect_stdout=sys.stdout.isatty(), disable=not enabled) as bars:
         bar = bars.add_task("", total=total, completed=done)
         yield lambda done, total: bars.update(bar, completed=done, total=total)
@@ -159,30 +152,6 @@ def _tenths(console: Console, before: int, total: int) -> OnProgress:
         nonlocal shown
         if done * _LINES // total != shown:
             shown = done * _LINES // total
-            console.print(f"decided {done} of {total}", highlight=False)
+            console.print(f"final {done} of {total}", highlight=False)
 
     return note
-
-
-async def until_terminated(work: Awaitable[T]) -> T:
-    """Do some work; SIGTERM ends it as Ctrl-C does, with an exit code of its own."""
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    assert task is not None  # noqa: S101 - in a coroutine
-    terminated = False
-
-    def terminate() -> None:
-        nonlocal terminated
-        terminated = True
-        task.cancel()
-
-    with contextlib.suppress(NotImplementedError):  # Windows knows no SIGTERM that can be caught
-        loop.add_signal_handler(signal.SIGTERM, terminate)
-    try:
-        return await work
-    except asyncio.CancelledError:
-        if terminated:
-            raise typer.Exit(TERMINATED) from None
-        raise
-    finally:
-        with contextlib.suppress(NotImplementedError):
-            loop.remove_signal_handler(signal.SIGTERM)

@@ -1,8 +1,9 @@
-"""What a watch of the command line has reported, in a file, so that another process goes on where it ended.
+"""The reports of the `watch` command, stored in a file, so that another process can continue.
 
-Each report is one transaction, made after its line has left for stdout: whatever kills the process, no report is
-missing; the one it was about to note may come twice. Commits reach the operating system and not the disk (SQLite's
-WAL with synchronous NORMAL), so after a power cut the last few reports may come twice as well.
+Each report is one transaction, made after its line was written to stdout: if the process is killed, no report is
+missing, and only the one that was about to be recorded may be printed twice. Commits reach the operating system but not
+necessarily the disk (SQLite's WAL with synchronous NORMAL), so after a power failure the last few reports may also be
+printed twice.
 """
 
 import sqlite3
@@ -28,17 +29,17 @@ _SCHEMA: Final = (
 
 
 class StateError(Exception):
-    """The file can't serve as the state of a watch; the words tell why."""
+    """The file can't be used as the state of a watch; the message says why."""
 
 
 class WatchState:
-    """Which messages have been reported, and how. Locked against other processes until it is closed.
+    """The last reported status of each message. The file is locked against other processes until it is closed.
 
     Args:
-        path: The file, made if missing; None for memory only.
+        path: The file, created if it does not exist; None for memory only.
 
     Raises:
-        StateError: Another process has it, it is not the state of a watch, or it can't be written.
+        StateError: Another process has the file open, it is not the state of a watch, or it can't be written.
     """
 
     def __init__(self, path: Path | None = None) -> None:
@@ -65,10 +66,10 @@ class WatchState:
         self._file.close()
 
     def enter(self, refs: Iterable[MessageRef]) -> list[Unfinished]:
-        """Enter those messages that aren't there yet; return all whose last report is missing, in order.
+        """Add the new messages; return all that have no last report yet, in order.
 
         Raises:
-            StateError: It can't be written.
+            StateError: The file can't be written.
         """
         wanted = {str(ref): ref for ref in refs}
         now = time.time()
@@ -89,10 +90,10 @@ class WatchState:
         ]
 
     def note(self, update: Update) -> None:
-        """Note that an update was reported.
+        """Record that an update was reported.
 
         Raises:
-            StateError: It can't be written.
+            StateError: The file can't be written.
         """
         status = None if update.report is None else int(update.report.status)
         try:
@@ -104,7 +105,7 @@ class WatchState:
             raise self._failure(error) from None
 
     def _open(self) -> None:
-        # The lock comes with the first statement that writes, and stays.
+        # SQLite takes the lock with the first statement that writes, and keeps it.
         self._file.execute("PRAGMA locking_mode = EXCLUSIVE")
         self._file.execute("BEGIN IMMEDIATE")
         ((application,),) = self._file.execute("PRAGMA application_id")
@@ -114,14 +115,17 @@ class WatchState:
             for statement in _SCHEMA:
                 self._file.execute(statement)
         elif (application, version) != (_APPLICATION, _VERSION):
-            raise StateError(f"{self._name} is not the state of a watch; name another file, or one that doesn't exist")
+            raise self._foreign()
         self._file.execute("COMMIT")
         self._file.execute("PRAGMA journal_mode = WAL")
         self._file.execute("PRAGMA synchronous = NORMAL")
 
+    def _foreign(self) -> StateError:
+        return StateError(f"{self._name} is not the state of a watch; pass another file, or one that does not exist")
+
     def _failure(self, error: sqlite3.Error) -> StateError:
         if error.sqlite_errorname == "SQLITE_BUSY":
-            return StateError(f"another process is using {self._name}; let it end, or name another file")
+            return StateError(f"another process is using {self._name}; wait until it ends, or pass another file")
         if error.sqlite_errorname == "SQLITE_NOTADB":
-            return StateError(f"{self._name} is not the state of a watch; name another file, or one that doesn't exist")
+            return self._foreign()
         return StateError(f"{self._name} can't be used: {error}")

@@ -1,4 +1,4 @@
-"""A bulk job on disk, so that it survives its process."""
+"""Bulk jobs stored in a file, so that they survive a restart of the process."""
 
 from .journal import Journal
 from .rows import JournalRow, PlannedMessage, RowState, Summary

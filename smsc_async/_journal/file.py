@@ -1,4 +1,4 @@
-"""The file of a journal: opened, locked, and told from a damaged or a foreign one; blocking."""
+"""Open, lock and check the file of a journal; all functions block."""
 
 import contextlib
 import sqlite3
@@ -14,7 +14,7 @@ __all__ = ["connect", "damaged", "disconnect", "explained"]
 
 _APPLICATION: Final = 0x534D5343  # "SMSC", which `file` and SQLite's own tools show
 _VERSION: Final = 1
-_WAIT_FOR_LOCK: Final = 0.5  # seconds; the lock of a killed process goes with it
+_WAIT_FOR_LOCK: Final = 0.5  # seconds; SQLite's lock ends with the process that held it
 _SCHEMA: Final = """
 CREATE TABLE job (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE chunk (
@@ -55,11 +55,11 @@ CREATE INDEX history_until ON history (until);
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """Open a journal and lock it, until it is closed or the process dies; make it if it doesn't exist.
+    """Open a journal and lock it until it is closed or the process ends; create the file if it does not exist.
 
     Raises:
-        JournalInUse: Another process, or another journal of this one, has it open.
-        JournalError: It can't be opened, is damaged, or isn't a journal.
+        JournalInUse: Another process, or another `Journal` of this process, has the file open.
+        JournalError: The file can't be opened, is damaged, or is not a journal.
     """
     with explained(path):
         _make(path)
@@ -67,7 +67,7 @@ def connect(path: Path) -> sqlite3.Connection:
         connection = sqlite3.connect(path, timeout=_WAIT_FOR_LOCK, isolation_level=None, check_same_thread=False)
         try:
             _prepare(connection, path)
-            # In the main file, so that it tells also if the log is gone.
+            # Checkpointed into the main file, so that the note is readable even if the -wal file is gone.
             connection.execute("INSERT OR REPLACE INTO job VALUES ('open', '1')")
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         except BaseException:
@@ -77,7 +77,7 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def disconnect(connection: sqlite3.Connection, path: Path) -> None:
-    """Close a journal; all of it is in one file then."""
+    """Close a journal; afterwards all of its data is in the main file."""
     is_noted = False
     try:
         with contextlib.suppress(sqlite3.Error):  # the disk is full
@@ -86,11 +86,12 @@ def disconnect(connection: sqlite3.Connection, path: Path) -> None:
     finally:
         connection.close()
     if not is_noted:
-        _log_of(path).touch()  # SQLite has removed it, and an open journal without one looks robbed of it
+        # SQLite has removed the -wal file, and a journal that is noted as open and has none is reported as damaged.
+        _log_of(path).touch()
 
 
 def _make(path: Path) -> None:
-    """Make the file, if there is none, for its owner's eyes only: it will hold phones and texts."""
+    """Create the file if it does not exist, readable by its owner only: it will hold phones and texts."""
     try:
         path.touch(mode=0o600)
     except OSError as error:
@@ -102,22 +103,22 @@ def _log_of(path: Path) -> Path:
 
 
 def _check_log(path: Path) -> None:
-    """Look at the log before SQLite does, which would drop what it can't read."""
+    """Check the -wal file before SQLite opens it, because SQLite drops the frames that it can't read."""
     log = _log_of(path)
     if not log.exists():
         if _was_open(path):
             raise damaged(path, "its -wal file is missing")
     elif has_lost_commits(log.read_bytes()):
-        _check_lock(path)  # another process may be writing it
-        raise damaged(path, "its -wal file has noise in it")
+        _check_lock(path)  # another process may be writing to it
+        raise damaged(path, "its -wal file is corrupted")
 
 
 def _was_open(path: Path) -> bool:
-    """Return whether the last process did not close the journal; looks at the main file only."""
+    """Return whether the last process did not close the journal; reads the main file only."""
     with contextlib.closing(_read_only(path, "&immutable=1")) as connection:
         try:
             return connection.execute("SELECT 1 FROM job WHERE name = 'open'").fetchone() is not None
-        except sqlite3.Error:  # what is wrong with it will be told when it is opened
+        except sqlite3.Error:  # the error is reported when the file is opened
             return False
 
 
@@ -135,8 +136,8 @@ def _read_only(path: Path, options: str = "") -> sqlite3.Connection:
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    """Lock the file, look whether it is sound and ours, and make the tables of an empty one."""
-    # The lock stays until the connection is closed or the process dies, and nothing but SQLite need know it.
+    """Lock the file, check that it is an intact journal, and create the tables if it is empty."""
+    # SQLite keeps this lock until the connection is closed or the process ends, so no separate lock file is needed.
     connection.execute("PRAGMA locking_mode = EXCLUSIVE")
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
@@ -154,16 +155,16 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     if version != _VERSION:
         raise JournalError(
             f"{path} is a journal of another version of this package (format {version}, this one writes "
-            f"{_VERSION}); nothing was sent, end the job with the version that began it"
+            f"{_VERSION}); nothing was sent, finish the job with the version that started it"
         )
     ((result,), *_) = connection.execute("PRAGMA integrity_check(1)")
     if result != "ok":
-        raise damaged(path, "its pages contradict each other")
+        raise damaged(path, "its pages are inconsistent")
 
 
 @contextlib.contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Turn SQLite's errors into ours, in words that say what to do."""
+    """Convert SQLite's errors to `JournalError`, with a message that says what to do."""
     try:
         yield
     except sqlite3.Error as error:
@@ -177,21 +178,21 @@ def explained(path: Path) -> Iterator[None]:
 
 
 def damaged(path: Path, why: str) -> JournalError:
-    """Return what is raised about a file that can't be trusted."""
+    """Return the error for a file whose content can't be trusted."""
     return JournalError(
         f"the journal {path} is damaged: {why}; nothing more is sent, so that nothing is sent twice. Restore it from a "
-        "copy together with its -wal file, or look up what was sent before you begin another one"
+        "copy together with its -wal file, or look up what was sent before you start another journal"
     )
 
 
 def _in_use(path: Path) -> JournalError:
-    return JournalInUse(f"another process works with the journal {path}; wait until it ends, or stop it")
+    return JournalInUse(f"another process is using the journal {path}; wait until it ends, or stop it")
 
 
 def _full(path: Path) -> JournalError:
     return JournalError(
         f"the journal {path} can't be written, because the disk is full; nothing more is sent and nothing is lost: "
-        "make room and start again"
+        "free some space and start again"
     )
 
 
@@ -201,6 +202,6 @@ _WORDS: Final[Mapping[str, Callable[[Path], JournalError]]] = {
     "SQLITE_FULL": _full,
     "SQLITE_IOERR_WRITE": _full,
     "SQLITE_CORRUPT": lambda path: damaged(path, "its pages can't be read"),
-    "SQLITE_NOTADB": lambda path: damaged(path, "it doesn't begin like one"),
-    "SQLITE_CONSTRAINT": lambda path: damaged(path, "it does not hold together"),
+    "SQLITE_NOTADB": lambda path: damaged(path, "its header is not that of a journal"),
+    "SQLITE_CONSTRAINT": lambda path: damaged(path, "its tables are inconsistent"),
 }

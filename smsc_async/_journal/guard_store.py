@@ -1,4 +1,4 @@
-"""What the guards have counted, kept in a journal, so that a restart does not begin to count anew."""
+"""The histories of the guards, stored in the journal, so that they survive a restart."""
 
 import secrets
 import time
@@ -16,23 +16,24 @@ from .store import JournalStore, RunBlocking
 
 __all__ = ["JournalGuardStore"]
 
-# What was in flight when the process died may still have been counted. For the same send the journal knows better: it
-# is settled by its status. Connections end with their process, and silence proves no wrong credentials.
+# The service may have counted a request that was in flight when the process died. Rules for identical sends are left
+# out, because the journal reconciles those requests by their status. Connections end with their process, and a missing
+# answer is no evidence of wrong credentials.
 _COUNTED_IF_LOST: Final = frozenset({"status", "balance", "identical_cost", "subscriber"})
 
 
 class JournalGuardStore:
-    """Histories in this process, each change of which is in the journal before the request leaves.
+    """Guard histories in memory; each change is written to the journal before the request leaves.
 
     Args:
         store: The journal's file.
-        do: Does something with it, off the event loop.
-        late_arrival: Seconds for which a request of a dead process may still be on its way.
+        run_blocking: Calls a method of the store off the event loop.
+        late_arrival: Seconds for which a request of a process that died may still arrive.
     """
 
-    def __init__(self, store: JournalStore, do: RunBlocking, *, late_arrival: float) -> None:
+    def __init__(self, store: JournalStore, run_blocking: RunBlocking, *, late_arrival: float) -> None:
         self._store = store
-        self._run_blocking = do
+        self._run_blocking = run_blocking
         self._late = late_arrival
         self._clock = LoopClock()
         self._memory: MemoryStore | None = None
@@ -40,32 +41,32 @@ class JournalGuardStore:
 
     @property
     def salt(self) -> bytes | None:
-        """What keys are hashed with: the journal's own; None until it is open."""
+        """The journal's salt for hashing keys; None until `open` is called."""
         return None if self._memory is None else self._memory.salt
 
     def rebind(self) -> None:
-        """Go on with the clock of the running event loop."""
+        """Use the clock of the running event loop from now on."""
         self._clock.rebase()
 
     async def open(self) -> bytes:
-        """Read what was counted; return the salt.
+        """Read the stored histories and return the salt.
 
         Raises:
-            GuardStoreError: It can't be read.
+            GuardStoreError: The journal can't be read.
         """
         try:
             salt = await self._run_blocking(self._salt)
             histories = await self._run_blocking(self._store.histories, time.time())
         except JournalError as error:
             raise _refusal(error) from error
-        # Two requests that come at once both get here; what the first has counted stays.
+        # Two concurrent requests may both get here; keep what the first one has counted.
         if self._memory is None:
             self._memory = MemoryStore(self._clock, salt=salt)
             self._restore(self._memory, histories)
         return salt
 
     async def acquire(self, demands: Sequence[Demand], hold: float) -> Reservation | Refusal:
-        """Take the places of a request, and let the journal know before it leaves.
+        """Reserve the slots of a request, and write them to the journal before the request leaves.
 
         Raises:
             GuardStoreError: The journal can't be written.
@@ -87,7 +88,11 @@ class JournalGuardStore:
         return answer
 
     def release(self, reservation: Reservation, releases: Sequence[Release]) -> None:
-        """Give each demand its mark; the journal learns it with the next request, and until then it counts more."""
+        """Release the slots of a request.
+
+        The journal is updated with the next request; a process that dies before leaves histories that count too much,
+        never too little.
+        """
         self._opened.release(reservation, releases)
         for demand, amount, release in zip(reservation.demands, reservation.amounts, releases, strict=True):
             if demand.limit.span and (amount or release.keep or release.clear):
@@ -96,29 +101,29 @@ class JournalGuardStore:
                 self._changed[MemoryStore.proofs, demand.proof] = MemoryStore.proof_lasts
 
     async def flush(self) -> None:
-        """Write what was settled; a journal that can't be written keeps what it knows, which counts more."""
+        """Write the pending releases; a journal that can't be written keeps its older histories, which count more."""
         try:
             await self._write()
         except JournalError:
             return
 
     def pause(self, delay: float, tries: int) -> float:
-        """Return in how many seconds to ask again."""
+        """Return the seconds to wait before the next attempt to reserve."""
         return self._opened.pause(delay, tries)
 
     async def snapshot(self, limits: Mapping[str, Limit]) -> Mapping[str, RuleState]:
-        """Return what is known of each rule."""
+        """Return the state of each rule."""
         await self.open()
         return await self._opened.snapshot(limits)
 
     async def aclose(self) -> None:
-        """Write what was settled."""
+        """Write the pending releases."""
         await self.flush()
 
     @property
     def _opened(self) -> MemoryStore:
         if self._memory is None:
-            raise GuardStoreError("what the guards have counted is not read yet, nothing was sent")
+            raise GuardStoreError("the histories of the guards have not been read yet, nothing was sent")
         return self._memory
 
     def _salt(self) -> bytes:
@@ -152,4 +157,4 @@ class JournalGuardStore:
 
 
 def _refusal(error: JournalError) -> GuardStoreError:
-    return GuardStoreError(f"what was sent can't be counted, so nothing was sent: {error}")
+    return GuardStoreError(f"the histories of the guards can't be stored, so nothing was sent: {error}")

@@ -1,4 +1,4 @@
-"""A journal: a bulk job in a file, so that it survives its process and each message is sent once."""
+"""A journal: a bulk job stored in a file, so that it survives a restart and each message is sent once."""
 
 import hashlib
 import json
@@ -43,14 +43,15 @@ _RULES: Final = Rules()
 
 
 class Journal:
-    """A bulk job in an SQLite file: what is planned, attempted, accepted, failed and decided.
+    """A bulk job in an SQLite file: which messages are planned, attempted, accepted, failed and final.
 
-    Use it with `async with`; only one process can have it open. A request is noted as attempted, on the disk, before
-    its first byte leaves. Killed at any moment, the next start asks the service what became of it, and sends what the
-    service surely does not have. Each message keeps the id that it was planned with.
+    Use it with `async with`; only one process can have it open. A request is recorded on the disk as attempted before
+    its first byte leaves. After a crash at any moment, the next start asks the service for the status of the attempted
+    requests, and sends those that the service definitely does not have. Each message keeps the id that it was planned
+    with.
 
     Args:
-        path: The file; made if it doesn't exist.
+        path: The file; created if it does not exist.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -66,11 +67,11 @@ class Journal:
         """Open and lock the file.
 
         Raises:
-            JournalInUse: Another process works with it.
-            JournalError: It is damaged, no journal, or can't be opened.
+            JournalInUse: Another process has the file open.
+            JournalError: The file can't be opened, is damaged, or is not a journal.
         """
         if self._store is not None:
-            raise RuntimeError("this journal is open already")
+            raise RuntimeError("this journal is already open")
         self._limiter = anyio.CapacityLimiter(1)
         self._store = await anyio.to_thread.run_sync(JournalStore, self._path, limiter=self._limiter)
         self._opened_at = datetime.now(UTC)
@@ -94,29 +95,29 @@ class Journal:
         via: Channel = _SMS,
         **options: Unpack[QueryOptions],
     ) -> bool:
-        """Note what is to be sent; a journal that has been planned is left as it is, if it is for the same.
+        """Store the messages to be sent; do nothing if the journal already contains the same job.
 
         Args:
-            messages: The messages, with or without ids and row numbers of their own.
-            source: What the messages come from, such as a hash of a file; None for a hash of the messages.
-            batch_size: The most messages in one request; 1 sends each alone.
-            sender: For messages that have none.
-            at: When; only `LocalTime` lets a message have a `tz` of its own.
-            via: The channel of all.
+            messages: The messages, with or without their own ids and row numbers.
+            source: Identifies the source of the messages, such as a hash of a file; None for a hash of the messages.
+            batch_size: The maximum number of messages in one request; 1 sends each message separately.
+            sender: The sender name for messages that have none.
+            at: When to deliver; a message can have its own `tz` only with `LocalTime`.
+            via: The channel of all messages.
             **options: The other parameters, see `QueryOptions`.
 
         Returns:
-            Whether it was planned by this call.
+            Whether the job was planned by this call.
 
         Raises:
-            ValueError: A message and the arguments don't go together, or the journal is for another job. Nothing was
+            ValueError: A message does not fit the arguments, or the journal belongs to another job. Nothing was
                 planned.
         """
         if batch_size < 1:
-            raise ValueError("batch_size is 1 or more")
+            raise ValueError("batch_size must be at least 1")
         arguments = {"sender": sender, "at": at, "via": via, "cost": 2, **options}
         terms = json.dumps({"batch_size": batch_size, **arguments}, default=repr, sort_keys=True)
-        # A source that is known need not be read again.
+        # A known source need not be read again.
         rows = (
             _numbered(messages)
             if source is None or not await self._run_blocking(self._is_planned, source, terms)
@@ -129,19 +130,19 @@ class Journal:
         return True
 
     async def send(self, client: Client, *, workers: int = 4, on_progress: Callable[[int], None] | None = None) -> None:
-        """Settle what an earlier process attempted, and send what is planned.
+        """Reconcile the requests that an earlier process attempted, and send the planned ones.
 
-        Waits where a limit demands it. What the service refuses has failed, and the rest goes on. A doubt that can't be
-        settled stays in doubt and is not sent again.
+        Waits where a guard requires it. A message that the service refuses becomes `failed`, and the others are still
+        sent. A request that can't be reconciled stays unresolved and is not sent again.
 
         Args:
-            client: What sends; best with the `guards()` of this journal.
-            workers: How many requests are made at once.
-            on_progress: Is told how many more messages have an answer.
+            client: The client that sends, preferably with the `guards()` of this journal.
+            workers: The number of concurrent requests.
+            on_progress: Called with the number of messages that have received an answer since the last call.
 
         Raises:
-            SmscError: It had to stop: wrong credentials, no money, a block, no network, no disk. What is planned stays
-                planned, and another call goes on.
+            SmscError: The job had to stop: wrong credentials, no money, a blocked address, no network, or a full disk.
+                Planned messages stay planned, and another call continues the job.
         """
         sending = JournalSender(
             client,
@@ -161,16 +162,16 @@ class Journal:
         delay_per_request: float = 10.0,
         on_progress: Callable[[int], None] | None = None,
     ) -> None:
-        """Follow all accepted messages until their delivery is decided, and note how.
+        """Follow all accepted messages until their status is final, and record it.
 
         Args:
-            client: What asks.
-            timeout: For so many seconds at most, None for no end; what is undecided then stays accepted.
+            client: The client that polls the service.
+            timeout: The maximum duration in seconds, None for no limit; messages still pending then stay `accepted`.
             delay_per_request: As in `Client.watch`.
-            on_progress: Is told how many more messages have ended.
+            on_progress: Called with the number of messages whose status has become final since the last call.
 
         Raises:
-            SmscError: It had to stop; another call goes on.
+            SmscError: Following had to stop; another call continues it.
         """
         note = on_progress or _ignore
         pending = await self._run_blocking(self._file.pending)
@@ -182,10 +183,10 @@ class Journal:
                     note(int(update.is_last))
 
     async def quote(self, client: Client) -> Decimal:
-        """Ask what the messages that have no answer yet would cost; sends nothing.
+        """Return the cost of the messages that have no answer yet, without sending anything.
 
         Raises:
-            SmscError: The service told no price.
+            SmscError: The service returned no cost.
         """
         states = ChunkState.PLANNED, ChunkState.ATTEMPTED, ChunkState.UNRESOLVED
         total = Decimal()
@@ -195,37 +196,37 @@ class Journal:
         return total
 
     async def rows(self) -> list[JournalRow]:
-        """Return all messages and what has become of them, in the order of their rows."""
+        """Return all messages with their states, in the order of their rows."""
         return await self._run_blocking(lambda: list(self._file.rows()))
 
     async def summary(self) -> Summary:
-        """Return how many messages are where, and what they cost."""
+        """Return the number of messages in each state, and their cost."""
         return await self._run_blocking(self._file.summary)
 
     def guards(self, *, rules: Rules = _RULES, margin: float = 1.2, late_arrival: float = 5.0) -> Guards:
-        """Return guards for the client of this job that remember across restarts what the service has counted."""
+        """Return guards for the client of this job whose histories survive a restart."""
         store = JournalGuardStore(self._file, self._run_blocking, late_arrival=late_arrival)
         return Guards(store, rules=rules, margin=margin, late_arrival=late_arrival)
 
     def keep_unresolved(self, unresolved: UnresolvedSend) -> None:
-        """Keep a doubt about a send outside the job: `Client(on_unresolved=journal.keep_doubt)`.
+        """Store an unresolved send that is not part of the job: `Client(on_unresolved=journal.keep_unresolved)`.
 
-        It is on the disk when this returns; from any thread.
+        It is on the disk when this returns. May be called from any thread.
         """
         self._file.keep_unresolved(unresolved.model_dump_json())
 
     async def unresolved_sends(self) -> list[UnresolvedSend]:
-        """Return the doubts that were kept and are not settled."""
+        """Return the stored unresolved sends."""
         return [
             UnresolvedSend.model_validate_json(data)
             for _, data in await self._run_blocking(self._file.unresolved_sends)
         ]
 
     async def resolve(self, client: Client) -> list[tuple[UnresolvedSend, SentMessage | None]]:
-        """Settle the doubts that were kept, one after the other; those that can't be settled stay.
+        """Reconcile the stored unresolved sends one after the other; keep those that can't be reconciled.
 
         Returns:
-            Those that are settled, each with the send, or None if nothing was sent.
+            The reconciled ones, each with the sent message, or None if it was not sent.
         """
         reconciled: list[tuple[UnresolvedSend, SentMessage | None]] = []
         for key, data in await self._run_blocking(self._file.unresolved_sends):
@@ -240,11 +241,11 @@ class Journal:
     @property
     def _file(self) -> JournalStore:
         if self._store is None:
-            raise RuntimeError("a journal is used inside its `async with`")
+            raise RuntimeError("a journal can only be used inside its `async with` block")
         return self._store
 
     async def _run_blocking(self, function: Callable[..., T], *arguments: Any) -> T:
-        """Do something with the file in a thread, one thing at a time; once begun it is finished."""
+        """Call a function in a thread, one at a time; a cancellation waits until it has finished."""
         return await anyio.to_thread.run_sync(function, *arguments, limiter=self._limiter)
 
     def _is_planned(self, source: str, terms: str) -> bool:
@@ -254,7 +255,7 @@ class Journal:
         if json.loads(known) != [source, terms]:
             what = "messages" if json.loads(known)[1] == terms else "options"
             raise ValueError(
-                f"the journal {self._path} is that of a job with other {what}; go on with the same ones, or take "
+                f"the journal {self._path} belongs to a job with different {what}; continue with the same ones, or use "
                 "another journal for another job"
             )
         return True
@@ -266,7 +267,7 @@ class Journal:
     async def _note_update(self, update: Update) -> None:
         report, words = update.report, None
         if update.error is not None:
-            words = f"its status can't be told: {type(update.error).__name__}: {update.error}"
+            words = f"its status is unknown: {type(update.error).__name__}: {update.error}"
         final_at = None
         if report is not None and report.is_final:
             final_at = report.changed_at or datetime.now(UTC)
@@ -277,23 +278,23 @@ class Journal:
 
 
 def _numbered(messages: Iterable[Message | PlannedMessage]) -> list[PlannedMessage]:
-    """Give each message its row.
+    """Assign a row to each message.
 
     Raises:
-        ValueError: Two have the same row, or the same phone and id.
+        ValueError: Two messages have the same row, or the same phone and id.
     """
     rows: dict[int, PlannedMessage] = {}
     ids: set[tuple[str, str]] = set()
-    for place, item in enumerate(messages, 1):
+    for number, item in enumerate(messages, 1):
         planned = PlannedMessage(message=item) if isinstance(item, Message) else item
-        row = place if planned.row is None else planned.row
+        row = number if planned.row is None else planned.row
         if planned.message is not None and planned.id is not None:
             known = len(ids)
             ids.add((recipient_key(planned.message.phone), planned.id))
             if len(ids) == known:
-                raise ValueError(f"message {place} has the phone and the id of an earlier one")
+                raise ValueError(f"message {number} has the same phone and id as an earlier one")
         if row in rows:
-            raise ValueError(f"message {place} has the row number of an earlier one")
+            raise ValueError(f"message {number} has the same row number as an earlier one")
         rows[row] = planned.model_copy(update={"row": row})
     return [rows[row] for row in sorted(rows)]
 
@@ -306,4 +307,4 @@ def _digest(rows: Iterable[PlannedMessage]) -> str:
 
 
 def _ignore(count: int) -> None:
-    """Take note of nothing."""
+    """Ignore the progress."""

@@ -1,4 +1,4 @@
-"""How a job is divided in requests, and what an answer to one says about each of its messages; pure."""
+"""Divide a job into requests, and derive a result for each message from the answer to its request; pure."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -31,10 +31,10 @@ _CENT: Final = Decimal("0.0001")
 
 
 class Division:
-    """Divides messages in requests.
+    """Divides messages into requests.
 
-    Phones that the service may rewrite, those without +, go in requests of their own: a doubt about them may stay, and
-    must not keep others in doubt.
+    Phones without a leading +, which the service may rewrite, go in separate requests: reconciling such a request may
+    fail, and the other messages must not stay unresolved with it.
 
     Args:
         options: The arguments of all sends.
@@ -49,7 +49,7 @@ class Division:
         self._rows: dict[bool, deque[RowPlan]] = {True: deque(), False: deque()}
 
     def add(self, row: int, message: Message, id: str | None) -> Iterator[ChunkPlan]:  # noqa: A002 - the service's own word
-        """Take a message; yield the requests that are complete."""
+        """Add a message; yield the requests that are complete."""
         plan = RowPlan(row, message.phone)
         if self._alone or id is not None:
             yield self._plan(Chunk((message,), is_list=False), (plan,), id)
@@ -60,7 +60,7 @@ class Division:
             yield self._plan(chunk, self._take(plus, chunk), None)
 
     def rest(self) -> Iterator[ChunkPlan]:
-        """Yield the requests of what is held."""
+        """Yield the requests for the remaining messages."""
         for plus, chunker in self._chunkers.items():
             for chunk in chunker.rest():
                 yield self._plan(chunk, self._take(plus, chunk), None)
@@ -76,7 +76,7 @@ class Division:
 
 
 def divide(rows: Iterable[PlannedMessage], options: Mapping[str, Any], size: int) -> Iterator[ChunkPlan]:
-    """Yield the requests for the messages of a job; its `row` is known for each.
+    """Yield the requests for the messages of a job; each message must have its `row`.
 
     Raises:
         ValueError: A message and the arguments don't go together.
@@ -89,51 +89,51 @@ def divide(rows: Iterable[PlannedMessage], options: Mapping[str, Any], size: int
 
 
 def operation_of(chunk: StoredChunk) -> Send | SendList:
-    """Return what sends a stored request."""
+    """Return the operation of a stored request."""
     return (SendList if chunk.is_list else Send).model_validate_json(chunk.content)
 
 
 def cost_of(operation: Send | SendList) -> GetCost | GetListCost:
-    """Return what asks for the price of a send."""
+    """Return the operation that asks for the cost of a send."""
     kind = GetListCost if isinstance(operation, SendList) else GetCost
     return kind.model_validate(operation.model_dump(exclude=_NOT_PRICED, exclude_defaults=True))
 
 
 def results(operation: Send | SendList, result: SentMessage) -> list[MessageResult]:
-    """Return what an accepted request means for each of its messages, with its share of the price."""
+    """Return the result of each message of an accepted request, with its share of the cost."""
     refs = operation.refs()
     refusals = Refusals(result.errors, [ref.phone for ref in refs])
     missing = {ref.phone for ref in result.missing}
     texts = [line.text for line in operation.lines()] or [getattr(operation, "text", None) or ""] * len(refs)
-    said: list[MessageResult] = []
+    found: list[MessageResult] = []
     accepted: list[tuple[MessageRef, int]] = []
     for ref, text in zip(refs, texts, strict=True):
         refusal = refusals.find(ref.phone)
         if refusal is not None:
             words = operation.errors.get(refusal.code, ApiError).advice
-            said.append(MessageResult(phone=ref.phone, id=result.id, code=refusal.code, error=words))
+            found.append(MessageResult(phone=ref.phone, id=result.id, code=refusal.code, error=words))
         elif ref.phone in missing:
-            words = "the service accepted the request it was in, and not this message"
-            said.append(MessageResult(phone=ref.phone, id=result.id, error=words))
+            words = "the service accepted the request but not this message"
+            found.append(MessageResult(phone=ref.phone, id=result.id, error=words))
         else:
             accepted.append((ref, parts(text).count))
     shares = _divided(result.cost, [count for _, count in accepted])
-    said += [
+    found += [
         MessageResult(phone=ref.phone, id=result.id, cost=share, parts=count)
         for (ref, count), share in zip(accepted, shares, strict=True)
     ]
-    return said
+    return found
 
 
 def refused(operation: Send | SendList, error: SmscError) -> list[MessageResult]:
-    """Return what a refusal of a whole request means for each of its messages."""
+    """Return the result of each message of a refused request."""
     code = error.code if isinstance(error, ApiError) else None
     words = f"{type(error).__name__}: {error}"
     return [MessageResult(phone=ref.phone, id=ref.id, code=code, error=words) for ref in operation.refs()]
 
 
 def _divided(cost: Decimal | None, weights: list[int]) -> list[Decimal | None]:
-    """Divide a price so that the shares add up to it; the last takes what is left by rounding."""
+    """Divide a cost into shares that add up to it; the last share includes the rounding difference."""
     if cost is None:
         return [None] * len(weights)
     shares: list[Decimal | None] = []

@@ -1,4 +1,4 @@
-"""What a journal holds, as plain values: what is planned, and what has become of it."""
+"""The content of a journal as plain values: planned requests and the results of their messages."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -25,46 +25,46 @@ __all__ = [
 
 
 class ChunkState(StrEnum):
-    """Where one request of a job is."""
+    """The state of one request of a job."""
 
     PLANNED = "planned"
-    """Nothing of it has left this machine."""
+    """It has not left this machine."""
     ATTEMPTED = "attempted"
-    """It may have left; nothing else is known until it is settled."""
+    """It may have left this machine; nothing else is known until it is reconciled."""
     UNRESOLVED = "unresolved"
-    """It was attempted, and its status could not tell whether the service has it."""
+    """It was attempted, and the status does not show whether the service has it."""
     DONE = "done"
     """Each of its messages was accepted or refused."""
 
 
 class RowState(StrEnum):
-    """What has become of one message of a job."""
+    """The state of one message of a job."""
 
     PLANNED = "planned"
     """It has not been sent."""
     ATTEMPTED = "attempted"
-    """It may have been sent; the next start settles that before anything else."""
+    """It may have been sent; the next start reconciles it before anything else."""
     UNRESOLVED = "unresolved"
-    """Nobody knows whether it was sent. It is never sent again; each start tries to settle it."""
+    """The outcome of the send is unknown. It is never sent again; each start tries to reconcile it."""
     ACCEPTED = "accepted"
-    """The service has it; its delivery is not decided."""
+    """The service has it; its delivery status is pending."""
     FAILED = "failed"
     """The service refused it."""
     SKIPPED = "skipped"
-    """It is no message that can be sent, and was planned with a `fault`."""
+    """It can't be sent and was planned with a `fault`."""
     FINAL = "final"
-    """Its delivery has ended, well or badly."""
+    """Its delivery status is final: delivered or not."""
 
 
 class PlannedMessage(FrozenModel):
-    """One message of a job, with what only a job needs.
+    """One message of a job, with its id, row number or fault.
 
     Attributes:
         message: The message, None if it has a `fault`.
-        id: Its own id; None for one that the journal makes, which is shared by the messages of a request.
-        row: Its number in the source; None for its place in the plan.
-        phone: The recipient of one with a `fault`, as it was written.
-        fault: Why it can't be sent, None if it can; then it only stands in the report.
+        id: Its own id; None for an id that the journal creates, which the messages of one request share.
+        row: Its number in the source; None for its position in the plan.
+        phone: The recipient of a message with a `fault`, as written in the source.
+        fault: Why it can't be sent, None if it can; a message with a fault only appears in the report.
     """
 
     message: Message | None = None
@@ -76,12 +76,12 @@ class PlannedMessage(FrozenModel):
     @model_validator(mode="after")
     def _check_fault(self) -> Self:
         if (self.message is None) == (self.fault is None):
-            raise ValueError("a planned message has a message, or a fault")
+            raise ValueError("a planned message needs either a message or a fault")
         return self
 
 
 class KeyHistory(NamedTuple):
-    """The history of one key of the guards: Unix times, None for a request in flight."""
+    """The history of one key of the guards; an instant is a Unix time, or None for a request in flight."""
 
     rule: str
     key: bytes
@@ -90,7 +90,7 @@ class KeyHistory(NamedTuple):
 
 
 class RowPlan(NamedTuple):
-    """One row to be planned: its number, its phone, and why it can't be sent, if it can't."""
+    """One row to be planned: its number, its phone, and an error if it can't be sent."""
 
     row: int
     phone: str
@@ -98,7 +98,7 @@ class RowPlan(NamedTuple):
 
 
 class ChunkPlan(NamedTuple):
-    """One request to be planned: what sends it, and the rows in it."""
+    """One request to be planned: its operation as JSON, and the rows in it."""
 
     content: str
     id: str
@@ -109,16 +109,16 @@ class ChunkPlan(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class StoredChunk:
-    """The messages of one request, as they are in the journal.
+    """One request as stored in the journal.
 
     Attributes:
         key: Its number in the journal.
-        state: Where it is.
+        state: Its state.
         content: The operation that sends it, as JSON, with its id.
-        is_list: Whether the messages are lines of `list`.
-        is_own_id: Whether the journal made the id.
-        attempted_at: When it was first attempted, aware; None if it wasn't.
-        failed_at: When the last attempt ended without an answer, aware; None if nobody was there to see it.
+        is_list: Whether the messages are lines of the `list` parameter.
+        is_own_id: Whether the journal created the id.
+        attempted_at: When it was first attempted, timezone-aware; None if it was not.
+        failed_at: When the last attempt ended without an answer, timezone-aware; None if the process died before.
     """
 
     key: int
@@ -132,14 +132,14 @@ class StoredChunk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageResult:
-    """What has become of one message of a request.
+    """The result of one message of a request.
 
     Attributes:
-        phone: Whose message.
+        phone: Its recipient.
         id: The id under which the service has it.
-        code: The error number with which it was refused, None if it was accepted or no number was given.
+        code: The error number of the refusal, None if it was accepted or there was no number.
         error: Why it was refused, None if it was accepted.
-        cost: Its share of the price, None where the service told none.
+        cost: Its share of the price, None if the service reported none.
         parts: How many SMS it is.
     """
 
@@ -153,22 +153,22 @@ class MessageResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JournalRow:
-    """One message of a job and what has become of it.
+    """One message of a job and its state.
 
     Attributes:
         row: Its number in the source.
         phone: Its recipient.
         id: The id under which the service has it, or will.
-        state: What has become of it.
-        status: The status of its delivery, None where none is known.
-        delivery_error: Why it was not delivered, None where the service doesn't say.
-        code: The service's error number, where it refused the message.
-        error: Why it was not sent, or why nothing is known; None otherwise.
-        cost: Its share of the price of its request, None where the service told none.
+        state: Its state.
+        status: Its delivery status, None if unknown.
+        delivery_error: Why it was not delivered, None if the service gives no reason.
+        code: The service's error number, if it refused the message.
+        error: Why it was not sent, or why the outcome is unknown; None otherwise.
+        cost: Its share of the price of its request, None if the service reported none.
         parts: How many SMS it is.
         attempted_at: When it was first attempted.
         accepted_at: When the acceptance was noted.
-        final_at: When its delivery was decided.
+        final_at: When its delivery status became final.
     """
 
     row: int
@@ -188,17 +188,17 @@ class JournalRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """How many messages of a job are where.
+    """The number of messages of a job in each state, and their cost.
 
     Attributes:
         planned: Not sent yet.
-        attempted: Perhaps sent, to be settled.
-        unresolved: Perhaps sent, and their status could not tell.
-        accepted: Accepted, their delivery undecided.
+        attempted: Possibly sent, to be reconciled.
+        unresolved: Possibly sent; the status does not show it.
+        accepted: Accepted, with a pending delivery status.
         failed: Refused.
-        skipped: No messages that can be sent.
-        final: Their delivery has ended.
-        cost: What those that were accepted cost, as far as the service told.
+        skipped: Planned with a `fault`, never sent.
+        final: With a final delivery status.
+        cost: The cost of the accepted messages, as far as the service reported it.
     """
 
     planned: int = 0
@@ -212,10 +212,10 @@ class Summary:
 
     @property
     def total(self) -> int:
-        """How many there are."""
+        """The number of all messages."""
         return self.unsent + self.accepted + self.failed + self.skipped + self.final
 
     @property
     def unsent(self) -> int:
-        """How many have no answer of the service yet."""
+        """The number of messages without an answer of the service."""
         return self.planned + self.attempted + self.unresolved

@@ -1,4 +1,4 @@
-"""The sending of a job: each request is noted before it leaves, and settled by its status if its answer is not."""
+"""Sending a job: each request is recorded before it leaves, and reconciled by its status if the answer is lost."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -33,31 +33,31 @@ from .store import JournalStore, RunBlocking
 
 __all__ = ["JournalSender"]
 
-_MINUTE: Final = 61.2  # after error 9, with what the service's whole seconds may add
+_MINUTE: Final = 61.2  # wait after error 9; the service counts in whole seconds, so this includes a margin
 _PAUSE: Final = 5.0
 _ENOUGH: Final = 12
-_UNRESOLVED: Final = 3  # weighs as much as so many failures that are none
+_UNRESOLVED: Final = 3  # an unresolved send counts as three network failures
 # With these, every further request would be refused too.
 _STOPS: Final = (AuthenticationFailed, AddressBlocked, InsufficientFunds, BreakerOpen, GuardStoreError)
 
 
 class JournalSender:
-    """Sends what is planned, once.
+    """Sends the planned requests of a journal, each once.
 
     Args:
-        client: What sends.
-        store: Where all of it is noted.
-        do: Does something with the store.
-        workers: How many requests are made at once.
-        opened_at: When the journal was opened: nothing that was attempted by then has left later.
-        note: Is told how many more messages have their answer.
+        client: The client that sends.
+        store: The journal's file.
+        run_blocking: Calls a method of the store off the event loop.
+        workers: The number of concurrent requests.
+        opened_at: When the journal was opened. A request attempted before that left before that, if at all.
+        note: Called with the number of messages that have received an answer since the last call.
     """
 
     def __init__(
         self,
         client: Client,
         store: JournalStore,
-        do: RunBlocking,
+        run_blocking: RunBlocking,
         *,
         workers: int,
         opened_at: datetime,
@@ -65,7 +65,7 @@ class JournalSender:
     ) -> None:
         self._client = client
         self._store = store
-        self._run_blocking = do
+        self._run_blocking = run_blocking
         self._workers = workers
         self._opened_at = opened_at
         self._note = note
@@ -75,14 +75,15 @@ class JournalSender:
         self._reason: Exception | None = None
 
     async def run(self) -> None:
-        """Do it until nothing is planned.
+        """Send and reconcile until no request is planned.
 
         Raises:
-            SmscError: It had to stop; what is planned stays planned.
+            SmscError: The job had to stop; planned messages stay planned.
         """
         planned = await self._run_blocking(self._store.chunks, ChunkState.PLANNED)
         unreconciled = await self._run_blocking(self._store.chunks, ChunkState.ATTEMPTED, ChunkState.UNRESOLVED)
-        # Alone first: with wrong credentials all workers would fail at once, and five failures block the IP address.
+        # One request alone first: with wrong credentials all workers would fail at once, and five failures block the
+        # IP address.
         if planned:
             await self._send(planned[0])
         if self._reason is None:
@@ -93,7 +94,7 @@ class JournalSender:
             raise self._reason
 
     async def _round(self, unreconciled: Sequence[int], planned: Sequence[int]) -> None:
-        """Settle some requests and send others meanwhile, and those as well that surely were not sent."""
+        """Reconcile some requests while sending others; also send the reconciled ones that were definitely not sent."""
         due, work = anyio.create_memory_object_stream[int](math.inf)
         async with anyio.create_task_group() as group, due, work:
             for key in unreconciled:
@@ -109,7 +110,7 @@ class JournalSender:
                 await self._send(key)
 
     async def _reconcile(self, key: int, due: MemoryObjectSendStream[int]) -> None:
-        """Let the status tell what became of a request; if it surely was not sent, it is due."""
+        """Reconcile a request by its status; queue it in `due` if it was definitely not sent."""
         with due:
             try:
                 if await self._is_unsent(await self._run_blocking(self._store.chunk, key)):
@@ -120,7 +121,8 @@ class JournalSender:
     async def _is_unsent(self, chunk: StoredChunk) -> bool:
         operation = operation_of(chunk)
         attempted_at = chunk.attempted_at or self._opened_at
-        # An attempt of an earlier process ended before the journal was opened; one that was cancelled here, by now.
+        # An attempt of an earlier process ended before the journal was opened; one cancelled in this process ended
+        # before now.
         ended_at = self._opened_at if attempted_at < self._opened_at else datetime.now(UTC)
         unresolved = UnresolvedSend(
             id=operation.id,
@@ -133,7 +135,7 @@ class JournalSender:
         try:
             result = await self._client.resolve(unresolved)
         except SendOutcomeUnknown as error:
-            await self._run_blocking(self._store.unresolved, chunk.key, unresolved.failed, _words(error))
+            await self._run_blocking(self._store.unresolved, chunk.key, unresolved.failed, _description(error))
             return False
         if result is None:
             await self._run_blocking(self._store.take_back, chunk.key)
@@ -143,7 +145,7 @@ class JournalSender:
         return False
 
     async def _send(self, key: int) -> None:
-        """Send a request as soon as the limits let it through."""
+        """Send a request as soon as the guards allow it."""
         try:
             chunk = await self._run_blocking(self._store.chunk, key)
             operation = operation_of(chunk)
@@ -160,12 +162,12 @@ class JournalSender:
             self._stop(error)
 
     async def _attempt(self, chunk: StoredChunk, operation: Send | SendList) -> float | None:
-        """Make one attempt at a request; return in how many seconds to make another, None for never."""
+        """Make one attempt at a request; return the seconds until the next attempt, None if there is none."""
         await self._run_blocking(self._store.attempt, chunk.key, datetime.now(UTC))
         try:
             result = await self._client.call(operation, unique_id=chunk.is_own_id)
         except (SmscError, ValueError) as error:
-            # The answer is there: a cancellation must not leave it in doubt.
+            # The answer has arrived: a cancellation must not leave the outcome unknown.
             with anyio.CancelScope(shield=True):
                 return await self._failed(chunk, operation, error)
         with anyio.CancelScope(shield=True):
@@ -177,9 +179,9 @@ class JournalSender:
     async def _failed(
         self, chunk: StoredChunk, operation: Send | SendList, error: SmscError | ValueError
     ) -> float | None:
-        """Note what a failure means; return in how many seconds to try again, None for never."""
+        """Record a failure; return the seconds until the next attempt, None if there is none."""
         if isinstance(error, SmscError) and error.outcome is Outcome.UNKNOWN:
-            await self._run_blocking(self._store.unresolved, chunk.key, datetime.now(UTC), _words(error))
+            await self._run_blocking(self._store.unresolved, chunk.key, datetime.now(UTC), _description(error))
             self._unresolved.append(chunk.key)
             self._record_failure(error, _UNRESOLVED)
             return None
@@ -188,8 +190,8 @@ class JournalSender:
             self._note(len(operation.refs()))
             return None
         if isinstance(error, TooManyRequests):
-            # An earlier attempt that was taken for lost may have arrived after all: its status will tell.
-            await self._run_blocking(self._store.unresolved, chunk.key, datetime.now(UTC), _words(error))
+            # An earlier attempt that was considered lost may have arrived after all, so check the status first.
+            await self._run_blocking(self._store.unresolved, chunk.key, datetime.now(UTC), _description(error))
             self._record_failure(error, 1)
             return _MINUTE
         await self._run_blocking(self._store.take_back, chunk.key)
@@ -202,7 +204,7 @@ class JournalSender:
         return _PAUSE
 
     def _record_failure(self, error: SmscError, weight: int) -> None:
-        """Count a failure of the network; when nothing works any more, stop."""
+        """Count a network failure; stop the job after too many without a success in between."""
         self._trouble += weight
         if self._trouble >= _ENOUGH:
             self._stop(error)
@@ -212,5 +214,5 @@ class JournalSender:
         self._stopped.set()
 
 
-def _words(error: SmscError) -> str:
+def _description(error: SmscError) -> str:
     return f"{type(error).__name__}: {error}"

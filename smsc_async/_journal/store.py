@@ -1,4 +1,4 @@
-"""The tables of a journal: what is written when, and what a damaged or foreign file is told from; blocking."""
+"""The tables of a journal and the queries on them; all methods block."""
 
 import hashlib
 import json
@@ -31,23 +31,23 @@ FROM message LEFT JOIN chunk ON chunk.key = message.chunk
 
 
 class RunBlocking(Protocol):
-    """Does something with the journal's file, off the event loop."""
+    """Calls a function that uses the journal's file off the event loop."""
 
     def __call__(self, function: Callable[..., T], /, *arguments: Any) -> Awaitable[T]:
-        """Do it."""
+        """Call the function with these arguments and return its result."""
 
 
 class JournalStore:
-    """A journal's file, open and locked; all methods block and may be called from any thread.
+    """The open and locked file of a journal; all methods block and may be called from any thread.
 
-    Each change is one transaction, and is on the disk when the method returns.
+    Each change is one transaction and is on the disk when the method returns.
 
     Args:
-        path: The file; made if it doesn't exist.
+        path: The file; created if it does not exist.
 
     Raises:
-        JournalInUse: Another process, or another journal of this one, has it open.
-        JournalError: It can't be opened, is damaged, or isn't a journal.
+        JournalInUse: Another process, or another `Journal` of this process, has the file open.
+        JournalError: The file can't be opened, is damaged, or is not a journal.
     """
 
     def __init__(self, path: Path) -> None:
@@ -56,22 +56,22 @@ class JournalStore:
         self._connection = connect(path)
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close and unlock the file."""
         with self._lock:
             disconnect(self._connection, self._path)
 
     def get(self, name: str) -> str | None:
-        """Return something that was noted about the whole job."""
+        """Return a property of the whole job, None if it was not stored."""
         found = self._all("SELECT value FROM job WHERE name = ?", name)
         return str(found[0][0]) if found else None
 
     def put(self, name: str, value: str) -> None:
-        """Note something about the whole job."""
+        """Store a property of the whole job."""
         with self._change() as connection:
             connection.execute("INSERT OR REPLACE INTO job VALUES (?, ?)", (name, value))
 
     def plan(self, identity: str, chunks: Iterable[ChunkPlan], faulty: Iterable[RowPlan]) -> None:
-        """Note what is to be sent, all or nothing."""
+        """Store the planned requests and rows in one transaction."""
         with self._change() as connection:
             connection.execute("INSERT INTO job VALUES ('identity', ?)", (identity,))
             for key, chunk in enumerate(chunks, 1):
@@ -90,35 +90,36 @@ class JournalStore:
             )
 
     def chunks(self, *states: ChunkState) -> list[int]:
-        """Return the keys of the requests in one of these states, in order."""
-        marks = ", ".join("?" * len(states))
-        return [key for (key,) in self._all(f"SELECT key FROM chunk WHERE state IN ({marks}) ORDER BY key", *states)]  # noqa: S608 - question marks only
+        """Return the keys of the requests in any of these states, in order."""
+        parameters = ", ".join("?" * len(states))
+        query = f"SELECT key FROM chunk WHERE state IN ({parameters}) ORDER BY key"  # noqa: S608 - question marks only
+        return [key for (key,) in self._all(query, *states)]
 
     def chunk(self, key: int) -> StoredChunk:
         """Return a request.
 
         Raises:
-            JournalError: It isn't what was planned.
+            JournalError: Its content differs from what was planned.
         """
         ((state, content, digest, is_list, is_own_id, attempted_at, failed_at),) = self._all(
             "SELECT state, content, digest, is_list, is_own_id, attempted_at, failed_at FROM chunk WHERE key = ?", key
         )
         if digest != _digest(content):
-            raise damaged(self._path, "a request in it is not the one that was planned")
+            raise damaged(self._path, "a request in it differs from the one that was planned")
         return StoredChunk(
             key, ChunkState(state), content, bool(is_list), bool(is_own_id), _moment(attempted_at), _moment(failed_at)
         )
 
     def attempt(self, key: int, at: datetime) -> None:
-        """Note that a request is about to leave."""
+        """Record that a request is about to leave."""
         self._move(key, ChunkState.ATTEMPTED, attempted_at=at.isoformat(), failed_at=None)
 
     def take_back(self, key: int) -> None:
-        """Note that a request surely never reached the service."""
+        """Record that a request definitely never reached the service."""
         self._move(key, ChunkState.PLANNED, attempted_at=None, failed_at=None)
 
     def unresolved(self, key: int, failed_at: datetime, error: str) -> None:
-        """Note that nobody knows what became of a request."""
+        """Record that the outcome of a request is unknown."""
         with self._change() as connection:
             connection.execute(
                 "UPDATE chunk SET state = 'unresolved', failed_at = ? WHERE key = ?", (failed_at.isoformat(), key)
@@ -126,7 +127,7 @@ class JournalStore:
             connection.execute("UPDATE message SET error = ? WHERE chunk = ?", (error, key))
 
     def finish(self, key: int, results: Iterable[MessageResult], at: datetime) -> None:
-        """Note what became of each message of a request."""
+        """Record the result of each message of a request."""
         with self._change() as connection:
             connection.execute("UPDATE chunk SET state = 'done' WHERE key = ?", (key,))
             connection.executemany(
@@ -151,13 +152,13 @@ class JournalStore:
     def note_status(  # noqa: PLR0917 - the columns of one update
         self,
         phone: str,
-        id: str,  # noqa: A002 - the service's own word
+        id: str,  # noqa: A002 - the service's own name
         status: int | None,
         error: int | None,
         words: str | None,
         final_at: datetime | None,
     ) -> None:
-        """Note the status of an accepted message; it is decided if there is a moment for that."""
+        """Record the status of an accepted message; the status is final if `final_at` is given."""
         with self._change() as connection:
             connection.execute(
                 "UPDATE message SET status = coalesce(?, status), delivery_error = coalesce(?, delivery_error), "
@@ -167,7 +168,7 @@ class JournalStore:
             )
 
     def pending(self) -> list[tuple[str, str, datetime]]:
-        """Return phone, id and time of acceptance of each message whose delivery is not decided."""
+        """Return phone, id and time of acceptance of each pending message."""
         found = self._all("SELECT phone, id, accepted_at FROM message WHERE state = 'accepted' ORDER BY row")
         return [(phone, id_, datetime.fromisoformat(at)) for phone, id_, at in found]
 
@@ -176,34 +177,34 @@ class JournalStore:
         return map(_row, self._all(f"{_ROWS} ORDER BY row"))
 
     def summary(self) -> Summary:
-        """Return how many messages are where."""
-        counts = dict(self._all(f"SELECT state, count(*) FROM ({_ROWS}) GROUP BY state"))  # noqa: S608 - our own words
+        """Return the number of messages in each state, and their cost."""
+        counts = dict(self._all(f"SELECT state, count(*) FROM ({_ROWS}) GROUP BY state"))  # noqa: S608 - constants only
         costs = self._all("SELECT cost FROM message WHERE cost IS NOT NULL")
         return Summary(cost=sum((Decimal(cost) for (cost,) in costs), Decimal()), **counts)
 
     def keep_unresolved(self, data: str) -> None:
-        """Keep a doubt about another send."""
+        """Store an unresolved send that is not part of the job."""
         with self._change() as connection:
             connection.execute("INSERT INTO unresolved (data) VALUES (?)", (data,))
 
     def unresolved_sends(self) -> list[tuple[int, str]]:
-        """Return the doubts that were kept, each with its number."""
+        """Return the stored unresolved sends, each with its key."""
         return self._all("SELECT key, data FROM unresolved ORDER BY key")
 
     def forget_unresolved(self, key: int) -> None:
-        """Forget a doubt that is settled."""
+        """Delete an unresolved send that has been reconciled."""
         with self._change() as connection:
             connection.execute("DELETE FROM unresolved WHERE key = ?", (key,))
 
     def histories(self, now: float) -> list[KeyHistory]:
-        """Return the histories of the guards that still count at this Unix time."""
+        """Return the histories of the guards that still count at the Unix time `now`."""
         with self._change() as connection:
             connection.execute("DELETE FROM history WHERE until < ?", (now,))
         found = self._all("SELECT rule, key, span, instants FROM history")
         return [KeyHistory(rule, key, span, tuple(json.loads(instants))) for rule, key, span, instants in found]
 
     def put_histories(self, histories: Iterable[KeyHistory]) -> None:
-        """Keep histories of the guards; an empty one is forgotten, and so is what no longer counts."""
+        """Store histories of the guards; delete those that are empty or no longer count."""
         with self._change() as connection:
             for rule, key, span, instants in histories:
                 last = max((_FOREVER if instant is None else instant for instant in instants), default=-span)
@@ -215,7 +216,7 @@ class JournalStore:
         settings = ", ".join(f"{name} = ?" for name in columns)
         with self._change() as connection:
             connection.execute(
-                f"UPDATE chunk SET state = ?, {settings} WHERE key = ?",  # noqa: S608 - our own columns
+                f"UPDATE chunk SET state = ?, {settings} WHERE key = ?",  # noqa: S608 - constant column names
                 (state, *columns.values(), key),
             )
             connection.execute("UPDATE message SET error = NULL WHERE chunk = ?", (key,))
@@ -226,14 +227,14 @@ class JournalStore:
 
     @contextmanager
     def _change(self) -> Iterator[sqlite3.Connection]:
-        """Make one transaction of what is done inside."""
+        """Run the body in one transaction."""
         with self._lock, explained(self._path):
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
                 self._connection.execute("COMMIT")
             except BaseException:
-                # A disk that is full may have rolled back already.
+                # SQLite may have rolled back already, if the disk is full.
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise

@@ -1,8 +1,9 @@
-"""Whether the write-ahead log of an SQLite file has lost what was committed; pure.
+"""Find out whether the write-ahead log of an SQLite file has lost committed transactions; pure.
 
-SQLite reads a log up to the first frame whose checksum is wrong, and takes the rest for what a crash left half written.
-So noise in the middle would silently take back all later transactions, and what they say was sent would be sent again.
-After a crash no more than the last transaction can be half written, because each is on the disk before the next begins.
+SQLite reads a log up to the first frame whose checksum is wrong, and treats the rest as an incomplete write of a crash.
+So a corrupted frame in the middle would silently undo all later transactions, and the messages that they record as sent
+would be sent again. After a crash only the last transaction can be incomplete, because each one is on the disk before
+the next begins.
 The format: https://www.sqlite.org/fileformat2.html#walformat
 """
 
@@ -19,7 +20,7 @@ _WORD: Final = 0xFFFFFFFF
 
 
 def has_lost_commits(log: bytes) -> bool:
-    """Return whether a transaction follows on one that can't be read."""
+    """Return whether a transaction follows one that can't be read."""
     if len(log) < _HEADER:
         return False
     magic, _, page_size, _ = struct.unpack(">4I", log[:16])
@@ -31,7 +32,7 @@ def has_lost_commits(log: bytes) -> bool:
         return True
     commits_unread, is_readable = 0, True
     for header, page in _frames(log, page_size):
-        if header[8:16] != salts:  # left over from before the log began anew, or noise
+        if header[8:16] != salts:  # left over from before the log was restarted, or corrupted
             is_readable = False
             continue
         if is_readable:
@@ -43,14 +44,14 @@ def has_lost_commits(log: bytes) -> bool:
 
 
 def _frames(log: bytes, page_size: int) -> Iterator[tuple[bytes, bytes]]:
-    """Yield header and page of each frame that is whole."""
+    """Yield the header and the page of each complete frame."""
     size = _FRAME_HEADER + page_size
     for start in range(_HEADER, len(log) - size + 1, size):
         yield log[start : start + _FRAME_HEADER], log[start + _FRAME_HEADER : start + size]
 
 
 def _checksum(data: bytes, order: str, sums: tuple[int, int]) -> tuple[int, int]:
-    """Go on with SQLite's checksum over more data."""
+    """Continue SQLite's checksum over more data."""
     first, second = sums
     for even, odd in struct.iter_unpack(f"{order}2I", data):
         first = (first + even + second) & _WORD

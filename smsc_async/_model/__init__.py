@@ -1,4 +1,4 @@
-"""What is said: frozen values without I/O, clock or log."""
+"""The domain model: frozen values without I/O, clock or log."""
 
 from .channels import (
     Binary,

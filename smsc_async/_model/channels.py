@@ -1,4 +1,4 @@
-"""How a message travels: one value in place of the service's thirteen flags, so that no two can be set at once.
+"""Channels: one value in place of the service's thirteen flags, so that no two can be set at once.
 
 Files can't be attached over SOAP: the service takes them only in the body of an HTTP form. Where a channel has
 `file_url`, the service fetches the file from there itself.
@@ -33,7 +33,7 @@ __all__ = [
 
 
 class TextUse(Enum):
-    """What a channel does with the text of the message."""
+    """Whether a channel needs, accepts or refuses a text."""
 
     REQUIRED = "required"
     OPTIONAL = "optional"
@@ -42,13 +42,13 @@ class TextUse(Enum):
 
 def _http_url(value: str) -> str:
     if not re.fullmatch(r"https?://[^\s/]\S*", value):
-        raise ValueError("a full address is needed, http://... or https://..., without blanks")
+        raise ValueError("a full URL is needed, http://... or https://..., without whitespace")
     return value
 
 
 def _one_line(value: str) -> str:
     if "\n" in value or "\r" in value:
-        raise ValueError("one line only")
+        raise ValueError("must be a single line")
     return check_xml_text(value)
 
 
@@ -63,7 +63,7 @@ SingleLine: TypeAlias = Annotated[str, Field(min_length=1), AfterValidator(_one_
 
 
 class Channel(Choice):
-    """A way for a message to travel; use one of its subclasses, `Sms()` is the default."""
+    """The base of all channels; use one of its subclasses, `Sms()` is the default."""
 
     text_use: ClassVar[TextUse] = TextUse.REQUIRED
     flag: ClassVar[str] = ""
@@ -73,11 +73,11 @@ class Channel(Choice):
         return {self.flag: "1"} if self.flag else {}
 
     def fields(self) -> dict[str, str]:
-        """Return the fields of the envelope that the channel itself supplies."""
+        """Return the fields of the envelope that the channel sets."""
         return {}
 
     def check_text(self, text: str | None) -> None:
-        """Raise a `ValueError` if the channel can't do with this text."""
+        """Raise a `ValueError` if the channel can't be used with this text."""
         name = type(self).__name__
         if self.text_use is TextUse.REQUIRED and text is None:
             raise ValueError(f"{name} needs a text")
@@ -90,7 +90,7 @@ class Sms(Channel):
 
 
 class Flash(Channel):
-    """An SMS that is shown at once and not stored."""
+    """An SMS that the phone shows at once and does not store."""
 
     flag: ClassVar[str] = "flash"
 
@@ -110,13 +110,13 @@ Octets: TypeAlias = Annotated[
 
 
 class Binary(Channel):
-    """A binary SMS; travels in hexadecimal (`bin=2`), because XML can't carry bytes (`bin=1`).
+    """A binary SMS; sent in hexadecimal (`bin=2`), because XML can't carry bytes (`bin=1`).
 
     Attributes:
         data: The octets; may be given in hexadecimal.
         udh: The user data header with its length in the first byte; may be given in hexadecimal. None for none.
-        pid: Protocol identifier, 0 to 255; goes with `dcs`.
-        dcs: Data coding scheme, 0 to 255; goes with `pid`.
+        pid: Protocol identifier, 0 to 255; needs `dcs`.
+        dcs: Data coding scheme, 0 to 255; needs `pid`.
     """
 
     text_use: ClassVar[TextUse] = TextUse.REFUSED
@@ -134,9 +134,9 @@ class Binary(Channel):
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.udh is not None and self.udh[0] != len(self.udh) - 1:
-            raise ValueError("the first byte of udh is the number of the bytes that follow it")
+            raise ValueError("the first byte of udh must be the number of bytes that follow it")
         if (self.pid is None) != (self.dcs is None):
-            raise ValueError("pid and dcs go together; give both or none")
+            raise ValueError("pid and dcs go together; pass both or none")
         return self
 
     def parameters(self) -> dict[str, str]:
@@ -144,7 +144,7 @@ class Binary(Channel):
         return {"bin": "2"}
 
     def fields(self) -> dict[str, str]:
-        """Return `mes`: the header, or a null byte where there is none, the data, and the tail with pid and dcs."""
+        """Return `mes`: the header, or a null byte if there is none, the data, and the tail with pid and dcs."""
         mes = ((self.udh or b"\0") + self.data).hex().upper()
         if self.pid is not None:
             # soap-api: "line feed, 3 tilde characters, and again line feed", and "exact preservation of spaces".
@@ -157,7 +157,7 @@ class WapPush(Channel):
 
     Attributes:
         url: The link, http://... or https://...
-        title: What the phone shows for it, one line.
+        title: The title that the phone shows, one line.
     """
 
     text_use: ClassVar[TextUse] = TextUse.REFUSED
@@ -175,14 +175,14 @@ class WapPush(Channel):
 
 
 class Hlr(Channel):
-    """A query of the operator's database about the number; sends nothing to the phone."""
+    """A look-up of the number in the operator's database; sends nothing to the phone."""
 
     text_use: ClassVar[TextUse] = TextUse.REFUSED
     flag: ClassVar[str] = "hlr"
 
 
 class Ping(Channel):
-    """An invisible SMS whose delivery status tells whether the phone is on."""
+    """An invisible SMS whose delivery status shows whether the phone is on."""
 
     text_use: ClassVar[TextUse] = TextUse.REFUSED
     flag: ClassVar[str] = "ping"
@@ -192,7 +192,7 @@ class Mms(Channel):
     """An MMS; needs a subject or a text.
 
     Attributes:
-        subject: The subject; None lets the service put the sender's name.
+        subject: The subject; None for the sender's name.
         file_url: Where the service fetches the file (at least 101 bytes long).
     """
 
@@ -216,7 +216,7 @@ class Email(Channel):
     """An e-mail; its recipients are e-mail addresses.
 
     Attributes:
-        sender: The address it comes from.
+        sender: The address of the sender.
         subject: The subject.
         file_url: Where the service fetches the attachment (at least 101 bytes long).
     """
@@ -235,7 +235,7 @@ class Email(Channel):
         return {**super().parameters(), "subj": self.subject, **_given(fileurl=self.file_url)}
 
     def fields(self) -> dict[str, str]:
-        """Return `sender`: the address it comes from."""
+        """Return `sender`: the address of the sender."""
         return {"sender": self.sender}
 
 
@@ -311,8 +311,8 @@ class Voice(Channel):
         voice: m, m2, m3, m4 for a man's voice, w, w2, w3, w4 for a woman's; None for the service's choice (m3).
         language: The language of the text, two letters such as "en"; None for the service's choice.
         answer_wait: Seconds to wait for an answer, 10 to 35.
-        repeat_interval: Seconds between two tries, 10 to 3600.
-        attempts: Tries in all, 1 to 9. Give all of the three or none: one bad value resets them all at the service.
+        repeat_interval: Seconds between two attempts, 10 to 3600.
+        attempts: Attempts in all, 1 to 9. Pass all three or none: the service resets all if one is invalid.
         file_url: Where the service fetches the sound (at least 101 bytes long); the text may then be left out.
     """
 
@@ -330,7 +330,7 @@ class Voice(Channel):
     def _all_three_or_none(self) -> Self:
         given = [value is not None for value in (self.answer_wait, self.repeat_interval, self.attempts)]
         if any(given) and not all(given):
-            raise ValueError("answer_wait, repeat_interval and attempts go together; give all three or none")
+            raise ValueError("answer_wait, repeat_interval and attempts go together; pass all three or none")
         return self
 
     def check_text(self, text: str | None) -> None:
@@ -340,7 +340,7 @@ class Voice(Channel):
 
     def parameters(self) -> dict[str, str]:
         """Return `call`, `voice`, `param` and `fileurl`."""
-        # soap-api gives the language only behind a voice ("m,en"), and m3 as the default voice.
+        # soap-api documents the language only after a voice ("m,en"), and m3 as the default voice.
         voice = self.voice if self.language is None else f"{self.voice or 'm3'},{self.language}"
         param = None if self.attempts is None else f"{self.answer_wait},{self.repeat_interval},{self.attempts}"
         return {**super().parameters(), **_given(voice=voice, param=param, fileurl=self.file_url)}

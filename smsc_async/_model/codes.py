@@ -1,4 +1,4 @@
-"""The numbers of the service as open enums: a number nobody has documented yet is kept, not an error."""
+"""The codes of the service as open enums: an undocumented number is kept, not an error."""
 
 from enum import IntEnum, StrEnum
 from typing import Self
@@ -7,7 +7,7 @@ __all__ = ["DeliveryError", "MessageStatus", "Resend"]
 
 
 class _OpenCode(IntEnum):
-    """An `IntEnum` with a phrase, which makes a nameless member of an unknown number."""
+    """An `IntEnum` with a phrase, which makes a generic member for an unknown number."""
 
     phrase: str
 
@@ -15,7 +15,7 @@ class _OpenCode(IntEnum):
     def _missing_(cls, value: object) -> Self | None:
         if not isinstance(value, int):
             return None
-        # Not remembered: a server that invents numbers must not grow this process.
+        # Not cached: a server that sends ever new numbers must not grow the memory of this process.
         return cls._unknown(value)
 
     @classmethod
@@ -28,14 +28,14 @@ class _OpenCode(IntEnum):
 
 
 class MessageStatus(_OpenCode):
-    """Where a message is on its way.
+    """The status of a message.
 
     Attributes:
         phrase: What the code means, in English.
     """
 
     def __new__(cls, value: int, phrase: str = "") -> Self:
-        """Make a member of a number and its phrase."""
+        """Make a member from a number and its phrase."""
         member = int.__new__(cls, value)
         member._value_ = value
         member.phrase = phrase
@@ -57,7 +57,7 @@ class MessageStatus(_OpenCode):
 
     @property
     def is_final(self) -> bool:
-        """Whether the delivery has ended; READ and LINK_CLICKED may still follow. Unknown codes count as open."""
+        """Whether the status is final; READ and LINK_CLICKED may still follow. Unknown codes count as pending."""
         return self in _FINAL
 
     @property
@@ -71,7 +71,7 @@ _FINAL = _DELIVERED | {3, 20, 22, 23, 24, 25}
 
 
 class Resend(StrEnum):
-    """Whether sending the message again makes sense; our judgement, the service gives none."""
+    """Whether sending the message again makes sense; an estimate of this package, as the service gives none."""
 
     NO = "no"
     MAYBE = "maybe"
@@ -92,7 +92,7 @@ class DeliveryError(_OpenCode):
     resend: Resend
 
     def __new__(cls, value: int, phrase: str = "", resend: Resend = Resend.UNKNOWN) -> Self:
-        """Make a member of a number, its phrase and the advice."""
+        """Make a member from a number, its phrase and the advice."""
         member = int.__new__(cls, value)
         member._value_ = value
         member.phrase = phrase

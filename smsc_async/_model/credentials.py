@@ -1,4 +1,4 @@
-"""Who calls: an API key, or a login and a password. Neither ever prints."""
+"""The credentials: an API key, or a login and a password. Neither is ever printed."""
 
 from typing import TypeAlias
 
@@ -16,7 +16,7 @@ def _not_empty(value: SecretStr) -> SecretStr:
 
 
 class ApiKey(FrozenModel):
-    """The API key that stands in for login and password.
+    """An API key, used in place of a login and a password.
 
     Attributes:
         key: The key.
@@ -27,7 +27,7 @@ class ApiKey(FrozenModel):
     _check = field_validator("key")(_not_empty)
 
     def fields(self) -> dict[str, str]:
-        """Return the wire fields, in clear."""
+        """Return the wire fields, in clear text."""
         return {"apikey": self.key.get_secret_value()}
 
 
@@ -36,7 +36,7 @@ class Login(FrozenModel):
 
     Attributes:
         login: The account's login.
-        password: The password, or its lower-case MD5 hex, which is just as secret.
+        password: The password, or its MD5 digest in lower-case hexadecimal, which is just as secret.
     """
 
     login: SecretStr
@@ -45,7 +45,7 @@ class Login(FrozenModel):
     _check = field_validator("login", "password")(_not_empty)
 
     def fields(self) -> dict[str, str]:
-        """Return the wire fields, in clear."""
+        """Return the wire fields, in clear text."""
         return {"login": self.login.get_secret_value(), "psw": self.password.get_secret_value()}
 
 

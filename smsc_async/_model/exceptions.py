@@ -1,10 +1,10 @@
 """Every exception of the package.
 
-Each answers one question, "may I send it again?", in `outcome`: NOT_SENT (nothing left, repeat freely), REJECTED (the
-service refused it and did nothing), UNKNOWN (it may have been done: settle it before repeating).
+Each says in `outcome` whether the request may be sent again: NOT_SENT (nothing left, repeating is safe), REJECTED (the
+service refused it and executed nothing), UNKNOWN (it may have been executed: reconcile it before repeating).
 
 * SmscError
-  * GuardError                                 NOT_SENT; UNKNOWN of an attempt whose forerunner may have been done
+  * GuardError                                 NOT_SENT; UNKNOWN if an earlier attempt may have been executed
     x DuplicateSend          x SubscriberFlood
     x StatusTooOften         x CostTooOften           x BalanceTooOften
     x TooManyInFlight        x BreakerOpen            x GuardStoreError
@@ -78,7 +78,7 @@ __all__ = [
 
 
 class Outcome(StrEnum):
-    """What became of a request that failed."""
+    """Whether a request that failed may have been executed."""
 
     NOT_SENT = "not_sent"
     """Nothing left this machine: repeating is safe."""
@@ -89,13 +89,13 @@ class Outcome(StrEnum):
 
 
 class SmscError(Exception):
-    """Any failure of this package that isn't a wrong argument.
+    """The base of all errors of this package except wrong arguments.
 
     Attributes:
-        outcome: What became of the request.
+        outcome: Whether the request may have been executed.
         id: The message id of the send that failed, None for other operations.
         refs: One reference for each recipient of the send that failed, for `Client.status`.
-        unresolved: What `Client.resolve` needs, where a send may have been done; None otherwise.
+        unresolved: The unresolved send for `Client.resolve`, if a send may have been executed; None otherwise.
     """
 
     outcome: Outcome = Outcome.UNKNOWN
@@ -107,18 +107,19 @@ class SmscError(Exception):
         self.unresolved: UnresolvedSend | None = None
 
     def concerning(self, id: str | None, refs: Sequence[MessageRef]) -> None:  # noqa: A002 - the service's own word
-        """Note which message this is about; never part of `str()` or `repr()`."""
+        """Record which messages this is about; they are never part of `str()` or `repr()`."""
         self.id = id
         self.refs = tuple(refs)
 
 
 class GuardError(SmscError):
-    """The client's own brake refused the request, to stay inside the limits of the service.
+    """The guards refused the request, to stay inside the limits of the service.
 
-    A later attempt at a send that is refused before it could ask for the earlier one is UNKNOWN and has a `unresolved`.
+    If a retry of a send is refused before the status of the earlier attempt is checked, `outcome` is UNKNOWN and
+    `unresolved` is set.
 
     Attributes:
-        retry_after: Seconds until the request may succeed, None where nobody can know.
+        retry_after: Seconds until the request may succeed, None if that is unknown.
     """
 
     outcome = Outcome.NOT_SENT
@@ -133,31 +134,31 @@ class DuplicateSend(GuardError):
 
 
 class SubscriberFlood(GuardError):
-    """A recipient has had 50 messages with gaps under two minutes; the service would block the next."""
+    """A recipient has had 50 messages with gaps shorter than two minutes; the service would block the next."""
 
 
 class StatusTooOften(GuardError):
-    """The status of this message was asked for five times within a minute."""
+    """The status of this message was requested five times within a minute."""
 
 
 class CostTooOften(GuardError):
-    """The same price was asked for five times within a minute."""
+    """The same price was requested five times within a minute."""
 
 
 class BalanceTooOften(GuardError):
-    """The balance was asked for ten times within a minute."""
+    """The balance was requested ten times within a minute."""
 
 
 class TooManyInFlight(GuardError):
-    """No place among the requests in flight became free in time."""
+    """No slot among the requests in flight became free in time."""
 
 
 class BreakerOpen(GuardError):
-    """The service blocks this address, or would after one more failure (wrong credentials, bad sends)."""
+    """The service blocks this IP address, or would after one more failure (wrong credentials, bad sends)."""
 
 
 class GuardStoreError(GuardError):
-    """The store that the guards share can't be reached or can't be trusted, so nothing is sent."""
+    """The shared store of the guards is unreachable or inconsistent, so nothing is sent."""
 
 
 class TransportError(SmscError):
@@ -177,7 +178,7 @@ class PoolTimeout(TransportError, TimeoutError):
 
 
 class ConnectionLost(TransportError, ConnectionError):
-    """The connection was cut while the request was written or the answer read."""
+    """The connection was cut while the request was being written or the answer read."""
 
 
 class ReadTimeout(TransportError, TimeoutError):
@@ -194,13 +195,13 @@ class HTTPStatusError(TransportError):
     def __init__(self, message: str, /, *, status_code: int = 0) -> None:
         super().__init__(message)
         self.status_code = status_code
-        # A redirect isn't followed, and 404, 405 and 413 are said by web servers before the service runs.
+        # Redirects aren't followed, and web servers answer 404, 405 and 413 before the service runs.
         if 300 <= status_code < 400 or status_code in {404, 405, 413}:  # noqa: PLR2004 - HTTP's own numbers
             self.outcome = Outcome.REJECTED
 
 
 class ProtocolError(SmscError):
-    """An answer came, and it isn't what the contract says."""
+    """The answer doesn't match the contract."""
 
 
 class MalformedEnvelope(ProtocolError):
@@ -212,10 +213,10 @@ class SoapFault(ProtocolError):
 
     Attributes:
         fault_code: The code without its prefix, such as `Server` or `Client`.
-        fault_string: The server's words, with everything private of the request blotted out.
+        fault_string: The server's message, with all private values of the request replaced by ***.
     """
 
-    # Said by a SOAP server about the request itself, before any procedure runs; Sender is SOAP 1.2's word for Client.
+    # A SOAP server raises these about the request itself, before any procedure runs; SOAP 1.2 calls Client Sender.
     _before_execution: ClassVar[frozenset[str]] = frozenset({"Client", "Sender", "VersionMismatch", "MustUnderstand"})
 
     def __init__(self, message: str, /, *, fault_code: str = "", fault_string: str = "") -> None:
@@ -232,7 +233,7 @@ class SoapFault(ProtocolError):
 
 
 class ApiError(SmscError):
-    """The service itself said no, with a code.
+    """The service refused the request with an error number.
 
     Attributes:
         code: The service's error number.
@@ -249,7 +250,7 @@ class ApiError(SmscError):
 class InvalidParameters(ApiError):
     """Error 1: something in the parameters is wrong."""
 
-    advice = "the service finds an error in the parameters; check the arguments and `extra`"
+    advice = "the service found an error in the parameters; check the arguments and `extra`"
 
 
 class AuthenticationFailed(ApiError):
@@ -294,7 +295,7 @@ class MessageForbidden(ApiError):
 class InvalidPhone(ApiError):
     """Error 7: the phone number isn't valid."""
 
-    advice = "a phone number is not valid; give it in international format"
+    advice = "a phone number is not valid; pass it in international format"
 
 
 class Undeliverable(ApiError):
@@ -310,38 +311,38 @@ class TooManyRequests(ApiError):
 
 
 class SendOutcomeUnknown(SmscError):
-    """A send may have been done, and its status could not settle it in time; hand it to `Client.resolve`.
+    """A send may have been executed and could not be reconciled in time; pass `error.unresolved` to `Client.resolve`.
 
     Attributes:
-        refs: The recipients in doubt.
-        accepted: Recipients whose message the service has.
-        unsent: Recipients whose message it surely does not have.
+        refs: The unresolved recipients.
+        accepted: The recipients whose message the service accepted.
+        unsent: The recipients whose message it definitely does not have.
     """
 
     def __init__(
         self, message: str, /, *, accepted: Sequence[MessageRef] = (), unsent: Sequence[MessageRef] = ()
     ) -> None:
         super().__init__(message)
-        self.accepted = tuple(accepted)
-        self.unsent = tuple(unsent)
+        self.accepted: tuple[MessageRef, ...] = tuple(accepted)
+        self.unsent: tuple[MessageRef, ...] = tuple(unsent)
 
     @property
     def ref(self) -> MessageRef:
-        """The reference of the only recipient in doubt.
+        """The reference of the only unresolved recipient.
 
         Raises:
             ValueError: There isn't exactly one; see `refs`.
         """
         if len(self.refs) != 1:
-            raise ValueError(f"{len(self.refs)} recipients are in doubt, not one; use .refs")
+            raise ValueError(f"{len(self.refs)} recipients are unresolved, not one; use .refs")
         return self.refs[0]
 
 
 class JournalError(SmscError):
-    """A journal can't be read or written, so the job stops; what it had attempted is settled at the next start."""
+    """A journal can't be read or written, so the job stops; its attempts are reconciled at the next start."""
 
 
 class JournalInUse(JournalError):
-    """Another process works with the journal."""
+    """Another process is using the journal."""
 
     outcome = Outcome.NOT_SENT

@@ -1,6 +1,6 @@
-"""The operations of the service as frozen values: what a user may ask, checked before anything is sent.
+"""The operations of the service as frozen values, checked before anything is sent.
 
-Each knows its wire names, its result and its own table of errors: 3 is "no money" on a send, "not found" on a status.
+Each has its wire names, its result and its own table of errors: 3 is "no money" on a send, "not found" on a status.
 """
 
 import re
@@ -81,7 +81,7 @@ def is_own_id(id: str) -> bool:  # noqa: A002 - the service's own word
 
 
 class Operation(Protocol[R_co]):
-    """Something that the service can be asked; `Client.call` does it."""
+    """A request to the service; `Client.call` executes it."""
 
     @property
     def methods(self) -> tuple[str, str | None]:
@@ -89,30 +89,30 @@ class Operation(Protocol[R_co]):
 
     @property
     def is_read(self) -> bool:
-        """Whether it changes nothing at the service, so that it may be repeated after a lost answer."""
+        """Whether it changes nothing at the service, so that it can be repeated after a lost answer."""
 
     @property
     def errors(self) -> ErrorTable:
-        """What the service's error numbers mean here."""
+        """The exception class of each error number of this operation."""
 
     @property
     def result(self) -> type[Result]:
-        """The class of the answer."""
+        """The class of the result."""
 
     def fields(self) -> dict[str, str]:
         """Return the fields of the envelope, without credentials and `query`."""
 
     def parameters(self) -> dict[str, str]:
-        """Return the parameters of `query`, decoded; none means the plain method."""
+        """Return the parameters of `query`, decoded; without any the plain method is used."""
 
     def lines(self) -> tuple[Message, ...]:
         """Return the messages for the parameter `list`."""
 
     def refs(self) -> tuple[MessageRef, ...]:
-        """Return the messages that this would send."""
+        """Return one reference for each message that this sends."""
 
     def read(self, wire: Wire, timezone: tzinfo) -> R_co:
-        """Make the result of an answer's fields; local times in it count in `timezone`."""
+        """Return the result from an answer's fields; local times in it are in `timezone`."""
 
 
 def _schedule(value: Any) -> Any:
@@ -120,8 +120,8 @@ def _schedule(value: Any) -> Any:
         return Schedule.revive(value)
     if value.utcoffset() is None:
         raise ValueError(
-            "a datetime without a time zone is ambiguous; give it one (datetime.now(UTC)), or say LocalTime(...) for a "
-            "wall clock time in the account's zone"
+            "a datetime without a time zone is ambiguous; give it one (datetime.now(UTC)), or pass LocalTime(...) for "
+            "a wall clock time in the account's zone"
         )
     return At(value)
 
@@ -130,7 +130,7 @@ When: TypeAlias = Annotated[SerializeAsAny[InstanceOf[Schedule]] | None, BeforeV
 
 
 class _Sending(Dispatch):
-    """What sends have beyond price requests: an id, a sender, a schedule."""
+    """The common part of sends: an id, a sender, a schedule."""
 
     methods: ClassVar[tuple[str, str | None]] = ("send_sms", "send_sms2")
     is_read: ClassVar[bool] = False
@@ -167,7 +167,7 @@ class _Sending(Dispatch):
 
     def parameters(self) -> dict[str, str]:
         """Return the parameters of `query`."""
-        # With many recipients one wrong number must be told from the rest.
+        # With many recipients the answer must show which number is wrong.
         wanted = {"err": "1"} if self.err is None and self._is_many() else {}
         return {**wanted, **super().parameters(), **({} if self.cost is None else {"cost": str(self.cost)})}
 
@@ -180,11 +180,11 @@ class Send(_Sending, ToRecipients):
     """One text to one or many recipients (`send_sms`, `send_sms2`)."""
 
     def read(self, wire: Wire, timezone: tzinfo) -> SentMessage:  # noqa: ARG002 - other answers hold local times
-        """Make the result of an answer's fields."""
+        """Return the result from an answer's fields."""
         return SentMessage.from_wire(wire, id=self.id, recipients=self.to)
 
     def refs(self) -> tuple[MessageRef, ...]:
-        """Return one reference for each recipient whom the client knows."""
+        """Return one reference for each recipient that the client knows."""
         return tuple(MessageRef(to, self.id) for to in self.to if not is_group(to))
 
     def _is_many(self) -> bool:
@@ -192,7 +192,7 @@ class Send(_Sending, ToRecipients):
 
 
 class SendList(_Sending, MessageList):
-    """A chunk of personal messages in one request (`send_sms2` with `list`); they share one id."""
+    """A chunk of individual messages in one request (`send_sms2` with `list`); they share one id."""
 
     @model_validator(mode="after")
     def _check_lines(self) -> Self:
@@ -203,7 +203,7 @@ class SendList(_Sending, MessageList):
         return self
 
     def read(self, wire: Wire, timezone: tzinfo) -> SentMessage:  # noqa: ARG002 - other answers hold local times
-        """Make the result of an answer's fields."""
+        """Return the result from an answer's fields."""
         return SentMessage.from_wire(wire, id=self.id, recipients=[message.phone for message in self.messages])
 
     def refs(self) -> tuple[MessageRef, ...]:
@@ -215,38 +215,38 @@ class SendList(_Sending, MessageList):
 
 
 class _Pricing(Dispatch):
-    """What price requests have in common."""
+    """The common part of price requests."""
 
     methods: ClassVar[tuple[str, str | None]] = ("get_sms_cost", "get_sms_cost2")
     is_read: ClassVar[bool] = True
     errors: ClassVar[ErrorTable] = SENDING_ERRORS
     result: ClassVar[type[Result]] = Cost
-    # They have no fields of their own here, so who needs them in a price may name them.
+    # Price requests have no fields for these, so they may be passed in `extra`.
     allowed_extra: ClassVar[frozenset[str]] = frozenset({"id", "sender", "time"})
 
     def parameters(self) -> dict[str, str]:
-        """Return the parameters of `query`; an e-mail's sender goes here, for this method has no field for it."""
+        """Return the parameters of `query`; an e-mail's sender is one, as this method has no field for it."""
         sender = self.via.fields().get("sender")
         return {**super().parameters(), **({} if sender is None else {"sender": sender})}
 
     def read(self, wire: Wire, timezone: tzinfo) -> Cost:  # noqa: ARG002 - other answers hold local times
-        """Make the result of an answer's fields."""
+        """Return the result from an answer's fields."""
         return Cost.from_wire(wire)
 
 
 class GetCost(_Pricing, ToRecipients):
-    """What one text to one or many recipients would cost (`get_sms_cost`, `get_sms_cost2`); sends nothing."""
+    """The price of one text to one or many recipients (`get_sms_cost`, `get_sms_cost2`); sends nothing."""
 
 
 class GetListCost(_Pricing, MessageList):
-    """What a chunk of personal messages would cost (`get_sms_cost2` with `list`); sends nothing."""
+    """The price of a chunk of individual messages (`get_sms_cost2` with `list`); sends nothing."""
 
 
 class GetStatus(Asked):
-    """Where a message is (`get_status`, `get_status2`).
+    """The status of a message (`get_status`, `get_status2`).
 
     Attributes:
-        ref: Which message.
+        ref: The message.
         detail: 0 the status, 1 also the message and its cost, 2 also the operator and the region.
         extra: Parameters for `query`.
     """
@@ -271,10 +271,10 @@ class GetStatus(Asked):
         return dict(self.extra)
 
     def read(self, wire: Wire, timezone: tzinfo) -> DeliveryReport:
-        """Make the result of an answer's fields.
+        """Return the result from an answer's fields.
 
         Raises:
-            MessageNotFound: The status is -3, which says the same as error 3.
+            MessageNotFound: The status is -3, which means the same as error 3.
         """
         report = DeliveryReport.from_wire(wire, ref=self.ref, timezone=timezone)
         if report.status is MessageStatus.NOT_FOUND:
@@ -291,13 +291,13 @@ class GetBalance(Asked):
     result: ClassVar[type[Result]] = Balance
 
     def fields(self) -> dict[str, str]:
-        """Return nothing: the credentials say it all."""
+        """Return no fields: the credentials are all it needs."""
         return {}
 
     def read(self, wire: Wire, timezone: tzinfo) -> Balance:  # noqa: ARG002 - other answers hold local times
-        """Make the result of an answer's fields."""
+        """Return the result from an answer's fields."""
         return Balance.from_wire(wire)
 
 
 AnySend: TypeAlias = Send | SendList
-"""One text to many recipients, or a chunk of messages of their own."""
+"""One text to one or many recipients, or a chunk of individual messages."""

@@ -1,4 +1,4 @@
-"""What sends, batches and price requests have in common: the recipients, the channel and the parameters of `query`."""
+"""The common part of sends, batches and price requests: the recipients, the channel and the parameters of `query`."""
 
 import ipaddress
 import re
@@ -43,42 +43,42 @@ class QueryOptions(TypedDict, total=False):
     """The remaining parameters of `query`, under the service's own names; each is checked before anything is sent."""
 
     tz: float | None
-    """Hours relative to Moscow in which `LocalTime` and `Between` count; None for the account's zone."""
+    """The time zone of `LocalTime` and `Between`, in hours relative to Moscow; None for the account's zone."""
     period: float | None
-    """Spread the messages over so many hours, 0.1 to 720."""
+    """Spread the messages over `period` hours, 0.1 to 720."""
     freq: int | None
-    """Minutes between two groups of them, 1 to 1440; needs `period`."""
+    """Minutes between two groups of messages, 1 to 1440; needs `period`."""
     smsreq: int | None
-    """Hide the text if the subscriber's number was last confirmed more than so many days ago, 10 to 999."""
+    """Hide the text if the subscriber's number was last confirmed more than `smsreq` days ago, 10 to 999."""
     valid: int | str | timedelta | None
-    """How long the operator tries: 1 to 24 hours, "hh:mm" from 00:01 to 24:00, or a timedelta."""
+    """How long the operator tries to deliver: 1 to 24 hours, "hh:mm" from 00:01 to 24:00, or a timedelta."""
     tinyurl: bool
     """Shorten the links in the text and count the clicks."""
     maxsms: int | None
-    """The most SMS that a long text may take; the rest is cut off by the service."""
+    """The largest number of SMS for a long text; the service cuts off the rest."""
     imgcode: str | None
-    """The code that a person typed from a captcha; needs `userip`."""
+    """The code that a person typed in from a captcha; needs `userip`."""
     userip: str | IPv4Address | IPv6Address | None
-    """The address of the person on whose behalf this is sent, for the account's limit per address."""
+    """The IP address of the person on whose behalf this is sent, for the account's limit per IP address."""
     err: bool | None
-    """List the refused recipients in `errors`; None for "if there are many"."""
+    """List the refused recipients in `errors`; None to do so if there may be more than one recipient."""
     op: bool
-    """Ask for details of each recipient; they come in `extra`, if the service sends them over SOAP."""
+    """Ask for details of each recipient; they are in `extra`, if the service sends them over SOAP."""
     pp: str | int | None
-    """The partner's id that this request is counted for."""
+    """The id of the partner that this request is counted for."""
     extra: Mapping[str, str | int | float | Decimal | bool] | None
-    """Parameters that have no keyword, by their wire names; naming one that has is a ValueError."""
+    """Parameters that have no keyword argument, by their wire names; one that has raises a ValueError."""
 
 
 class Asked(FrozenModel):
-    """Something that can be asked of the service, before it says what."""
+    """The base of all operations, without fields of its own."""
 
     @abstractmethod
     def fields(self) -> dict[str, str]:
         """Return the fields of the envelope, without credentials and `query`."""
 
     def parameters(self) -> dict[str, str]:
-        """Return the parameters of `query`, decoded; none means the plain method."""
+        """Return the parameters of `query`, decoded; without any the plain method is used."""
         return {}
 
     def lines(self) -> tuple[Message, ...]:
@@ -86,23 +86,27 @@ class Asked(FrozenModel):
         return ()
 
     def refs(self) -> tuple[MessageRef, ...]:
-        """Return the messages that this would send."""
+        """Return one reference for each message that this sends."""
         return ()
 
 
 def checked_extra(value: Any, modelled: frozenset[str]) -> Any:
-    """Return the parameters of `extra` as strings; one that is modelled is a `ValueError`."""
+    """Return the parameters of `extra` as strings.
+
+    Raises:
+        ValueError: A name or a value is not valid, or the parameter has an argument of its own.
+    """
     if value is None:
         return {}
     if not isinstance(value, Mapping):
         return value
     for name, item in value.items():
         if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,39}", name):
-            raise ValueError("the names of `extra` are letters, digits and _")
+            raise ValueError("the names of `extra` must consist of letters, digits and _")
         if name in modelled:
             raise ValueError(f"{name!r} has an argument of its own; `extra` is for parameters that have none")
         if not isinstance(item, (str, int, float, Decimal)):
-            raise ValueError(f"the value of {name!r} in `extra` is a string or a number")  # noqa: TRY004 - pydantic's kind
+            raise ValueError(f"the value of {name!r} in `extra` must be a string or a number")  # noqa: TRY004 - pydantic expects it
     return {name: str(int(item)) if isinstance(item, bool) else str(item) for name, item in value.items()}
 
 
@@ -129,7 +133,7 @@ def _validity(value: Any) -> Any:
     if isinstance(value, str) and re.fullmatch(r"[1-9]|1[0-9]|2[0-4]", value):
         return value
     raise ValueError(
-        "valid is 1 to 24 hours, 'hh:mm' from 00:01 to 24:00, or a timedelta of whole minutes in that range"
+        "valid must be 1 to 24 hours, 'hh:mm' from 00:01 to 24:00, or a timedelta of whole minutes in that range"
     )
 
 
@@ -137,7 +141,7 @@ def _ip(value: Any) -> Any:
     try:
         return str(ipaddress.ip_address(str(value)))
     except ValueError:
-        raise ValueError("userip is an IPv4 or IPv6 address") from None
+        raise ValueError("userip must be an IPv4 or IPv6 address") from None
 
 
 def _partner(value: Any) -> Any:
@@ -177,9 +181,9 @@ class Dispatch(Asked):
     @model_validator(mode="after")
     def _check_pairs(self) -> Self:
         if self.freq is not None and self.period is None:
-            raise ValueError("freq needs period: the service ignores it alone")
+            raise ValueError("freq needs period: the service ignores freq without it")
         if self.imgcode is not None and self.userip is None:
-            raise ValueError("imgcode needs userip, the address of the person who typed the code")
+            raise ValueError("imgcode needs userip, the IP address of the person who typed the code")
         return self
 
     @abstractmethod
@@ -219,18 +223,18 @@ def _plain(value: float | None) -> str | None:
 
 def _check_recipients(via: Channel, recipients: Iterable[str]) -> None:
     seen: set[str] = set()
-    for place, to in enumerate(recipients, 1):
+    for number, to in enumerate(recipients, 1):
         if isinstance(via, Email):
             fits, wanted = is_email(to), "an e-mail address"
         elif isinstance(via, (Telegram, TelegramBot)):
             fits, wanted = not is_email(to), "a phone, or #ID or a nickname of Telegram"
         else:
-            fits, wanted = is_phone(to), "a phone in international format (digits, with or without +, no blanks)"
+            fits, wanted = is_phone(to), "a phone in international format (digits, with or without +, no spaces)"
         if not fits and not is_group(to):
-            raise ValueError(f"recipient {place}: {type(via).__name__} needs {wanted}, or a group code G<number>")
+            raise ValueError(f"recipient {number}: {type(via).__name__} needs {wanted}, or a group code G<number>")
         key = recipient_key(to)
         if key in seen:
-            raise ValueError(f"recipient {place} is there twice; it would be paid for twice")
+            raise ValueError(f"recipient {number} is there twice and would be paid for twice; remove one of them")
         seen.add(key)
 
 
@@ -248,12 +252,12 @@ class ToRecipients(Dispatch):
 
     def content(self) -> dict[str, str]:
         """Return `phones` and `mes`."""
-        # The contract demands `mes`, so a channel that uses none sends it empty.
+        # The contract requires `mes`, so a channel that does not use it sends it empty.
         return {"phones": ",".join(self.to), "mes": self.via.fields().get("mes", self.text or "")}
 
 
 class MessageList(Dispatch):
-    """Messages of their own for each recipient, in the parameter `list`."""
+    """One message for each recipient, in the parameter `list`."""
 
     messages: Annotated[tuple[Message, ...], Field(min_length=1)]
 
@@ -264,7 +268,7 @@ class MessageList(Dispatch):
         return self
 
     def content(self) -> dict[str, str]:
-        """Return `phones` and `mes`, empty: the contract demands them, the messages are in `list`."""
+        """Return `phones` and `mes`, empty: the contract requires them, but the messages are in `list`."""
         return {"phones": "", "mes": ""}
 
     def lines(self) -> tuple[Message, ...]:

@@ -1,4 +1,4 @@
-"""What the service answers, as frozen values; every one keeps what nobody has modelled yet in `extra`."""
+"""The answers of the service as frozen values; each keeps the fields that have no attribute in `extra`."""
 
 import re
 from collections import Counter
@@ -28,20 +28,20 @@ DeliveryErrorCode: TypeAlias = Annotated[DeliveryError, BeforeValidator(_number)
 
 
 class Result(FrozenModel):
-    """An answer.
+    """The base of all answers.
 
     Attributes:
-        extra: Fields of the answer that this version doesn't know, as they came: strings, lists and mappings of them.
+        extra: Fields of the answer that this version doesn't know, as received: strings, lists and mappings of them.
     """
 
     wire_names: ClassVar[Mapping[str, str]] = {}
     required: ClassVar[tuple[str, ...]] = ()
-    """Fields of the wire of which at least one must be there, or the answer isn't one of this operation."""
+    """Wire names of which at least one must be present, or the answer doesn't belong to this operation."""
 
     extra: dict[str, JsonValue] = {}
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
-        """Show what the service said, not what it left out."""
+        """Show the values that the service returned, not those that it left out."""
         return (
             (name, value)
             for name, value in super().__repr_args__()
@@ -50,7 +50,7 @@ class Result(FrozenModel):
 
     @classmethod
     def sort(cls, wire: Wire) -> tuple[dict[str, JsonValue], dict[str, JsonValue]]:
-        """Divide an answer in what this class knows, by attribute, and the rest; an empty element counts as absent."""
+        """Split the answer into known fields, by attribute, and extras; an empty element counts as absent."""
         names = cls.wire_names
         known: dict[str, JsonValue] = {}
         extra: dict[str, JsonValue] = {}
@@ -82,7 +82,7 @@ class Balance(Result):
 
 
 class Cost(Result):
-    """What a send would cost.
+    """The price of a send.
 
     Attributes:
         amount: In the account's currency.
@@ -103,7 +103,7 @@ class Cost(Result):
 
 
 class RecipientError(Result):
-    """One recipient of many whom the service refused.
+    """A recipient that the service refused.
 
     Attributes:
         phone: The recipient, as the service spells it.
@@ -128,12 +128,12 @@ class SentMessage(Result):
     Attributes:
         id: The message id, one for all recipients.
         refs: One reference for each recipient that was accepted (a group's members are unknown, so it has none).
-        sms_count: The service's `cnt`: parts times recipients; this is what is paid for.
-        cost: What it cost, where the service says so (always with `cost=2` or `cost=3`).
-        balance: The balance after it, where the service says so (always with `cost=3`).
-        errors: The recipients that were refused, where `err` asked for them.
+        sms_count: The service's `cnt`: parts times recipients; each is charged.
+        cost: The cost, if the service returned it (always with `cost=2` or `cost=3`).
+        balance: The balance after the send, if the service returned it (always with `cost=3`).
+        errors: The recipients that were refused, if `err` asked for them.
         reconciled: Whether the answer was lost and status requests have shown that the service accepted it.
-        missing: Of a settled send the recipients whom the service does not know: it accepted the others and not them.
+        missing: The recipients of a reconciled send that the service did not accept; it accepted the others.
     """
 
     wire_names: ClassVar[Mapping[str, str]] = {"id": "id", "cnt": "sms_count", "cost": "cost", "balance": "balance"}
@@ -176,27 +176,27 @@ class SentMessage(Result):
 
 
 def refused(value: JsonValue) -> tuple[list[RecipientError], list[JsonValue]]:
-    """Read the `errors` of an answer, one element or several; what isn't a phone and a number is returned apart."""
+    """Read the `errors` of an answer, one element or several; return those without a phone and a number apart."""
     errors: list[RecipientError] = []
     rest: list[JsonValue] = []
     for entry in value if isinstance(value, list) else [value] if value else []:
         try:
             errors.append(RecipientError.from_wire(entry if isinstance(entry, dict) else {}))
         except ValidationError:
-            # The message was accepted: an answer that is odd in a detail must not look like a failed send.
+            # The message was accepted: one unexpected detail of the answer must not look like a failed send.
             rest.append(entry)
     return errors, rest
 
 
-# Long enough to name one subscriber, short enough to leave out the country code that the service may have put in front.
+# Long enough to identify one subscriber, short enough to leave out a country code that the service may have added.
 _TAIL: Final = 9
 
 
 class Refusals:
-    """The refused recipients of one answer, found however the service spells them.
+    """The refused recipients of one answer, found even if the service spells them differently.
 
     Args:
-        errors: What the service refused.
+        errors: The refused recipients.
         recipients: All recipients of the request.
     """
 
@@ -204,7 +204,7 @@ class Refusals:
         keys = [recipient_key(recipient) for recipient in recipients]
         given = {recipient_key(error.phone): error for error in errors}
         self._by_key = {key: given.pop(key) for key in keys if key in given}
-        # Phones only: the e-mail addresses of one domain end alike. Two phones that end alike can't be told apart.
+        # Phones only: e-mail addresses of one domain share their ending. Two phones with the same ending are ambiguous.
         tails = Counter(key[-_TAIL:] for key in keys if is_phone(key) and key not in self._by_key)
         self._by_tail = {key[-_TAIL:]: error for key, error in given.items() if tails[key[-_TAIL:]] == 1}
 
@@ -218,15 +218,15 @@ class DeliveryReport(Result):
     """The status of one message.
 
     Attributes:
-        ref: Which message.
-        status: Where it is on its way; an undocumented number is kept.
-        error: Why it wasn't delivered, None where the service doesn't say; 0 is `DeliveryError.NONE`.
+        ref: The message.
+        status: Its status; an undocumented number is kept.
+        error: Why it wasn't delivered, None if the service doesn't say; 0 is `DeliveryError.NONE`.
         changed_at: When the status last changed, aware.
         sent_at: When it was sent, aware (with `detail=1`).
         phone: The subscriber's number as the service spells it (with `detail=1`).
-        cost: What it cost (with `detail=1`).
+        cost: Its cost (with `detail=1`).
         sender: The sender's name (with `detail=1`).
-        status_name: The status in the service's words (with `detail=1`).
+        status_name: The service's name of the status (with `detail=1`).
         text: The text (with `detail=1`).
         parts: Its number of SMS, or the seconds of a voice message (with `detail=1`).
         operator: The subscriber's operator (with `detail=2`).
@@ -263,7 +263,7 @@ class DeliveryReport(Result):
 
     @property
     def is_final(self) -> bool:
-        """Whether the delivery has ended, well or badly."""
+        """Whether the status is final: the message was delivered, or it never will be."""
         return self.status.is_final
 
     @property
@@ -273,7 +273,7 @@ class DeliveryReport(Result):
 
     @classmethod
     def from_wire(cls, wire: Wire, *, ref: MessageRef, timezone: tzinfo) -> Self:
-        """Read an answer of `get_status` or `get_status2`; local times without a timestamp count in `timezone`."""
+        """Read an answer of `get_status` or `get_status2`; local times without a timestamp are in `timezone`."""
         known, extra = cls.sort(wire)
         changed_at = _moment(extra, "last_timestamp", "last_date", timezone)
         sent_at = _moment(extra, "send_timestamp", "send_date", timezone)
@@ -282,7 +282,7 @@ class DeliveryReport(Result):
 
 
 def _moment(extra: dict[str, JsonValue], stamp_name: str, text_name: str, zone: tzinfo) -> datetime | None:
-    """Take a moment out of `extra`; what can't be read stays there."""
+    """Remove a moment from `extra` and return it; a value that can't be read stays there."""
     if stamp_name not in extra and text_name not in extra:
         return None
     moment = _from_timestamp(extra.get(stamp_name)) or _from_local_text(extra.get(text_name), zone)
@@ -303,7 +303,7 @@ def _from_local_text(value: JsonValue, zone: tzinfo) -> datetime | None:
     if not isinstance(value, str):
         return None
     try:
-        # soap-api: "Format DD.MM.YYYY hh: mm: ss"; the blank after the colons is a flaw of the page.
+        # soap-api: "Format DD.MM.YYYY hh: mm: ss"; the space after the colons is an error of the page.
         return datetime.strptime(value.strip(), "%d.%m.%Y %H:%M:%S").replace(tzinfo=zone)
     except ValueError:
         return None

@@ -1,4 +1,4 @@
-"""When to send: the four spellings of the `time` parameter as values."""
+"""Schedules: the four formats of the `time` parameter as values."""
 
 from abc import abstractmethod
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ __all__ = ["After", "At", "Between", "LocalTime", "Schedule"]
 
 
 class Schedule(Choice):
-    """A time to send; use one of `At`, `LocalTime`, `Between`, `After`."""
+    """The base of `At`, `LocalTime`, `Between` and `After`."""
 
     @abstractmethod
     def wire(self) -> str:
@@ -23,7 +23,7 @@ class At(Schedule):
     """An instant.
 
     Attributes:
-        moment: An aware datetime; fractions of a second are dropped. One that has passed means at once.
+        moment: An aware datetime; fractions of a second are dropped. A moment in the past means at once.
     """
 
     moment: AwareDatetime
@@ -34,7 +34,7 @@ class At(Schedule):
     @model_validator(mode="after")
     def _after_1970(self) -> Self:
         if self.moment < datetime(1970, 1, 2, tzinfo=UTC):
-            raise ValueError("the service counts seconds since 1970; give a later moment")
+            raise ValueError("the service counts seconds since 1970; pass a later moment")
         return self
 
     def wire(self) -> str:
@@ -45,7 +45,7 @@ class At(Schedule):
 class LocalTime(Schedule):
     """A wall clock time, in the `tz` of the send or of the message, else in the account's time zone.
 
-    The only schedule that a batch can apply in each message's own zone.
+    This is the only schedule that a batch can apply in the time zone of each message.
 
     Attributes:
         moment: A naive datetime; seconds are dropped.
@@ -62,7 +62,7 @@ class LocalTime(Schedule):
 
 
 class Between(Schedule):
-    """A range of hours: at once inside it, else at its next beginning; so that nobody is woken at night.
+    """A range of hours, for example to avoid the night: inside it the message goes at once, else when it next begins.
 
     Attributes:
         start: The first hour, 0 to 23, in the `tz` of the send, else in the account's time zone.
@@ -78,7 +78,7 @@ class Between(Schedule):
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if self.start >= self.end:
-            raise ValueError("the range of hours ends after it starts, on the same day: Between(9, 21)")
+            raise ValueError("start must be before end, on the same day: Between(9, 21)")
         return self
 
     def wire(self) -> str:
@@ -87,7 +87,7 @@ class Between(Schedule):
 
 
 class After(Schedule):
-    """A delay from the moment the service takes the message.
+    """A delay from the moment the service accepts the message.
 
     Attributes:
         minutes: 1 or more.
@@ -99,5 +99,5 @@ class After(Schedule):
         BaseModel.__init__(self, minutes=minutes)
 
     def wire(self) -> str:
-        """Return format 4 of soap-api: `+m`; raw here, `%2B` is for URLs."""
+        """Return format 4 of soap-api: `+m`, not percent-encoded, as it is not in a URL."""
         return f"+{self.minutes}"

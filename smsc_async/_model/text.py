@@ -1,4 +1,4 @@
-"""How a text becomes SMS: which alphabet it needs, and where it is cut.
+"""How a text is split into SMS: the alphabet that it needs, and where it is cut.
 
 The alphabet is the GSM 7 bit default alphabet of 3GPP TS 23.038 (section 6.2.1) with its extension table
 (section 6.2.1.1); a text with any other character goes as UCS-2 (section 6.2.3). One SMS carries 140 octets
@@ -18,31 +18,31 @@ _BASIC = frozenset(
     "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§"
     "¿abcdefghijklmnopqrstuvwxyzäöñüà"
 )
-# Each of these is the escape septet and one more.
+# Each of these takes two septets: the escape and one more.
 _EXTENSION = frozenset("\f^{}\\[~]|€")
 _GSM_7 = _BASIC | _EXTENSION
 _LAST_BMP_CHARACTER = "\uffff"
 
 
 class Encoding(StrEnum):
-    """The alphabet in which a text travels."""
+    """The alphabet in which a text is sent."""
 
     GSM_7 = "GSM-7"
     UCS_2 = "UCS-2"
 
 
-# Room in an SMS that stands alone, and in each SMS of several.
+# Units in a single SMS, and in each of several SMS.
 _ROOM = {Encoding.GSM_7: (160, 153), Encoding.UCS_2: (70, 67)}
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """A text cut into the SMS that carry it.
+    """A text split into SMS.
 
     Attributes:
         encoding: The alphabet of all its SMS.
         segments: The text of each SMS; joined they are the whole text.
-        units: Septets (GSM-7) or 16-bit units (UCS-2) of the whole text.
+        units: The length of the whole text in septets (GSM-7) or 16-bit units (UCS-2).
     """
 
     encoding: Encoding
@@ -59,7 +59,7 @@ class Parts:
 
 
 def parts(text: str) -> Parts:
-    r"""Cut a text into SMS as the service counts and charges them.
+    r"""Split a text into SMS as the service counts and charges them.
 
     A character that takes two units (an escape pair of GSM-7, a surrogate pair of UCS-2) is never cut in two, so
     an SMS may end one unit early, and a text may need one SMS more than its units divided by the room.

@@ -1,10 +1,10 @@
-"""The words of the domain: recipients, messages, references to them, and money."""
+"""The basic types of the domain: recipients, messages, message references and money."""
 
 import re
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from decimal import Decimal
 from enum import Enum
-from typing import Annotated, Any, Final, Self, TypeAlias, TypeVar
+from typing import Annotated, Any, ClassVar, Final, Self, TypeAlias, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -62,22 +62,22 @@ class Unset(Enum):
 UNSET: Final = Unset.UNSET
 
 Money: TypeAlias = Decimal
-"""An amount in the account's currency; the SOAP service names none."""
+"""An amount in the account's currency, which the SOAP service does not name."""
 
 T = TypeVar("T")
 Many: TypeAlias = Iterable[T] | AsyncIterable[T]
 """Any number of values, from an iterable or an async iterable."""
 OnProgress: TypeAlias = Callable[[int, int], object]
-"""Called with two numbers: how many are done, and how many there are in all."""
+"""Called with the number of messages that are done and the number of all messages."""
 
 
 class FrozenModel(BaseModel):
-    """A value: frozen, without unknown fields, and with errors that don't repeat what was given.
+    """The base of all values: frozen, without unknown fields, and with errors that don't show the input.
 
     Phones and texts are private and errors end up in logs, so neither `str(error)` nor `error.errors()` holds an input.
     """
 
-    model_config = ConfigDict(
+    model_config: ClassVar[ConfigDict] = ConfigDict(
         frozen=True,
         extra="forbid",
         hide_input_in_errors=True,
@@ -104,11 +104,11 @@ class FrozenModel(BaseModel):
 
     def __setattr__(self, name: str, value: Any) -> None:
         # pydantic's own error for this shows the value.
-        raise AttributeError(f"{type(self).__name__} is frozen; make another one")
+        raise AttributeError(f"{type(self).__name__} is frozen; make a new one")
 
 
 class Choice(FrozenModel):
-    """One of several classes of values; dumps and JSON name the class in `kind`, so that it can be read back."""
+    """A value of one of several classes; dumps and JSON name the class in `kind`, so that they can be loaded."""
 
     @model_serializer(mode="wrap")
     def _name_the_kind(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -123,17 +123,17 @@ class Choice(FrozenModel):
 
     @classmethod
     def revive(cls, value: Any) -> Any:
-        """Return the value that a mapping with a `kind` describes; anything that isn't a mapping as it came."""
+        """Return the value that a mapping with a `kind` describes; return anything else unchanged."""
         if not isinstance(value, Mapping):
             return value
         kinds = {kind.__name__: kind for kind in cls.__subclasses__()}
         kind = kinds.get(str(value.get("kind")))
         if kind is None:
-            raise ValueError(f"`kind` is one of {', '.join(sorted(kinds))}")
+            raise ValueError(f"`kind` must be one of {', '.join(sorted(kinds))}")
         return kind.model_validate(value)
 
 
-# XML 1.0, production 2 (Char): anything else can't stand in a document, not even escaped; PHP answers it with a Fault.
+# XML 1.0, production 2 (Char): nothing else is allowed in a document, not even escaped; PHP answers it with a Fault.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _PHONE = re.compile(r"\+?[0-9]{4,20}")
 _GROUP = re.compile(r"[Gg][0-9]{1,20}")
@@ -145,38 +145,38 @@ _RUSSIAN_DIGITS: Final = 11
 
 
 def check_xml_text(value: str) -> str:
-    """Return the string, or raise a `ValueError` that names the character that XML can't carry."""
+    """Return the string, or raise a `ValueError` that names the first character that XML can't carry."""
     found = _NOT_XML.search(value)
     if found:
         raise ValueError(
-            f"character U+{ord(found[0]):04X} at position {found.start()} can't travel in XML; remove control "
+            f"character U+{ord(found[0]):04X} at position {found.start()} is not allowed in XML; remove control "
             "characters, and repair text that was cut inside a surrogate pair"
         )
     return value
 
 
 def _text(value: str) -> str:
-    # What XML calls blanks (production 3): PHP reads an element that holds nothing else as an empty one.
+    # XML whitespace (production 3): PHP reads an element that holds nothing else as an empty one.
     if not value.strip(" \t\r\n"):
-        raise ValueError("a text of blanks and line ends only would arrive empty; write something in it")
+        raise ValueError("a text of whitespace only would arrive empty; pass a text with other characters")
     return check_xml_text(value)
 
 
 def _recipient(value: str) -> str:
     if "," in value or ";" in value:
-        raise ValueError("one recipient, not a list in a string; pass a list: ['+79991234567', '+79991234568']")
+        raise ValueError("a string holds one recipient; pass a list for more: ['+79991234567', '+79991234568']")
     for pattern in (_PHONE, _GROUP, _EMAIL, _TELEGRAM):
         if pattern.fullmatch(value):
             return value
     raise ValueError(
-        "a recipient is a phone in international format (digits, with or without +, no blanks), a group code "
+        "a recipient is a phone in international format (digits, with or without +, no spaces), a group code "
         "G<number>, an e-mail address, or #ID or a nickname of Telegram"
     )
 
 
 def _not_a_group(value: str) -> str:
     if is_group(value):
-        raise ValueError("a group code stands for many numbers that only the service knows; give it to `send`")
+        raise ValueError("a group code stands for many numbers that only the service knows; pass it to `send`")
     return value
 
 
@@ -184,24 +184,24 @@ def _sender(value: str) -> str:
     if value.isdecimal() and value.isascii() and len(value) <= 15:  # noqa: PLR2004 - soap-api: "11 characters or 15 digits"
         return value
     if not value.strip() or len(value) > 11 or not (value.isascii() and value.isprintable()):  # noqa: PLR2004 - as above
-        raise ValueError("a sender is up to 11 Latin letters, digits, blanks and signs, or up to 15 digits")
+        raise ValueError("a sender is up to 11 Latin letters, digits, spaces and punctuation marks, or up to 15 digits")
     return value
 
 
 def _message_id(value: Any) -> Any:
     if isinstance(value, int) and not isinstance(value, bool):
         if not 1 <= value <= _MAX_ID:
-            raise ValueError(f"a number as id is 1 to {_MAX_ID}")
+            raise ValueError(f"a numeric id must be 1 to {_MAX_ID}")
         return str(value)
     if isinstance(value, str) and not _ID.fullmatch(value):
         raise ValueError(f"an id is a number from 1 to {_MAX_ID}, or up to 40 of the characters A-Z a-z 0-9 . _ -")
     if isinstance(value, str) and value.isdecimal() and not 1 <= int(value) <= _MAX_ID:
-        raise ValueError(f"an id of digits only is a number from 1 to {_MAX_ID}; add a letter to a longer one")
+        raise ValueError(f"an id of digits only must be a number from 1 to {_MAX_ID}; add a letter to a longer one")
     return value
 
 
 def is_message_id(value: str) -> bool:
-    """Return whether this may be a message's id."""
+    """Return whether this is a valid message id."""
     try:
         _message_id(value)
     except ValueError:
@@ -212,26 +212,26 @@ def is_message_id(value: str) -> bool:
 XmlText: TypeAlias = Annotated[str, AfterValidator(check_xml_text)]
 """A string that XML can carry."""
 Text: TypeAlias = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_text)]
-"""The text of a message: 1 to 1000 characters, not all blank (soap-api: "The maximum size is 1000 characters")."""
+"""The text of a message: 1 to 1000 characters, not all whitespace (soap-api: "The maximum size is 1000 characters")."""
 Recipient: TypeAlias = Annotated[str, AfterValidator(_recipient)]
-"""A phone, a group code, an e-mail address or a name of Telegram.
+"""A phone, a group code, an e-mail address or a Telegram name.
 
-Sent as given: the service corrects phones without +.
+It is sent unchanged: the service accepts phones without +.
 """
 Subscriber: TypeAlias = Annotated[Recipient, AfterValidator(_not_a_group)]
-"""A recipient that is one person: anything but a group code."""
+"""A single recipient: anything but a group code."""
 Sender: TypeAlias = Annotated[str, AfterValidator(_sender)]
 """The sender's name: up to 11 characters or 15 digits."""
 MessageId: TypeAlias = Annotated[str, Strict(), BeforeValidator(_message_id)]
 """A message id: 1 to 2147483647, or up to 40 of `[A-Za-z0-9._-]`."""
 TimeZoneOffset: TypeAlias = Annotated[float, Field(ge=-15, le=12, multiple_of=0.25)]
-"""Hours relative to Moscow (UTC+3), which is how the service counts `tz`."""
+"""Hours relative to Moscow (UTC+3), the service's unit of `tz`."""
 
 
 def recipient_key(recipient: str) -> str:
-    """Return what two spellings of one recipient have in common.
+    """Return a key that is equal for all spellings of one recipient.
 
-    Phones count by their digits, and an 11-digit number that begins with 8 is the Russian way to write +7.
+    The key of a phone is its digits; an 11-digit number that begins with 8 is the Russian spelling of one with +7.
     """
     if not _PHONE.fullmatch(recipient):
         return recipient.casefold()
@@ -252,17 +252,17 @@ def is_email(recipient: str) -> bool:
 
 
 def is_group(recipient: str) -> bool:
-    """Return whether this is a group code, whose members the client doesn't know."""
+    """Return whether this is a group code; only the service knows its members."""
     return _GROUP.fullmatch(recipient) is not None
 
 
 class MessageRef(FrozenModel):
-    """What identifies one message at the service: its recipient and its id.
+    """The reference of one message at the service: its recipient and its id.
 
     `str(ref)` is `phone:id`, and `MessageRef.parse` reads it back; `model_dump_json()` gives JSON.
 
     Attributes:
-        phone: The recipient, as it was given to the send.
+        phone: The recipient, as passed to the send.
         id: The id, as a string.
     """
 
@@ -284,7 +284,7 @@ class MessageRef(FrozenModel):
         """
         phone, colon, id_ = text.strip().rpartition(":")
         if not colon:
-            raise ValueError("the text form of a reference is phone:id")
+            raise ValueError("the text form of a reference must be phone:id")
         return cls(phone, id_)
 
 
@@ -295,7 +295,7 @@ class Message(FrozenModel):
         phone: One recipient.
         text: 1 to 1000 characters.
         sender: The sender's name, None for the batch's or the account's.
-        tz: Hours relative to Moscow in which the batch's `LocalTime` counts for this message.
+        tz: The time zone of the batch's `LocalTime` for this message, in hours relative to Moscow.
     """
 
     phone: Subscriber

@@ -1,4 +1,4 @@
-"""A send of which nobody knows whether it was done, as plain data that outlives the process."""
+"""A send whose outcome is unknown, as plain data that can be stored."""
 
 from datetime import datetime
 from typing import Annotated, Self
@@ -12,23 +12,23 @@ __all__ = ["UnresolvedSend"]
 
 def _aware(value: datetime) -> datetime:
     if value.utcoffset() is None:
-        raise ValueError("a moment of a doubt is aware: give it a time zone (datetime.now(UTC))")
+        raise ValueError("a time of an unresolved send must be aware; give it a time zone (datetime.now(UTC))")
     return value
 
 
 class UnresolvedSend(FrozenModel):
-    """A send whose answer was lost: what it takes to settle the doubt later, also in another process.
+    """A send whose answer was lost, with all that is needed to reconcile it later, also in another process.
 
-    `model_dump_json()` and `model_validate_json()` carry it; `Client.resolve` settles it.
+    `model_dump_json()` and `model_validate_json()` store and load it; `Client.resolve` reconciles it.
 
     Attributes:
         id: The message id of the send.
         refs: One reference for each recipient whom the client knows.
         groups: How many group codes were among the recipients; only the service knows their members.
-        is_own_id: Whether nobody else uses the id, so that whatever bears it is this send.
-        at_once: Whether it was to go out at once, so that a message with its id that goes out much later is another.
+        is_own_id: Whether the client generated the id, so that any message with it belongs to this send.
+        at_once: Whether it was to be sent at once, so that a much later message with its id is another one.
         began: When the first attempt began, aware.
-        failed: When the last attempt failed, aware; from then on the request may still be on its way for a while.
+        failed: When the last attempt failed, aware; the request may still arrive for a while after that.
     """
 
     id: MessageId
@@ -40,5 +40,5 @@ class UnresolvedSend(FrozenModel):
     failed: Annotated[datetime, AfterValidator(_aware)]
 
     def about(self, ref: MessageRef) -> Self:
-        """Return the doubt about one of the recipients."""
+        """Return the unresolved send to one of the recipients."""
         return self.model_copy(update={"refs": (ref,), "groups": 0})

@@ -1,4 +1,4 @@
-"""How bytes travel: the `Transport` protocol and its two implementations."""
+"""The network: the `Transport` protocol and its two implementations."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +13,13 @@ __all__ = ["AiohttpTransport", "HttpxTransport", "Reply", "Timeout", "Transport"
 
 
 def __getattr__(name: str) -> Any:
-    """Import a transport when a client is made of it: httpx is slow to import, and aiohttp is an extra."""
+    """Import a transport when a client first needs it: httpx is slow to import, and aiohttp is an extra."""
     if name == "HttpxTransport":
-        from .httpx import HttpxTransport  # noqa: PLC0415 - as said
+        from .httpx import HttpxTransport  # noqa: PLC0415 - see the docstring
 
         return HttpxTransport
     if name == "AiohttpTransport":
-        from .aiohttp import AiohttpTransport  # noqa: PLC0415 - as said
+        from .aiohttp import AiohttpTransport  # noqa: PLC0415 - see the docstring
 
         return AiohttpTransport
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,6 +1,6 @@
-"""The fast transport, over aiohttp: the same promises as the default one at a fraction of the work.
+"""The transport over aiohttp: the same guarantees as the default one, with far less overhead.
 
-It stands on asyncio, as aiohttp does. Imported when a client asks for it and not before.
+It works on asyncio only, as aiohttp does. It is imported when a client first needs it.
 """
 
 import asyncio
@@ -29,8 +29,9 @@ from .transport import DEFAULT_HEADERS, KEEPALIVE_EXPIRY, Reply, Timeout, failur
 
 __all__ = ["AiohttpTransport"]
 
-# Foreign to ours; the nearest class in the method resolution order counts. What is raised before a byte of the request
-# leaves is NOT_SENT: a proxy's refusal is one of CONNECT. All else may have reached the service.
+# aiohttp's exceptions and ours; the nearest class in the method resolution order counts. An error raised before a byte
+# of the request leaves is NOT_SENT: a proxy refuses the CONNECT. After any other the request may have reached the
+# service.
 _OURS: Final[Mapping[type[BaseException], type[TransportError]]] = {
     aiohttp.ClientConnectorError: ConnectError,
     aiohttp.ClientHttpProxyError: ConnectError,
@@ -38,18 +39,18 @@ _OURS: Final[Mapping[type[BaseException], type[TransportError]]] = {
     aiohttp.ServerFingerprintMismatch: ConnectError,
     aiohttp.InvalidURL: ConnectError,
     aiohttp.NonHttpUrlClientError: ConnectError,
-    aiohttp.InvalidUrlRedirectClientError: ConnectionLost,  # where a redirect leads to, a request has been before
+    aiohttp.InvalidUrlRedirectClientError: ConnectionLost,  # a redirect comes after a request was sent
     aiohttp.NonHttpUrlRedirectClientError: ConnectionLost,
     aiohttp.ServerTimeoutError: ReadTimeout,
     aiohttp.ClientError: ConnectionLost,
     TimeoutError: ReadTimeout,
     OSError: ConnectionLost,
 }
-# Their words quote what the server sent, which may quote the request.
+# Their messages quote what the server sent, which may quote the request.
 _QUOTING: Final = (aiohttp.ClientResponseError, aiohttp.ClientPayloadError, aiohttp.ServerDisconnectedError)
 
-_ASYNCIO_ONLY: Final = "transport='aiohttp' stands on aiohttp and works on asyncio only; on trio leave transport= out"
-_PIECE: Final = 65_536  # what an event loop takes without a wait
+_ASYNCIO_ONLY: Final = "transport='aiohttp' works on asyncio only; leave transport= out on trio"
+_PIECE: Final = 65_536  # the event loop buffers this much without waiting
 _PROXY_SCHEMES: Final = frozenset({"http", "https"})
 
 
@@ -63,16 +64,16 @@ _parsed: Final = lru_cache(maxsize=64)(URL)
 
 @lru_cache(maxsize=64)
 def _steps(timeout: Timeout) -> aiohttp.ClientTimeout:
-    # aiohttp has no limit for writing; `_Pieces` has one.
+    # aiohttp has no write timeout; `_Pieces` applies one.
     return aiohttp.ClientTimeout(total=None, connect=timeout.connect, sock_read=timeout.read)
 
 
 class _Pieces(aiohttp.Payload):
-    """A body too large for the buffers, written in pieces each of which has its time to leave.
+    """A body too large for the buffers, written in pieces, each with a timeout.
 
     Args:
         value: The body.
-        within: Seconds for each piece.
+        within: Seconds to write each piece.
     """
 
     _autoclose = True
@@ -87,26 +88,26 @@ class _Pieces(aiohttp.Payload):
         return str(self._value, encoding, errors)
 
     async def write(self, writer: AbstractStreamWriter) -> None:
-        """Write the body; that a piece doesn't leave in time ends the wait for the answer."""
+        """Write the body; a piece that can't be written in time ends the wait for the answer."""
         for start in range(0, len(self._value), _PIECE):
             async with asyncio.timeout(self._within):
                 await writer.write(self._value[start : start + _PIECE])
 
 
 class AiohttpTransport:
-    """The fast transport, over aiohttp; on asyncio only.
+    """The transport over aiohttp; on asyncio only.
 
     TLS is verified, redirects are not followed, no cookies are kept, nothing is repeated, answers are read up to a
     limit that counts after decompression.
 
     Args:
-        proxy: The URL of a proxy, http or https; None for what the environment says (never for loopback).
-        verify: An SSL context, or False to trust anybody, which is only for tests.
-        max_connections: Connections at once.
-        max_response_bytes: The largest answer that is read.
+        proxy: The URL of a proxy, http or https; None for the one that the environment names (never for loopback).
+        verify: An SSL context, or False to accept any certificate, which is only for tests.
+        max_connections: The largest number of connections at once.
+        max_response_bytes: The largest answer that is read, in bytes.
 
     Raises:
-        ValueError: The proxy is of another kind.
+        ValueError: The proxy is neither http nor https.
     """
 
     def __init__(
@@ -118,7 +119,7 @@ class AiohttpTransport:
         max_response_bytes: int = 1_048_576,
     ) -> None:
         if proxy is not None and urlsplit(proxy).scheme not in _PROXY_SCHEMES:
-            raise ValueError("transport='aiohttp' goes through http and https proxies only")
+            raise ValueError("transport='aiohttp' supports http and https proxies only")
         self._proxy = proxy
         self._verify = verify
         self._max_connections = max_connections
@@ -145,7 +146,7 @@ class AiohttpTransport:
         """Close all connections."""
         session, self._session = self._session, None
         if session is not None:
-            await _let_go(session, self._loop)
+            await _close_session(session, self._loop)
 
     async def _exchange(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout: Timeout
@@ -155,7 +156,7 @@ class AiohttpTransport:
         slots = self._slots
         await self._take_slot(slots, timeout.pool)
         try:
-            if session.closed:  # while this request waited for its place
+            if session.closed:  # closed while this request waited for its slot
                 raise failure(PoolTimeout)
             try:
                 response = await session.request(
@@ -171,7 +172,7 @@ class AiohttpTransport:
             except _QUOTING as error:
                 raise _ours(error) from None
             except (aiohttp.ClientError, OSError) as error:
-                # Behind a proxy its `repr` has the proxy's password.
+                # With a proxy its `repr` shows the proxy's password.
                 raise _ours(error) from (error if proxy is None else None)
         finally:
             slots.release()
@@ -182,7 +183,7 @@ class AiohttpTransport:
             async for piece in response.content.iter_any():
                 body.add(piece)
         except BaseException:
-            response.close()  # with half an answer in it nobody gets this connection again
+            response.close()  # part of an answer is left in this connection, so it is not used again
             raise
         response.release()
         return Reply(response.status, response.headers.get("Content-Type", ""), bytes(body))
@@ -202,7 +203,7 @@ class AiohttpTransport:
             self._proxy_of[url] = self._proxy or environment_proxy(url)
         proxy = self._proxy_of[url]
         if proxy is not None and urlsplit(proxy).scheme not in _PROXY_SCHEMES:
-            raise ConnectError("transport='aiohttp' goes through http and https proxies only, nothing was sent")
+            raise ConnectError("transport='aiohttp' supports http and https proxies only, nothing was sent")
         return proxy
 
     async def _bound_session(self) -> aiohttp.ClientSession:
@@ -216,11 +217,12 @@ class AiohttpTransport:
         session, self._loop = self._new_session(), loop
         self._session, self._slots = session, asyncio.Semaphore(self._max_connections)
         if old is not None:
-            await _let_go(old, old_loop)
+            await _close_session(old, old_loop)
         return session
 
     def _new_session(self) -> aiohttp.ClientSession:
-        # The places bound the connections: of its own bound aiohttp doesn't tell whether that or the network was slow.
+        # The semaphore limits the connections: with aiohttp's own limit a timeout of the pool and one of the network
+        # look the same.
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_EXPIRY, ssl=tls_context(self._verify))
         return aiohttp.ClientSession(
             connector=connector,
@@ -231,8 +233,8 @@ class AiohttpTransport:
         )
 
 
-async def _let_go(session: aiohttp.ClientSession, loop: asyncio.AbstractEventLoop | None) -> None:
-    """Close the connections of a session; those of an event loop that has ended are only forgotten."""
+async def _close_session(session: aiohttp.ClientSession, loop: asyncio.AbstractEventLoop | None) -> None:
+    """Close the connections of a session; those of another loop that is not closed are only dropped."""
     connector = session.connector
     session.detach()
     if connector is not None and loop is not None and (loop is asyncio.get_running_loop() or loop.is_closed()):

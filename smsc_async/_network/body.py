@@ -1,4 +1,4 @@
-"""The body of an answer as it is read: decompressed, and never larger than it may be."""
+"""The body of an answer, decompressed as it is read and limited in size."""
 
 import zlib
 from typing import Final
@@ -15,11 +15,11 @@ class Body:
     """A body that arrives in pieces.
 
     Args:
-        limit: The largest that is read; it counts what comes out of the decompressor, not what goes in.
+        limit: The largest size in bytes; it counts after decompression.
         encoding: The Content-Encoding header, "" for none.
 
     Raises:
-        MalformedEnvelope: It is compressed in a way that nobody asked for.
+        MalformedEnvelope: It is compressed in an encoding that was not requested.
     """
 
     def __init__(self, limit: int, encoding: str) -> None:
@@ -33,7 +33,7 @@ class Body:
         )  # gzip or zlib
 
     def add(self, piece: bytes) -> None:
-        """Take the next piece as it came over the wire.
+        """Add the next piece as it was received.
 
         Raises:
             MalformedEnvelope: The body is too large, or its compression is broken.

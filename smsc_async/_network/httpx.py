@@ -1,7 +1,7 @@
-"""The default transport, over httpx: every foreign exception turned into one of ours.
+"""The default transport, over httpx: every exception of httpx becomes one of ours.
 
-Imported when a client is made and not before: httpx is most of what `import smsc_async` would cost, and it imports rich
-for a command of its own.
+It is imported when a client is made: httpx would be most of the time of `import smsc_async`, as it imports rich for its
+own command line.
 """
 
 import functools
@@ -22,8 +22,9 @@ from .transport import DEFAULT_HEADERS, KEEPALIVE_EXPIRY, Reply, Timeout, failur
 
 __all__ = ["HttpxTransport"]
 
-# Foreign to ours; the nearest class in the method resolution order counts. What is raised before a byte of the request
-# leaves is NOT_SENT, and a proxy error is: it comes from CONNECT. All else may have reached the service.
+# httpx's exceptions and ours; the nearest class in the method resolution order counts. An error raised before a byte of
+# the request leaves is NOT_SENT, a proxy error too: it comes from CONNECT. After any other the request may have reached
+# the service.
 _OURS: Final[Mapping[type[Exception], type[TransportError]]] = {
     httpx.ConnectTimeout: ConnectError,
     httpx.ConnectError: ConnectError,
@@ -35,7 +36,7 @@ _OURS: Final[Mapping[type[Exception], type[TransportError]]] = {
     httpx.ProtocolError: ConnectionLost,
     httpx.TransportError: ConnectionLost,
     httpx.RequestError: ConnectionLost,
-    OSError: ConnectionLost,  # a TLS alert after the handshake reaches us as the bare ssl.SSLError
+    OSError: ConnectionLost,  # a TLS alert after the handshake is raised as a bare ssl.SSLError
 }
 
 
@@ -55,11 +56,11 @@ class HttpxTransport:
     read up to a limit that counts after decompression.
 
     Args:
-        transport: The httpx transport to use; None for the network.
-        proxy: The URL of a proxy; None for what the environment says (never for loopback).
-        verify: An SSL context, or False to trust anybody, which is only for tests.
-        max_connections: Connections at once.
-        max_response_bytes: The largest answer that is read.
+        transport: The httpx transport to use; None to connect to the network.
+        proxy: The URL of a proxy; None for the one that the environment names (never for loopback).
+        verify: An SSL context, or False to accept any certificate, which is only for tests.
+        max_connections: The largest number of connections at once.
+        max_response_bytes: The largest answer that is read, in bytes.
     """
 
     def __init__(
@@ -110,11 +111,11 @@ class HttpxTransport:
         steps = {"connect": timeout.connect, "read": timeout.read, "write": timeout.write, "pool": timeout.pool}
         request = httpx.Request(method, _parsed(url), headers=headers, content=body, extensions={"timeout": steps})
         if self._given is not None:
-            return await self._spoken(self._given, request)
+            return await self._send(self._given, request)
         pool = self._route_of.get(url) or self._route(url)
         connection = await pool.take(timeout.pool)
         try:
-            reply = await self._spoken(connection, request)
+            reply = await self._send(connection, request)
         except BaseException:
             await pool.drop(connection)
             raise
@@ -122,7 +123,7 @@ class HttpxTransport:
             await pool.drop(connection)
         return reply
 
-    async def _spoken(self, transport: httpx.AsyncBaseTransport, request: httpx.Request) -> Reply:
+    async def _send(self, transport: httpx.AsyncBaseTransport, request: httpx.Request) -> Reply:
         try:
             response = await transport.handle_async_request(request)
             try:
@@ -130,7 +131,7 @@ class HttpxTransport:
             finally:
                 await response.aclose()
         except httpx.ProtocolError as error:
-            # Its words quote what the server sent, which may quote the request.
+            # Its message quotes what the server sent, which may quote the request.
             raise _ours(error) from None
         except (httpx.RequestError, OSError) as error:
             raise _ours(error) from error
@@ -138,7 +139,7 @@ class HttpxTransport:
 
     async def _read(self, response: httpx.Response) -> bytes:
         body = Body(self._max_bytes, response.headers.get("Content-Encoding", ""))
-        # Not `aiter_raw`, which does the same with two generators more; what came over no network has no other stream.
+        # `aiter_raw` does the same with two more generators; the stream of a transport without a network is async too.
         async for piece in cast(httpx.AsyncByteStream, response.stream):
             body.add(piece)
         return bytes(body)
@@ -153,7 +154,7 @@ class HttpxTransport:
                 "the httpx transport given to this client has connections of another event loop; "
                 "make a client for each event loop, or let the client make its own transport"
             )
-        # Connections of a loop that has ended can't even be closed; they are forgotten.
+        # Connections of a loop that has ended can't be closed, only dropped.
         self._routes, self._route_of, self._token = {}, {}, token
 
     def _route(self, url: str) -> ConnectionPool:
@@ -170,6 +171,6 @@ def _connection(verify: ssl.SSLContext, proxy: str | httpx.Proxy | None) -> http
     try:
         return httpx.AsyncHTTPTransport(verify=verify, limits=_ONE, proxy=proxy)
     except (ImportError, ValueError) as error:
-        # The words of the foreign error may quote the proxy's password; a proxy of SOCKS needs httpx[socks].
+        # The error's message may quote the proxy's password, so only its class is named.
         kind = type(error).__name__
     raise ConnectError(f"the proxy can't be used ({kind}; SOCKS needs httpx[socks]), nothing was sent")

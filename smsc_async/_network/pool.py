@@ -1,7 +1,8 @@
-"""Connections side by side, each with a pool to itself, so that no call pays for the number of the others.
+"""A pool of httpx transports with one connection each, so that the cost of a call does not grow with their number.
 
-One pool for all looks through its connections and its waiting requests whenever a request comes or goes: at 50 in
-flight that is most of a call. A lane is a pool of one, and the last that became free is the first to be taken.
+httpx's own pool searches all its connections and waiting requests whenever a request starts or ends: with 50 in flight
+that is most of the time of a call. Here each connection is an httpx transport of its own, and the one that became idle
+last is used first.
 """
 
 from collections import deque
@@ -27,12 +28,12 @@ class _Waiter:
 
 
 class ConnectionPool:
-    """The lanes on one way, direct or through a proxy, on one event loop.
+    """The connections of one route, direct or through a proxy, on one event loop.
 
     Args:
-        make: Makes a lane.
-        most: How many there may be at once.
-        expiry: Seconds after which an idle one is closed, when somebody comes for a lane.
+        make: Makes a connection.
+        most: The largest number of connections at once.
+        expiry: Seconds after which an idle connection is closed, the next time one is taken.
     """
 
     def __init__(self, make: Callable[[], httpx.AsyncBaseTransport], *, most: int, expiry: float) -> None:
@@ -48,13 +49,13 @@ class ConnectionPool:
         return len(self._connections)
 
     async def take(self, within: float) -> httpx.AsyncBaseTransport:
-        """Return a lane that nobody else uses until it is given back or dropped.
+        """Return a connection for exclusive use until it is given back or dropped.
 
         Raises:
-            PoolTimeout: None became free within so many seconds, or before all were closed.
+            PoolTimeout: None became free in `within` seconds, or before the pool was closed.
         """
         if self._idle and self._idle[0][0] < anyio.current_time() - self._expiry:
-            # One each time, before anything is sent: no call pays for all that a busy hour has left behind.
+            # Close one per call, before anything is sent, so that no call has to close all that a busy hour left idle.
             stale = self._idle.popleft()[1]
             self._connections.remove(stale)
             await stale.aclose()
@@ -65,7 +66,7 @@ class ConnectionPool:
         return await self._wait(within)
 
     def give(self, connection: httpx.AsyncBaseTransport) -> bool:
-        """Take back a lane whose answer has been read to its end; return False if it must be dropped after all."""
+        """Take back a connection whose answer was read completely; return False if the caller must drop it instead."""
         if self._waiters:
             self._hand_over(connection)
             return True
@@ -75,7 +76,7 @@ class ConnectionPool:
         return True
 
     async def drop(self, connection: httpx.AsyncBaseTransport) -> None:
-        """Take back a lane on which something failed: half an answer may be left in it, so nobody gets it again."""
+        """Close a connection that failed: part of an answer may be left in it, so it is not used again."""
         self._connections.discard(connection)
         if self._waiters:
             self._hand_over(self._new())
@@ -83,9 +84,9 @@ class ConnectionPool:
             await connection.aclose()
 
     async def aclose(self) -> None:
-        """Close the idle lanes, and let whoever uses or still takes one drop it at the end; who waits gets none.
+        """Close the idle connections and fail the callers that wait for one.
 
-        One in use is not closed here: a pool that is closed while it connects forgets the connection.
+        One in use is closed by its caller in `drop`: an httpx transport closed while it connects leaks the connection.
         """
         self._is_closed = True
         self._connections.clear()
@@ -112,9 +113,8 @@ class ConnectionPool:
             with anyio.move_on_after(within):
                 await waiter.woken.wait()
         except BaseException:
-            if waiter.connection is not None and not self.give(
-                waiter.connection
-            ):  # handed over in the moment of the cancellation
+            # A connection may have been handed over just before the cancellation.
+            if waiter.connection is not None and not self.give(waiter.connection):
                 await self.drop(waiter.connection)
             raise
         finally:

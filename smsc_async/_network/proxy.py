@@ -1,4 +1,4 @@
-"""Which proxy the way to an address leads through; every transport asks here, so that all go the same way."""
+"""The proxy that a request to a URL goes through; every transport uses this module, so all choose the same one."""
 
 from ipaddress import ip_address
 from urllib.parse import urlsplit
@@ -8,9 +8,9 @@ __all__ = ["environment_proxy", "is_loopback"]
 
 
 def environment_proxy(url: str) -> str | None:
-    """Return the proxy that the environment names for an address (HTTPS_PROXY and so on), None for the direct way.
+    """Return the proxy that the environment names for a URL (HTTPS_PROXY and so on), None for a direct connection.
 
-    The way to this machine itself is always direct.
+    Connections to this machine itself are always direct.
     """
     parts = urlsplit(url)
     host = parts.hostname or ""

@@ -1,4 +1,4 @@
-"""Whom to trust: one TLS context for all that verify alike."""
+"""The TLS contexts: one for all clients with the same `verify`."""
 
 import os
 import ssl

@@ -1,4 +1,4 @@
-"""The seam to the network: one POST, bytes out and bytes in."""
+"""The interface to the network: one POST request and its reply, as bytes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -16,8 +16,8 @@ DEFAULT_HEADERS: Final[Mapping[str, str]] = {
     "User-Agent": f"smsc-async/{__version__}",
 }
 
-# Apache closes an idle connection after 5 seconds by default. One that is dropped here first can't be cut by the server
-# in the moment in which a send leaves, which would leave a doubt for no reason.
+# Apache closes an idle connection after 5 seconds by default. One that the client closes first can't be closed by the
+# server just as a send leaves, which would make its outcome unknown for no reason.
 KEEPALIVE_EXPIRY: Final = 4.0
 
 _WORDS: Final[Mapping[type[TransportError], str]] = {
@@ -29,19 +29,19 @@ _WORDS: Final[Mapping[type[TransportError], str]] = {
 
 
 def failure(kind: type[TransportError], foreign: str = "") -> TransportError:
-    """Return the exception for a failure that a library has this name for; its own words may quote the request."""
+    """Return the exception of this kind; `foreign` is the name of the library's exception; its text may be private."""
     return kind(f"{_WORDS[kind]} ({foreign})" if foreign else _WORDS[kind])
 
 
 @dataclass(frozen=True, slots=True)
 class Timeout:
-    """How long each step of one request may take, in seconds.
+    """How long each step of one request may take.
 
     Attributes:
-        connect: To make a connection, TLS included.
-        read: Between two pieces of the answer.
-        write: Between two pieces of the request.
-        pool: To get a connection from the pool.
+        connect: Seconds to make a connection, TLS included.
+        read: Seconds between two pieces of the answer.
+        write: Seconds between two pieces of the request.
+        pool: Seconds to get a connection from the pool.
     """
 
     connect: float = 5.0
@@ -51,17 +51,17 @@ class Timeout:
 
     def __post_init__(self) -> None:
         if min(self.connect, self.read, self.write, self.pool) <= 0:
-            raise ValueError("a timeout is more than 0 seconds")
+            raise ValueError("connect, read, write and pool must be more than 0 seconds")
 
     @classmethod
     def of(cls, value: "Timeout | float") -> "Timeout":
-        """Make a timeout of a number of seconds: that for reading and writing, at most 5 for connecting."""
+        """Return a timeout of `value` seconds for each step, at most 5 to connect and 10 to get a connection."""
         if isinstance(value, Timeout):
             return value
         return cls(connect=min(5.0, value), read=value, write=value, pool=min(10.0, value))
 
     def within(self, seconds: float) -> Self:
-        """Return a timeout none of whose steps is longer than this."""
+        """Return a timeout with no step longer than `seconds`."""
         if seconds >= self.read and seconds >= self.write and seconds >= self.connect and seconds >= self.pool:
             return self
         seconds = max(seconds, 0.001)
@@ -76,7 +76,7 @@ class Timeout:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An HTTP answer.
+    """An HTTP response.
 
     Attributes:
         status_code: The HTTP status.
@@ -90,10 +90,10 @@ class Reply:
 
 
 class Transport(Protocol):
-    """What moves the bytes; `Client(transport=)` takes any object with these methods.
+    """The transport of the requests; `Client(transport=)` takes any object with these methods.
 
-    It raises this package's `TransportError`s with the right `outcome`: `ConnectError` and `PoolTimeout` only where not
-    a byte of the request has left.
+    It raises this package's `TransportError`s with the right `outcome`: `ConnectError` and `PoolTimeout` only if no
+    byte of the request has left.
     """
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes, timeout: Timeout) -> Reply:
@@ -105,7 +105,7 @@ class Transport(Protocol):
 
 @runtime_checkable
 class TransportWithGet(Transport, Protocol):
-    """A transport that can also read a `?wsdl`, which heals a wrong namespace."""
+    """A transport that can also fetch a `?wsdl`, so that the client can correct a wrong namespace."""
 
     async def get(self, url: str, timeout: Timeout) -> Reply:
         """Fetch a document and return the whole answer, whatever its status."""

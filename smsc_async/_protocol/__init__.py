@@ -1,4 +1,4 @@
-"""How it is said: operations as SOAP envelopes, in both directions, without I/O."""
+"""The protocol: operations as SOAP envelopes, in both directions, without I/O."""
 
 from .binding import RequestFault, decode, encode, encode_answer, encode_fault, namespace_of, receive
 from .contract import CONTRACT

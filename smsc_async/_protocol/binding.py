@@ -1,7 +1,7 @@
-"""Operations to envelopes and back, for both roles: the client that asks and the server that answers.
+"""Operations to envelopes and back, for both roles: the client and the server.
 
-Every quirk of the wire is here or in `_contract`: the body element is not the method name, the `...2` methods are
-chosen when there is something for `query`, an API error is HTTP 200, a Fault is HTTP 500, and a crash is HTTP 500
+All peculiarities of the service are here or in `contract`: the body element is not the method name, the `...2` methods
+are used when there are parameters for `query`, an API error is HTTP 200, a Fault is HTTP 500, and a crash is HTTP 500
 with an empty page.
 """
 
@@ -57,8 +57,8 @@ class Request:
         method: The service's name of the method.
         headers: The HTTP headers.
         body: The envelope.
-        told: The fields, the parameters and the messages, which must not be repeated to a user or a log if the server
-            quotes them.
+        told: The fields, the parameters and the messages of the request; they are private, so they must be hidden where
+            the server quotes them in a Fault.
     """
 
     method: str
@@ -67,22 +67,22 @@ class Request:
     told: tuple[Mapping[str, str], Mapping[str, str], tuple[Message, ...]] = field(repr=False)
 
     def private(self) -> tuple[str, ...]:
-        """Return all that was told; asked for after a Fault only, which is why nobody sorts it out before."""
+        """Return all private values of the request; computed only after a Fault, as no other request needs them."""
         fields, parameters, lines = self.told
         phones = [message.phone for message in lines] or fields.get("phones", "").split(",")
         return (*fields.values(), *parameters.values(), *(message.text for message in lines), *phones)
 
 
 def namespace_of(url: str) -> str:
-    """Return the namespace that the service uses at this address: the address, without `?wsdl`."""
+    """Return the namespace that the service uses at this URL: the URL without `?wsdl`."""
     return url.partition("?")[0].partition("#")[0]
 
 
 def encode(operation: Operation[R], credentials: Credentials, namespace: str) -> Request:
-    """Make the request for an operation.
+    """Return the request for an operation.
 
     Raises:
-        ValueError: A value can't be carried by XML or by `list`.
+        ValueError: XML or `list` can't carry a value.
     """
     plain, with_query = operation.methods
     parameters = operation.parameters()
@@ -110,21 +110,21 @@ def decode(
     """Read the answer to a request.
 
     Args:
-        operation: What was asked.
-        request: How it was asked.
-        status_code: The answer's HTTP status.
+        operation: The operation.
+        request: Its request.
+        status_code: The HTTP status of the answer.
         content_type: Its Content-Type header, "" for none.
         body: Its body, decompressed.
         timezone: The zone in which the service writes local times.
 
     Raises:
-        ApiError: The service said no; the class is that of the operation's own error table.
+        ApiError: The service refused the request; the class is from the operation's error table.
         SoapFault: The answer is a Fault.
         HTTPStatusError: The answer is an HTTP error without a Fault.
-        MalformedEnvelope: The answer is not the contract's.
+        MalformedEnvelope: The answer doesn't match the contract.
     """
     try:
-        # A blank line in front of a PHP page's opening tag comes in front of its answers.
+        # An empty line before the opening tag of a PHP page is output before each of its answers.
         envelope = _envelope.parse(body.lstrip(), _charset(content_type))
     except MalformedEnvelope:
         if status_code != _OK:
@@ -146,7 +146,7 @@ def decode(
         return operation.read(known, timezone)
     except ValidationError as error:
         wrong = ", ".join(sorted({".".join(map(str, line["loc"])) for line in error.errors(include_input=False)}))
-    raise MalformedEnvelope(f"the answer's fields are not what the contract says: {wrong}")
+    raise MalformedEnvelope(f"fields of the answer don't match the contract: {wrong}")
 
 
 @lru_cache(maxsize=16)
@@ -166,26 +166,26 @@ def _http_error(status_code: int) -> HTTPStatusError:
     return HTTPStatusError(f"HTTP {status_code}{phrase} without a SOAP Fault", status_code=status_code)
 
 
-_SHOWN: Final = 300  # enough of a Fault's words to understand it, not enough to fill a log
-_TELLING: Final = 6  # so many characters in a row of something private are hidden
+_SHOWN: Final = 300  # enough of a Fault's message to understand it, too little to fill a log
+_QUOTE_LENGTH: Final = 6  # the shortest part of a longer private value that is hidden
 _PROCEDURE_MISSING: Final = {"Procedure not present", *(f"Procedure '{name}' not present" for name in _METHOD_OF)}
 
 
 def _fault(fault: _envelope.Fault, request: Request) -> SoapFault:
-    code, text = (_blot(said[: 2 * _SHOWN], request.private())[:_SHOWN] for said in (fault.code, fault.string))
+    code, text = (_redact(quoted[: 2 * _SHOWN], request.private())[:_SHOWN] for quoted in (fault.code, fault.string))
     if fault.string in _PROCEDURE_MISSING:
-        text = fault.string  # nothing private in it, and the client acts on it
+        text = fault.string  # it holds nothing private, and the client reacts to it
     return SoapFault(f"{code or 'Fault'}: {text}", fault_code=code, fault_string=text)
 
 
-def _blot(text: str, private: Iterable[str]) -> str:
-    """Hide what was private, also where a part of it is quoted: a phone without its +, a text that was cut."""
+def _redact(text: str, private: Iterable[str]) -> str:
+    """Hide private values, also where a part of one is quoted: a phone without its +, a text that was cut."""
     haystack = "\0".join(private)
     hidden: set[int] = set()
-    for start in range(len(text) - _TELLING + 1):
-        if text[start : start + _TELLING] in haystack:
-            hidden.update(range(start, start + _TELLING))
-    for value in {value for value in haystack.split("\0") if 1 < len(value) < _TELLING}:
+    for start in range(len(text) - _QUOTE_LENGTH + 1):
+        if text[start : start + _QUOTE_LENGTH] in haystack:
+            hidden.update(range(start, start + _QUOTE_LENGTH))
+    for value in {value for value in haystack.split("\0") if 1 < len(value) < _QUOTE_LENGTH}:
         for found in re.finditer(re.escape(value), text):
             hidden.update(range(*found.span()))
     return re.sub("\0+", "***", "".join("\0" if at in hidden else letter for at, letter in enumerate(text)))
@@ -214,7 +214,7 @@ class Incoming:
 
     Attributes:
         method: The service's name of the method.
-        fields: What was given: text, None for nil, a list where a field came again.
+        fields: The fields: text, None for nil, a list for a repeated field.
         version: The version of SOAP to answer in.
     """
 
@@ -240,10 +240,10 @@ class RequestFault(Exception):
 
 
 def receive(body: bytes, *, namespace: str) -> Incoming:
-    """Read a request the way ext-soap does, where this is the server's namespace.
+    """Read a request as ext-soap does; `namespace` is the server's.
 
     Raises:
-        RequestFault: ext-soap would answer with this Fault.
+        RequestFault: The request is one that ext-soap answers with this Fault.
     """
     try:
         envelope = _envelope.parse(body)
@@ -278,7 +278,7 @@ def _procedure_missing(envelope: _envelope.Envelope) -> RequestFault:
 
 
 def encode_answer(incoming: Incoming, fields: Mapping[str, JsonValue], namespace: str) -> bytes:
-    """Make the envelope of an answer."""
+    """Return the envelope of an answer."""
     contract = CONTRACT.operations[incoming.method]
     return _envelope.build(
         contract.response, {contract.result: dict(fields)}, namespace=namespace, version=incoming.version
@@ -286,5 +286,5 @@ def encode_answer(incoming: Incoming, fields: Mapping[str, JsonValue], namespace
 
 
 def encode_fault(refusal: RequestFault) -> bytes:
-    """Make the envelope of a Fault."""
+    """Return the envelope of a Fault."""
     return _envelope.build_fault(refusal.code, refusal.string, version=refusal.version)

@@ -1,7 +1,7 @@
 """The contract of the service: its operations, their elements and their fields, as its WSDL described them.
 
-Restored from the public WSDL of 2017-2020 and the service's page. Three things differ from that WSDL, because the page
-says so: `apikey` is a field of every request, `login` and `psw` are therefore optional, and a status has `sms_cnt`.
+Restored from the public WSDL of 2017-2020 and the service's page. Three things differ from that WSDL, as on the
+page: `apikey` is a field of every request, `login` and `psw` are therefore optional, and a status has `sms_cnt`.
 `wsdl_snapshot/soap.wsdl` is this contract as a document.
 """
 
@@ -18,8 +18,8 @@ class Element:
 
     Attributes:
         name: The element's name.
-        required: Whether it must be there.
-        repeated: Whether it may come more than once.
+        required: Whether it must be present.
+        repeated: Whether it may occur more than once.
         type: The name of its type, "string" for text.
     """
 
@@ -31,7 +31,7 @@ class Element:
 
 @dataclass(frozen=True, slots=True)
 class OperationContract:
-    """One operation: the body element of its request is *not* its name.
+    """One operation; the body element of its request is *not* its name.
 
     Attributes:
         request: The body element of the request.
@@ -57,8 +57,8 @@ class Contract:
     """A service's interface.
 
     Attributes:
-        namespace: The targetNamespace; the service uses its own address for it, and for every SOAPAction.
-        operations: By name.
+        namespace: The targetNamespace; the service uses its own URL for it, and for every SOAPAction.
+        operations: The operations by name.
         types: The fields of each named type.
     """
 
@@ -117,4 +117,4 @@ CONTRACT: Final = Contract(
         "Status2ResponseType": _STATUS_FIELDS,
     },
 )
-"""The contract for https://smscentre.com; the namespace of another address is that address."""
+"""The contract for https://smscentre.com; the namespace of another URL is that URL."""

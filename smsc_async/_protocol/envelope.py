@@ -1,8 +1,8 @@
-"""SOAP XML to and from plain values: the only module that knows XML.
+"""SOAP XML to and from plain values: the only module that reads or writes XML.
 
-Envelopes are built by hand, in the shape that PHP's ext-soap writes, because there are seven of them and each is a row
-of strings. Reading is strict about safety (no DTD, no entities, no network, bounded depth) and lenient about all else:
-any prefix, any order, SOAP 1.1 and 1.2, any encoding that the document declares.
+Envelopes are built from strings, in the form that PHP's ext-soap writes, because there are only seven and each is a
+flat list of strings. The reader is strict about safety (no DTD, no entities, no network, bounded depth) and otherwise
+lenient: any prefix, any order, SOAP 1.1 and 1.2, any encoding that the document declares.
 """
 
 import codecs
@@ -36,11 +36,11 @@ __all__ = [
 _DECLARATION: Final = '<?xml version="1.0" encoding="UTF-8"?>\n'
 _MAX_DEPTH: Final = 32  # a real answer has 6 levels
 _XSI_NIL: Final = "{http://www.w3.org/2001/XMLSchema-instance}nil"
-# A carriage return that stands as itself is read as a line feed (XML 1.0, 2.11), so it goes as a character reference.
+# A literal carriage return is read as a line feed (XML 1.0, 2.11), so it is written as a character reference.
 _TEXT_ESCAPES: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"})
 _ATTRIBUTE_ESCAPES: Final = _TEXT_ESCAPES | str.maketrans({'"': "&quot;", "\n": "&#10;", "\t": "&#9;"})
 _PLAIN: Final = re.compile("[\n\x20-%'-;=?-\ud7ff]*")
-"""What stands in a document as it is: no escape, and no character that XML can't carry."""
+"""Text that needs no escaping and has no character that XML can't carry."""
 
 
 class SoapVersion(Enum):
@@ -59,7 +59,7 @@ class SoapVersion(Enum):
 
 
 class DoctypeRefused(MalformedEnvelope):
-    """The document has a DTD, which SOAP forbids and which is how XML parsers are attacked."""
+    """The document has a DTD, which SOAP forbids and which is used to attack XML parsers."""
 
 
 class NotAnEnvelope(MalformedEnvelope):
@@ -113,13 +113,13 @@ class Fault:
 
 
 class Envelope(NamedTuple):
-    """What an envelope says.
+    """The content of an envelope.
 
     Attributes:
         version: The version of SOAP.
         namespace: The namespace of the body element, "" for none.
         element: Its local name; "" if the body is empty.
-        fields: Its children: text, None for nil, a mapping where one has children, a list where a name comes again.
+        fields: Its children: text, None for nil, a mapping for one with children, a list for a repeated name.
         fault: The Fault, if the body holds one.
         must_understand: Whether a header block says that it must be understood.
     """
@@ -152,7 +152,7 @@ def _elements(fields: Mapping[str, JsonValue]) -> Iterator[str]:
 def build(
     element: str, fields: Mapping[str, JsonValue], *, namespace: str, version: SoapVersion = SoapVersion.V11
 ) -> bytes:
-    """Return an envelope whose body is this element of this namespace; its children have no namespace.
+    """Return an envelope whose body is `element` in `namespace`; its children have no namespace.
 
     Raises:
         ValueError: A value or the namespace has a character that XML can't carry.
@@ -163,14 +163,14 @@ def build(
 
 @lru_cache(maxsize=64)
 def _frame(element: str, namespace: str, version: SoapVersion) -> tuple[str, str]:
-    """Return what stands before and after the fields; the same for every request of a method to one service."""
+    """Return the parts before and after the fields, which are the same for every request of a method to one service."""
     env, name = version.prefix, check_xml_text(namespace).translate(_ATTRIBUTE_ESCAPES)
     head = f'{_DECLARATION}<{env}:Envelope xmlns:{env}="{version.namespace}" xmlns:ns1="{name}"><{env}:Body>'
     return f"{head}<ns1:{element}>", f"</ns1:{element}></{env}:Body></{env}:Envelope>\n"
 
 
 def build_fault(code: str, string: str, *, version: SoapVersion = SoapVersion.V11) -> bytes:
-    """Return an envelope with a Fault, as ext-soap writes it; a code with a prefix of its own stays as it is."""
+    """Return an envelope with a Fault, as ext-soap writes it; a code that has a prefix is kept."""
     env, text = version.prefix, _escape(string)
     if version is SoapVersion.V11:
         fault = f"<faultcode>{env}:{code}</faultcode><faultstring>{text}</faultstring>"
@@ -270,7 +270,7 @@ def _root(data: bytes, charset: str | None) -> Any:
     try:
         root = etree.fromstring(data, _parser(None if charset is None or _names_its_encoding(data) else charset))
     except (etree.XMLSyntaxError, UnicodeError, ValueError):
-        # The parser's words quote the document, which may quote the request, so they are left out.
+        # The parser's message quotes the document, which may quote the request, so it is left out.
         root = None
     if root is None:
         raise MalformedEnvelope("the answer is not well-formed XML")
@@ -282,13 +282,13 @@ def _root(data: bytes, charset: str | None) -> Any:
 
 @lru_cache(maxsize=16)
 def _parser(charset: str | None) -> Any:
-    # Two threads that use one at once take turns: lxml locks it.
+    # Threads may share a parser: lxml locks it.
     safe: dict[str, Any] = {"resolve_entities": False, "no_network": True, "load_dtd": False, "huge_tree": False}
     plain: dict[str, Any] = {"remove_comments": True, "remove_pis": True}
     try:
         return etree.XMLParser(encoding=charset, **safe, **plain)
     except (LookupError, ValueError):
-        # An encoding that nobody knows is no reason to lose an answer that is plain UTF-8.
+        # An unknown encoding is no reason to lose an answer that is plain UTF-8.
         return etree.XMLParser(**safe, **plain)
 
 
@@ -296,7 +296,7 @@ _ENCODED: Final = (_DECLARATION.strip().encode(), codecs.BOM_UTF8, codecs.BOM_UT
 
 
 def _names_its_encoding(data: bytes) -> bool:
-    """Return whether the document itself says how it is encoded, which outweighs the HTTP header."""
+    """Return whether the document itself names its encoding, which overrides the HTTP header."""
     return data.startswith(_ENCODED) or b"\0" in data[:4] or re.match(rb"<\?xml[^>]*encoding", data) is not None
 
 
@@ -321,7 +321,7 @@ def _value(element: Any, depth: int = 0) -> JsonValue:
     if not len(element):
         return element.text or ""
     fields: dict[str, JsonValue] = {}
-    for child in element:  # elements only: the parser leaves comments and the like out, and what needs a DTD is refused
+    for child in element:  # only elements: the parser drops comments and processing instructions, and a DTD is refused
         name, value = child.tag, _value(child, depth + 1)
         if name[0] == "{":
             name = _split(name)[1]

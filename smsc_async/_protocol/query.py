@@ -1,8 +1,8 @@
-r"""The languages inside the envelope: the string of `query`, and the lines of its parameter `list`.
+r"""The formats inside the envelope: the string of `query`, and the lines of its parameter `list`.
 
-`query` is URL-encoded, so that `+` in it means a blank: everything is percent-encoded. A line of `list` is
+`query` is URL-encoded, so `+` in it means a space; therefore everything is percent-encoded. A line of `list` is
 `phone:text` or `sender,tz|phone:text`, and a newline in a text is written as a backslash and an n. There is no escape
-for anything else, so some texts can't stand in a list (see `fits_in_list`).
+for anything else, so `list` can't carry some texts (see `fits_in_list`).
 """
 
 from collections.abc import Iterable, Mapping
@@ -30,8 +30,8 @@ def encode_list(messages: Iterable[Message]) -> str:
 def fits_in_list(message: Message) -> bool:
     r"""Return whether `list` can carry this message unchanged.
 
-    It can't carry a literal backslash followed by n (it would become a newline), a carriage return, blanks at the ends,
-    a `|` in a line without a sender (it would be read as the end of one), a separator in a sender, or a time zone
+    It can't carry a literal backslash followed by n (it would become a newline), a carriage return, whitespace at its
+    ends, a `|` in a line without a sender (it would be read as the end of one), a separator in a sender, or a time zone
     without a sender.
     """
     text = message.text
@@ -44,7 +44,7 @@ def fits_in_list(message: Message) -> bool:
 
 def _line(message: Message) -> str:
     if not fits_in_list(message):
-        raise ValueError("`list` can't carry this message unchanged; send it by itself")
+        raise ValueError("`list` can't carry this message unchanged; send it with `send`")
     prefix = ""
     if message.sender is not None:
         zone = "" if message.tz is None else f",{message.tz:.10g}"

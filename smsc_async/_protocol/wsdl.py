@@ -1,7 +1,7 @@
-"""The service's WSDL: written from a contract, read back into one, and compared with ours.
+"""The service's WSDL: write one from a contract, read one into a contract, and compare it with ours.
 
-WSDL 1.1, document/literal and bare, with unqualified children, which is how the service described itself. Reading goes
-by local names, so that any prefixes and any nesting of the schema will do.
+WSDL 1.1, document/literal and bare, with unqualified children, which is how the service described itself. The
+reader uses local names, so that any prefixes and any nesting of the schema are accepted.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,11 +20,11 @@ _NAMESPACES: Final = {
     "xsd": "http://www.w3.org/2001/XMLSchema",
 }
 _SOAP_OVER_HTTP: Final = "http://schemas.xmlsoap.org/soap/http"
-_PORT_TYPE: Final = "ServiceSoap"  # the service gave its portType, its binding and its port one name
+_PORT_TYPE: Final = "ServiceSoap"  # the service uses one name for its portType, its binding and its port
 
 
 def write_wsdl(contract: Contract, url: str) -> bytes:
-    """Return the WSDL of a service at this address, which is also its targetNamespace and each of its SOAPActions."""
+    """Return the WSDL of a service at this URL, which is also its targetNamespace and each of its SOAPActions."""
     root = _node(
         "wsdl:definitions",
         _node("wsdl:types", _node("xsd:schema", *_schema(contract), targetNamespace=url)),
@@ -106,10 +106,10 @@ def _bound_operation(name: str, url: str) -> Node:
 
 
 def target_namespace(data: bytes) -> str:
-    """Return the targetNamespace of a WSDL, whatever else it holds.
+    """Return the targetNamespace of a WSDL; its other content is not checked.
 
     Raises:
-        MalformedEnvelope: It isn't a WSDL, or it names none.
+        MalformedEnvelope: It isn't a WSDL, or it has no targetNamespace.
     """
     namespace = _definitions(data).attributes.get("targetNamespace", "").strip()
     if not namespace:
@@ -118,7 +118,7 @@ def target_namespace(data: bytes) -> str:
 
 
 def read_wsdl(data: bytes) -> Contract:
-    """Read a WSDL; what it leaves out or imports from elsewhere is missing in the contract.
+    """Read a WSDL; parts that it omits or imports from elsewhere are missing in the contract.
 
     Raises:
         MalformedEnvelope: It isn't a WSDL.
@@ -133,7 +133,7 @@ def read_wsdl(data: bytes) -> Contract:
     }
     operations: dict[str, OperationContract] = {}
     for operation in (operation for port_type in root.all("portType") for operation in port_type.all("operation")):
-        # Where a WSDL describes the same operation for SOAP and for plain HTTP, SOAP stands first.
+        # If a WSDL describes an operation for SOAP and for plain HTTP, SOAP comes first.
         operations.setdefault(_name(operation), _read_operation(operation, body_elements, schema))
     return Contract(root.attributes.get("targetNamespace", ""), operations, schema.types)
 
@@ -174,7 +174,7 @@ _GROUPS: Final = frozenset({"complexType", "sequence", "all", "choice", "complex
 
 
 class _SchemaReader:
-    """The fields of a schema's types; an anonymous type is called after the place where it stands."""
+    """The fields of a schema's types; an anonymous type is named after its position."""
 
     def __init__(self, schemas: Iterable[Node]) -> None:
         self.types: dict[str, tuple[Element, ...]] = {}
@@ -183,7 +183,7 @@ class _SchemaReader:
             self._add(_name(node), node)
 
     def fields_of(self, element: str) -> tuple[Element, ...]:
-        """Return the fields of a global element, none where nothing is known of it."""
+        """Return the fields of a global element, () if it is unknown."""
         node = self._elements.get(element)
         if node is None:
             return ()
@@ -193,7 +193,7 @@ class _SchemaReader:
 
     def _add(self, name: str, node: Node) -> None:
         if name not in self.types:
-            self.types[name] = ()  # a type may hold itself, so its name stands before it is read
+            self.types[name] = ()  # a type may contain itself, so its name is added before it is read
             self.types[name] = tuple(self._fields(node, name))
 
     def _fields(self, node: Node, position: str, *, required: bool = True, repeated: bool = False) -> Iterator[Element]:
@@ -220,7 +220,7 @@ class _SchemaReader:
 
 
 def differences(theirs: Contract, ours: Contract = CONTRACT) -> list[str]:
-    """Return a sentence for each way in which their contract differs from ours; the order of fields doesn't matter."""
+    """Return a sentence for each difference of their contract from ours; the order of fields doesn't matter."""
     return list(_differences(theirs, ours))
 
 
@@ -259,7 +259,7 @@ def _type_differences(pairs: Iterable[tuple[str, str]], theirs: Contract, ours: 
     for their_name, our_name in waiting:
         their_fields = theirs.types.get(their_name)
         if their_fields is None:
-            if their_name == our_name:  # another name has been told where it is used
+            if their_name == our_name:  # a different name was reported where it is used
                 yield f"The type {their_name} is not described."
             continue
         our_fields = ours.types.get(our_name, ())

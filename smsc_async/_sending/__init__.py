@@ -1,4 +1,4 @@
-"""Many messages in one call, and sends whose answer was lost."""
+"""Bulk calls, and the reconciliation of sends whose answer was lost."""
 
 from .bulk import cost_in_chunks, send_in_chunks, statuses_of
 from .chunks import Chunk, ChunkCost, Chunker, MessageOutcome, goes_with, to_send

@@ -1,4 +1,4 @@
-"""Many messages through one client: batches, their prices, and one pass over the statuses."""
+"""Bulk calls of a client: sending batches, their cost, and one status request for each of many messages."""
 
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping
 from contextlib import aclosing
@@ -29,10 +29,10 @@ R = TypeVar("R", bound=Result)
 
 
 class CallOperation(Protocol):
-    """Does one operation: `Client.call` with the options of a bulk job."""
+    """Executes one operation: `Client.call` with the options of a bulk job."""
 
     async def __call__(self, operation: Operation[R], /) -> R:
-        """Do an operation."""
+        """Execute an operation and return its result."""
 
 
 async def _each(items: Many[T]) -> AsyncGenerator[T, None]:
@@ -45,7 +45,7 @@ async def _each(items: Many[T]) -> AsyncGenerator[T, None]:
 
 
 async def _chunks(messages: Many[Message], size: int, fits: Callable[[Message], bool]) -> AsyncGenerator[Chunk, None]:
-    """Yield the chunks; if the source fails, what it gave before is a chunk too, and the failure comes after it."""
+    """Yield the chunks; if the source fails, yield what it returned before, and then raise its error."""
     chunker = Chunker(size, fits)
     try:
         async with aclosing(_each(messages)) as each:
@@ -89,7 +89,7 @@ async def send_in_chunks(
 async def cost_in_chunks(
     call: CallOperation, messages: Many[Message], size: int, arguments: Mapping[str, Any]
 ) -> AsyncGenerator[ChunkCost, None]:
-    """Ask for the price of each chunk; see `Client.cost_batch`."""
+    """Request the cost of each chunk; see `Client.cost_batch`."""
     fits = partial(goes_with, to_cost, options=arguments)
     brake = Brake()
     has_left = False
@@ -117,7 +117,7 @@ async def statuses_of(
     workers: int,
     on_progress: OnProgress | None = None,
 ) -> list[DeliveryReport | SmscError]:
-    """Ask for each status once, so many at a time; see `Client.statuses`."""
+    """Request each status once, at most `workers` at a time; see `Client.statuses`."""
     operations = [GetStatus.model_validate({"ref": ref, "detail": detail}) async for ref in _each(refs)]
     answers: dict[int, DeliveryReport | SmscError] = {}
     waiting = iter(enumerate(operations))
@@ -137,7 +137,7 @@ async def statuses_of(
         for position, operation in waiting:
             await ask(position, operation)
 
-    # Alone first: with wrong credentials a whole crew would fail at once, and five failures block the IP address.
+    # One request first: with wrong credentials all workers would fail at once, and five failures block the IP address.
     for position, operation in waiting:
         await ask(position, operation)
         break

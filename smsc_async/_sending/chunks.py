@@ -1,4 +1,4 @@
-"""Dividing a stream of messages in requests, and one outcome for each message; no I/O."""
+"""Dividing a stream of messages into requests, and one outcome for each message; no I/O."""
 
 import copy
 from collections.abc import Callable, Mapping
@@ -46,13 +46,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class MessageOutcome:
-    """What became of one message of a batch: it has a reference, or an error.
+    """The outcome of one message of a batch: a reference or an error.
 
     Attributes:
         message: The message.
         ref: Its reference, if the service accepted it.
-        error: Why not, otherwise. Where its `outcome` is UNKNOWN the message may have been sent: `error.refs` names it.
-        sent: The answer to the whole request it travelled in, with its cost, where there was one.
+        error: Otherwise, the error. If its `outcome` is UNKNOWN, the message may have been sent: `error.refs` names it.
+        sent: The answer to the whole request that contained the message, with its cost, if there was an answer.
     """
 
     message: Message
@@ -63,12 +63,12 @@ class MessageOutcome:
 
 @dataclass(frozen=True, slots=True)
 class ChunkCost:
-    """What some messages of a batch would cost together.
+    """The cost of the messages of a batch that would be sent in one request.
 
     Attributes:
         messages: The messages.
-        cost: Their price, if the service told it.
-        error: Why not, otherwise.
+        cost: Their cost, if the service returned it.
+        error: Otherwise, the error.
     """
 
     messages: tuple[Message, ...]
@@ -82,7 +82,7 @@ class Chunk:
 
     Attributes:
         messages: The messages, in the order in which they came.
-        is_list: Whether they go as lines of `list`; else it is one message that a line can't carry.
+        is_list: Whether they are sent as lines of `list`. If not, it is one message that a line can't carry.
     """
 
     messages: tuple[Message, ...]
@@ -90,11 +90,11 @@ class Chunk:
 
 
 class Chunker:
-    """Divides messages in chunks: in order, of a limited size, none with the same recipient twice.
+    """Divides messages into chunks of a limited size, in order, none with the same recipient twice.
 
     Args:
         size: The most messages in one chunk.
-        fits: Tells whether a message can be a line of this batch's `list`.
+        fits: Returns whether a message can be a line of the `list` of this batch.
     """
 
     def __init__(self, size: int, fits: Callable[[Message], bool] = fits_in_list) -> None:
@@ -103,29 +103,29 @@ class Chunker:
         self._held: dict[str, Message] = {}
 
     def add(self, message: Message) -> list[Chunk]:
-        """Take a message; return the chunks that are complete now."""
+        """Add a message; return the chunks that this completes."""
         if not self._fits(message):
             return [*self.rest(), Chunk((message,), is_list=False)]
         key = recipient_key(message.phone)
-        # An answer names a wrong number by its digits, so that a number twice in one chunk could not be told apart.
+        # An answer names a refused number by its digits, so two messages to one number could not be told apart.
         full = self.rest() if key in self._held else []
         self._held[key] = message
         return full + (self.rest() if len(self._held) >= self._size else [])
 
     def rest(self) -> list[Chunk]:
-        """Return the chunk of what is held, if anything is."""
+        """Return the messages held so far as a chunk, or nothing if there are none."""
         held, self._held = tuple(self._held.values()), {}
         return [Chunk(held)] if held else []
 
 
 class Brake:
-    """Stops a bulk job at an answer that all further requests would get too, until the service blocks the address."""
+    """Stops a bulk job after an error that every further request would repeat until the service blocks the address."""
 
     def __init__(self) -> None:
         self._reason: str | None = None
 
     def notice(self, error: Exception) -> None:
-        """Take note of an error of the job."""
+        """Record an error of the job."""
         if isinstance(error, (AuthenticationFailed, AddressBlocked)):
             self._reason = f"not sent, because an earlier request of this job was refused ({type(error).__name__})"
 
@@ -136,10 +136,10 @@ class Brake:
 
 
 def to_send(chunk: Chunk, options: Mapping[str, Any]) -> Send | SendList:
-    """Make the operation that sends a chunk, with the arguments of the batch.
+    """Return the operation that sends a chunk, with the arguments of the batch.
 
     Raises:
-        ValueError: The messages and the arguments don't go together.
+        ValueError: The messages and the arguments contradict each other.
     """
     if chunk.is_list:
         return SendList.model_validate({**options, "messages": chunk.messages})
@@ -150,10 +150,10 @@ def to_send(chunk: Chunk, options: Mapping[str, Any]) -> Send | SendList:
 
 
 def to_cost(chunk: Chunk, options: Mapping[str, Any]) -> GetCost | GetListCost:
-    """Make the operation that asks what a chunk would cost.
+    """Return the operation that requests the cost of a chunk.
 
     Raises:
-        ValueError: The messages and the arguments don't go together.
+        ValueError: The messages and the arguments contradict each other.
     """
     if chunk.is_list:
         return GetListCost.model_validate({**options, "messages": chunk.messages})
@@ -161,7 +161,7 @@ def to_cost(chunk: Chunk, options: Mapping[str, Any]) -> GetCost | GetListCost:
 
 
 def goes_with(make: Callable[[Chunk, Mapping[str, Any]], object], message: Message, options: Mapping[str, Any]) -> bool:
-    """Return whether a message can be a line of this batch; one that can't must not fail those it would travel with."""
+    """Return whether a message can be a line of this batch; one that can't must not fail the rest of its chunk."""
     try:
         return fits_in_list(message) and make(Chunk((message,)), options) is not None
     except ValueError:
@@ -178,7 +178,7 @@ def _alone(message: Message, *, sender: bool) -> dict[str, Any]:
 
 
 def sent(chunk: Chunk, operation: Send | SendList, result: SentMessage) -> list[MessageOutcome]:
-    """Return the outcome of each message of a chunk that the service accepted, all or in part."""
+    """Return the outcome of each message of a chunk that the service accepted, in full or in part."""
     refusals = Refusals(result.errors, [message.phone for message in chunk.messages])
     outcomes = []
     for message in chunk.messages:
@@ -186,7 +186,7 @@ def sent(chunk: Chunk, operation: Send | SendList, result: SentMessage) -> list[
         refusal = refusals.find(message.phone)
         error = None if refusal is None else api_error(operation.errors, refusal.code)
         if ref in result.missing:
-            error = ApiError("the service refused this recipient and no other; the answer that told why is lost")
+            error = ApiError("the service refused this recipient only; the answer with the reason is lost")
         if error is None:
             outcomes.append(MessageOutcome(message, ref=ref, sent=result))
         else:
@@ -196,13 +196,13 @@ def sent(chunk: Chunk, operation: Send | SendList, result: SentMessage) -> list[
 
 
 def failed(chunk: Chunk, error: SmscError | ValueError) -> list[MessageOutcome]:
-    """Return the outcome of each message of a chunk that failed as a whole; each has an error of its own."""
+    """Return the outcome of each message of a chunk that failed as a whole, each with its own copy of the error."""
     return [_failed(message, error) for message in chunk.messages]
 
 
 def _failed(message: Message, error: SmscError | ValueError) -> MessageOutcome:
     own = copy.copy(error)
-    own.__cause__ = error.__cause__  # a copy leaves it out
+    own.__cause__ = error.__cause__  # copy.copy does not copy it
     if isinstance(own, SmscError) and own.id is not None:
         ref = MessageRef(message.phone, own.id)
         own.concerning(own.id, [ref])
@@ -211,8 +211,9 @@ def _failed(message: Message, error: SmscError | ValueError) -> MessageOutcome:
             if ref in own.accepted:
                 return MessageOutcome(message, ref=ref)
             if ref in own.unsent:
-                # The service executes a request as a whole: what is missing where others are known was refused.
+                # The service executes a request as a whole: if it knows other messages of it but not this one, this one
+                # was refused.
                 own.outcome, own.unresolved = Outcome.REJECTED if own.accepted else Outcome.NOT_SENT, None
-                own.args = ("the answer to the request is lost, and the service does not know this message: not sent",)
+                own.args = ("not sent: the answer to the request is lost, and the service does not know this message",)
             own.accepted = own.unsent = ()
     return MessageOutcome(message, error=own)

@@ -1,7 +1,7 @@
-"""What the answers to status requests say about a send in doubt; pure.
+"""What the answers to status requests prove about an unresolved send; no I/O.
 
-One request is executed as a whole or not at all. So a recipient that is found proves that the service has executed it,
-and another that isn't found was refused by itself.
+The service executes a request as a whole or not at all. If one recipient is found, the request was executed, and a
+recipient that is not found was refused individually.
 """
 
 from collections.abc import Sequence
@@ -21,11 +21,11 @@ from smsc_async._model import (
 
 __all__ = ["Evidence"]
 
-_AT_ONCE: Final = timedelta(hours=1)  # far more than it takes, also if the service's clock is ahead
+_AT_ONCE: Final = timedelta(hours=1)  # far more than a send takes, even if the service's clock is ahead
 
 
 class Evidence:
-    """What is known about each recipient of a send in doubt.
+    """What is known about each recipient of an unresolved send.
 
     Args:
         unresolved: The send.
@@ -41,7 +41,7 @@ class Evidence:
 
     @property
     def unresolved(self) -> tuple[MessageRef, ...]:
-        """The recipients of whom nothing is known yet."""
+        """The recipients about which nothing is known yet."""
         return tuple(ref for ref in self._unresolved.refs if ref not in self._reports and ref not in self._missing)
 
     @property
@@ -51,37 +51,38 @@ class Evidence:
 
     @property
     def missing(self) -> tuple[MessageRef, ...]:
-        """The recipients whose message the service surely doesn't have."""
+        """The recipients whose message the service definitely doesn't have."""
         return tuple(ref for ref in self._unresolved.refs if ref in self._missing)
 
     @property
     def is_conclusive(self) -> bool:
-        """Whether each recipient is known, those of group codes by what became of the others."""
+        """Whether the result is known for each recipient. That of group codes follows from the other recipients."""
         return not self.unresolved and (bool(self._reports) or not self._unresolved.groups)
 
     def learn(self, ref: MessageRef, answer: DeliveryReport | SmscError, *, in_time: bool) -> None:
-        """Take the answer to a status request.
+        """Record the answer to a status request.
 
         Args:
-            ref: Whom it is about.
-            answer: What came.
-            in_time: Whether the lost request could no longer arrive when this one was made. If it could, "not found"
-                proves nothing.
+            ref: The message that was asked about.
+            answer: The report, or the error.
+            in_time: Whether the lost request could no longer arrive when the status was requested. If it could, "not
+                found" proves nothing.
         """
         if isinstance(answer, DeliveryReport):
             if self._unresolved.is_own_id or self._is_of_then(answer.sent_at):
                 self._reports[ref] = answer
         elif isinstance(answer, MessageNotFound) and in_time and is_phone(ref.phone) and ref.phone.startswith("+"):
-            # soap-api: "If the number is passed without the + sign, it can be corrected", so it is known under another.
+            # soap-api: "If the number is passed without the + sign, it can be corrected". Such a number may be stored
+            # in another form, so only a number with + can be proved missing.
             self._missing.add(ref)
 
     def _is_of_then(self, sent_at: datetime | None) -> bool:
-        # soap-api: an id is "not necessarily unique". An older message under it must not pass for this one, not even if
-        # it is scheduled for a time to come.
+        # soap-api: an id is "not necessarily unique". An older message with the same id must not be taken for this one,
+        # even if it is scheduled for a later time.
         return sent_at is not None and self._since <= sent_at and (self._until is None or sent_at <= self._until)
 
     def result(self) -> SentMessage:
-        """Return the send as its own answer would have told it, as far as status answers tell."""
+        """Return the result that the lost answer would have contained, as far as the reports show it."""
         reports: Sequence[DeliveryReport] = [self._reports[ref] for ref in self.accepted]
         costs = [report.cost for report in reports]
         parts = [report.parts for report in reports]

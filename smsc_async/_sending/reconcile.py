@@ -1,4 +1,4 @@
-"""Sends whose outcome is told by status requests when the answer is lost: never repeated in doubt, never forgotten."""
+"""Sends and their reconciliation: when the answer is lost, status requests show whether the send was executed."""
 
 import logging
 import math
@@ -48,17 +48,18 @@ OnUnknown: TypeAlias = Literal["reconcile", "raise", "resend"]
 _PATIENCE: Final = 90.0  # seconds, where there is no deadline
 _FIRST_PAUSE: Final = 1.0
 _LONGEST_PAUSE: Final = 15.0
-# The next answer would be the same, or there would be none: to all questions, or to this one.
+# After these errors no status request would succeed.
 _ENDS_ALL: Final = (AuthenticationFailed, AddressBlocked, BreakerOpen)
+# After these errors the same status request would get the same answer.
 _WILL_NOT_CHANGE: Final = (MessageNotFound, InvalidParameters)
 
 
 @dataclass(frozen=True, slots=True)
 class ReconcileDelays:
-    """How long what a lost request may still do is waited for.
+    """How long to wait before a lost request can be reconciled or repeated.
 
     Attributes:
-        late: Seconds after its failure in which it may still arrive.
+        late: Seconds after its failure in which the request may still arrive.
         duplicate: Seconds after that in which the service refuses the same message.
         skew: Seconds by which the service's clock may be behind this machine's.
     """
@@ -70,13 +71,13 @@ class ReconcileDelays:
 
 @dataclass(frozen=True, slots=True)
 class _Terms:
-    """What holds for all tries of one send.
+    """The options that apply to all attempts of one send.
 
     Attributes:
-        timeout: Of each step of a request.
-        end: The time of the event loop at which all is given up.
-        allow_duplicate: Whether it may be what was sent in the last minute.
-        is_own_id: Whether nobody else uses its id.
+        timeout: The timeout of each step of a request.
+        end: The event loop time at which the send is given up.
+        allow_duplicate: Whether the same message may have been sent in the last minute.
+        is_own_id: Whether no other message uses its id.
     """
 
     timeout: Timeout
@@ -86,14 +87,14 @@ class _Terms:
 
 
 class Reconciler:
-    """Does sends, and settles those whose answer is lost.
+    """Sends messages, and reconciles those whose answer is lost.
 
     Args:
-        caller: Does one operation.
-        delays: How long a lost request is waited for.
-        on_unknown: What is done about a lost answer, see `Client`.
-        on_unresolved: Is told of each doubt that a send leaves behind.
-        workers: How many statuses are asked for at once.
+        caller: Executes one operation.
+        delays: How long to wait for a lost request.
+        on_unknown: What to do when an answer is lost, see `Client`.
+        on_unresolved: Called with each send whose outcome stays unknown.
+        workers: The most status requests at once.
     """
 
     def __init__(
@@ -121,7 +122,7 @@ class Reconciler:
         attempt: int = 1,
         unique_id: bool = False,
     ) -> SentMessage:
-        """Do a send until this time of the event loop, infinity for no end; see `Client.call`."""
+        """Send, and give up at the event loop time `end` (infinity for never); see `Client.call`."""
         is_own_id = unique_id or attempt > 1 or "id" not in operation.model_fields_set
         terms = _Terms(timeout, end, allow_duplicate, is_own_id)
         trace: Trace[SentMessage] = Trace()
@@ -135,19 +136,19 @@ class Reconciler:
                 self._hand_over(error.unresolved)
             raise
         except BaseException:
-            # Cancelled, or a transport that raised what it shouldn't: what has left is not called back.
+            # Cancelled, or the transport raised another exception: a request that was sent can't be taken back.
             if trace.may_have_left:
                 self._hand_over(_unresolved(operation, terms, trace.began))
             raise
 
     async def resolve(self, unresolved: UnresolvedSend, timeout: Timeout, end: float) -> SentMessage | None:
-        """Settle a doubt; return None if nothing was sent.
+        """Reconcile an unresolved send; return None if nothing was sent.
 
         Raises:
-            SendOutcomeUnknown: It can't be settled, or not in time.
+            SendOutcomeUnknown: It can't be reconciled, or not in time.
         """
         since = (datetime.now(UTC) - unresolved.failed).total_seconds()
-        # It may have been dated by the clock of another machine, which may differ from this one's.
+        # `failed` may come from the clock of another machine, which may differ from this machine's.
         left = self._delays.late + self._delays.skew - since if since >= 0 else self._delays.late
         evidence = await self._reconcile(unresolved, _Terms(timeout, end, False, unresolved.is_own_id), max(left, 0.0))
         if evidence.is_conclusive:
@@ -163,18 +164,18 @@ class Reconciler:
                     operation, terms.timeout, terms.end, allow_duplicate=terms.allow_duplicate, trace=trace
                 )
             except GuardError as error:
-                # Who holds the claim to this message, or held it lately, may have sent it.
+                # Another attempt that holds or recently held the claim to this message may have sent it.
                 claimed = is_repeat and isinstance(error, DuplicateSend)
                 found = await self._look_up(operation, terms, wait=False) if claimed else None
                 if found is not None:
                     return found
                 if trace.may_have_left or (claimed and trace.check is not None):
-                    # This attempt sent nothing, and nobody knows what became of the ones before.
+                    # This attempt sent nothing, but the outcome of the earlier ones is unknown.
                     error.outcome, error.unresolved = Outcome.UNKNOWN, _unresolved(operation, terms, trace.began)
                 raise
             except SmscError as error:
                 lost, failed_at = error, anyio.current_time()
-                # Error 9 says that the same message came lately, which may have been an earlier attempt, and may not.
+                # Error 9 says that the same message was sent recently, which may have been an earlier attempt or not.
                 trace.may_have_left = lost.outcome is Outcome.UNKNOWN or (
                     is_repeat and isinstance(lost, TooManyRequests)
                 )
@@ -193,27 +194,27 @@ class Reconciler:
     async def _reconciled_by_status(
         self, lost: SmscError, unresolved: UnresolvedSend, terms: _Terms
     ) -> SentMessage | None:
-        """Return the send if the service has accepted it, None if it surely hasn't.
+        """Return the send if the service accepted it, None if it definitely did not.
 
         Raises:
-            SmscError: It can't be settled, or shall not be.
+            SmscError: It can't be reconciled, or `on_unknown` is "raise".
         """
         if self._on_unknown == "raise" and not isinstance(lost, TooManyRequests):
             lost.unresolved = unresolved
             raise lost
-        _log.info("the answer to a send is lost (%s); its status will tell", type(lost).__name__)
+        _log.info("the answer to a send is lost (%s); requesting its status to reconcile it", type(lost).__name__)
         evidence = await self._reconcile(unresolved, terms, self._delays.late)
         if evidence.is_conclusive:
             return evidence.result() if evidence.accepted else None
         raise _unknown(unresolved, evidence) from lost
 
     async def _look_up(self, operation: AnySend, terms: _Terms, *, wait: bool) -> SentMessage | None:
-        """Return the send if an earlier attempt was accepted, None if it surely wasn't.
+        """Return the send if an earlier attempt was accepted, None if it definitely was not.
 
         Args:
             operation: The send.
-            terms: Of this attempt.
-            wait: Whether an earlier request that is still on its way is waited for; else the first answer counts.
+            terms: The options of this attempt.
+            wait: Whether to wait for an earlier request that may still arrive. If not, the first answer counts.
         """
         unresolved = _unresolved(operation, terms, None)
         evidence = await self._reconcile(unresolved, terms, self._delays.late if wait else math.inf)
@@ -224,15 +225,15 @@ class Reconciler:
         raise _unknown(unresolved, evidence)
 
     async def _reconcile(self, unresolved: UnresolvedSend, terms: _Terms, late: float) -> Evidence:
-        """Ask for the status of each recipient until all is known or the time is over.
+        """Request the status of each recipient until all results are known or the time is over.
 
         Args:
             unresolved: The send.
-            terms: Of the send.
-            late: For so many seconds its request may still arrive; infinity where nobody waits for that.
+            terms: The options of the send.
+            late: Seconds in which its request may still arrive; infinity to not wait for it.
 
         Raises:
-            SendOutcomeUnknown: It can't be asked for: the client was closed, or the transport is broken.
+            SendOutcomeUnknown: No status could be requested: the client was closed, or the transport is broken.
         """
         evidence = Evidence(unresolved, self._delays.skew)
         try:
@@ -245,7 +246,7 @@ class Reconciler:
         now = anyio.current_time()
         arrived, end, pause = now + late, min(terms.end, now + _PATIENCE), _FIRST_PAUSE
         if late > 0:
-            # One recipient speaks for all: who is found shows that the request is executed. It need not be done yet.
+            # One recipient is enough: if it is found, the request was received. Its execution may not be complete yet.
             await self._learn(evidence, unresolved.refs[:1], terms, end, in_time=False)
             if evidence.accepted:
                 await self._learn(evidence, evidence.unresolved, terms, end, in_time=False)
@@ -275,8 +276,8 @@ class Reconciler:
             return
         try:
             self._on_unresolved(unresolved)
-        except Exception as error:  # noqa: BLE001 - the caller's own code; what it fails with must not hide the doubt
-            _log.error("on_unresolved failed (%s); a doubt about a send is lost", type(error).__name__)
+        except Exception as error:  # noqa: BLE001 - the caller's own code; its failure must not hide the send
+            _log.error("on_unresolved failed (%s); an unresolved send is lost", type(error).__name__)
 
 
 def _unresolved(operation: AnySend, terms: _Terms, began: datetime | None) -> UnresolvedSend:
@@ -293,16 +294,16 @@ def _unresolved(operation: AnySend, terms: _Terms, began: datetime | None) -> Un
 
 
 def unresolved_of(send: MessageRef | UnresolvedSend | SmscError, since: datetime | None) -> UnresolvedSend:
-    """Return what there is to settle; see `Client.resolve`.
+    """Return the send to reconcile; see `Client.resolve`.
 
     Raises:
-        ValueError: There is nothing.
+        ValueError: The error is not about an unresolved send.
     """
     if isinstance(send, UnresolvedSend):
         return send
     if isinstance(send, SmscError):
         if send.unresolved is None:
-            raise ValueError(f"{type(send).__name__} leaves no doubt about a send: its outcome is {send.outcome}")
+            raise ValueError(f"{type(send).__name__} is not about an unresolved send: its outcome is {send.outcome}")
         return send.unresolved
     now = datetime.now(UTC)
     return UnresolvedSend(
@@ -312,14 +313,14 @@ def unresolved_of(send: MessageRef | UnresolvedSend | SmscError, since: datetime
 
 def _is_worth_asking_again(answers: Sequence[DeliveryReport | SmscError]) -> bool:
     errors = [answer for answer in answers if isinstance(answer, SmscError)]
-    # Where one says that no other will be answered, the others were not asked; wrong credentials block the address.
+    # After one of these errors the other statuses were not requested; repeated wrong credentials block the IP address.
     if any(isinstance(error, _ENDS_ALL) for error in errors):
         return False
     return not all(isinstance(error, _WILL_NOT_CHANGE) for error in errors)
 
 
 def _not_sent(lost: SmscError) -> SmscError:
-    """Return the error of a lost answer, knowing that nothing was sent."""
+    """Return the error of a lost answer, with the outcome that status requests have proved: nothing was sent."""
     if lost.outcome is Outcome.UNKNOWN:
         lost.outcome = Outcome.NOT_SENT
         lost.args = (f"{lost}; the service does not know the message, so it was not sent", *lost.args[1:])
@@ -328,7 +329,7 @@ def _not_sent(lost: SmscError) -> SmscError:
 
 def _unknown(unresolved: UnresolvedSend, evidence: Evidence) -> SendOutcomeUnknown:
     error = SendOutcomeUnknown(
-        "nobody knows whether it was sent, and its status could not tell; do not send it again, settle it with "
+        "the outcome is unknown: the message may have been sent; do not send it again, reconcile it with "
         "Client.resolve(error)",
         accepted=evidence.accepted,
         unsent=evidence.missing,

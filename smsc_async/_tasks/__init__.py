@@ -1,4 +1,4 @@
-"""What the taskiq tasks are made of: queue, claims, results."""
+"""The parts of the taskiq tasks: queue, claims, results."""
 
 from .claims import Busy, Claim, Claims, Over
 from .queue import Delivery, Queue, check_broker

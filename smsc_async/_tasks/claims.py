@@ -1,4 +1,4 @@
-"""Whose turn it is: at any time one worker at most holds a task, and each knows whether another may have sent it."""
+"""Exclusive claims to tasks: at most one worker holds a task, and it knows whether another one may have sent it."""
 
 import secrets
 from dataclasses import dataclass
@@ -8,8 +8,8 @@ from redis.asyncio import Redis
 
 __all__ = ["Busy", "Claim", "Claims", "Over"]
 
-# A copy of a task that has ended must not do it over again, least of all one that was told to have failed.
-# Who holds a task answers for it until its lease ends. Whatever he does may be a send, so the doubt is entered first.
+# A copy of a task that has ended must not run again, least of all one whose result reports a failure.
+# Until its lease ends only the worker with the claim may send, so the task is marked as unresolved before it starts.
 _TAKE: Final = """
 if redis.call('HEXISTS', KEYS[1], ARGV[3]) == 1 then return {0, 0, -1} end
 if not redis.call('SET', KEYS[2], ARGV[1], 'NX', 'PX', ARGV[2]) and redis.call('GET', KEYS[2]) ~= ARGV[1] then
@@ -19,7 +19,7 @@ local unresolved = redis.call('HGET', KEYS[1], 'unresolved') == '1'
 redis.call('HSET', KEYS[1], 'unresolved', 1)
 return {redis.call('HINCRBY', KEYS[1], 'tries', 1), unresolved and 1 or 0, 0}
 """
-# Who has lost his lease meanwhile has no word about the doubt: it may be that of the next one.
+# A worker that has lost its lease must not clear `unresolved`: the next worker may have set it.
 _GIVE_BACK: Final = """
 if redis.call('GET', KEYS[2]) == ARGV[1] then
   redis.call('DEL', KEYS[2])
@@ -36,8 +36,8 @@ class Claim:
 
     Attributes:
         id: The message id of the task.
-        token: Whose right it is.
-        tries: Which claim to this task it is.
+        token: Identifies the worker that holds the claim.
+        tries: The number of claims to this task so far, including this one.
         unresolved: Whether an earlier worker may have sent the message.
     """
 
@@ -49,17 +49,17 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Busy:
-    """Another worker has the right.
+    """Another worker holds the task.
 
     Attributes:
-        retry_after: Seconds until its lease ends.
+        retry_after: Seconds until the lease of that worker ends.
     """
 
     retry_after: float
 
 
 class Over:
-    """The task has ended; this is a copy of it."""
+    """The task has ended; the delivery is a copy of it."""
 
 
 class Claims:
@@ -67,8 +67,8 @@ class Claims:
 
     Args:
         redis: The client.
-        prefix: What the names of the keys start with.
-        lease: Seconds for which a claim holds; a worker that is killed keeps its claims for so long.
+        prefix: The prefix of the names of the keys.
+        lease: The duration of a claim in seconds; a killed worker keeps its claims until their leases end.
     """
 
     def __init__(self, redis: Redis, prefix: str, lease: float) -> None:
@@ -79,7 +79,7 @@ class Claims:
         self._give_back = redis.register_script(_GIVE_BACK)
 
     async def take(self, id: str, ticket: str) -> Claim | Busy | Over:  # noqa: A002 - the service's own word
-        """Claim a task; the ticket is the same for all copies of it, and another one if its id is queued once more."""
+        """Claim a task; copies of a task have the same ticket, and a task queued again under its id has a new one."""
         token = secrets.token_hex(16)
         arguments = (token, round(self._lease * 1000), f"over:{ticket}")
         tries, unresolved, left = await self._take(self._keys(id), arguments)
@@ -88,18 +88,18 @@ class Claims:
         return Over() if left < 0 else Busy(left / 1000)
 
     async def give_back(self, claim: Claim, *, unsent: bool) -> None:
-        """Let others have the task; `unsent` says that nobody has sent the message, for sure."""
+        """Release a claim; `unsent` means that the message has definitely not been sent by any worker."""
         await self._give_back(self._keys(claim.id), (claim.token, "unsent" if unsent else "unknown"))
 
     async def end(self, id: str, ticket: str) -> None:  # noqa: A002 - the service's own word
-        """Note that a task has ended, so that no copy of it is taken up."""
+        """Record that a task has ended, so that no copy of it runs."""
         await self._redis.hset(self._keys(id)[0], f"over:{ticket}", "1")
 
     async def forget(self, id: str) -> None:  # noqa: A002 - the service's own word
-        """Let the memory of a task expire a week from here."""
+        """Let the record of a task expire in a week."""
         await self._redis.expire(self._keys(id)[0], _WEEK)
 
     def _keys(self, id: str) -> tuple[str, str]:  # noqa: A002 - the service's own word
-        # In a cluster the braces keep both in one slot.
+        # The braces put both keys into the same hash slot of a cluster.
         key = f"{self._prefix}:task:{{{id}}}"
         return key, f"{key}:claim"

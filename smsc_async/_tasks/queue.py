@@ -1,6 +1,6 @@
-"""A taskiq stream whose tasks end only with a saved result: later again, handed back, or acknowledged.
+"""A taskiq stream whose tasks are acknowledged only when their result is saved, else postponed or delivered again.
 
-What is relied on of taskiq-redis, and what has to be made up for, stands in `smsc_async.taskiq`.
+`smsc_async.taskiq` documents which behaviour of taskiq-redis this relies on and what it works around.
 """
 
 import asyncio
@@ -29,22 +29,22 @@ _FROM_THE_BEGINNING: Final = frozenset({"0", "0-0"})
 _LOOK_EVERY: Final = 1.0
 _MOVES: Final = 100
 _MOVES_WITHIN: Final = 5.0
-# A task that has just been queued may have failed and wait again, in the same bytes, before this is said of it.
+# A task that has just been queued may fail and be postponed again, as the same bytes, before this script runs.
 _NO_LONGER_DUE: Final = """
 local due = redis.call('ZSCORE', KEYS[1], ARGV[1])
 if due and tonumber(due) == tonumber(ARGV[2]) then redis.call('ZREM', KEYS[1], ARGV[1]) end
 return 0
 """
-# Of the delivery that the running asyncio task handles: what is to be done when its result is saved.
+# The callback of the current delivery, per asyncio task, that runs when its result is saved.
 _when_saved: ContextVar[Callable[[], Awaitable[None]] | None] = ContextVar("_when_saved", default=None)
 
 
 def check_broker(broker: object, lease: float) -> None:
-    """Check that the broker delivers each task until it is done, and no sooner again than its lease has ended.
+    """Check that the broker delivers each task until it is done, and not again before its lease has ended.
 
     Raises:
-        TypeError: Brokers of this kind lose tasks.
-        ValueError: One with these settings does.
+        TypeError: Brokers of this class lose tasks.
+        ValueError: The settings of this broker lose tasks or could send twice.
     """
     if not isinstance(broker, RedisStreamBroker):
         raise TypeError(
@@ -52,24 +52,26 @@ def check_broker(broker: object, lease: float) -> None:
             "acknowledges and delivers again"
         )
     if broker.maxlen is not None:
-        raise ValueError("maxlen drops the oldest tasks, done or not; leave it out, what is done is trimmed anyway")
+        raise ValueError(
+            "maxlen drops the oldest tasks even if they are not done; leave it out, completed tasks are trimmed anyway"
+        )
     if broker.consumer_id not in _FROM_THE_BEGINNING:
-        raise ValueError('what is queued before the group of workers exists would be lost; pass consumer_id="0"')
+        raise ValueError('tasks queued before the consumer group exists would be lost; pass consumer_id="0"')
     if broker.idle_timeout / 1000 <= lease:
         raise ValueError(
-            f"idle_timeout={broker.idle_timeout} ms has to be longer than the lease of a task, {lease:g} s: another "
-            "worker would get it while the first may still send; raise it, or lower deadline or late_arrival"
+            f"idle_timeout={broker.idle_timeout} ms must be longer than the lease of a task, {lease:g} s, or another "
+            "worker gets the task while the first may still send; raise it, or lower deadline or late_arrival"
         )
 
 
 class _AcknowledgeWhenSaved(TaskiqMiddleware):
-    """Acknowledges a task that is done when its result is saved.
+    """Acknowledges a completed task when its result is saved.
 
-    taskiq itself would acknowledge a task that was cancelled, and one whose result could not be saved.
+    taskiq itself would also acknowledge a task that was cancelled or whose result could not be saved.
     """
 
     async def post_save(self, message: TaskiqMessage, result: TaskiqResult[Any]) -> None:  # noqa: ARG002 - taskiq's
-        """Do it."""
+        """Run the callback of the delivery, if there is one."""
         acknowledge = _when_saved.get()
         if acknowledge is not None:
             _when_saved.set(None)
@@ -78,12 +80,12 @@ class _AcknowledgeWhenSaved(TaskiqMiddleware):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A task as a worker got it.
+    """A task as a worker received it.
 
     Attributes:
-        arguments: What was queued, as JSON has it.
-        context: Of taskiq.
-        postpone: Keeps a message for so many seconds outside of the stream.
+        arguments: The queued arguments as plain JSON data.
+        context: taskiq's context of the task.
+        postpone: Keeps a message outside of the stream for a number of seconds.
     """
 
     arguments: Mapping[str, Any]
@@ -92,13 +94,13 @@ class Delivery:
 
     @property
     def ticket(self) -> str:
-        """What all copies of this task have in common."""
+        """The identifier that all copies of this task share."""
         return self.context.message.task_id
 
     def done(self, *then: Callable[[], Awaitable[object]]) -> None:
-        """Let the task end when the result that is about to be returned is saved, and do these things in order.
+        """End the task when its result, which the caller returns next, is saved.
 
-        The last of them follows the acknowledgement, the others come before it.
+        Then all callbacks in `then` but the last run in order, the task is acknowledged, and the last one runs.
         """
         *before, after = then or (_pass,)
 
@@ -109,16 +111,16 @@ class Delivery:
         _when_saved.set(acknowledge)
 
     async def drop(self) -> NoReturn:
-        """Let go of a copy of a task that has ended."""
+        """Acknowledge a copy of a task that has ended, without a result."""
         await self.context.ack()
         raise NoResultError
 
     async def again(self, pause: float, **changes: Any) -> NoReturn:
-        """Queue the task once more, for so many seconds later, with some of its arguments changed."""
+        """Queue the task again after `pause` seconds, with some of its arguments changed."""
         message = self.context.message
         message.kwargs["arguments"] = {**self.arguments, **changes}
         await self.postpone(self.context.broker.formatter.dumps(message).message, pause)
-        # In this order: a worker that is killed in between leaves two of them, and the claims know which came first.
+        # In this order: a worker killed in between leaves two copies, of which the claims let only one end.
         await self.context.ack()
         raise NoResultError
 
@@ -126,11 +128,11 @@ class Delivery:
 class Queue:
     """The tasks in one stream.
 
-    What has to wait does so in a sorted set beside the stream, so that it keeps no worker from other tasks.
+    Postponed tasks wait in a sorted set beside the stream, so that they do not occupy a worker.
 
     Args:
         broker: The stream; see `check_broker`.
-        prefix: What the names of the tasks and keys start with.
+        prefix: The prefix of the names of the tasks and keys.
     """
 
     def __init__(self, broker: RedisStreamBroker, prefix: str) -> None:
@@ -145,7 +147,7 @@ class Queue:
         broker.add_middlewares(_AcknowledgeWhenSaved())
 
     def register(self, name: str, work: Callable[[Delivery], Awaitable[T]], result: type[T]) -> None:
-        """Make a task of a function, under a name."""
+        """Register a function as a task under a name."""
 
         async def handle(arguments: dict[str, Any], context: Annotated[Context, TaskiqDepends()]) -> T:
             _when_saved.set(None)
@@ -153,10 +155,10 @@ class Queue:
             try:
                 return await work(delivery)
             except RedisError as error:
-                _log.warning("a task is handed back to the queue: Redis failed (%s)", type(error).__name__)
+                _log.warning("a task is returned to the queue: Redis failed (%s)", type(error).__name__)
             except asyncio.CancelledError:
-                _log.warning("a task is handed back to the queue: the worker ends")
-            # Without a result there is no acknowledgement, so that it is delivered again.
+                _log.warning("a task is returned to the queue: the worker is shutting down")
+            # Without a result the task is not acknowledged, so it is delivered again.
             raise NoResultError
 
         handle.__annotations__["return"] = result
@@ -166,24 +168,24 @@ class Queue:
         """Queue a task.
 
         Raises:
-            taskiq.exceptions.SendTaskError: Redis has not confirmed it.
+            taskiq.exceptions.SendTaskError: Redis did not confirm it.
         """
         task = self._broker.local_task_registry[f"{self._prefix}:{name}"]
         return await task.kiq(arguments=dict(arguments))
 
     def start(self) -> None:
-        """Look after the stream from here on, in a worker."""
+        """Start maintaining the stream in the background; for workers."""
         if self._keeper is None or self._keeper.done():
             self._keeper = asyncio.get_running_loop().create_task(self._keep(), name="smsc_async: keep the queue")
 
     async def stop(self) -> None:
-        """End that."""
+        """Stop maintaining the stream."""
         if self._keeper is not None:
             self._keeper.cancel()
             await asyncio.wait([self._keeper])
 
     async def tend(self) -> None:
-        """Queue what is due, trim what is done, and wake a worker if a task waits to be delivered again."""
+        """Queue the tasks that are due, trim the completed ones, and wake a worker if a task is stale."""
         await self._move()
         await self._trim()
         stream, group, idle = self._broker.queue_name, self._broker.consumer_group_name, self._broker.idle_timeout
@@ -194,21 +196,21 @@ class Queue:
         await self._redis.zadd(self._later, {message: time.time() + pause})
 
     async def _move(self) -> None:
-        """Queue the tasks that are due; two that do it at once make copies, which the claims tell apart."""
+        """Queue the tasks that are due; two workers doing this at once make copies, of which the claims let one end."""
         if not await self._mover.acquire():
             return
         due: list[Any] = await self._redis.zrange(
             self._later, "-inf", time.time(), byscore=True, offset=0, num=_MOVES, withscores=True
         )
         for message, since in due:
-            # Its name and labels are in the message; this broker sends nothing else.
+            # The message contains its name and labels; this broker sends nothing else.
             await self._broker.kick(BrokerMessage(task_id="", task_name="", message=message, labels={}))
             await self._no_longer_due([self._later], [message, repr(since)])
-        with suppress(LockError):  # it took so long that another one does it
+        with suppress(LockError):  # it took so long that the lock expired and another worker took over
             await self._mover.release()
 
     async def _trim(self) -> None:
-        """Drop what all groups have done with: it holds phones and texts, and Redis would keep it for ever."""
+        """Delete the entries that all groups have completed: they hold phones and texts, and Redis would keep them."""
         bounds = []
         for group in await self._redis.xinfo_groups(self._broker.queue_name):
             pending = await self._redis.xpending(self._broker.queue_name, group["name"]) if group["pending"] else {}
@@ -222,9 +224,9 @@ class Queue:
             try:
                 await self.tend()
             except RedisError as error:
-                _log.warning("the queue could not be looked after (%s); later again", type(error).__name__)
+                _log.warning("the queue could not be maintained (%s); trying again later", type(error).__name__)
             except SendTaskError:
-                _log.warning("no worker could be woken; later again")
+                _log.warning("no worker could be woken; trying again later")
 
 
 async def _pass() -> None:
@@ -232,7 +234,7 @@ async def _pass() -> None:
 
 
 async def _nothing() -> NoReturn:
-    # That it was fetched is all: who fetches takes over what others have left.
+    # Fetching it is enough: a worker that fetches entries also takes over stale ones.
     raise NoResultError
 
 

@@ -1,4 +1,4 @@
-"""What a task leaves as its result: plain data that outlives the worker and the client; pure."""
+"""The results of tasks: plain data without references to the worker or the client; pure."""
 
 from typing import Self
 
@@ -23,14 +23,14 @@ __all__ = ["Failure", "FollowResult", "Followed", "SendResult", "end_of"]
 
 
 class Failure(FrozenModel):
-    """Why something was not done, as plain data.
+    """A failed task, as plain data.
 
     Attributes:
         error: The name of the exception's class.
-        text: Its words; they hold no phone and no text.
-        outcome: What became of the request.
-        code: The service's error number, None where it gave none.
-        unresolved: What `Client.resolve` needs where the message may have been sent; None otherwise.
+        text: Its message, which contains no phone and no text of a message.
+        outcome: The outcome of the request.
+        code: The service's error number, None if there is none.
+        unresolved: The argument for `Client.resolve` if the message may have been sent; None otherwise.
     """
 
     error: str
@@ -41,7 +41,7 @@ class Failure(FrozenModel):
 
     @classmethod
     def of(cls, error: SmscError, unresolved: UnresolvedSend | None = None) -> Self:
-        """Describe an error; a doubt that it doesn't know of makes its outcome unknown."""
+        """Describe an error; pass `unresolved` if an earlier attempt makes the outcome unknown."""
         unresolved = error.unresolved or unresolved
         return cls(
             error=type(error).__name__,
@@ -53,13 +53,13 @@ class Failure(FrozenModel):
 
 
 class SendResult(FrozenModel):
-    """What became of one request: of one `send`, or of some messages of a `send_batch` that travelled together.
+    """The result of one request: of one `send`, or of some messages of a `send_batch`.
 
     Attributes:
         id: The message id.
-        sent: The answer, None if the service has not accepted the request, or nobody knows.
-        failure: Why not, None otherwise.
-        tries: How many times a worker took it up.
+        sent: The answer, None if the service has not accepted the request or the outcome is unknown.
+        failure: Why there is no answer, None otherwise.
+        tries: The number of attempts by workers.
     """
 
     id: MessageId
@@ -69,17 +69,17 @@ class SendResult(FrozenModel):
 
     @property
     def accepted(self) -> bool:
-        """Whether the service has accepted it; in part is accepted, see `sent.errors` and `sent.missing`."""
+        """Whether the service has accepted it, at least in part; see `sent.errors` and `sent.missing`."""
         return self.sent is not None
 
 
 class Followed(FrozenModel):
-    """How the delivery of one message ended; where there is neither report nor failure, its time was over first.
+    """How following one message ended.
 
     Attributes:
-        ref: Which message.
-        report: The last answer of the service about it.
-        failure: Why there is none.
+        ref: The message.
+        report: The last delivery report; it is not final if the timeout was over first.
+        failure: Why there is no report, None otherwise.
     """
 
     ref: MessageRef
@@ -88,17 +88,17 @@ class Followed(FrozenModel):
 
 
 class FollowResult(FrozenModel):
-    """How the deliveries of some messages ended.
+    """How following some messages ended.
 
     Attributes:
-        messages: One for each, in the order in which they ended.
+        messages: One entry for each message, in the order in which they ended.
     """
 
     messages: tuple[Followed, ...] = ()
 
 
 def end_of(ref: MessageRef, answer: DeliveryReport | SmscError, *, is_young: bool, is_over: bool) -> Followed | None:
-    """Return how the delivery of a message ended, None if it has not."""
+    """Return how following a message ended, None if it has not."""
     if isinstance(answer, DeliveryReport):
         return Followed(ref=ref, report=answer) if answer.is_final or is_over else None
     if is_over or not (pause_after(answer, 1) is not None or (is_young and isinstance(answer, MessageNotFound))):

@@ -1,4 +1,4 @@
-"""When a task is worth another attempt; pure."""
+"""The pause before the next attempt of a task; pure."""
 
 import math
 import random
@@ -16,14 +16,14 @@ _BLOCK: Final = 600.0
 
 
 def pause_after(error: SmscError, tries: int) -> float | None:
-    """Return after how many seconds to try again, None if that would be of no use."""
+    """Return the seconds until the next attempt, None if another attempt would be useless."""
     after = 0.0
     if isinstance(error, TooManyRequests):
         after = _WINDOW
     elif isinstance(error, AddressBlocked):
         after = _BLOCK
     elif isinstance(error, GuardError):
-        # A breaker may close before its time: the next good send ends a row of bad ones.
+        # A breaker may close early: the next accepted send ends a series of failures.
         after = min(error.retry_after or 0.0, _LONGEST_PAUSE if isinstance(error, BreakerOpen) else math.inf)
     elif error.outcome is Outcome.REJECTED:
         return None

@@ -1,4 +1,4 @@
-"""Lines of messages that wait to be asked for their status: the longest unasked first. Pure."""
+"""Buckets of messages that wait for a status request, the longest waiting first; no I/O."""
 
 import enum
 import heapq
@@ -6,20 +6,20 @@ from array import array
 from collections import deque
 from typing import Final
 
-_STALE: Final = 64  # entries of messages that left otherwise, which a line may always have
+_STALE: Final = 64  # a bucket may always have this many entries of messages that left it in another way
 
 
 class Position(enum.IntEnum):
-    """Where a followed message is."""
+    """The position of a watched message in the plan."""
 
     NOWHERE = 0
     BUCKET = 1
     FRONT = 2
-    """Before all lines, for a hint."""
+    """Before all buckets, because of a hint."""
     ASKED = 3
-    """Its answer is under way."""
+    """Its status is being requested."""
     HELD = 4
-    """Asked as often as its limit allows."""
+    """Requested as often as its limit allows."""
     LATER = 5
     """Its last request failed."""
 
@@ -29,7 +29,7 @@ _ASKED: Final = int(Position.ASKED)
 
 
 class MessageTable:
-    """The followed messages, in columns: a message is a small number, and an object for each would weigh too much."""
+    """The watched messages, in columns: a message is a small number, since an object for each takes too much memory."""
 
     __slots__ = ("bucket", "position", "sent", "since")
 
@@ -37,17 +37,17 @@ class MessageTable:
         self.position = bytearray()
         """A `Position`."""
         self.bucket = bytearray()
-        """The number of its line: the edge nearest to the age at which it was last found undecided."""
+        """The number of its bucket: the edge nearest to the age at which it was last found pending."""
         self.sent = array("d")
         self.since = array("d")
-        """When it was sent or last found undecided, or a little off that, so that what was asked together parts."""
+        """When it was sent or last found pending, with a small offset that spreads messages requested together."""
 
     def has(self, key: int) -> bool:
-        """Return whether this message is followed."""
+        """Return whether this message is watched."""
         return 0 <= key < len(self.position) and self.position[key] != Position.NOWHERE
 
     def add(self, key: int, sent: float) -> None:
-        """Enter a message, which is in no place yet."""
+        """Add a message, which is in no bucket yet."""
         missing = key + 1 - len(self.position)
         if missing > 0:
             self.position.extend(bytes(missing))
@@ -60,7 +60,7 @@ class MessageTable:
 
 
 class Bucket:
-    """Messages last found undecided at about the same age. Those that left it otherwise are skipped when met."""
+    """Messages last found pending at about the same age. Entries of messages that left in another way are skipped."""
 
     __slots__ = ("_heap", "_queue", "_table", "number", "size")
 
@@ -68,11 +68,11 @@ class Bucket:
         self.number = number
         self.size = 0
         self._table = table
-        self._queue: deque[tuple[float, int]] = deque()  # what came in order of time
-        self._heap: list[tuple[float, int]] = []  # what did not
+        self._queue: deque[tuple[float, int]] = deque()  # entries added in order of time
+        self._heap: list[tuple[float, int]] = []  # the others
 
     def put(self, key: int) -> None:
-        """Let a message wait, since the time on the roll: O(1) in order of time, else O(log n)."""
+        """Add a message that waits since its time in the table: O(1) in order of time, else O(log n)."""
         self._table.position[key] = _BUCKET
         self._table.bucket[key] = self.number
         self.size += 1
@@ -88,7 +88,7 @@ class Bucket:
             heapq.heapify(self._heap)
 
     def take(self, latest: float) -> int | None:
-        """Remove and return the message that waits longest, if since `latest` or longer."""
+        """Remove and return the message that waits longest, if it waits since `latest` or longer."""
         queue, heap = self._queue, self._heap
         while queue or heap:
             from_heap = heap and not (queue and queue[0][0] <= heap[0][0])
@@ -107,7 +107,7 @@ class Bucket:
         return None
 
     def first(self) -> float:
-        """Return since when the first message waits. The line must not be empty."""
+        """Return since when the first message waits. The bucket must not be empty."""
         queue, heap = self._queue, self._heap
         while queue and not self._waits(queue[0]):
             queue.popleft()

@@ -1,7 +1,7 @@
-"""Which message to ask next, and when. Pure: no clock, no I/O, no tasks; every time is given, in seconds.
+"""Which message's status to request next, and when. No clock, no I/O, no tasks: every time is an argument, in seconds.
 
-The server answers for one message a request, so requests are the scarce good. Messages last found undecided at about
-the same age stand in one line: what is learnt of the curve then moves a whole line at once and no message.
+The service answers about one message per request, so requests are the limited resource. Messages last found pending at
+about the same age are in one bucket: a change of the curve then affects whole buckets, and no message has to be moved.
 """
 
 import heapq
@@ -12,21 +12,21 @@ from typing import Final
 from .buckets import Bucket, MessageTable, Position
 from .curve import BINS, EDGES, Curve, bin_at, edge_near
 
-_FIRST_CAPACITY: Final = 20.0  # requests a second, until measured
-_SPREAD: Final = 0.5  # waits differ by up to a quarter either way, so that what was asked together parts
+_FIRST_CAPACITY: Final = 20.0  # requests per second, until measured
+_SPREAD: Final = 0.5  # waits vary by up to a quarter either way, to spread messages requested together
 _GOLDEN: Final = 0.6180339887498949
-_FAIR_TURN: Final = 16  # each so-many-th choice goes to the line that is overdue the longest
+_FAIR_TURN: Final = 16  # every 16th choice is the bucket that is overdue the longest
 _SHORTEST_TURN: Final = 0.05
 _LONGEST_TURN: Final = 1.0
-_TURN_SHARE: Final = 0.02  # of the time its first message waited, a line is asked without a look at the others
-_SLACK: Final = 0.1  # of that time, messages may be younger than the first
-_PAUSE: Final = 2.0  # seconds after a failure, doubled with each more
+_TURN_SHARE: Final = 0.02  # of the wait of its first message, a bucket is used without comparing it with the others
+_SLACK: Final = 0.1  # of that wait, messages may be younger than the first
+_PAUSE: Final = 2.0  # seconds after a failure, doubled with each further one
 _LONGEST_PAUSE: Final = 60.0
 _NEWS: Final = 0.5
 _SURGE_PACE: Final = 0.2
-_SCOUTS: Final = 8  # in the time that messages wait between requests, at least one is asked so many times,
-_SCOUTED: Final = 20  # if so many messages wait for each
-_SURGE: Final = 0.3  # of the answers about long-undecided messages, beyond what was expected: an outage ended
+_SCOUTS: Final = 8  # single messages requested early within one wait, at most,
+_SCOUTED: Final = 20  # one for each 20 waiting messages
+_SURGE: Final = 0.3  # of the answers about long-pending messages, beyond what was expected: an outage ended
 
 
 def _size(bucket: Bucket) -> int:
@@ -34,15 +34,16 @@ def _size(bucket: Bucket) -> int:
 
 
 class Plan:
-    """Which of many messages to ask for its status next, and when.
+    """Chooses which of many messages to request next, and when.
 
     Args:
-        delay_per_request: The one trade-off: how many seconds of delay between a final status and its discovery one
-            request is worth. 1 asks often, 100 seldom; a message that becomes final once an hour on average, at any
-            moment alike, is asked about every sqrt(2 x 3600 x delay_per_request) seconds: 4.5 minutes at 10. Where more
-            is worth asking than the capacity allows, it no longer matters, and the order alone does.
-        interval_limit: At most so many requests for one message in so many seconds, counted from answer to start.
-        curve: What an earlier plan learnt (its `curve`), to go on from; a new one starts from a prior.
+        delay_per_request: The seconds of delay between a final status and its discovery that one request is worth.
+            1 means frequent requests, 100 rare ones. If messages become final after an hour on average, with a constant
+            hazard, a status is requested every sqrt(2 x 3600 x delay_per_request) seconds: 4.5 minutes at 10. If more
+            requests are worth making than the capacity allows, only the order of the messages matters.
+        interval_limit: How many requests are allowed for one message, and in how many seconds, from an answer to the
+            next request.
+        curve: The `curve` of an earlier plan, with what it learnt. None for a new one, which starts from a prior.
 
     Raises:
         ValueError: delay_per_request or the limit is out of range.
@@ -63,14 +64,14 @@ class Plan:
         self.requests_a_second = _FIRST_CAPACITY
         self._table = MessageTable()
         self._size = 0
-        # What few messages have at a time stands beside the roll.
-        self._asks: dict[int, int] = {}  # how many requests count against the limit of each
-        self._failures: dict[int, int] = {}  # in a row
+        # Only a few messages have these at a time, so they are not columns of the table.
+        self._asks: dict[int, int] = {}  # how many requests count towards the limit of each message
+        self._failures: dict[int, int] = {}  # consecutive failures
         self._hinted: set[int] = set()
         self._buckets = [Bucket(number, self._table) for number in range(BINS + 1)]
         self._front: deque[int] = deque()
         self._later: list[tuple[float, int]] = []
-        self._recent: deque[tuple[float, int]] = deque()  # what counts against limits
+        self._recent: deque[tuple[float, int]] = deque()  # requests that count towards limits
         self._held = 0
         self.curve = Curve() if curve is None else curve
         self._delay_per_request = delay_per_request
@@ -79,41 +80,41 @@ class Plan:
         self._phase = 0.0
         self._surge = 0.0
         self._surge_began = -math.inf
-        self._scouted = -math.inf  # when a message once found undecided was last asked
+        self._scouted = -math.inf  # when a message found pending before was last requested
         self._turns = 0
-        self._bucket = self._buckets[0]  # the line being asked,
-        self._bucket_from = -math.inf  # those that wait since then or longer,
-        self._bucket_until = -math.inf  # until then
-        self._wake = math.inf  # before this, no message of a line is worth asking
+        self._bucket = self._buckets[0]  # the chosen bucket,
+        self._bucket_from = -math.inf  # for messages that wait since this time or longer,
+        self._bucket_until = -math.inf  # until this time
+        self._wake = math.inf  # before this time, no message of a bucket is worth a request
 
     def __len__(self) -> int:
         return self._size
 
     def add(self, key: int, now: float, *, sent_at: float | None = None) -> None:
-        """Follow a message sent at `sent_at` (now, unless given; it may lie ahead).
+        """Add a message sent at `sent_at` (default `now`; it may be in the future).
 
-        Keys are small numbers from 0 on, and best used again: a plan takes memory up to the largest it ever had.
+        Keys are small numbers from 0 on. Reuse them: the memory of a plan grows with the largest key.
 
         Raises:
-            ValueError: The key is followed already, or below 0.
+            ValueError: The key is in use already, or below 0.
         """
         if key < 0 or self._table.has(key):
-            raise ValueError(f"{key!r} is followed already, or below 0")
+            raise ValueError(f"key must be 0 or more and not in use, not {key!r}")
         self._table.add(key, now if sent_at is None else sent_at)
         self._size += 1
         self._enqueue(key)
 
     def capacity(self, requests_a_second: float) -> None:
-        """Say how many requests a second can be made, as measured; 0 or less is ignored.
+        """Set the measured number of requests per second that can be made; 0 or less is ignored.
 
-        Only noted: the order does not depend on it, and to raise the price with the backlog made delays longer than
-        the requests it saved were worth.
+        It is only recorded: the order does not depend on it. Raising `delay_per_request` with the backlog was tried,
+        and made delays longer than the saved requests were worth.
         """
         if requests_a_second > 0:
             self.requests_a_second = requests_a_second
 
     def pick(self, now: float) -> int | None:
-        """Return the message to ask now, or None if none is worth a request; `answered` or `failed` must follow."""
+        """Return the message to request now, None if none is worth it; `answered` or `failed` must be called next."""
         if self._recent and self._recent[0][0] <= now - self._interval:
             self._expire(now)
         if self._later and self._later[0][0] <= now:
@@ -132,9 +133,9 @@ class Plan:
         return chosen
 
     def next_at(self, now: float) -> float:
-        """Return when `pick`, having returned None, may next return something.
+        """Return when `pick`, after it returned None, may return a message again.
 
-        Infinity if that takes an answer, a hint or an addition. Where `pick` was not called since, it may say now.
+        Infinity if that requires an answer, a hint or an added message. If `pick` was not called first, it may be now.
         """
         if self._front:
             return now
@@ -148,15 +149,15 @@ class Plan:
     def answered(
         self, key: int, now: float, *, final: bool, changed: bool = False, final_at: float | None = None
     ) -> None:
-        """Learn from an answer. A decided message is forgotten, an unknown key ignored.
+        """Learn from an answer. A final message is removed, an unknown key is ignored.
 
         Args:
             key: The message.
             now: When the answer came.
             final: Whether its status is final.
-            changed: Whether an undecided status differs from an earlier one: then its clock starts anew.
-            final_at: The service's own time of the decision, if known; an impossible one is taken for the nearest
-                possible.
+            changed: Whether a pending status differs from an earlier one. If so, the age of the message restarts at 0.
+            final_at: When the status became final according to the service, if known. An impossible time is replaced by
+                the nearest possible one.
         """
         if not self._table.has(key):
             return
@@ -176,13 +177,13 @@ class Plan:
             self.curve.survived(start, end)
             self._pending(key, now, 0 if changed and start else end)
         self.curve.answered()
-        if self.curve.lessons != self._lessons:  # by this answer, or by those of another plan
+        if self.curve.lessons != self._lessons:  # from this answer, or from those of another plan
             self._lessons = self.curve.lessons
             self._schedule = self.curve.schedule(self._delay_per_request)
             self._wake = -math.inf
 
     def failed(self, key: int, now: float) -> None:
-        """Ask again later: after 2 s, doubled with each failure in a row up to a minute. An unknown key is ignored."""
+        """Retry after 2 s, doubled with each consecutive failure up to a minute. An unknown key is ignored."""
         if not self._table.has(key):
             return
         self._leave(key)
@@ -194,7 +195,7 @@ class Plan:
         heapq.heappush(self._later, (now + pause, key))
 
     def hint(self, key: int, now: float) -> None:
-        """Ask a message before all others, as soon as its limit allows. An unknown key is ignored."""
+        """Request a message before all others, as soon as its limit allows. An unknown key is ignored."""
         if not self._table.has(key):
             return
         self._expire(now)
@@ -204,9 +205,9 @@ class Plan:
             self._wait(key)
 
     def remove(self, key: int) -> None:
-        """Follow a message no longer. An unknown key is ignored.
+        """Remove a message. An unknown key is ignored.
 
-        What was asked under this key goes on counting against its limit.
+        Requests made under this key still count towards its limit.
         """
         if self._table.has(key):
             self._leave(key)
@@ -219,7 +220,7 @@ class Plan:
         self._table.position[key] = Position.NOWHERE
 
     def _leave(self, key: int) -> None:
-        """Take a message out of where it waits; entries left behind are skipped when met."""
+        """Take a message out of the place where it waits; its old entry there is skipped later."""
         position = self._table.position[key]
         if position == Position.BUCKET:
             self._buckets[self._table.bucket[key]].size -= 1
@@ -241,7 +242,7 @@ class Plan:
         self._wait(key)
 
     def _wait(self, key: int) -> None:
-        """Let a message wait where it belongs: at the front, in its line, or for its limit."""
+        """Let a message wait at the front, in its bucket, or for its limit."""
         if self._asks.get(key, 0) >= self._most:
             self._table.position[key] = Position.HELD
             self._held += 1
@@ -257,12 +258,12 @@ class Plan:
         self._wake = min(self._wake, self._table.since[key] + self._schedule.waits[bucket])
 
     def _count(self, key: int, now: float) -> None:
-        """Count a request that ended now against the message's limit."""
+        """Count a request that ended now towards the limit of the message."""
         self._asks[key] = self._asks.get(key, 0) + 1
         self._recent.append((now, key))
 
     def _expire(self, now: float) -> None:
-        """Let requests count no longer that ended an interval ago."""
+        """Stop counting requests that ended an interval ago."""
         recent = self._recent
         while recent and recent[0][0] <= now - self._interval:
             key = recent.popleft()[1]
@@ -274,14 +275,14 @@ class Plan:
                 self._wait(key)
 
     def _retry(self, now: float) -> None:
-        """Let messages whose request failed wait again, their pause being over."""
+        """Return messages whose pause after a failure is over to where they wait."""
         while self._later and self._later[0][0] <= now:
             key = heapq.heappop(self._later)[1]
             if self._table.position[key] == Position.LATER:
                 self._wait(key)
 
     def _choose(self, now: float) -> int | None:
-        """Turn to the line whose first message has gathered most hazard beyond what makes it worth a request."""
+        """Choose the bucket whose first message is furthest beyond its threshold; return a message of it."""
         self._turns += 1
         fair = self._turns % _FAIR_TURN == 0
         best, best_rank, best_first, best_wait, wake = None, -math.inf, 0.0, 0.0, math.inf
@@ -304,7 +305,7 @@ class Plan:
         return best.take(self._bucket_from)
 
     def _scout(self, now: float, wake: float) -> int | None:
-        """Ask one of many messages before its time, for all others: what was asked together would wait together."""
+        """Return one of many messages early, as a sample: messages requested together would all wait together."""
         buckets = self._buckets[1:]
         most = max(buckets, key=_size)
         scouts = min(sum(map(_size, buckets)) // _SCOUTED, _SCOUTS)
@@ -318,22 +319,22 @@ class Plan:
         return None
 
     def _rank(self, number: int, waited: float) -> float:
-        """Return the hazard a message gathered since it was asked, less what makes it worth a request."""
+        """Return the hazard summed up since the last request, minus the threshold for another request."""
         age = EDGES[number] + max(waited, 0.0)
         return self.curve.pending_to(age) - self.curve.cumulative[number] - self._schedule.thresholds[bin_at(age)]
 
     def _expect(self, now: float, *, final: bool, chance: float) -> None:
-        """Notice when messages undecided for long are decided far more often than expected: an outage ended."""
+        """Detect that messages pending for long become final far more often than expected: an outage ended."""
         before = self._surge
-        excess = final - chance if before < _SURGE else final  # a surge lasts as long as decisions come
+        excess = final - chance if before < _SURGE else final  # a surge lasts as long as messages become final
         self._surge += _SURGE_PACE * (excess - before)
-        self._scouted = -math.inf if excess > _NEWS else now  # one more at once, if this is news
+        self._scouted = -math.inf if excess > _NEWS else now  # one more at once after an unexpected final status
         if before < _SURGE <= self._surge:
             self._surge_began = now
             self._wake = -math.inf
 
     def _surges(self, number: int, first: float, now: float) -> bool:
-        """Return whether a message not asked since a surge began is worth asking before its time."""
+        """Return whether a message not requested since a surge began is worth an early request."""
         if self._surge < _SURGE or number == 0 or first >= self._surge_began:
             return False
         return self._surge * (first + self._schedule.waits[number] - now) >= self._delay_per_request

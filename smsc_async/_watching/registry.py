@@ -1,4 +1,4 @@
-"""What is known of the messages that are followed: few bytes each, and what is left of them as plain data."""
+"""The watched messages, a few bytes each, when they expire, and those left unfinished as plain data."""
 
 import math
 from array import array
@@ -14,14 +14,14 @@ __all__ = ["Expiries", "Registry", "Unfinished", "Update", "utc"]
 
 _NO_STATUS: Final = -32_768
 _OPEN, _REPORTED, _CLOSED = range(3)
-_STALE: Final = 64  # expiries of messages that have ended, which there may always be
+_STALE: Final = 64  # there may always be this many expiries of messages that have had their last update
 
 
 class Unfinished(FrozenModel):
-    """A message that was not followed to its end; plain data (`model_dump_json()`), for a later watch.
+    """A message whose last update was not taken; plain data (`model_dump_json()`) for a later watch.
 
     Attributes:
-        ref: Which message.
+        ref: The message.
         status: The last status that was reported, None for none.
         since: When it was first watched, aware.
     """
@@ -33,14 +33,14 @@ class Unfinished(FrozenModel):
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """News of one message.
+    """An update about one message.
 
     Attributes:
-        ref: Which message.
-        report: The answer of the service, None where the news is an error or an expiry without any answer.
-        error: Why no more is to be expected, None where there is a report.
-        expired: Whether the time of the watch is over and the message undecided.
-        is_last: Whether no more news of this message will come.
+        ref: The message.
+        report: The answer of the service, None for an error or an expiry.
+        error: The error that ends the watching of this message, None if there is a report.
+        expired: Whether the `timeout` of the watch is over and the message still pending.
+        is_last: Whether this is the last update about the message.
     """
 
     ref: MessageRef
@@ -51,19 +51,19 @@ class Update:
 
     @property
     def status(self) -> MessageStatus | None:
-        """The status, None where there is no report."""
+        """The status, None if there is no report."""
         return None if self.report is None else self.report.status
 
 
 class Registry:
-    """What is known of each message, few bytes each.
+    """The watched messages, a few bytes each.
 
-    A key is a small number. It stands for its message until the last update was handed out and nobody holds it; then
-    it is given to another, so that a watch that goes on for ever doesn't grow.
+    A key is a small number. It belongs to a message until the last update was taken and nothing holds the key. Then the
+    key is used for another message, so that a watch without an end doesn't grow.
     """
 
     def __init__(self) -> None:
-        self._keys: dict[bytes, int] = {}  # bytes, being smaller than str
+        self._keys: dict[bytes, int] = {}  # bytes take less memory than str
         self._names: list[bytes] = []
         self._since = array("d")
         self._handed_over = array("h")
@@ -72,28 +72,28 @@ class Registry:
         self._holders = bytearray()
         self._free: list[int] = []
         self.entered = 0
-        """How many messages there have been."""
+        """How many messages have been added."""
 
     def __len__(self) -> int:
         """Return how many messages have not had their last update."""
         return len(self._keys)
 
     def add(self, ref: MessageRef, since: float, status: int | None) -> int | None:
-        """Enter a message; return its key, None if it is there already."""
+        """Add a message; return its key, None if it is watched already."""
         name = str(ref).encode()
         if name in self._keys:
             return None
-        told = _NO_STATUS if status is None else status
+        reported = _NO_STATUS if status is None else status
         if self._free:
             key = self._free.pop()
             self._names[key], self._since[key], self._state[key] = name, since, _OPEN
-            self._handed_over[key] = self._taken[key] = told
+            self._handed_over[key] = self._taken[key] = reported
         else:
             key = len(self._names)
             self._names.append(name)
             self._since.append(since)
-            self._handed_over.append(told)
-            self._taken.append(told)
+            self._handed_over.append(reported)
+            self._taken.append(reported)
             self._state.append(_OPEN)
             self._holders.append(0)
         self._keys[name] = key
@@ -101,11 +101,11 @@ class Registry:
         return key
 
     def key(self, ref: MessageRef) -> int | None:
-        """Return the key of a message, None if it isn't there."""
+        """Return the key of a message, None if it isn't watched."""
         return self._keys.get(str(ref).encode())
 
     def hold(self, key: int) -> None:
-        """Keep a key from being given to another message until it is released as often."""
+        """Prevent the key from being used for another message until `release` was called as often."""
         self._holders[key] += 1
 
     def release(self, key: int) -> None:
@@ -122,15 +122,15 @@ class Registry:
         return self._since[key]
 
     def is_open(self, key: int) -> bool:
-        """Whether its last update has not been told."""
+        """Return whether its last update has not been handed over."""
         return self._state[key] == _OPEN
 
     def is_news(self, key: int, status: int) -> bool:
-        """Whether this status has not been told."""
+        """Return whether this status differs from the one handed over last."""
         return self._handed_over[key] != status
 
     def hand_over(self, key: int, update: Update) -> bool:
-        """Note what is about to be told; return False if the message has had its last update."""
+        """Record an update that is handed over; return False if the message has had its last update."""
         if self._state[key] != _OPEN:
             return False
         self._state[key] = _REPORTED if update.is_last else _OPEN
@@ -138,7 +138,7 @@ class Registry:
         return True
 
     def take(self, key: int, update: Update) -> None:
-        """Note what was handed out."""
+        """Record an update that was taken."""
         if update.report is not None:
             self._taken[key] = int(update.report.status)
         if update.is_last:
@@ -148,7 +148,7 @@ class Registry:
             self._free_if_unused(key)
 
     def unfinished(self) -> list[Unfinished]:
-        """Return the messages whose last update was not handed out, in the order in which they came."""
+        """Return the messages whose last update was not taken, in the order in which they were added."""
         return [
             Unfinished(
                 ref=self.ref(key),
@@ -164,24 +164,24 @@ class Registry:
 
 
 class Expiries:
-    """When the time of each message of a book is over. Those that come in order of time, as most do, take 8 bytes.
+    """When each message of a registry expires. Messages added in order of time, as most are, take 8 bytes.
 
     Args:
-        registry: The book.
-        timeout: Seconds from `since` on.
+        registry: The registry.
+        timeout: Seconds from `since` to the expiry, infinity for never.
     """
 
     def __init__(self, registry: Registry, timeout: float) -> None:
         self._registry = registry
         self._timeout = timeout
-        self._queue: deque[int] = deque()  # what came in order of time
-        self._heap: list[tuple[float, int]] = []  # what did not
+        self._queue: deque[int] = deque()  # keys added in order of time
+        self._heap: list[tuple[float, int]] = []  # the others
 
     def __len__(self) -> int:
         return len(self._queue) + len(self._heap)
 
     def add(self, key: int) -> None:
-        """Let a message expire, unless that is never."""
+        """Let a message expire, unless the timeout is infinite."""
         if self._timeout == math.inf:
             return
         self._registry.hold(key)
@@ -194,11 +194,11 @@ class Expiries:
             self._forget_the_reported()
 
     def is_over(self, key: int, now: float) -> bool:
-        """Whether the time of a message is over at this Unix time."""
+        """Return whether a message has expired at this Unix time."""
         return self._registry.since(key) + self._timeout <= now
 
     def next_at(self) -> float:
-        """Return the Unix time at which the next is over, infinity if none is."""
+        """Return the Unix time of the next expiry, infinity if there is none."""
         first = math.inf
         if self._queue:
             first = self._registry.since(self._queue[0])
@@ -207,7 +207,7 @@ class Expiries:
         return first + self._timeout
 
     def pop(self, now: float) -> int | None:
-        """Return a message whose time is over at this Unix time, None if there is none."""
+        """Remove and return a message that has expired at this Unix time, None if there is none."""
         while self.next_at() <= now:
             queue, heap = self._queue, self._heap
             from_heap = heap and not (queue and self._registry.since(queue[0]) <= heap[0][0])
@@ -228,5 +228,5 @@ class Expiries:
 
 
 def utc(seconds: float) -> datetime:
-    """Return the instant of a Unix time."""
+    """Return a Unix time as an aware datetime."""
     return datetime.fromtimestamp(seconds, UTC)

@@ -1,4 +1,4 @@
-"""Following messages to their end: the task group that does what the plan of `_polling` says."""
+"""Watching messages until their status is final: the task group that makes the requests a `Plan` chooses."""
 
 import math
 import time
@@ -33,11 +33,11 @@ __all__ = ["Source", "Watcher", "last_report"]
 _BUFFER: Final = 64
 _FED_AT_ONCE: Final = 1_000
 _PACE: Final = 0.05
-# Below this the sum of an instant and a pause may be the instant itself.
+# With a shorter pause, the sum of a time and the pause may be the time itself.
 _SHORTEST_PAUSE: Final = 0.001
-# With these, nothing that is asked later would be answered.
+# After these errors no later request would succeed.
 _ENDS_ALL: Final = (AuthenticationFailed, AddressBlocked, BreakerOpen)
-# These will be answered the same next time.
+# After these errors the same request would get the same answer.
 _NO_USE_ASKING: Final = (MessageNotFound, InvalidParameters)
 
 
@@ -46,30 +46,43 @@ Source: TypeAlias = Iterable[Watched] | AsyncIterable[Watched]
 
 
 class Ask(Protocol):
-    """Asks for one status."""
+    """Requests one status."""
 
     async def __call__(self, operation: GetStatus, /) -> DeliveryReport:
-        """Do it."""
+        """Request the status and return the report."""
 
 
 class Watcher:
-    """A watch over the delivery of messages: `async with` it, and take its updates with `async for`.
+    """A watch over the delivery of messages, created by `Client.watch`.
 
-    Asks a few at a time, each message when its answer is most likely new. One update for each change of a status, and
-    a last one for each message: decided, expired, or an error that will not go away. Errors about one message are
-    updates about it; wrong credentials or an open breaker end the watch with that error. Whoever takes the updates
-    slowly slows the asking. Leaving the block ends everything.
+    Enter the watch with `async with` and take its updates with `async for`:
+
+        async with client.watch(refs) as updates:
+            async for update in updates:
+                print(update.ref, update.status, update.is_last)
+
+    There is one update for each change of a status, and a last one for each message: its status is final, it has
+    expired, or an error occurred that repeating the request would not change. The loop ends after the last update of
+    the last message. `add` watches further messages meanwhile.
+
+    The watch makes a few requests at a time, each for the message whose status has most likely changed. An error about
+    one message is an update about that message. Wrong credentials, a blocked IP address or an open breaker end the
+    watch, and the loop raises that error. A slow consumer slows polling.
+
+    Leaving the block cancels all requests. Pass `unfinished` to another watch to continue, also in another process.
 
     Args:
-        ask: Asks for one status.
-        source: The messages, and what an earlier watch left in `unfinished`; may go on while watching.
-        workers: How many are asked for at once.
-        timeout: Seconds after which an undecided message has expired, None for never. One whose time was over before
-            this watch began is asked once more.
-        grace: Seconds in which a message may be unknown to the service.
-        delay_per_request: How many seconds of delay between a decision and its update a request is worth.
-        curve: What earlier watches learnt, and later ones will know.
-        on_progress: Is told, after each last update, how many messages have had theirs and how many are watched.
+        ask: Requests one status.
+        source: The messages, or the `unfinished` of an earlier watch. An async iterable may produce further messages
+            during the watch.
+        workers: The most requests at once.
+        timeout: The seconds after which a pending message expires, None for never. A message of `unfinished` that
+            expired before this watch began is requested once more.
+        grace: The seconds for which the service may not know a message yet.
+        delay_per_request: The seconds of delay between a final status and its update that one request is worth.
+        curve: The delivery times learnt by earlier watches, updated by this one. None for a new curve.
+        on_progress: Is called after each last update with the number of messages that have had theirs and the number
+            of messages watched so far.
     """
 
     def __init__(
@@ -92,7 +105,7 @@ class Watcher:
         self._registry = Registry()
         self._plan = Plan(delay_per_request=delay_per_request, curve=curve)
         self._expiries = Expiries(self._registry, math.inf if timeout is None else timeout)
-        self._late: set[int] = set()  # over before this watch could ask for them: each is asked once before it expires
+        self._late: set[int] = set()  # expired before this watch began: each is requested once before it expires
         self._handed_over: deque[tuple[int, Update]] = deque()
         self._news = anyio.Event()
         self._group: TaskGroup | None = None
@@ -116,24 +129,24 @@ class Watcher:
 
     @property
     def done(self) -> int:
-        """How many of them have had their last update."""
+        """How many of the watched messages have had their last update."""
         return self._registry.entered - len(self._registry)
 
     def add(self, *messages: Watched) -> None:
-        """Watch more messages; one that is being watched is not watched twice.
+        """Watch more messages; a message that is watched already is ignored.
 
         Raises:
-            RuntimeError: The watch has not begun or has ended.
+            RuntimeError: The watch has not been entered, or has been left.
         """
         if self._group is None or self._is_over:
-            raise RuntimeError("a watch takes messages inside its `async with`")
+            raise RuntimeError("messages can be added only inside the `async with` block of the watch")
         now = anyio.current_time()
         for message in messages:
             self._enter(message, now)
         self._wake()
 
     def hint(self, ref: MessageRef) -> None:
-        """Ask for this message first: somebody has heard that it has changed. One that isn't watched is ignored."""
+        """Request this message first, because it may have changed. A message that isn't watched is ignored."""
         key = self._registry.key(ref)
         if key is not None:
             self._plan.hint(key, anyio.current_time())
@@ -141,7 +154,7 @@ class Watcher:
 
     async def __aenter__(self) -> Self:
         if self._group is not None:
-            raise RuntimeError("a watch is entered once; make another one of its `unfinished`")
+            raise RuntimeError("a watch can be entered only once; start another one with its `unfinished`")
         self._offset = time.time() - anyio.current_time()
         self._group = await anyio.create_task_group().__aenter__()
         self._group.start_soon(self._run)
@@ -152,12 +165,12 @@ class Watcher:
     ) -> bool | None:
         assert self._group is not None  # noqa: S101 - entered
         self._is_over = True
-        # Not the group's own scope: whoever leaves the block would be cancelled too, and debuggers and coverage lose
-        # sight of those who are woken by an exception.
+        # Not the group's own scope: the task that leaves the block would be cancelled too, and debuggers and coverage
+        # lose sight of tasks that are woken by an exception.
         self._scope.cancel()
         if error is None or isinstance(error, anyio.get_cancelled_exc_class()):
             return await self._group.__aexit__(kind, error, traceback)
-        # What was raised inside the block comes out as it is, not in a group.
+        # An exception of the block is raised unchanged, not in an exception group.
         await self._group.__aexit__(None, None, None)
         return None
 
@@ -166,7 +179,7 @@ class Watcher:
 
     async def __anext__(self) -> Update:
         if self._group is None or self._is_over:
-            raise RuntimeError("a watch gives updates inside its `async with`")
+            raise RuntimeError("updates can be taken only inside the `async with` block of the watch")
         await anyio.lowlevel.checkpoint()
         self._expire()
         while not self._handed_over:
@@ -176,12 +189,12 @@ class Watcher:
                 raise StopAsyncIteration
             await self._rest(self._expiries.next_at() - self._offset)
             self._expire()
-        # From here on nothing waits, so that no update is lost if whoever takes them is cancelled.
+        # No await from here on, so that no update is lost if the consumer is cancelled.
         if len(self._handed_over) == _BUFFER:
             self._wake()
         key, update = self._handed_over[0]
         if update.is_last and self._on_progress is not None:
-            self._on_progress(self.done + 1, self.total)  # if it raises, the update stays for whoever goes on
+            self._on_progress(self.done + 1, self.total)  # if it raises, the update stays in the queue
         self._handed_over.popleft()
         self._registry.take(key, update)
         return update
@@ -193,7 +206,7 @@ class Watcher:
                 tasks.start_soon(self._work, tasks)
 
     async def _feed(self) -> None:
-        """Take the messages of the source, which may take its time."""
+        """Add the messages of the source, which may still be producing them."""
         try:
             if isinstance(self._source, AsyncIterable):
                 async for message in self._source:
@@ -202,10 +215,10 @@ class Watcher:
             else:
                 for number, message in enumerate(self._source, 1):
                     self._enter(message, anyio.current_time())
-                    if not number % _FED_AT_ONCE:  # a long list must not keep the event loop
+                    if not number % _FED_AT_ONCE:  # a long list must not block the event loop
                         self._wake()
                         await anyio.lowlevel.checkpoint()
-        except Exception as error:  # noqa: BLE001 - whoever takes the updates gets it
+        except Exception as error:  # noqa: BLE001 - raised to the consumer
             self._end(error)
         self._fed = True
         self._wake()
@@ -229,12 +242,12 @@ class Watcher:
         self._news = anyio.Event()
 
     def _end(self, error: Exception) -> None:
-        """Ask no more; the first error is the one that ended the watch."""
+        """Stop requesting; the first error is the one that is raised."""
         self._error = self._error or error
         self._wake()
 
     async def _work(self, tasks: TaskGroup) -> None:
-        """Ask for one message at a time, as long as the watch lasts."""
+        """Request one message at a time, as long as the watch lasts."""
         try:
             while self._error is None:
                 now, has_room = anyio.current_time(), len(self._handed_over) < _BUFFER
@@ -244,21 +257,21 @@ class Watcher:
                 else:
                     await self._ask_for(key)
                     self._add_worker(tasks)
-        except Exception as error:  # noqa: BLE001 - whoever takes the updates gets it
+        except Exception as error:  # noqa: BLE001 - raised to the consumer
             self._end(error)
 
     def _add_worker(self, tasks: TaskGroup) -> None:
-        """Let one worker more ask, if there is a message for it.
+        """Add a worker, if there is a message for it.
 
-        The first asks alone until it has an answer: with wrong credentials all would fail at once, and five failures
-        block the address.
+        The first worker is alone until it has an answer: with wrong credentials all would fail at once, and five
+        failures block the IP address.
         """
         if self._error is None and self._worker_count < min(self._workers, len(self._plan)):
             self._worker_count += 1
             tasks.start_soon(self._work, tasks)
 
     async def _rest(self, until: float) -> None:
-        """Wait until then, or until something has happened."""
+        """Wait until this time, or until something has happened."""
         with anyio.move_on_after(max(until - anyio.current_time(), _SHORTEST_PAUSE)):
             await self._news.wait()
 
@@ -278,7 +291,7 @@ class Watcher:
         else:
             self._answered(key, report, start)
         finally:
-            if key in self._late and self._error is None:  # a watch that has ended leaves it to the next one
+            if key in self._late and self._error is None:  # if the watch has ended, the next one requests it
                 self._late.remove(key)
                 self._expiries.add(key)
                 self._wake()
@@ -286,7 +299,7 @@ class Watcher:
 
     def _answered(self, key: int, report: DeliveryReport, start: float) -> None:
         now = anyio.current_time()
-        # As many at once, each as long as lately, is what can be had in a second.
+        # The number of workers divided by the recent duration of a request is the capacity per second.
         self._took += (now - start - self._took) * (_PACE if self._took else 1.0)
         self._plan.capacity(self._workers / self._took if self._took else 0.0)
         changed = self._registry.is_news(key, int(report.status))
@@ -300,11 +313,11 @@ class Watcher:
         if isinstance(error, MessageNotFound) and now + self._offset < self._registry.since(key) + self._grace:
             self._plan.answered(key, now, final=False)
         else:
-            self._plan.remove(key)  # and teach the plan nothing: it was not decided
+            self._plan.remove(key)  # without an answer: the plan must not learn from it, as the status is not final
             self._hand_over(key, Update(ref, error=error, is_last=True))
 
     def _expire(self) -> None:
-        """Tell of the messages whose time is over, as far as there is room."""
+        """Hand over an update for each expired message, while there is room."""
         while len(self._handed_over) < _BUFFER:
             key = self._expiries.pop(anyio.current_time() + self._offset)
             if key is None:
@@ -313,18 +326,18 @@ class Watcher:
             self._hand_over(key, Update(self._registry.ref(key), expired=True, is_last=True))
 
     def _hand_over(self, key: int, update: Update) -> None:
-        """Hand an update on; a message that has had its last one gets no more."""
+        """Hand over an update, unless the message has had its last one."""
         if self._registry.hand_over(key, update):
             self._handed_over.append((key, update))
             self._wake()
 
 
 async def last_report(watcher: Watcher) -> DeliveryReport:
-    """Return how the delivery of the one message of a watch was decided; see `Client.wait_delivered`."""
+    """Return the final report of the only message of a watch; see `Client.wait_delivered`."""
     async with watcher:
         async for update in watcher:
             if update.error is not None:
                 raise update.error
             if update.report is not None and update.is_last:
                 return update.report
-    raise TimeoutError("the delivery is not decided yet")
+    raise TimeoutError("the message is still pending")

@@ -1,4 +1,4 @@
-"""The client's brakes: they keep every request inside the limits of the service, in one process or in many."""
+"""Rate limits of the client: the guards keep every request inside the limits of the service, across processes too."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +37,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import what needs an extra package when somebody asks for it."""
+    """Import `RedisStore` on first access, because it needs an extra package."""
     if name != "RedisStore":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:

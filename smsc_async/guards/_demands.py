@@ -1,6 +1,6 @@
-"""Which places a request needs, under which keys, and what becomes of them; pure.
+"""The slots that a request needs, the keys under which they count, and their releases when it has ended; pure.
 
-A key is a keyed hash: nobody who sees one can tell a phone, a text or a password from it.
+A key is a keyed hash: it reveals no phone, text or password.
 """
 
 from collections.abc import Mapping, Sequence
@@ -40,7 +40,7 @@ from ._store import Demand
 
 __all__ = ["Completion", "Part", "Planner", "RequestArrival", "releases", "window_of"]
 
-# They shape the answer and nothing else, so sends that differ in them alone are the same for whoever gets them.
+# These parameters only shape the answer, so two sends that differ only in them are identical for their recipients.
 _ANSWER_SHAPE: Final = frozenset({"err", "op", "cost"})
 _NO_RELEASE: Final = Release()
 _PROVEN: Final = Release(proof=True)
@@ -48,9 +48,9 @@ _NOT_THE_SERVICE: Final = -1
 _WRONG_CREDENTIALS: Final = 2
 _ADDRESS_BLOCKED: Final = 4
 _TOO_OFTEN: Final = 9
-# These are said about what an account asked for, so the service knew the account.
+# The service returns these codes about the content of a request, after it has accepted the credentials.
 _SAID_TO_AN_ACCOUNT: Final = frozenset({0, 3, 6, 7, 8})
-# A flooded subscriber gets error 9 as well, but which of many it is nobody says.
+# A flooded subscriber also causes error 9, but the answer does not name one of several recipients.
 _SAID_BY_ERROR_9: Final = frozenset({"identical_send", "identical_cost", "status", "balance"})
 _GATES: Final = frozenset({"in_flight", "status_in_flight"})
 
@@ -58,35 +58,35 @@ Priced: TypeAlias = GetCost | GetListCost
 
 
 class Part(Enum):
-    """Which of its places a send takes; the two parts are for one who must look something up in between."""
+    """The slots that a send reserves; a caller that must look something up in between reserves the two parts apart."""
 
     ALL = "all"
     CLAIM = "claim"
-    """To be the only one who sends this message."""
+    """The slots that make this the only send of this message."""
     PASSAGE = "passage"
-    """To be let through to the service."""
+    """The slots that let the request through to the service."""
 
 
 class RequestArrival(Enum):
-    """What became of a request, as far as the service may have counted it."""
+    """Whether a request arrived at the service, which may then have counted it."""
 
     UNSENT = "unsent"
-    """It surely never left, or surely was not executed."""
+    """It definitely never left, or was definitely not executed."""
     ANSWERED = "answered"
-    """It has arrived and left the service."""
+    """It arrived and was answered."""
     LOST = "lost"
-    """Nobody knows; it may still arrive."""
+    """The outcome is unknown; it may still arrive."""
 
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What the answer to a request says about the limits.
+    """How a request ended, as far as the limits are concerned.
 
     Attributes:
-        arrival: What became of it.
+        arrival: Whether the request arrived at the service.
         code: The error number of the answer, 0 for none, -1 for an answer that isn't the service's own.
-        bad: How many of the messages of an accepted request were bad sends.
-        good: Whether one of its messages was accepted.
+        bad: The number of bad sends among the messages of an accepted request.
+        good: Whether at least one of its messages was accepted.
     """
 
     arrival: RequestArrival
@@ -96,26 +96,26 @@ class Completion:
 
     @classmethod
     def of_result(cls, operation: Operation[Result], result: Result) -> "Completion":
-        """Return what a result says."""
+        """Return the completion of a request with this result."""
         if operation.is_read or not isinstance(result, SentMessage):
             return _FINE
-        if result.reconciled:  # by status requests: this one has sent nothing
+        if result.reconciled:  # by status requests: this attempt sent nothing
             return _UNSENT
         if not isinstance(operation, SendList):
             return _ACCEPTED
-        # Without `err` the answer names no wrong numbers; one message at least was right.
+        # Without `err` the answer lists no wrong numbers; at least one message was accepted.
         bad = len(operation.messages) - 1 if operation.err is False else sum(e.code in BAD_CODES for e in result.errors)
         return cls(RequestArrival.ANSWERED, bad=bad, good=True)
 
     @classmethod
     def of_failure(cls, error: BaseException, *, posted: bool) -> "Completion":
-        """Return what a failure says; `posted` tells whether anything may have left by then."""
+        """Return the completion of a request that failed; `posted` says whether anything may have left before."""
         if isinstance(error, ApiError):
             return cls(RequestArrival.ANSWERED, error.code)
         if not posted or (isinstance(error, SmscError) and error.outcome is Outcome.NOT_SENT):
             return _UNSENT
         if isinstance(error, SoapFault):
-            # Only the server that didn't find the procedure says that it executed nothing and counted nothing.
+            # Only a fault about a missing procedure proves that the server executed and counted nothing.
             return _UNSENT if error.procedure_missing else _FAULT
         if isinstance(error, SmscError) and error.outcome is Outcome.REJECTED:
             return _FAULT
@@ -131,7 +131,7 @@ _ACCEPTED: Final = Completion(RequestArrival.ANSWERED, good=True)
 
 
 def window_of(operation: Operation[Result]) -> str | None:
-    """Return the rule that error 9 to a read is about, None for what isn't a read."""
+    """Return the rule that error 9 to a read refers to, None for an operation that isn't a read."""
     if isinstance(operation, GetStatus):
         return "status"
     if isinstance(operation, GetBalance):
@@ -142,13 +142,13 @@ def window_of(operation: Operation[Result]) -> str | None:
 def releases(
     demands: Sequence[Demand], amounts: Sequence[int], completion: Completion, late: float, slack: float
 ) -> list[Release]:
-    """Return the mark for each demand.
+    """Return the release of each demand.
 
     Args:
         demands: The demands of the request.
-        amounts: How many places each of them holds.
-        completion: What became of it.
-        late: Seconds that a request of unknown fate may still be on its way.
+        amounts: The number of slots that each of them holds.
+        completion: How the request ended.
+        late: Seconds for which a request with an unknown outcome may still be on its way.
         slack: Seconds that the service may then take to answer it.
     """
     if completion.arrival is RequestArrival.UNSENT:
@@ -156,8 +156,8 @@ def releases(
     if completion.arrival is RequestArrival.ANSWERED:
         code, bad, good = completion.code, completion.bad, completion.good
         return [_answered(each.rule, amount, code, bad, good) for each, amount in zip(demands, amounts, strict=True)]
-    spoken = completion.code == _NOT_THE_SERVICE
-    return [_lost(each, amount, late, slack, spoken=spoken) for each, amount in zip(demands, amounts, strict=True)]
+    foreign = completion.code == _NOT_THE_SERVICE
+    return [_lost(each, amount, late, slack, foreign=foreign) for each, amount in zip(demands, amounts, strict=True)]
 
 
 @lru_cache(maxsize=256)
@@ -165,7 +165,7 @@ def _answered(rule: str, amount: int, code: int, bad: int, good: bool) -> Releas
     if rule in _GATES:
         return _NO_RELEASE
     if rule == "blocked":
-        # What isn't the service's own answer doesn't say that it lets this address through.
+        # An answer that isn't the service's own does not prove that the service lets this address through.
         return Release(keep=int(code == _ADDRESS_BLOCKED), clear=code not in {_ADDRESS_BLOCKED, _NOT_THE_SERVICE})
     if rule in {"login_failures", "address_failures"}:
         if code == _WRONG_CREDENTIALS:
@@ -176,22 +176,22 @@ def _answered(rule: str, amount: int, code: int, bad: int, good: bool) -> Releas
     return Release(keep=amount, fill=code == _TOO_OFTEN and rule in _SAID_BY_ERROR_9)
 
 
-def _lost(demand: Demand, amount: int, late: float, slack: float, *, spoken: bool) -> Release:
-    # Wrong credentials are answered with error 2, so a page or an error of HTTP is no sign of them; silence may be.
-    if demand.rule in {"login_failures", "blocked"} or (spoken and demand.rule == "address_failures"):
+def _lost(demand: Demand, amount: int, late: float, slack: float, *, foreign: bool) -> Release:
+    # The service answers wrong credentials with error 2, so an HTTP error or page is no sign of them; silence may be.
+    if demand.rule in {"login_failures", "blocked"} or (foreign and demand.rule == "address_failures"):
         return _NO_RELEASE
     return Release(keep=amount, late=late + slack if demand.rule in _GATES else late)
 
 
 class Planner:
-    """Knows the keys of one caller.
+    """Plans the demands of one caller's operations.
 
     Args:
         limits: The limits, by the name of their rule.
-        salt: What the hashes are keyed with.
-        credentials: Whose requests these are.
+        salt: The key of the hashes.
+        credentials: The credentials of the caller.
         account: The name under which all credentials of one account count together, None for the login or the apikey.
-        egress: The address that the service sees, by any name.
+        egress: Any name for the IP address that the service sees.
     """
 
     def __init__(
@@ -202,10 +202,10 @@ class Planner:
         key = credentials.key if isinstance(credentials, ApiKey) else credentials.login
         self._account = self._hash(account if account is not None else key.get_secret_value())
         address = self._hash(egress)
-        # Two bytes tell a corrected password from a wrong one, and are of no use to somebody who guesses passwords.
+        # Two bytes distinguish a corrected password from a wrong one, and are too few to confirm a guessed password.
         proof = self._account + self._hash(sorted(credentials.fields().items()))[:2]
         self._address = address
-        # The order decides which rule is told of when several refuse: first those that raise, the gates last.
+        # When several rules refuse, the first one is reported: first those that raise, the gates last.
         self._first = _present(
             self._demand("blocked", address, amount=0),
             self._demand("login_failures", proof, proof=proof),
@@ -220,7 +220,7 @@ class Planner:
     def demands(
         self, operation: Operation[Result], *, allow_duplicate: bool = False, part: Part = Part.ALL
     ) -> Sequence[Demand]:
-        """Return what an operation needs, or a part of it; of one that this package doesn't know, what all need."""
+        """Return the demands of an operation or of a part of it; an unknown operation has those that all have."""
         if isinstance(operation, GetStatus):
             ref = operation.ref
             message = self._hash(self._account, recipient_key(ref.phone), ref.id)
@@ -256,7 +256,7 @@ class Planner:
         return None if limit is None else Demand(rule, key, limit, amount, proof, forced)
 
     def _hash(self, *parts: object) -> bytes:
-        # Histories are kept by rule and key, so that the same parts under two rules don't meet.
+        # Histories are stored by rule and key, so the same parts under two rules do not collide.
         return blake2b(repr(parts).encode(), digest_size=16, key=self._salt).digest()
 
 
@@ -265,7 +265,7 @@ def _present(*demands: Demand | None) -> tuple[Demand, ...]:
 
 
 def _content(operation: Priced | AnySend) -> object:
-    """Return what two requests have in common that the service takes for the same."""
+    """Return what two requests share if the service treats them as identical."""
     sender = getattr(operation, "sender", None)
     lines: list[tuple[object, ...]]
     if isinstance(operation, MessageList):

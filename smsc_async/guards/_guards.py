@@ -1,4 +1,4 @@
-"""The guards: each request takes its places before it leaves, waits for them or is refused, and settles afterwards."""
+"""The guards: a request reserves its slots before it leaves, waits or is refused, and releases them afterwards."""
 
 import asyncio
 import math
@@ -31,12 +31,12 @@ _RULES: Final = Rules()
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Identity:
-    """Who calls, as far as limits are concerned.
+    """The caller, as far as the limits are concerned.
 
     Attributes:
-        credentials: Whose requests these are.
+        credentials: The credentials of the caller.
         account: The name under which all credentials of one account count, None for the login or the apikey.
-        egress: The address that the service sees, by any name.
+        egress: Any name for the IP address that the service sees.
     """
 
     credentials: Credentials
@@ -49,11 +49,11 @@ class RuleSnapshot:
     """The state of one rule.
 
     Attributes:
-        count: Its limit.
-        keys: How many messages, accounts or addresses, whatever the rule counts, have a history.
-        in_flight: How many places requests in flight hold.
-        waiting: How many requests of these guards wait for a place.
-        full: The keys without a place, as hashes, and until when; None where that hangs on requests in flight.
+        count: The limit of the rule.
+        keys: The number of keys with a history: messages, accounts or addresses, depending on the rule.
+        in_flight: The number of slots that requests in flight hold.
+        waiting: The number of requests of these guards that wait for a slot.
+        full: The keys without a free slot, as hashes, and until when; None if that depends on requests in flight.
     """
 
     count: int
@@ -68,8 +68,8 @@ class Snapshot:
     """The state of the guards.
 
     Attributes:
-        taken_at: When.
-        waiting: How many requests of these guards wait.
+        taken_at: The moment at which it was taken.
+        waiting: The number of requests of these guards that wait.
         rules: The state of each rule that isn't off.
     """
 
@@ -81,16 +81,16 @@ class Snapshot:
 class Guards:
     """Keeps the requests of all clients that share it inside the limits of the service.
 
-    Each request takes its places before it leaves and settles when its answer is there. As an answered request arrived
-    before its answer, and a new one arrives after its start, no window of the service ever holds more than the limit,
-    whatever the latency. That is exact for answered requests; one whose answer is lost counts as arriving up to
-    `late_arrival` after it failed.
+    Each request reserves its slots before it leaves and releases them when its answer arrives. An answered request
+    arrived before its answer, and a new one arrives after its start. So no window of the service ever holds more than
+    the limit, whatever the latency. That is exact for answered requests; a request whose answer is lost counts as
+    arriving up to `late_arrival` seconds after it failed.
 
     Args:
-        store: Where the histories are; None for the memory of this process.
-        rules: The limits, and what is done at each.
-        max_wait: The most seconds that a request waits, None for as long as its deadline allows.
-        max_waiters: The most requests that wait; further ones are refused at once.
+        store: The store of the histories; None for the memory of this process.
+        rules: The limits and the policy of each.
+        max_wait: The maximum seconds that a request waits, None for as long as its deadline allows.
+        max_waiters: The maximum number of requests that wait; further ones are refused at once.
         margin: Seconds added to each window, because the service may count whole seconds.
         late_arrival: Seconds for which a request whose answer was lost may still be on its way, at most 60.
 
@@ -109,7 +109,9 @@ class Guards:
         late_arrival: float = 5.0,
     ) -> None:
         if max_waiters < 0 or margin < 0 or not 0 <= late_arrival <= _LATEST or (max_wait is not None and max_wait < 0):
-            raise ValueError("max_wait, max_waiters, margin and late_arrival are 0 or more, late_arrival at most 60")
+            raise ValueError(
+                "max_wait, max_waiters, margin and late_arrival must be at least 0, and late_arrival at most 60"
+            )
         self.rules = rules
         self._store: Store = MemoryStore() if store is None else store
         self._limits = rules.limits(margin)
@@ -118,7 +120,7 @@ class Guards:
         self.margin = margin
         self.late_arrival = late_arrival
         self._waiters = Waiters()
-        self._sends: set[bytes] = set()  # what waits; the same again would be sent when both have waited
+        self._sends: set[bytes] = set()  # sends that wait; an identical one must not wait too
         self._busy = 0
         self._planners: WeakKeyDictionary[Identity, tuple[bytes, Planner]] = WeakKeyDictionary()
         self._token: EventLoopToken | None = None
@@ -129,10 +131,10 @@ class Guards:
         return f"<smsc_async.guards.Guards over {type(self._store).__name__}>"
 
     def bind(self) -> None:
-        """Take up the running event loop.
+        """Bind these guards to the running event loop.
 
         Raises:
-            RuntimeError: Another one is using these guards.
+            RuntimeError: Another event loop is using these guards.
         """
         loop = asyncio_loop()
         if loop is not None and loop is self._loop:
@@ -142,8 +144,8 @@ class Guards:
             return
         if self._busy:
             raise RuntimeError(
-                "these guards are in use on another event loop; make guards for each event loop or thread, and let "
-                "them share a RedisStore if they use one account"
+                "these guards are in use on another event loop; create separate guards for each event loop or thread, "
+                "with a shared RedisStore if they use one account"
             )
         self._token, self._loop = token, loop
         self._waiters = Waiters()
@@ -158,11 +160,11 @@ class Guards:
         allow_duplicate: bool = False,
         part: Part = Part.ALL,
     ) -> Reservation:
-        """Take the places of a request that has so many seconds in all, infinity for no end.
+        """Reserve the slots of a request that has to end `within` seconds, infinity for no deadline.
 
         Raises:
-            GuardError: There are none, or there will be none in time; `retry_after` tells when.
-            ValueError: One request asks for more than a limit can ever give.
+            GuardError: A slot isn't free, or won't be in time; `retry_after` is the number of seconds until it is.
+            ValueError: One request needs more slots than a limit has.
         """
         self.bind()
         self._busy += 1
@@ -179,7 +181,7 @@ class Guards:
             raise
 
     def release(self, reservation: Reservation, completion: Completion) -> None:
-        """Give back the places of a request that has ended, as far as it can't have used them."""
+        """Release the slots of a request that has ended; what the service may have counted stays in the history."""
         self._busy -= 1
         given = releases(
             reservation.demands, reservation.amounts, completion, late=self.late_arrival, slack=self.margin
@@ -188,17 +190,17 @@ class Guards:
         self._waiters.wake(reservation.demands)
 
     def awaits(self, operation: Operation[Result]) -> bool:
-        """Whether a read that the service refused with error 9 is repeated when its window has room again."""
+        """Return whether a read that got error 9 is repeated when its window has room again."""
         rule = window_of(operation)
         return rule is not None and getattr(self.rules, rule).policy == "wait"
 
     async def flush(self) -> None:
-        """Wait until what was settled is known to everybody who shares the store, but not for long."""
+        """Wait until every client that shares the store can see the releases, for 2 seconds at most."""
         with anyio.move_on_after(_FLUSH_WITHIN, shield=True):
             await self._store.flush()
 
     async def snapshot(self) -> Snapshot:
-        """Return what is in flight, what waits, and what is full until when.
+        """Return the requests in flight, those that wait, and the keys that are full and until when.
 
         Raises:
             GuardStoreError: The store can't be reached.
@@ -224,12 +226,12 @@ class Guards:
         self._users += 1
 
     async def detach(self) -> None:
-        """Count one client less; after the last, close."""
+        """Count one client less; close the store after the last one."""
         self._users -= 1
         await (self.flush() if self._users else self.aclose())
 
     async def aclose(self) -> None:
-        """Let everybody who shares the store know what was settled, and close connections; what is counted stays."""
+        """Flush the releases and close the connections of the store; the histories stay."""
         with anyio.move_on_after(_FLUSH_WITHIN, shield=True):
             await self._store.aclose()
 
@@ -244,14 +246,14 @@ class Guards:
         for demand in demands:
             if demand.amount > 1 and demand.amount > demand.limit.count:  # no limit is under 1
                 raise ValueError(
-                    f"{demand.amount} messages in one request, and the rule {demand.rule!r} lets {demand.limit.count} "
-                    "through at most; divide them, or change the rule in Guards(rules=)"
+                    f"{demand.amount} messages in one request exceed the rule {demand.rule!r}, which allows "
+                    f"{demand.limit.count}; split the request or change the rule in Guards(rules=)"
                 )
         return demands
 
     async def _behind(self, demands: Sequence[Demand], within: float) -> Refusal | None:
-        """Return why a request has to wait behind others with its demands, None if it hasn't."""
-        # What is refused at once must not queue first, and proven credentials queue with none that aren't.
+        """Return the refusal of a request that has to wait behind others for a demand, None if it need not wait."""
+        # A request that is refused at once must not queue first; proven credentials never wait behind unproven ones.
         asked = [each for each in demands if each.proof is not None or self._policy(each) == "raise"]
         answer = await self._store.acquire(asked, within)
         if isinstance(answer, Refusal):
@@ -272,7 +274,7 @@ class Guards:
         refusal = next((Refusal(sends[key], math.inf) for key in sends.keys() & self._sends), refusal)
         free = self._free_at(refusal, now, give_up)
         if len(self._waiters) >= self._max_waiters:
-            raise refused(refusal, free - now, f"{self._max_waiters} requests wait already")
+            raise refused(refusal, free - now, f"{self._max_waiters} requests are already waiting (max_waiters)")
         waiter = self._waiters.join(refusal.demand, free)
         if self.rules.identical_send.policy == "raise":
             self._sends |= sends.keys()
@@ -300,10 +302,10 @@ class Guards:
             self._waiters.leave(waiter)
 
     def _free_at(self, refusal: Refusal, now: float, give_up: float) -> float:
-        """Return when the demand may be met, infinity if nobody knows; refuse it if that can't be waited for."""
+        """Return when the demand may be met, infinity if unknown; raise the refusal if the request can't wait."""
         demand, delay = refusal
         if self._policy(demand) == "raise" and not (math.isinf(delay) and demand.rule in MAY_CLEAR):
-            # What is in flight is counted for a whole span after its answer; at a gate nobody knows.
+            # A request in flight counts for a whole span after its answer; at a gate the delay is unknown.
             raise refused(refusal, (demand.limit.span or delay) if math.isinf(delay) else delay)
         if now >= give_up or give_up < now + delay < math.inf:
             raise refused(refusal, delay)

@@ -1,9 +1,9 @@
-"""The shapes of limits, as pure arithmetic over the history of one key.
+"""The kinds of limits, as pure arithmetic over the history of one key.
 
-The service counts when a request arrives; the client knows only when it started one and when the answer came. An
-answered request arrived no later than its answer, a new one arrives no earlier than it starts. So a history holds, for
-each request, the latest instant at which it can have arrived: the instant of its settling, and infinity while it is in
-flight. What is let through on such a history is never too much for the service, whatever the latency.
+The service counts a request when it arrives; the client knows only when it started one and when the answer came. An
+answered request arrived no later than its answer, and a new one arrives no earlier than it starts. So a history holds,
+for each request, the latest instant at which it can have arrived: the instant of its release, or infinity while it is
+in flight. Requests that are let through on such a history never exceed the limit of the service, whatever the latency.
 """
 
 from bisect import bisect_right, insort
@@ -14,19 +14,19 @@ from typing import NamedTuple, TypeAlias
 __all__ = ["BlockLimit", "History", "Limit", "Release", "StreakLimit", "WindowLimit"]
 
 History: TypeAlias = tuple[float, ...]
-"""Instants in seconds, in ascending order; those in flight, infinite, come last."""
+"""Instants in seconds, in ascending order; requests in flight are infinite and come last."""
 
 
 class Release(NamedTuple):
-    """What becomes of one key when a request that held it is settled.
+    """How the history of one key changes when a request that held slots under it has ended.
 
     Attributes:
-        keep: How many entries the request leaves in the history.
-        late: How many seconds after the settling they are dated.
-        clear: Whether what is dated before the start of this request is forgotten: the service counts in a row, and
-            this request has ended the row.
-        fill: Whether the history becomes as long as the limit: the service says that it is full.
-        proof: Whether the credentials are proven (True) or refuted (False) by the answer, None for neither.
+        keep: The number of entries that the request leaves in the history.
+        late: Seconds after the release at which these entries are dated.
+        clear: Whether entries dated before the start of this request are removed: the service counts consecutive
+            requests, and this one has ended the row.
+        fill: Whether the history is filled up to the limit, because the service says that it is full.
+        proof: Whether the answer proves (True) or refutes (False) the credentials, None for neither.
     """
 
     keep: int = 0
@@ -38,67 +38,67 @@ class Release(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class WindowLimit:
-    """At most so many in any so many seconds; with 0 seconds, so many in flight.
+    """At most `count` requests in any window of `span` seconds; with a span of 0, at most `count` in flight.
 
     Attributes:
-        count: How many.
-        span: The length of the window in seconds, the margin for the service's own rounding included.
+        count: The maximum number of requests.
+        span: The length of the window in seconds, including the margin for the service's own rounding.
     """
 
     count: int
     span: float
 
     def fresh(self, history: History, now: float) -> History:
-        """Return what of a history still counts."""
+        """Return the entries of a history that still count."""
         if not history or history[0] > now - self.span:
             return history
         return history[bisect_right(history, now - self.span) :]
 
     def delay(self, history: History, now: float, amount: int) -> float:
-        """Return in how many seconds so many more fit: 0 at once, infinity if that hangs on those in flight."""
+        """Return the seconds until `amount` more fit: 0 for now, infinity if that depends on requests in flight."""
         excess = len(history) + amount - self.count
         return max(history[excess - 1] + self.span - now, 0.0) if excess > 0 else 0.0
 
     def released(self, history: History, now: float, started: float, amount: int, release: Release) -> History:
-        """Return the history after a request that held so many entries in flight since `started` is settled."""
-        # What has expired meanwhile fills nothing.
+        """Return the history after the release of a request that held `amount` entries since `started`."""
+        # Entries that have expired meanwhile do not count towards the fill.
         kept = self.fresh(history, now) if release.fill else history
         return _released(self.count, kept, now, started, amount, release)
 
 
 @dataclass(frozen=True, slots=True)
 class StreakLimit:
-    """At most so many in a row; a quiet time as long as the span ends the row.
+    """At most `count` requests in a row; a pause of `span` seconds ends the row.
 
     Attributes:
-        count: How many.
-        span: Seconds, the margin included.
+        count: The maximum number of requests.
+        span: Seconds, including the margin.
     """
 
     count: int
     span: float
 
     def fresh(self, history: History, now: float) -> History:
-        """Return what of a history still counts: all of the row, or nothing."""
+        """Return the entries of a history that still count: the whole row or none."""
         return history if history and history[-1] > now - self.span else ()
 
     def delay(self, history: History, now: float, amount: int) -> float:
-        """Return in how many seconds so many more fit: 0 at once, infinity if that hangs on those in flight."""
+        """Return the seconds until `amount` more fit: 0 for now, infinity if that depends on requests in flight."""
         return max(history[-1] + self.span - now, 0.0) if len(history) + amount > self.count else 0.0
 
     def released(self, history: History, now: float, started: float, amount: int, release: Release) -> History:
-        """Return the history after a request that held so many entries in flight since `started` is settled."""
+        """Return the history after the release of a request that held `amount` entries since `started`."""
         return _released(self.count, history, now, started, amount, release)
 
 
 @dataclass(frozen=True, slots=True)
 class BlockLimit:
-    """Nothing at all until the block of the service is over; the history is the instants at which blocks end.
+    """No requests until the block of the service is over; the history holds the instants at which blocks end.
 
     Attributes:
         first: Seconds that a block lasts.
         again: Seconds that it lasts when the first request after a block is refused as well.
-        span: For so many seconds after its end a block is remembered.
+        span: Seconds after its end for which a block is remembered.
         count: Always 1.
     """
 
@@ -108,11 +108,11 @@ class BlockLimit:
     count: int = 1
 
     def fresh(self, history: History, now: float) -> History:
-        """Return what of a history still matters."""
+        """Return the entries of a history that still matter."""
         return history if history and history[-1] > now - self.span else ()
 
     def delay(self, history: History, now: float, amount: int) -> float:  # noqa: ARG002 - one shape of method for all
-        """Return in how many seconds the block is over."""
+        """Return the seconds until the block is over."""
         return max(history[-1] - now, 0.0) if history else 0.0
 
     def released(self, history: History, now: float, started: float, amount: int, release: Release) -> History:  # noqa: ARG002
@@ -120,7 +120,7 @@ class BlockLimit:
         history = self.fresh(history, now)
         if release.keep:
             over = history[-1] if history else -inf
-            # A request that was already on its way when the block was noticed tells nothing new.
+            # A request that was already on its way when the block was noticed does not prove another block.
             return history if over > started else (now + (self.again if history else self.first),)
         return () if release.clear and history and history[-1] <= started else history
 
@@ -128,7 +128,7 @@ class BlockLimit:
 Limit: TypeAlias = WindowLimit | StreakLimit | BlockLimit
 
 
-def _released(  # noqa: PLR0917 - those of `released`, and the count
+def _released(  # noqa: PLR0917 - the arguments of `released`, and the count
     count: int, history: History, now: float, started: float, amount: int, release: Release
 ) -> History:
     rest = history[: len(history) - amount] if amount else history

@@ -1,4 +1,4 @@
-"""Histories in this process."""
+"""The guard store in the memory of this process."""
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
@@ -17,17 +17,18 @@ Clock: TypeAlias = Callable[[], float]
 
 _SHORTEST_TERM: Final = 60.0
 _SWEPT: Final = 8
-# Guards wake those who wait for their own requests; for those of other guards on the same store this is often enough.
+# Guards wake the waiters for their own requests; for requests of other guards on the same store this is often enough.
 _LONGEST_PAUSE: Final = 1.0
-# Below this the sum of an instant and a pause may be the instant itself.
+# A shorter pause may vanish when it is added to an instant.
 _SHORTEST_PAUSE: Final = 0.001
 _SHOWN: Final = 10_000
 
 
 class _Table:
-    """The histories under one rule, in two generations, so that a key that nobody touches costs nobody a search.
+    """The histories under one rule, in two generations, so that idle keys expire without a search.
 
-    What was written in one term is young. At the end of the term it becomes old, and goes when all of it has expired.
+    Histories written in the current term are young. At the end of the term they become old, and they are dropped
+    together when all of them have expired.
 
     Args:
         span: Seconds for which an entry counts.
@@ -50,7 +51,7 @@ class _Table:
         return self.young.get(key) or self.old.get(key) or ()
 
     def put(self, key: bytes, history: History, now: float) -> None:
-        """Keep the history of a key; an empty one is none."""
+        """Store the history of a key; an empty one removes the key."""
         if not history:
             self.young.pop(key, None)
             self.old.pop(key, None)
@@ -61,7 +62,7 @@ class _Table:
         self._latest = max(self._latest, latest)
 
     def is_due(self, now: float) -> bool:
-        """Whether a term is over; otherwise a little of what was dropped goes, so that no call waits for all of it."""
+        """Return whether a term is over; if not, free a few dropped histories, so that no call has to free them all."""
         if now >= self.due:
             return True
         for _ in range(min(len(self.dying), _SWEPT)):
@@ -69,7 +70,7 @@ class _Table:
         return False
 
     def turn(self, now: float, flying: Mapping[bytes, History]) -> None:
-        """Age by a term, if the old generation has expired; those in flight stay young."""
+        """Begin a new term if the old generation has expired; histories of requests in flight stay young."""
         if now < self._latest_old + self.span:
             self.due = self._latest_old + self.span
             return
@@ -79,7 +80,7 @@ class _Table:
         self.due = now + max(self.span, _SHORTEST_TERM)
 
     def sweep(self, now: float, flying: Mapping[bytes, History]) -> None:
-        """Let go of everything that has expired or is dropped."""
+        """Remove all histories that have expired or were dropped."""
         self.dying.clear()
         if now >= self._latest_old + self.span:
             self.old = {key: history for key, history in self.old.items() if key in flying}
@@ -91,8 +92,8 @@ class MemoryStore:
     """Histories in this process, for all clients that share the guards it belongs to.
 
     Args:
-        clock: Returns the seconds of a clock that never goes back; None for that of the running event loop.
-        salt: What keys are hashed with; None for something random.
+        clock: Returns the seconds of a monotonic clock; None for that of the running event loop.
+        salt: The key of the hashes; None for a random one.
     """
 
     proofs: ClassVar[str] = "proofs"
@@ -114,11 +115,11 @@ class MemoryStore:
 
     @property
     def salt(self) -> bytes:
-        """What keys are hashed with."""
+        """The key of the hashes."""
         return self._salt
 
     def rebind(self) -> None:
-        """Go on with the clock of the running event loop."""
+        """Switch to the clock of the running event loop."""
         if isinstance(self._clock, LoopClock):
             self._clock.rebase()
 
@@ -127,9 +128,9 @@ class MemoryStore:
         return self._salt
 
     async def acquire(self, demands: Sequence[Demand], hold: float) -> Reservation | Refusal:  # noqa: ARG002 - nothing expires here
-        """Take the places of a request, all or none."""
+        """Reserve the slots of a request, all or none."""
         now = self._clock()
-        takes: list[tuple[_Table, bytes, History]] = []
+        added: list[tuple[_Table, bytes, History]] = []
         amounts: list[int] = []
         for demand in demands:
             rule, key, limit, amount, proof, forced = demand
@@ -143,15 +144,15 @@ class MemoryStore:
                 return Refusal(demand, delay)
             amounts.append(amount)
             if amount:
-                takes.append((table, key, history + (inf,) * amount))
-        for table, key, history in takes:
+                added.append((table, key, history + (inf,) * amount))
+        for table, key, history in added:
             table.put(key, history, now)
         reservation = Reservation(demands, amounts, now)
         self._flying.add(reservation)
         return reservation
 
     def release(self, reservation: Reservation, releases: Sequence[Release]) -> None:
-        """Give each demand of a reservation its mark; a second time it does nothing."""
+        """Apply the release of each demand of a reservation; a second call does nothing."""
         if reservation not in self._flying:
             return
         self._flying.remove(reservation)
@@ -159,24 +160,24 @@ class MemoryStore:
         started = reservation.started
         for demand, amount, release in zip(reservation.demands, reservation.amounts, releases, strict=True):
             rule, key, limit, _, proof, _ = demand
-            if amount or release.keep or release.clear or release.fill:  # else the history stays what it is
+            if amount or release.keep or release.clear or release.fill:  # otherwise the history does not change
                 table = self._table(rule, limit.span, now)
                 history = table.get(key)
                 if history or release.keep or release.fill:
                     table.put(key, limit.released(history, now, started, amount, release), now)
-            # Refuted always, proven only where it wasn't yet: that is once a day.
+            # A refutation is always stored, a proof only if there was none, which is once a day.
             if proof is not None and (release.proof is False or (release.proof and amount)):
                 self._table(self.proofs, self.proof_lasts, now).put(proof, (now,) if release.proof else (), now)
 
     async def flush(self) -> None:
-        """Do nothing: what is settled here is known at once."""
+        """Do nothing: releases take effect at once."""
 
-    def pause(self, delay: float, tries: int) -> float:  # noqa: ARG002 - nothing to guess here
-        """Return in how many seconds to ask again: then, or when a request of other guards may have been settled."""
+    def pause(self, delay: float, tries: int) -> float:  # noqa: ARG002 - the delay is known here
+        """Return the seconds until the next try: the delay, or a poll interval if requests in flight determine it."""
         return _LONGEST_PAUSE if isinf(delay) else max(delay, _SHORTEST_PAUSE)
 
     async def snapshot(self, limits: Mapping[str, Limit]) -> Mapping[str, RuleState]:
-        """Return what is known of each rule; of more than ten thousand keys only some are looked at."""
+        """Return the state of each rule; of more than ten thousand keys only some are examined."""
         now = self._clock()
         return {name: self._state(self._table(name, limit.span, now), limit, now) for name, limit in limits.items()}
 
@@ -184,12 +185,12 @@ class MemoryStore:
         """Do nothing: the histories stay for the next event loop."""
 
     def history(self, rule: str, key: bytes) -> History:
-        """Return what is known of a key, for one who keeps it elsewhere."""
+        """Return the history of a key, so that a caller can store it elsewhere."""
         table = self._tables.get(rule)
         return () if table is None else table.get(key)
 
     def restore(self, rule: str, key: bytes, span: float, history: History) -> None:
-        """Take up what was known of a key elsewhere."""
+        """Restore the history of a key that was stored elsewhere."""
         now = self._clock()
         self._table(rule, span, now).put(key, history, now)
 
@@ -211,7 +212,7 @@ class MemoryStore:
             return table
         if table is None:
             table = self._tables[name] = _Table(span)
-        elif span > table.span:  # of other guards, with other rules
+        elif span > table.span:  # other guards, with other rules, share the store
             table.span = span
         if table.is_due(now):
             table.turn(now, self._in_flight(name, table))

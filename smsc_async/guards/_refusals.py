@@ -1,4 +1,4 @@
-"""The exceptions in which a refusal is told to the caller; pure."""
+"""The exceptions that report a refusal to the caller; pure."""
 
 import math
 from collections.abc import Mapping
@@ -22,26 +22,27 @@ __all__ = ["MAY_CLEAR", "refused"]
 _REFUSALS: Final[Mapping[str, tuple[type[GuardError], str]]] = {
     "identical_send": (
         DuplicateSend,
-        "these recipients got the same message within the last minute, or it is on its way; allow_duplicate repeats it",
+        "the same message to these recipients is in flight or was sent in the last minute; allow_duplicate repeats it",
     ),
-    "identical_cost": (CostTooOften, "the same price was asked for as often as the service allows in a minute"),
-    "status": (StatusTooOften, "the status of this message was asked for as often as the service allows in a minute"),
-    "balance": (BalanceTooOften, "the balance was asked for as often as the service allows in a minute"),
-    "subscriber": (SubscriberFlood, "a recipient has had as many messages in a row as the service allows"),
-    "in_flight": (TooManyInFlight, "no place among the requests in flight became free in time"),
-    "status_in_flight": (TooManyInFlight, "no place among the status requests in flight became free in time"),
+    "identical_cost": (CostTooOften, "the same price was requested as often as the service allows in a minute"),
+    "status": (StatusTooOften, "the status of this message was requested as often as the service allows in a minute"),
+    "balance": (BalanceTooOften, "the balance was requested as often as the service allows in a minute"),
+    "subscriber": (SubscriberFlood, "a recipient received as many messages in a row as the service allows"),
+    "in_flight": (TooManyInFlight, "no slot for a request in flight became free in time"),
+    "status_in_flight": (TooManyInFlight, "no slot for a status request in flight became free in time"),
     "login_failures": (BreakerOpen, "these credentials were refused too often (error 2); correct them"),
     "address_failures": (
         BreakerOpen,
-        "too many logins failed or got no answer; a few more, and the service blocks this address for half an hour",
+        "too many logins failed or got no answer; after a few more the service blocks this address for half an hour",
     ),
     "bad_sends": (
         BreakerOpen,
-        "nearly as many bad messages in a row (wrong numbers, forbidden texts) as make the service block this address",
+        "too many bad messages in a row (wrong numbers, forbidden texts); soon the service would block this address",
     ),
     "blocked": (BreakerOpen, "the service blocks this address (error 4)"),
 }
-# Refused by what is in flight, these may be free in a moment, so they are worth waiting for whatever their policy.
+# If requests in flight hold the slots of these rules, one may be free in a moment, so the request waits whatever the
+# policy is.
 MAY_CLEAR: Final = frozenset({"login_failures", "address_failures", "bad_sends"})
 _MAY_FAIL: Final = (
     "the requests in flight may be refused, and with more of them the service might block this address; none was "
@@ -50,7 +51,7 @@ _MAY_FAIL: Final = (
 
 
 def refused(refusal: Refusal, delay: float, why: str = "") -> GuardError:
-    """Return the exception of a refusal that clears in so many seconds, infinity if nobody knows."""
+    """Return the exception for a refusal that ends after `delay` seconds, infinity if unknown."""
     kind, words = _REFUSALS[refusal.demand.rule]
     if math.isinf(refusal.delay) and refusal.demand.rule in MAY_CLEAR:
         kind, words = TooManyInFlight, _MAY_FAIL

@@ -1,4 +1,4 @@
-"""Which limits a request has to keep, and what is done at each; pure."""
+"""The rules of the guards: the limit of each, and its policy for requests over it; pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -21,18 +21,18 @@ from ._limits import BlockLimit, Limit, StreakLimit, WindowLimit
 __all__ = ["Policy", "Rule", "Rules"]
 
 Policy: TypeAlias = Literal["wait", "raise", "off"]
-"""What the guards do with a request over a limit: let it wait for its turn, refuse it, or look away."""
+"""What the guards do with a request over a limit: let it wait for its turn, refuse it, or ignore the limit."""
 
 _TRIES: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One limit and what is done about it.
+    """One limit and its policy.
 
     Attributes:
-        count: How many requests.
-        seconds: In how many seconds; 0 where requests in flight are counted.
+        count: The maximum number of requests.
+        seconds: The period in seconds; 0 for a limit of requests in flight.
         policy: `wait`, `raise` or `off`.
 
     Raises:
@@ -45,27 +45,27 @@ class Rule:
 
     def __post_init__(self) -> None:
         if self.count < 1 or self.seconds < 0:
-            raise ValueError("a rule counts 1 or more requests in 0 or more seconds; to switch it off say policy='off'")
+            raise ValueError("count must be at least 1 and seconds at least 0; to switch a rule off, pass policy='off'")
         if self.policy not in {"wait", "raise", "off"}:
-            raise ValueError("the policy of a rule is 'wait', 'raise' or 'off'")
+            raise ValueError("policy must be 'wait', 'raise' or 'off'")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """All rules of the guards; a rule that isn't named keeps the service's own number.
+    """All rules of the guards; a rule that isn't passed keeps the service's own limit.
 
     Attributes:
-        identical_send: Sends that differ in nothing but id and credentials. Waiting would only send it twice later.
-        identical_cost: The same for price requests.
+        identical_send: Sends that differ only in id and credentials. Waiting would only send the message twice.
+        identical_cost: Price requests that differ only in credentials.
         status: Status requests for one message.
         balance: Balance requests of an account.
-        subscriber: Messages of an account to one subscriber, in a row with gaps under so many seconds.
-        in_flight: Requests of an account at once.
+        subscriber: Messages of an account to one subscriber, in a row with gaps shorter than `seconds`.
+        in_flight: Requests of an account in flight.
         status_in_flight: Status requests among them.
-        login_failures: Errors 2 of the same credentials. Credentials that have been accepted are free of this rule.
-        address_failures: Errors 2 of one address, whoever causes them.
+        login_failures: Errors 2 of the same credentials. Credentials that have been accepted are exempt.
+        address_failures: Errors 2 of one address, for all credentials together.
         bad_sends: Errors 6, 7 and 8 of one address in a row.
-        blocked: After error 4 an address is silent for `seconds`, and 30 minutes if it is still blocked then.
+        blocked: After error 4 an address sends nothing for `seconds`, and for 30 minutes if it is still blocked then.
     """
 
     identical_send: Rule = Rule(*IDENTICAL_SEND, "raise")
@@ -85,13 +85,13 @@ class Rules:
             at_once = field.name in {"in_flight", "status_in_flight"}
             if at_once == bool(getattr(self, field.name).seconds):
                 raise ValueError(
-                    f"{field.name} counts requests at once, so its seconds are 0"
+                    f"{field.name} limits requests in flight and has no period: pass Rule(count)"
                     if at_once
-                    else f"{field.name} counts in a time, so it needs its seconds: Rule(count, seconds)"
+                    else f"{field.name} is a rate limit and needs a period in seconds: pass Rule(count, seconds)"
                 )
 
     def with_policies(self, **policies: Policy) -> Self:
-        """Return the same rules with other policies, by the names of the rules.
+        """Return the same rules with other policies, passed by the names of the rules.
 
         Raises:
             ValueError: There is no such rule or policy.
@@ -103,7 +103,7 @@ class Rules:
         return replace(self, **changed)
 
     def limits(self, margin: float) -> Mapping[str, Limit]:
-        """Return the limits of the rules that are not off, with so many seconds more than the service counts."""
+        """Return the limits of the rules that are not off, with `margin` seconds added to each window."""
         limits: dict[str, Limit] = {}
         for field in fields(self):
             rule: Rule = getattr(self, field.name)

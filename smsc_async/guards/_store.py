@@ -1,4 +1,4 @@
-"""Where the histories of the keys are kept, so that all who send for an account count together."""
+"""The store of the histories, so that all clients of an account count together."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,15 +10,15 @@ __all__ = ["Demand", "Refusal", "Reservation", "RuleState", "Store"]
 
 
 class Demand(NamedTuple):
-    """A place that a request needs under one limit.
+    """The slots that a request needs under one limit.
 
     Attributes:
         rule: The name of the rule.
-        key: Under which its history is kept; it tells nothing about what it stands for.
+        key: The key of the history; it does not reveal what it stands for.
         limit: The limit.
-        amount: How many places.
-        proof: The key of a proof that makes this demand needless: credentials that have been accepted.
-        forced: Whether the place is taken even if there is none.
+        amount: The number of slots.
+        proof: The key of a proof that makes this demand unnecessary: the credentials have been accepted.
+        forced: Whether the slots are reserved even if none is free.
     """
 
     rule: str
@@ -30,11 +30,11 @@ class Demand(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """No place was taken, because one demand can't be met.
+    """No slot was reserved, because one demand can't be met.
 
     Attributes:
-        demand: Which.
-        delay: Seconds until it may be; infinity if that hangs on requests in flight.
+        demand: The demand that can't be met.
+        delay: Seconds until it may be met; infinity if that depends on requests in flight.
     """
 
     demand: Demand
@@ -43,14 +43,14 @@ class Refusal(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Reservation:
-    """Places that a request holds until it is settled.
+    """The slots that a request holds until they are released.
 
     Attributes:
-        demands: What it asked for.
-        amounts: How many places each demand takes: 0 where a proof made it needless.
+        demands: The demands of the request.
+        amounts: The number of slots under each demand: 0 if a proof made the demand unnecessary.
         started: The store's time of the reservation.
-        token: What the store knows it by.
-        expires: The time of the client's clock after which nothing may be sent on it, infinity for never.
+        token: The store's id of the reservation.
+        expires: The time of the client's clock after which the request must not be sent, infinity for never.
     """
 
     demands: Sequence[Demand]
@@ -62,12 +62,12 @@ class Reservation:
 
 @dataclass(frozen=True, slots=True)
 class RuleState:
-    """What a store knows of one rule.
+    """The state of one rule in a store.
 
     Attributes:
-        keys: How many keys have a history.
-        in_flight: How many places requests in flight hold.
-        full: The keys, in hexadecimal, without a place, and in how many seconds they have one, None if that hangs on
+        keys: The number of keys that have a history.
+        in_flight: The number of slots that requests in flight hold.
+        full: The keys, in hexadecimal, without a free slot, and the seconds until one is free, None if that depends on
             requests in flight.
     """
 
@@ -77,40 +77,40 @@ class RuleState:
 
 
 class Store(Protocol):
-    """Keeps histories. All of a request's demands are met together or not at all."""
+    """Stores histories. All demands of a request are met together or not at all."""
 
     @property
     def salt(self) -> bytes | None:
-        """What keys are hashed with, the same for all who share the histories; None until the store is open."""
+        """The key of the hashes, the same for all clients that share the histories; None until the store is open."""
 
     def rebind(self) -> None:
-        """Take up the running event loop; what belongs to another one is of no use here."""
+        """Bind to the running event loop; drop the resources of another one."""
 
     async def open(self) -> bytes:
-        """Get ready; return the salt.
+        """Prepare the store and return the salt.
 
         Raises:
             GuardStoreError: The store can't be used.
         """
 
     async def acquire(self, demands: Sequence[Demand], hold: float) -> Reservation | Refusal:
-        """Take the places of a request that is settled within `hold` seconds.
+        """Reserve the slots of a request that releases them within `hold` seconds.
 
         Raises:
-            GuardStoreError: The store can't tell whether there are places.
+            GuardStoreError: The store can't determine whether slots are free.
         """
 
     def release(self, reservation: Reservation, releases: Sequence[Release]) -> None:
-        """Give each demand of a reservation its mark, at once or soon."""
+        """Apply the release of each demand of a reservation, at once or soon."""
 
     async def flush(self) -> None:
-        """Wait until all that was settled is known to everybody."""
+        """Wait until every client that shares the store can see all releases."""
 
     def pause(self, delay: float, tries: int) -> float:
-        """Return in how many seconds to ask again after so many refusals, the last with this delay."""
+        """Return the seconds until the next try after `tries` refusals, the last one with this delay."""
 
     async def snapshot(self, limits: Mapping[str, Limit]) -> Mapping[str, RuleState]:
-        """Return what is known of each rule; where there are very many keys, of some of them."""
+        """Return the state of each rule; of very many keys only some are examined."""
 
     async def aclose(self) -> None:
-        """Flush, and give back what belongs to the event loop; the histories stay."""
+        """Flush, and free the resources of the event loop; the histories stay."""

@@ -1,4 +1,4 @@
-"""Who waits for which key: in order for one key, and a slow key keeps nobody waiting for another."""
+"""Requests that wait for keys: in order for each key, and a slow key does not delay requests for another."""
 
 from collections.abc import Sequence
 from heapq import heappop, heappush
@@ -21,9 +21,9 @@ class Waiter:
 
     Attributes:
         ticket: Its turn, kept when it goes on to wait for another key.
-        demand: What it waits for.
-        free: When that may be met, infinity if nobody knows.
-        woken: Set when it should look whether its turn has come.
+        demand: The demand that it waits for.
+        free: The instant at which the demand may be met, infinity if unknown.
+        woken: Set when it should check whether its turn has come.
     """
 
     __slots__ = ("demand", "free", "ticket", "woken")
@@ -36,7 +36,7 @@ class Waiter:
 
 
 class _Queue:
-    """Those who wait for one key, by ticket; tickets that are gone leave the heap when they come up, or in bulk."""
+    """The waiters for one key, by ticket; tickets of waiters that left are removed from the heap lazily."""
 
     __slots__ = ("_tickets", "waiters")
 
@@ -63,7 +63,7 @@ class _Queue:
 
 
 class Waiters:
-    """All who wait, in one queue for each key. The first of a queue looks after it; the others sleep."""
+    """All waiters, in one queue for each key. Only the first of a queue retries; the others sleep."""
 
     def __init__(self) -> None:
         self._queues: dict[SlotKey, _Queue] = {}
@@ -73,24 +73,24 @@ class Waiters:
         return sum(len(queue.waiters) for queue in self._queues.values())
 
     def ahead_of(self, demands: Sequence[Demand]) -> Demand | None:
-        """Return the first of these demands that somebody waits for already."""
+        """Return the first of these demands that already has waiters."""
         if not self._queues:
             return None
         return next((demand for demand in demands if demand[:2] in self._queues and not demand.forced), None)
 
     def delay(self, demand: Demand, now: float) -> float:
-        """Return how long even the first of those who wait for a demand has to, infinity if nobody knows."""
+        """Return how long even the first waiter for a demand has to wait, infinity if unknown."""
         first = self._queues[demand[:2]].first()
         return inf if first is None or first.free <= now else first.free - now
 
     def join(self, demand: Demand, free: float) -> Waiter:
-        """Take a ticket and wait for a demand."""
+        """Add a waiter for a demand, with a new ticket."""
         waiter = Waiter(next(self._tickets), demand, free)
         self._queue(demand).add(waiter)
         return waiter
 
     def move(self, waiter: Waiter, demand: Demand, free: float) -> None:
-        """Wait for another demand, with the same ticket."""
+        """Move a waiter to another demand, with the same ticket."""
         if demand[:2] != waiter.demand[:2]:
             self.leave(waiter)
             self._queue(demand).add(waiter)
@@ -98,7 +98,7 @@ class Waiters:
         waiter.free = free
 
     def leave(self, waiter: Waiter) -> None:
-        """Wait no more; the next in the queue looks after it from now on."""
+        """Remove a waiter; wake the next one in the queue, which retries from then on."""
         slot = waiter.demand[:2]
         queue = self._queues[slot]
         queue.remove(waiter)
@@ -109,11 +109,11 @@ class Waiters:
             following.woken.set()
 
     def is_first(self, waiter: Waiter) -> bool:
-        """Whether it is this waiter's turn."""
+        """Return whether it is this waiter's turn."""
         return self._queues[waiter.demand[:2]].first() is waiter
 
     def wake(self, demands: Sequence[Demand]) -> None:
-        """Tell the first in the queue of each of these demands that something has changed."""
+        """Wake the first waiter for each of these demands, because its history has changed."""
         if not self._queues:
             return
         for demand in demands:
@@ -123,7 +123,7 @@ class Waiters:
                 first.woken.set()
 
     def by_rule(self) -> dict[str, int]:
-        """Return how many wait under each rule."""
+        """Return the number of waiters under each rule."""
         counts: dict[str, int] = {}
         for (rule, _), queue in self._queues.items():
             counts[rule] = counts.get(rule, 0) + len(queue.waiters)

@@ -1,9 +1,9 @@
-"""An emulator of SMS Center with its limits, its prices and the life of its messages: try and test without an account.
+"""An emulator of SMS Center with its limits, prices and delivery statuses: try and test without an account.
 
     sandbox = Sandbox()
     client = smsc_async.Client(apikey="demo", transport=sandbox.transport())
 
-The default account has the login, the password and the apikey `demo`. Some numbers have a fixed fate: see
+The default account has the login, the password and the apikey `demo`. Some numbers have a fixed delivery result: see
 `MAGIC_NUMBERS`. `smsc-async sandbox` serves it over HTTP for other programs, which find its WSDL at `?wsdl`.
 """
 
@@ -16,9 +16,11 @@ from pathlib import Path
 import httpx
 
 try:
+    from starlette.applications import Starlette
+
     from ._app import make_app
-except ModuleNotFoundError as error:  # pragma: no cover - tested in a process of its own, without the extra
-    if error.name != "starlette":
+except ModuleNotFoundError as _error:  # pragma: no cover - tested in a process of its own, without the extra
+    if _error.name != "starlette":
         raise
     raise ModuleNotFoundError("the sandbox needs an extra package: pip install 'smsc-async[sandbox]'") from None
 
@@ -36,23 +38,23 @@ _DELIVERY = DeliveryPlan()
 
 
 class Sandbox:
-    """The service in this process.
+    """The emulated service, in this process.
 
     Args:
         accounts: The customers; by default one whose login, password and apikey are `demo`.
-        limits: What is refused with errors 9 and 4; `Limits.off()` for nothing.
-        delivery: What becomes of accepted messages, and when.
-        seed: Where chance begins: the same seed and the same calls give the same answers.
+        limits: The limits enforced with errors 9 and 4; `Limits.off()` for none.
+        delivery: The delivery results of accepted messages, and their delays.
+        seed: Seed of the random numbers: the same seed and the same calls give the same answers.
         clock: Returns the Unix time.
         latency: Seconds between the arrival of a request and its answer.
-        state: A file that keeps what has happened, so that a sandbox made with it again, and with the same accounts,
-            limits, delivery and seed, goes on where this one ended, however it ended. Only one may use it at a time.
+        state: A file for the event log, from which a later sandbox with the same accounts, limits, delivery and seed
+            continues, even if this one was killed. Only one sandbox may use it at a time.
 
     Raises:
-        ValueError: The file is not the state of such a sandbox.
+        ValueError: The file is not the state of a sandbox with these arguments.
 
     Attributes:
-        app: The ASGI application, for any server; every path is the service.
+        app: The ASGI application, for any server; it answers on every path.
         service: The emulator itself, without HTTP.
     """
 
@@ -69,7 +71,7 @@ class Sandbox:
     ) -> None:
         customers = (Account.demo(),) if accounts is None else tuple(accounts)
         event_log = None if state is None else EventLog(Path(state), seed)
-        self.service = Service(
+        self.service: Service = Service(
             accounts=customers,
             limits=limits,
             delivery=delivery,
@@ -80,16 +82,16 @@ class Sandbox:
         self._event_log = event_log
         # Time that was skipped before a restart stays skipped.
         self._skipped = 0.0 if event_log is None else max(0.0, self.service.relive(event_log.read()) - clock())
-        self.app = make_app(self.service, self.now, latency)
+        self.app: Starlette = make_app(self.service, self.now, latency)
 
     @property
     def messages(self) -> Sequence[AcceptedMessage]:
-        """The messages that were accepted, in order."""
+        """The messages accepted so far, in order."""
         return self.service.messages
 
     @property
     def counts(self) -> Counter[tuple[str, int]]:
-        """How often each method gave each error number, 0 for none."""
+        """How many requests were answered, by method and error code (0 for none)."""
         return self.service.counts
 
     def now(self) -> float:
@@ -97,16 +99,16 @@ class Sandbox:
         return self._clock() + self._skipped
 
     def advance(self, seconds: float) -> None:
-        """Let so much time pass at once, so that a test needs no sleep to see a message delivered."""
+        """Move the clock forward by `seconds`, so that a test sees a message delivered without sleeping."""
         if seconds < 0:
-            raise ValueError("time goes forward only")
+            raise ValueError("advance() moves time forward only; pass seconds of at least 0")
         self._skipped += seconds
 
     def close(self) -> None:
-        """Close the state file; without one this does nothing, and what arrives later opens it again."""
+        """Close the state file, if there is one; a later request opens it again."""
         if self._event_log is not None:
             self._event_log.close()
 
     def transport(self) -> httpx.ASGITransport:
-        """Return a transport for `Client(transport=)`: real HTTP messages, no network."""
+        """Return a transport for `Client(transport=)`: complete HTTP messages without a network."""
         return httpx.ASGITransport(app=self.app)

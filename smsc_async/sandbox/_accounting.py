@@ -1,8 +1,8 @@
-"""The service's own accounting of arrivals, one small book for each shape of limit.
+"""The service's own accounting of arrivals, one small class for each kind of limit.
 
-It shares nothing with the client's guards but the numbers: an emulator that counted with the client's code would
-agree with its mistakes. Keys are kept in the order of their last arrival, so that idle ones leave from the front and
-the books never hold more than what the last window saw.
+It shares only the numbers with the client's guards: an emulator that counted with the client's code would repeat its
+mistakes. Keys are kept in the order of their last arrival, so that idle ones are dropped from the front and the
+counters hold only what arrived in the last window.
 """
 
 from collections import Counter, OrderedDict, deque
@@ -16,8 +16,8 @@ __all__ = ["Blocks", "InFlight", "Streaks", "Turnstile"]
 class Turnstile:
     """Sliding windows, one for each key.
 
-    An arrival is let through when fewer than `Window.count` others arrived in the window that it ends. Only the last
-    `count` of them are remembered: the oldest of these tells whether the window is full.
+    An arrival is admitted when fewer than `Window.count` others arrived in the window that it ends. Only the last
+    `count` of them are kept: the oldest one shows whether the window is full.
     """
 
     def __init__(self, window: Window | None) -> None:
@@ -28,7 +28,7 @@ class Turnstile:
         return len(self._arrivals)
 
     def admit(self, key: Hashable, now: float) -> bool:
-        """Count an arrival, and say whether it is let through."""
+        """Count an arrival and return whether it is admitted."""
         if self._window is None:
             return True
         opened = now - self._window.seconds
@@ -42,30 +42,30 @@ class Turnstile:
 
 
 class Streaks:
-    """Rows of arrivals without a quiet gap, one for each key; a refused arrival is no quiet."""
+    """Runs of arrivals without a quiet gap, one for each key; a refused arrival also interrupts the gap."""
 
     def __init__(self, streak: Streak | None) -> None:
         self._streak = streak
-        self._rows: OrderedDict[Hashable, tuple[int, float]] = OrderedDict()
+        self._runs: OrderedDict[Hashable, tuple[int, float]] = OrderedDict()
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._runs)
 
     def admit(self, key: Hashable, now: float) -> bool:
-        """Count an arrival, and say whether it is let through."""
+        """Count an arrival and return whether it is admitted."""
         if self._streak is None:
             return True
         quiet_since = now - self._streak.gap
-        while self._rows and next(iter(self._rows.values()))[1] <= quiet_since:
-            self._rows.popitem(last=False)
-        count = self._rows.get(key, (0, now))[0] + 1
-        self._rows[key] = count, now
-        self._rows.move_to_end(key)
+        while self._runs and next(iter(self._runs.values()))[1] <= quiet_since:
+            self._runs.popitem(last=False)
+        count = self._runs.get(key, (0, now))[0] + 1
+        self._runs[key] = count, now
+        self._runs.move_to_end(key)
         return count <= self._streak.count
 
 
 class InFlight:
-    """Who is in flight: each request holds a place from its arrival until it leaves, a refused one too."""
+    """Requests in flight: each one, refused or not, holds a slot from its arrival until it leaves."""
 
     def __init__(self, limits: Limits) -> None:
         self._most_of_all = limits.in_flight
@@ -78,7 +78,7 @@ class InFlight:
         return len(self._held)
 
     def take(self, login: str, *, is_status: bool) -> tuple[int, bool]:
-        """Give a request its place.
+        """Give a request a slot.
 
         Returns:
             The ticket, and whether the account is still within its limits.
@@ -92,19 +92,19 @@ class InFlight:
         return self._tickets, fits_all and fits_status
 
     def clear(self) -> None:
-        """Free all places."""
+        """Release all slots."""
         self._held.clear()
         self._taken.clear()
 
     def free(self, ticket: int) -> None:
-        """Free a place; twice is as good as once."""
+        """Release a slot; a second call does nothing."""
         held = self._held.pop(ticket, None)
         if held:
             self._taken[held] -= 1
 
 
 class Blocks:
-    """Addresses that failed too often, for one kind of failure."""
+    """IP addresses that failed too often, for one kind of failure."""
 
     def __init__(self, block: Block | None) -> None:
         self._block = block
@@ -115,13 +115,13 @@ class Blocks:
         return len(self._failures) + len(self._blocked)
 
     def holds(self, source: str, now: float) -> bool:
-        """Whether this address is blocked."""
+        """Return whether this address is blocked."""
         while self._blocked and next(iter(self._blocked.values())) <= now:
             self._blocked.popitem(last=False)
         return source in self._blocked
 
     def fail(self, source: str, now: float) -> None:
-        """Count a failure; the last of too many starts the block."""
+        """Count a failure; the one that reaches the limit starts the block."""
         if self._block is None:
             return
         opened = now - self._block.seconds
@@ -135,5 +135,5 @@ class Blocks:
             self._blocked[source] = now + self._block.lasts
 
     def succeed(self, source: str) -> None:
-        """End a row of failures."""
+        """Reset the count of failures."""
         self._failures.pop(source, None)

@@ -1,4 +1,4 @@
-"""The service's customers: who they are, what they pay, what they have left."""
+"""The service's customers: their credentials, prices and balances."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -24,11 +24,11 @@ class Account:
         login: The customer's login.
         password: The password; a request may give its lower-case MD5 hex instead.
         apikey: The key that stands for login and password; empty for none.
-        balance: The money it starts with.
+        balance: The initial balance.
         prices: Price of one part by the number's leading digits; the longest match counts, ``""`` is the default
-            (also of e-mail addresses and Telegram names). Where nothing matches, nothing can be delivered (error 8).
-        sender: The sender of a message that names none.
-        zone: Hours from Moscow of the customer's local time.
+            (also for e-mail addresses and Telegram names). An address that matches nothing is refused (error 8).
+        sender: The sender of messages that specify none.
+        zone: The customer's local time, in hours from Moscow time.
         groups: The numbers behind each group code ``G<number>``.
         virtual: Test mode: answers and charges as usual, but every message ends undelivered with ``err`` 200.
     """
@@ -61,11 +61,11 @@ class Account:
         return None
 
     def timezone(self, hours: float | None = None) -> timezone:
-        """Return the zone so many hours from Moscow, by default the account's own."""
+        """Return the time zone that is `hours` ahead of Moscow, by default the account's own."""
         return timezone(timedelta(hours=_MOSCOW_HOURS + (self.zone if hours is None else hours)))
 
     def accepts(self, psw: str) -> bool:
-        """Whether this is the password or its MD5 hex."""
+        """Return whether this is the password or its MD5 hex."""
         return psw in {self.password, hashlib.md5(self.password.encode(), usedforsecurity=False).hexdigest()}
 
 
@@ -87,18 +87,18 @@ class Accounts:
 
     @property
     def balances(self) -> Mapping[str, Decimal]:
-        """What each login has left."""
+        """The remaining balance of each login."""
         return MappingProxyType(self._balances)
 
     def named(self, login: str) -> Account:
         """Return the customer with this login.
 
         Raises:
-            ValueError: There is none.
+            ValueError: There is no such customer.
         """
         account = self._by_login.get(login)
         if account is None:
-            raise ValueError("the state tells of an account that this sandbox does not have; give it the same accounts")
+            raise ValueError("the state file names an account that this sandbox does not have; pass the same accounts=")
         return account
 
     def find(self, *, login: str, psw: str, apikey: str) -> Account:
@@ -117,7 +117,7 @@ class Accounts:
         return account if account is not None else refuse(2)
 
     def charge(self, account: Account, cost: Decimal) -> bool:
-        """Take the cost from the balance, or nothing when it does not suffice.
+        """Take the cost from the balance, or nothing when the balance is too low.
 
         Returns:
             Whether it was paid.

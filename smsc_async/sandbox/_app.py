@@ -23,7 +23,7 @@ _COMPRESSIONS: Final = {"gzip", "x-gzip", "deflate"}
 
 
 def make_app(service: Service, clock: Callable[[], float], latency: float) -> Starlette:
-    """Return the application; it uses the address that it is asked at as its namespace, like the service.
+    """Return the application; like the service, it uses the URL of the request as its namespace.
 
     Args:
         service: The emulator.
@@ -58,7 +58,7 @@ def make_app(service: Service, clock: Callable[[], float], latency: float) -> St
 
 
 async def _body(request: Request) -> bytes | None:
-    """Read the request's body, None if it is larger than PHP takes, or not all of it comes."""
+    """Return the request's body, None if it exceeds PHP's limit or the client disconnects."""
     parts: list[bytes] = []
     room = _MAX_REQUEST
     try:
@@ -73,7 +73,7 @@ async def _body(request: Request) -> bytes | None:
 
 
 def _unpacked(body: bytes, encoding: str | None) -> bytes:
-    """Decompress as ext-soap does; what can't be is an empty document, which is a bad request."""
+    """Decompress as ext-soap does; a corrupt body becomes an empty document, which is a bad request."""
     if encoding is None:
         return body
     try:
@@ -87,5 +87,5 @@ def _xml(body: bytes, version: SoapVersion = SoapVersion.V11, status_code: int =
 
 
 def _nothing() -> Response:
-    """Return what PHP says to anything that isn't a call: nothing, as a page."""
+    """Return the empty page with which PHP answers anything that is not a call."""
     return Response(b"", headers={"Content-Type": "text/html; charset=UTF-8"})

@@ -1,4 +1,4 @@
-"""The server's reading of the channel flags: which kind of message a request asks for."""
+"""How the server reads the channel flags: which kind of message a request asks for."""
 
 import re
 from collections.abc import Mapping
@@ -36,7 +36,7 @@ class ServiceChannel(StrEnum):
 
     @classmethod
     def read(cls, params: Mapping[str, str]) -> "ServiceChannel":
-        """Return the channel that the flags name, SMS when there is none.
+        """Return the channel that the flags select, SMS without any.
 
         Raises:
             ServiceError: Error 1 for an unknown value or for two channels at once.
@@ -62,7 +62,7 @@ class ServiceChannel(StrEnum):
         return self in {ServiceChannel.VIBER, ServiceChannel.WHATSAPP}
 
     def check_text(self, text: str, sender: str, params: Mapping[str, str]) -> None:
-        """Refuse with error 1 a text that this channel can't carry or that is missing."""
+        """Refuse with error 1 a text that is missing or that this channel can't carry."""
         if not self._has_enough(text, sender, params):
             refuse(1)
 
@@ -88,7 +88,7 @@ def _is_asked(channel: ServiceChannel, params: Mapping[str, str]) -> bool:
 
 
 def count_parts(channel: ServiceChannel, text: str, params: Mapping[str, str]) -> int:
-    """Return how many SMS are charged for this text; 1 where the channel is not made of SMS."""
+    """Return how many SMS are charged for this text; 1 for channels that do not use SMS."""
     if channel in {ServiceChannel.SMS, ServiceChannel.FLASH}:
         return parts(text).count
     if channel is ServiceChannel.BINARY:

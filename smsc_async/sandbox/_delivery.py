@@ -1,7 +1,7 @@
-"""The life of an accepted message: a fate drawn once, then read off from the clock.
+"""The statuses of an accepted message over time: drawn once when it is accepted, then looked up by the clock.
 
-No timers: `DeliveryPlan.draw` lists all changes of status with their moments, and a look-up finds the last that has
-come. `MAGIC_NUMBERS` are the subscribers whose fate is fixed, for tests that need one outcome.
+There are no timers: `DeliveryPlan.draw` returns all changes of status with their times, and a look-up finds the last
+one so far. `MAGIC_NUMBERS` are subscribers with a fixed delivery result, for tests that need one.
 """
 
 import random
@@ -34,7 +34,7 @@ STATUS_NAMES: Mapping[int, str] = MappingProxyType(
         25: "Номер недоступен",
     }
 )
-# The delivery error that goes with a status where nothing else names one; the others have none.
+# The default delivery error of each status; the others have none.
 ERRORS: Mapping[int, int] = MappingProxyType({3: 6, 20: 1, 22: 249, 23: 244, 25: 6})
 
 
@@ -56,12 +56,12 @@ Life: TypeAlias = tuple[Change, ...]
 
 
 class Share(NamedTuple):
-    """One way for a delivery to end.
+    """A delivery result and its share.
 
     Attributes:
-        status: The decided status.
+        status: The final status.
         err: The delivery error.
-        share: Its weight among all outcomes.
+        share: Its weight among all results.
     """
 
     status: int
@@ -70,13 +70,13 @@ class Share(NamedTuple):
 
 
 class MagicNumber(NamedTuple):
-    """A subscriber with a fixed fate.
+    """A subscriber with a fixed delivery result.
 
     Attributes:
         phone: The number, its digits.
         meaning: What happens to it, in one sentence.
-        status: The status that it takes when it is due, and keeps; `None` when it is refused.
-        refusal: The error code with which a send to it is refused; 0 when it is accepted.
+        status: The status that a message takes when it is due, and keeps; `None` when the send is refused.
+        refusal: The error code with which a send to this number is refused; 0 when it is accepted.
     """
 
     phone: str
@@ -87,7 +87,7 @@ class MagicNumber(NamedTuple):
 
 def _magic_numbers() -> Mapping[str, MagicNumber]:
     numbers = (
-        MagicNumber("79000000000", "handed to the operator and never decided", 0),
+        MagicNumber("79000000000", "passed to the operator, never gets a final status", 0),
         MagicNumber("79000000001", "delivered at once", 1),
         MagicNumber("79000000002", "read at once", 2),
         MagicNumber("79000000003", "expired at once", 3),
@@ -124,17 +124,17 @@ _DEFAULT_OUTCOMES = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryPlan:
-    """How deliveries go: what becomes of how many, and how soon.
+    """The shares of the delivery results, and the delays.
 
     Durations are drawn log-normally: half of them are shorter than the median, and two thirds lie within a factor of
     e to the power of `spread` of it.
 
     Attributes:
-        outcomes: The ways to end, with their shares.
-        to_operator: Median of the seconds from due to handed to the operator (status 0).
-        to_decision: Median of the seconds from the operator to the decided status.
+        outcomes: The delivery results, with their shares.
+        to_operator: Median of the seconds until a message that is due is passed to the operator (status 0).
+        to_decision: Median of the seconds from then to the final status.
         spread: How far durations scatter; 0 makes each the median.
-        read_share: Part of the delivered Viber and WhatsApp messages that are read as well (status 2 after 1).
+        read_share: Share of the delivered Viber and WhatsApp messages that are read as well (status 2 after 1).
         to_reading: Median of the seconds from delivered to read.
     """
 
@@ -148,13 +148,13 @@ class DeliveryPlan:
     def __post_init__(self) -> None:
         shares = [outcome.share for outcome in self.outcomes]
         if not shares or min(shares) < 0 or not sum(shares):
-            raise ValueError("outcomes need shares, none negative and not all 0")
+            raise ValueError("outcomes must have shares, none negative and not all 0")
         if min(self.to_operator, self.to_decision, self.spread, self.to_reading) < 0:
-            raise ValueError("seconds and spread are not negative")
+            raise ValueError("to_operator, to_decision, spread and to_reading must not be negative")
 
     @classmethod
     def instant(cls, status: int = _DELIVERED, err: int = 0) -> "DeliveryPlan":
-        """Return the plan by which each message takes this status as soon as it is due."""
+        """Return a plan in which each message takes this status as soon as it is due."""
         return cls(outcomes=(Share(status, err, 1),), to_operator=0, to_decision=0, spread=0, read_share=0)
 
     def draw(
@@ -168,22 +168,22 @@ class DeliveryPlan:
         tells_reading: bool = False,
         virtual: bool = False,
     ) -> Life:
-        """Draw the life of a message.
+        """Draw the changes of status of a message.
 
         Args:
-            dice: Where chance comes from; each message takes the same number of draws, magic or not.
+            dice: The random numbers; each message takes the same number of draws, magic or not.
             phone: The subscriber.
             accepted_at: When the service took the message.
             send_at: When it is due.
-            validity: Seconds after which an undecided message expires.
-            tells_reading: Whether reading is reported.
-            virtual: Whether it is sent in test mode, where nothing is delivered.
+            validity: Seconds after which a pending message expires.
+            tells_reading: Whether the channel reports that a message was read.
+            virtual: Whether the account is in test mode, where nothing is delivered.
 
         Returns:
-            The changes in the order of time; the first is waiting, at acceptance.
+            The changes in chronological order; the first is status -1 (waiting), at acceptance.
         """
         ending = dice.choices(self.outcomes, [outcome.share for outcome in self.outcomes])[0]
-        handed, decided, read = (
+        to_operator, to_final, to_read = (
             median * dice.lognormvariate(0, self.spread)
             for median in (self.to_operator, self.to_decision, self.to_reading)
         )
@@ -194,12 +194,13 @@ class DeliveryPlan:
             return waiting, _fixed(magic.status, send_at if magic.status >= 0 else accepted_at, virtual=virtual)
         if virtual:
             ending = Share(20, _VIRTUAL_ERROR, 1)
-        if handed + decided > validity:
-            handed, decided, ending = min(handed, validity), max(0.0, validity - handed), Share(_EXPIRED, 6, 1)
-        sent_at = send_at + handed
-        life = waiting, Change(sent_at, 0), Change(sent_at + decided, ending.status, ending.err)
+        if to_operator + to_final > validity:
+            to_operator, to_final = min(to_operator, validity), max(0.0, validity - to_operator)
+            ending = Share(_EXPIRED, 6, 1)
+        sent_at = send_at + to_operator
+        life = waiting, Change(sent_at, 0), Change(sent_at + to_final, ending.status, ending.err)
         if tells_reading and is_read and ending.status == _DELIVERED:
-            return *life, Change(sent_at + decided + read, _READ)
+            return *life, Change(sent_at + to_final + to_read, _READ)
         return life
 
 

@@ -1,8 +1,8 @@
-"""What arrived at the sandbox and what left it, line by line in a file, so that a restart can live through it again.
+"""The event log: requests that arrived at the sandbox and left it, one a line, to be replayed after a restart.
 
-A line is written before its answer leaves. It is handed to the operating system at once, so a killed process loses
-nothing; a machine that loses its power may. Credentials are not in it: of a request whose caller was recognised it
-holds the login, of another only the error.
+A line is written before its answer leaves. It is passed to the operating system at once, so a killed process loses
+nothing; a power failure may lose lines. The file holds no credentials: only the login of an authenticated request,
+and only the error of any other.
 """
 
 import json
@@ -24,10 +24,10 @@ class Arrival:
 
     Attributes:
         method: Its method.
-        now: Unix time.
-        source: The address it came from.
-        login: Whose it is; `None` where the credentials were not accepted.
-        error: The error of one without a login.
+        now: Unix time of the arrival.
+        source: The IP address it came from.
+        login: The login of the customer; `None` where the credentials were not accepted.
+        error: The error code of a request without a login.
         fields: Its fields without the credentials.
     """
 
@@ -41,24 +41,24 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Departure:
-    """A request that has left, or all that were in flight when a sandbox came to its end.
+    """A request that has left, or all those that were in flight when a sandbox ended.
 
     Attributes:
-        ticket: The place in flight that it held, None for all.
+        ticket: The slot that it held; None for all.
     """
 
     ticket: int | None
 
 
 class EventLog:
-    """The file.
+    """The file with the events of a sandbox.
 
     Args:
-        path: Where; made if it doesn't exist.
-        seed: The seed of the service that is written about.
+        path: The file; created by the first line.
+        seed: The seed of the service.
 
     Raises:
-        ValueError: The file is of another seed or version, or isn't a diary.
+        ValueError: The file has another seed or version, or is not an event log.
     """
 
     def __init__(self, path: Path, seed: int) -> None:
@@ -67,7 +67,7 @@ class EventLog:
         self._file: TextIO | None = None
 
     def read(self) -> Iterator[Arrival | Departure]:
-        """Yield what is in the file; a last line that was cut was never answered, and goes."""
+        """Yield the events in the file; an incomplete last line was never answered and is removed."""
         if not self._path.exists() or not self._path.stat().st_size:
             return
         whole = 0
@@ -83,7 +83,7 @@ class EventLog:
             file.truncate(whole)
 
     def write(self, entry: Arrival | Departure) -> None:
-        """Append a line, and hand it to the operating system."""
+        """Append a line and pass it to the operating system."""
         if self._file is None:
             self._file = self._path.open("a", encoding="utf-8")
             if not self._file.tell():
@@ -110,6 +110,7 @@ class EventLog:
             read = None
         if number or read != self._head:
             raise ValueError(
-                f"line {number + 1} of the state file is not of a sandbox with this seed and version; give another file"
+                f"line {number + 1} of the state file is not from a sandbox with this seed and version; "
+                "pass another file as state="
             )
         return None

@@ -18,12 +18,12 @@ Value: TypeAlias = JsonValue
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the service answers, and the place in flight that the request holds until it leaves.
+    """The answer of the service, and the slot in flight that the request holds until it leaves.
 
     Attributes:
-        fields: The children of the result element, in the order of their type; what is absent is left out.
+        fields: The children of the result element, in the order of their type; absent fields are left out.
         error: The service's error code, 0 when there is none.
-        ticket: Names the place in flight; `None` when the request has none.
+        ticket: Identifies the slot in flight; `None` when the request has none.
     """
 
     fields: dict[str, Value]
@@ -32,7 +32,7 @@ class Answer:
 
 
 class ServiceError(Exception):
-    """The service says no.
+    """The service refuses a request.
 
     Attributes:
         code: The service's error code.
@@ -48,7 +48,7 @@ class ServiceError(Exception):
 
 
 def refuse(code: int) -> NoReturn:
-    """Refuse the request with an error code and nothing else."""
+    """Raise `ServiceError` with an error code only."""
     raise ServiceError(code)
 
 

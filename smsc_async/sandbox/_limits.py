@@ -1,7 +1,7 @@
-"""The service's limits, with the numbers that the guards have too.
+"""The service's limits, with the same numbers as the guards.
 
-Whether the service's windows slide or are fixed is not published. These slide, and they count every arrival, the
-refused ones too: no reading is stricter, so a client that is never refused here is never refused there.
+Whether the service's windows slide or are fixed is not published. These slide, and they count every arrival,
+including refused ones: no interpretation is stricter, so a client that is never refused here is never refused there.
 """
 
 from dataclasses import dataclass
@@ -23,15 +23,15 @@ __all__ = ["Block", "Limits", "Streak", "Window"]
 
 def _check(*numbers: float) -> None:
     if min(numbers) <= 0:
-        raise ValueError("the numbers of a limit are positive; None switches it off")
+        raise ValueError("the numbers of a limit must be positive; None switches it off")
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """At most so many arrivals of one key in any so many seconds.
+    """At most `count` arrivals of one key in any period of `seconds`.
 
     Attributes:
-        count: How many are let through.
+        count: How many are admitted.
         seconds: The length of the window.
     """
 
@@ -44,11 +44,11 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Streak:
-    """At most so many in a row with gaps under so many seconds; a gap as long as that starts anew.
+    """At most `count` arrivals in a row with gaps shorter than `gap`; a gap of that length starts a new count.
 
     Attributes:
-        count: How many are let through.
-        gap: Seconds of quiet that end the row.
+        count: How many are admitted.
+        gap: Seconds without an arrival that reset the count.
     """
 
     count: int
@@ -60,11 +60,11 @@ class Streak:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """After so many failures of an address within so many seconds, it is answered with error 4 for a while.
+    """After `failures` from one IP address within `seconds`, it is answered with error 4 for the next `lasts` seconds.
 
     Attributes:
         failures: How many failures start the block.
-        seconds: Within which time.
+        seconds: The period in which failures are counted.
         lasts: How many seconds the block lasts.
     """
 
@@ -82,14 +82,14 @@ class Limits:
 
     Attributes:
         identical_send: Requests to send that differ in nothing but id and credentials (error 9).
-        identical_cost: The same for requests of the cost.
+        identical_cost: The same for cost requests.
         status: Requests for the status of one message (phone and id).
         balance: Requests for an account's balance.
         subscriber: Messages of an account to one subscriber.
-        in_flight: Requests of an account at the service at once, this one included: "fewer than 15".
+        in_flight: Requests of an account in flight, this one included: "fewer than 15".
         status_in_flight: Status requests among them: "fewer than 5".
-        login_failures: Errors 2 from one address, in a row or not.
-        bad_sends: Errors 6, 7 and 8 of sends from one address in a row; each line of ``list`` is one.
+        login_failures: Errors 2 from one IP address, in a row or not.
+        bad_sends: Errors 6, 7 and 8 of sends from one IP address in a row; each line of ``list`` is one.
     """
 
     identical_send: Window | None = Window(*IDENTICAL_SEND)

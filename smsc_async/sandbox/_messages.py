@@ -1,4 +1,4 @@
-"""What the service has accepted, and what it tells about each message."""
+"""The messages that the service has accepted, and the status report of each."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -32,8 +32,8 @@ class AcceptedMessage:
         send_at: Unix time at which it is due.
         parts: How many SMS it is.
         cost: What was charged for it.
-        login: Whose message it is.
-        life: All its changes of status, past and to come.
+        login: The login of the customer.
+        life: All its changes of status, past and future.
     """
 
     id: str
@@ -49,11 +49,11 @@ class AcceptedMessage:
     life: Life = field(repr=False)
 
     def change_at(self, now: float) -> Change:
-        """Return the last change of status that has come by now."""
+        """Return the last change of status up to `now`."""
         return next((change for change in reversed(self.life) if change.at <= now), self.life[0])
 
     def status_at(self, now: float) -> int:
-        """Return the status now."""
+        """Return the status at `now`."""
         return self.change_at(now).status
 
 
@@ -70,7 +70,7 @@ class Outbox:
         return tuple(self._messages)
 
     def add(self, message: AcceptedMessage) -> None:
-        """Keep a message; ids are not unique, a look-up finds the newest."""
+        """Add a message; ids are not unique, and `find` returns the newest message."""
         self._messages.append(message)
         self._newest[message.login, message.phone, message.id] = message
 
@@ -84,7 +84,7 @@ def report(message: AcceptedMessage, *, now: float, detail: int, zone: timezone)
 
     Args:
         message: The message.
-        now: Unix time of the question.
+        now: Unix time of the status request.
         detail: The field ``all``: 0, 1 or 2.
         zone: The zone of the local dates.
     """

@@ -1,4 +1,4 @@
-"""The server's reading of a request to send, or to price, into one draft for each message."""
+"""How the server reads a request to send or to price: one draft for each message."""
 
 import hashlib
 import re
@@ -36,7 +36,7 @@ class Draft:
     """One message to one recipient before the service has accepted it.
 
     Attributes:
-        line: The place of its line in the request; recipients of one line share it.
+        line: The index of its line in the request; recipients of one line share it.
         phone: The recipient.
         text: The text as it would be sent.
         sender: The sender's name.
@@ -62,12 +62,12 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What a request wants to have sent or priced.
+    """The messages that a request asks to send or to price.
 
     Attributes:
         id: The message id as given; empty when the service is to assign one.
         options: The parameters of ``query``.
-        drafts: Its messages, bad ones among them.
+        drafts: Its messages, including bad ones.
         identity: Equal for requests that differ in nothing but id and credentials, phones compared as sets of digits.
     """
 
@@ -85,7 +85,7 @@ class Order:
         """
         params = decode_query(read_text(fields, "query"))
         options = Options.read(params)
-        # A cost request has no fields for these, so it names them in `query`.
+        # A cost request has no fields for these, so they are in `query`.
         sender, time = (read_text(fields, name) or params.get(name, "") for name in ("sender", "time"))
         lines = _read_lines(fields, params, options.channel)
         reader = _Reader(account, options, params, sender, time, now)
@@ -116,7 +116,7 @@ class _Reader:
         everyone = [read_recipients(line.phones, channel, groups) for line in lines]
         total = sum(map(len, everyone))
         index = 0
-        for place, (line, recipients) in enumerate(zip(lines, everyone, strict=True)):
+        for number, (line, recipients) in enumerate(zip(lines, everyone, strict=True)):
             # A wrong number is error 7, but a request without any is an error in its parameters.
             text = self._read_message(line) if recipients else refuse(1)
             sender = line.sender or self.sender or self.account.sender
@@ -126,7 +126,7 @@ class _Reader:
             for recipient in recipients:
                 price = self.account.price(recipient.address)
                 yield Draft(
-                    line=place,
+                    line=number,
                     phone=recipient.address,
                     text=text,
                     sender=sender,

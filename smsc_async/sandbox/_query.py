@@ -1,4 +1,4 @@
-"""The server's reading of the string inside the envelope: ``query`` and, inside it, ``list``."""
+"""How the server reads the string inside the envelope: ``query`` and, inside it, ``list``."""
 
 import re
 from dataclasses import dataclass
@@ -47,11 +47,11 @@ def read_list(text: str, *, multiline: bool = False, bare: bool = False) -> tupl
 
     Args:
         text: The decoded parameter.
-        multiline: The parameter ``nl``: a line that is not of this shape goes on with the message before it.
+        multiline: The parameter ``nl``: a line that does not have this form continues the message before it.
         bare: The channel uses no text, so a line may be phones alone.
 
     Raises:
-        ServiceError: Error 1 when a line has another shape or no phones, or when there is none.
+        ServiceError: Error 1 when a line has another form or no phones, or when there are no lines.
     """
     lines: list[ListLine] = []
     for raw in text.split("\n"):
@@ -70,14 +70,14 @@ def read_list(text: str, *, multiline: bool = False, bare: bool = False) -> tupl
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The parameters of ``query`` that the sandbox acts on; what is out of its range is error 1.
+    """The parameters of ``query`` that the sandbox supports; a value out of range is error 1.
 
     Attributes:
         channel: The kind of the messages.
-        tz: Hours from Moscow in which ``time`` is meant; `None` for the account's zone.
+        tz: Hours from Moscow of the zone of ``time``; `None` for the account's zone.
         step: Seconds from one group of recipients to the next (``freq``); 0 without both ``period`` and ``freq``.
-        groups: Into how many groups ``period`` and ``freq`` divide the recipients.
-        max_parts: The most parts that a text may have; a longer text is cut.
+        groups: How many groups ``period`` and ``freq`` divide the recipients into.
+        max_parts: The maximum of parts of a text; a longer text is cut.
         shorten: Whether links are shortened.
         cost: 0 to 3, as documented for ``cost``.
         lists_errors: Whether refused recipients are listed in ``errors``.
@@ -96,7 +96,7 @@ class Options:
 
     @classmethod
     def read(cls, params: dict[str, str]) -> "Options":
-        """Read the decoded parameters; those that are not named above change nothing and are not looked at."""
+        """Read the decoded parameters; those without an attribute are ignored."""
         period, freq = _number(params, "period", 0.1, 720), _number(params, "freq", 1, 1440)
         _number(params, "smsreq", 10, 999, whole=True)
         max_parts = _number(params, "maxsms", 1, 999_999, whole=True)

@@ -1,4 +1,4 @@
-"""The server's reading of ``phones``: numbers, groups, e-mail addresses and Telegram names."""
+"""How the server reads ``phones``: numbers, groups, e-mail addresses and Telegram names."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -23,7 +23,7 @@ class Addressee(NamedTuple):
     """One address of a request.
 
     Attributes:
-        address: As the server keeps it (a number is its digits), or as it was written when it is wrong.
+        address: As the server stores it (digits for a number), or as it was written when the format is wrong.
         is_wrong: Whether the format is wrong (error 7).
     """
 
@@ -37,7 +37,7 @@ def split(phones: str) -> Iterator[str]:
 
 
 def canonical(address: str) -> str:
-    """Return the one spelling that the server keeps: a number's digits, or the address in lower case.
+    """Return the form that the server stores: a number's digits, or the address in lower case.
 
     Look-ups and comparisons use it, so that ``+7...``, ``7...`` and ``8...`` are one subscriber.
     """
@@ -49,7 +49,7 @@ def read_recipients(
 ) -> tuple[Addressee, ...]:
     """Return the recipients in order, each once, with groups replaced by their members.
 
-    An unknown or empty group is a wrong number: the sandbox has nobody to send to.
+    An unknown or empty group is a wrong number, since it has no recipients.
     """
     found = (recipient for entry in split(phones) for recipient in _read(entry, channel, groups))
     return tuple(dict.fromkeys(found))

@@ -1,4 +1,4 @@
-"""The server's reading of ``time``: when a message is to leave."""
+"""How the server reads ``time``: when a message is due."""
 
 import re
 from datetime import datetime, timedelta, timezone
@@ -17,10 +17,10 @@ _CENTURY = 2000
 
 
 def read_time(text: str, *, now: float, zone: timezone) -> float:
-    """Return the moment at which a message is to leave; never before now.
+    """Return the Unix time at which a message is due, never before `now`.
 
     Ten digits are DDMMYYhhmm even when they begin with 0: a timestamp of nine digits is long past.
-    The range h1-h2 lies within one day, h1 < h2: the page says nothing of a range over midnight, so it is error 5.
+    The range h1-h2 lies within one day, h1 < h2: a range over midnight is not documented, so it is error 5.
 
     Args:
         text: The field ``time``: empty, 0, or one of the four documented formats.
@@ -64,7 +64,7 @@ def _next_within(first: int, last: int, now: float, zone: timezone) -> float:
 
 
 def spread(start: float, index: int, total: int, *, step: float, groups: int) -> float:
-    """Return when the recipient with this index leaves in a mailing that is stretched over time.
+    """Return when the message to the recipient with this index is due, in a mailing spread over time.
 
     "The number of numbers in the group is calculated automatically based on the period and freq parameters."
     """

@@ -1,8 +1,8 @@
-"""The service itself: a request's fields in, the answer's fields out, the time an argument.
+"""The service itself: takes the fields of a request and the time, returns the fields of the answer.
 
-All is decided at the arrival. The order of the checks: blocked address (4), credentials (1, 2), parameters (1, 5),
-limits (9), recipients (6, 7, 8, 9), money (3). An authenticated request counts towards the limits whatever becomes of
-it, except that one with bad parameters (1, 5) names nothing that could be counted but its place in flight.
+A request is executed completely when it arrives. The order of the checks: blocked IP address (4), credentials (1, 2),
+parameters (1, 5), limits (9), recipients (6, 7, 8, 9), money (3). An authenticated request counts towards the limits
+even if it is refused; one with bad parameters (1, 5) identifies nothing to count, so it only holds a slot in flight.
 """
 
 import random
@@ -35,7 +35,7 @@ METHODS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "get_balance": _CREDENTIALS,
     }
 )
-"""The methods and their fields; others are dropped unread, as PHP's SoapServer does."""
+"""The methods and their fields; other fields are ignored, as in PHP's SoapServer."""
 
 _STATUS_METHODS = frozenset({"get_status", "get_status2"})
 _WRONG_CREDENTIALS = 2
@@ -55,10 +55,10 @@ class Service:
 
     Args:
         accounts: The customers; by default one whose login, password and apikey are ``demo``.
-        limits: What is refused with errors 9 and 4.
-        delivery: What becomes of accepted messages.
-        seed: Where chance begins.
-        event_log: Is told of all that arrives and leaves.
+        limits: The limits enforced with errors 9 and 4.
+        delivery: The delivery results of accepted messages.
+        seed: Seed of the random numbers.
+        event_log: Called with each arrival and departure.
 
     Attributes:
         counts: How many requests were answered, by method and error code (0 for none).
@@ -77,7 +77,7 @@ class Service:
         self.counts: Counter[tuple[str, int]] = Counter()
         self._accounts = Accounts(accounts)
         self._delivery = delivery
-        self._dice = random.Random(seed)  # noqa: S311 - fates of made-up messages, repeatable on purpose
+        self._dice = random.Random(seed)  # noqa: S311 - delivery results, repeatable on purpose
         self._outbox = Outbox()
         self._last_id = 0
         self._identical_sends = Turnstile(limits.identical_send)
@@ -91,30 +91,30 @@ class Service:
 
     @property
     def messages(self) -> Sequence[AcceptedMessage]:
-        """The messages accepted so far, in order: the sandbox knows what it accepted."""
+        """The messages accepted so far, in order."""
         return self._outbox.messages
 
     @property
     def balances(self) -> Mapping[str, Decimal]:
-        """What each login has left."""
+        """The remaining balance of each login."""
         return self._accounts.balances
 
     @property
     def in_flight(self) -> int:
-        """How many requests have arrived and not yet left."""
+        """The number of requests that have arrived and not yet left."""
         return len(self._in_flight)
 
     def arrive(self, method: str, fields: Mapping[str, Value], *, now: float, source: str = "127.0.0.1") -> Answer:
-        """Take a request and decide everything about it.
+        """Execute a request.
 
         Args:
             method: One of `METHODS`.
             fields: The children of the body element.
             now: Unix time of the arrival.
-            source: The address that it comes from, which error 4 blocks.
+            source: The IP address that it comes from, which may be blocked with error 4.
 
         Returns:
-            The answer; hand it to `leave` when the request is answered or cut off.
+            The answer; pass it to `leave` when the answer is sent or the connection is cut.
 
         Raises:
             KeyError: There is no such method.
@@ -135,19 +135,19 @@ class Service:
         return answer
 
     def leave(self, answer: Answer) -> None:
-        """Let a request leave the service, which frees its place in flight."""
+        """Release the slot of a request that leaves the service."""
         if answer.ticket is not None:
             self._in_flight.free(answer.ticket)
             self._write_departure(answer.ticket)
 
     def relive(self, past: Iterable[Arrival | Departure]) -> float:
-        """Let happen again what a diary tells; what was in flight at its end leaves.
+        """Replay an event log; requests that were in flight at its end leave.
 
         Returns:
             The Unix time of the last arrival, 0 if there was none.
 
         Raises:
-            ValueError: It tells of a customer whom this service doesn't know.
+            ValueError: The event log names a customer that this service does not have.
         """
         last = 0.0
         for entry in past:
@@ -164,7 +164,7 @@ class Service:
             self.counts[entry.method, entry.error] += 1
         if len(self._in_flight):
             self._depart(None)
-            self._write_departure(None)  # or who lives through it again would still see them in flight
+            self._write_departure(None)  # otherwise the next replay would still see them in flight
         return last
 
     def _write_departure(self, ticket: int | None) -> None:
@@ -193,7 +193,7 @@ class Service:
         try:
             return self._accounts.find(login=login, psw=psw, apikey=apikey)
         except ServiceError as refusal:
-            if refusal.code == _WRONG_CREDENTIALS:  # missing credentials (1) were not tried
+            if refusal.code == _WRONG_CREDENTIALS:  # missing credentials (1) are not a failed attempt
                 self._login_failures.fail(source, now)
             raise
 
@@ -252,8 +252,8 @@ class Service:
         return self._sent_fields(id_, good, cost, order, account) | _errors(listed)
 
     def _count_messages(self, drafts: tuple[Draft, ...], account: Account, now: float) -> tuple[Draft, ...]:
-        # One request counts once for each of its messages, and a flooded subscriber is refused alone: as code 9 in
-        # `errors`, or as error 9 of the request when nobody else is left.
+        # A request counts once for each of its messages, and only the flooded subscriber is refused: with code 9 in
+        # `errors`, or with error 9 of the request when there are no other recipients.
         return tuple(
             draft if self._subscribers.admit((account.login, draft.phone), now) else draft.refused(_TOO_OFTEN)
             for draft in drafts
@@ -307,14 +307,14 @@ class Service:
     def _sent_fields(
         self, id_: str, good: Sequence[Draft], cost: Decimal, order: Order, account: Account
     ) -> dict[str, Value]:
-        # The recorded answers carry balance and cost unasked; cost=2 asks for the cost alone.
+        # The recorded answers have balance and cost by default; cost=2 asks for the cost only.
         balance: dict[str, Value] = {"balance": plain(self._accounts.balances[account.login])}
         asked = {} if order.options.cost == 2 else balance  # noqa: PLR2004 - as documented for `cost`
         return {"id": id_} | asked | {"cost": plain(cost), "cnt": str(sum(draft.parts for draft in good))}
 
 
 def _quote(order: Order) -> dict[str, Value]:
-    # Money is no matter here, so a number that is refused for want of it has its price.
+    # A quote charges nothing, so a number that a send would refuse for lack of money still has a price.
     good = [draft for draft in order.drafts if draft.refusal in {0, _NO_MONEY}]
     if not good:
         refuse(order.drafts[0].refusal)

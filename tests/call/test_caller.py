@@ -1,4 +1,4 @@
-"""Every call of a client goes through its guards, and settles with them whatever becomes of it."""
+"""Every call of a client reserves with its guards, and releases its reservation however it ends."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -201,7 +201,7 @@ def test_send_with_a_lost_answer_counts_as_sent() -> None:
     virtually(main)
 
 
-def test_wrong_namespace_costs_no_place() -> None:
+def test_wrong_namespace_costs_no_slot() -> None:
     async def main() -> None:
         service = FakeService(namespace="https://sms.test/other")
         client = make_client(service, guards=Guards())
@@ -289,7 +289,7 @@ async def test_wrong_password_stops_before_the_service_blocks_and_a_corrected_on
     assert len(service.requests) == 4
 
 
-def test_cancelled_call_gives_its_place_back() -> None:
+def test_cancelled_call_releases_its_slot() -> None:
     async def main() -> None:
         service = FakeService(latency=60)
         client = make_client(service, guards=Guards())
@@ -322,7 +322,7 @@ def test_reservation_that_is_out_of_date_is_never_posted() -> None:
     virtually(main)
 
 
-async def test_value_that_can_not_be_encoded_gives_its_place_back() -> None:
+async def test_value_that_can_not_be_encoded_releases_its_slot() -> None:
     class Odd(GetBalance):
         def fields(self) -> dict[str, str]:
             return {"balance": "\x00"}

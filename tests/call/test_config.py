@@ -87,13 +87,13 @@ def test_http_leaves_this_machine_only_when_allowed(url: str) -> None:
 @pytest.mark.parametrize(
     ("url", "why"),
     [
-        ("canary", "is the address of the SOAP service"),
-        ("ftp://canary/x", "is the address of the SOAP service"),
-        ("https://", "is the address of the SOAP service"),
-        ("https://user:canary", "is the address of the SOAP service"),
-        ("https://host:0/canary", "is the address of the SOAP service"),
-        ("https://[canary", "is the address of the SOAP service"),
-        ("https://user:can\u2100canary@host/", "is the address of the SOAP service"),
+        ("canary", "must be the URL of the SOAP service"),
+        ("ftp://canary/x", "must be the URL of the SOAP service"),
+        ("https://", "must be the URL of the SOAP service"),
+        ("https://user:canary", "must be the URL of the SOAP service"),
+        ("https://host:0/canary", "must be the URL of the SOAP service"),
+        ("https://[canary", "must be the URL of the SOAP service"),
+        ("https://user:can\u2100canary@host/", "must be the URL of the SOAP service"),
         ("https://canary@host/", "must not hold a user"),
         ("https://user:canary@host/", "must not hold a user"),
         ("https://:canary@host/", "must not hold a user"),
@@ -126,7 +126,10 @@ def test_transport_is_the_default_the_fast_one_or_what_is_given() -> None:
 
 @pytest.mark.parametrize(
     ("transport", "proxy", "why"),
-    [("slow", None, "transport is 'aiohttp'"), ("aiohttp", httpx.Proxy("http://proxy.test"), "takes a proxy as a URL")],
+    [
+        ("slow", None, "transport must be 'aiohttp'"),
+        ("aiohttp", httpx.Proxy("http://proxy.test"), "proxy must be a URL"),
+    ],
 )
 def test_transport_that_there_is_not_is_refused(transport: str, proxy: object, why: str) -> None:
     with pytest.raises(ValueError, match=why):

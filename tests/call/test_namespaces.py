@@ -1,4 +1,4 @@
-"""A wrong namespace is healed once, by one look at the `?wsdl`, and where it can't be the error says what to do."""
+"""A wrong namespace is corrected once, by reading the `?wsdl`; where that fails the error says what to do."""
 
 import logging
 
@@ -116,7 +116,7 @@ async def test_transport_without_get_says_that_it_cannot_look() -> None:
             service = FakeService(namespace=TRUE)
             self.post, self.aclose = service.post, service.aclose
 
-    with pytest.raises(SoapFault, match=r"this transport can't fetch it.*namespace="):
+    with pytest.raises(SoapFault, match=r"this transport has no `get`.*namespace="):
         await make_client(PostOnly()).balance()
 
 

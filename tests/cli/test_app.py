@@ -1,3 +1,5 @@
+"""The commands of `smsc-async`: their output, their errors and their exit codes."""
+
 import asyncio
 import json
 import os
@@ -31,7 +33,7 @@ WRONG = "79000009007"
 
 @pytest.fixture
 def sandbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
-    """A sandbox that listens in a thread, and the environment that leads to it."""
+    """Serve a sandbox in a thread, and set the environment variables for it."""
     sandbox = Sandbox(limits=Limits.off(), delivery=DeliveryPlan.instant(20, 6))
     listening, stop = threading.Event(), asyncio.Event()
     loop: asyncio.AbstractEventLoop
@@ -97,7 +99,7 @@ def test_results_as_lines() -> None:
 
 
 @pytest.mark.parametrize("via", list(cli.Via))
-def test_every_channel_arrives(sandbox: Sandbox, via: cli.Via) -> None:
+def test_every_channel_can_be_chosen(sandbox: Sandbox, via: cli.Via) -> None:
     text = () if via in {"hlr", "ping"} else ("--text", "Hi")
     result = run("send", PHONE, *text, "--via", via)
     assert result.exit_code == 0, result.output
@@ -115,7 +117,7 @@ def test_refused_recipients_are_named_and_exit_code_1(sandbox: Sandbox) -> None:
 @pytest.mark.parametrize(
     ("text", "seconds"), [("+90", 5400), ("2090-01-01T12:00+03:00", None), ("2090-01-01T12:00", None)]
 )
-def test_at_is_a_moment_or_a_delay(sandbox: Sandbox, text: str, seconds: int | None) -> None:
+def test_at_is_a_time_or_a_delay(sandbox: Sandbox, text: str, seconds: int | None) -> None:
     result = run("send", PHONE, "--text", "Hi", "--at", text)
     assert result.exit_code == 0, result.output
     (message,) = sandbox.messages
@@ -127,7 +129,7 @@ def test_at_is_a_moment_or_a_delay(sandbox: Sandbox, text: str, seconds: int | N
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("send", PHONE, "--text", "Hi", "--at", "tomorrow"), "--at is a moment"),
+        (("send", PHONE, "--text", "Hi", "--at", "tomorrow"), "--at must be a date and time"),
         (("send", PHONE, "--text", "Hi", "--at", "+0"), "minutes: "),
         (("send", PHONE), "Sms needs a text"),
         (("send", "nobody at all", "--text", "Hi"), "to.0: a recipient is a phone"),
@@ -169,14 +171,14 @@ def test_a_refusal_of_the_service_is_exit_code_1_with_its_outcome(monkeypatch: p
     assert "canary-key" not in result.stderr
 
 
-def test_a_send_in_doubt_tells_how_to_settle_it() -> None:
+def test_a_send_of_unknown_outcome_says_how_to_check_it() -> None:
     error = MalformedEnvelope("not what was asked for")
     assert list(error_lines(error)) == ["MalformedEnvelope: not what was asked for (outcome: unknown)"]
     error.concerning("7", [MessageRef(PHONE, "7")])
     assert list(error_lines(error))[-1] == f"  smsc-async status {PHONE}:7"
 
 
-def test_what_the_service_leaves_out_is_not_printed() -> None:
+def test_missing_values_are_not_printed() -> None:
     assert list(cost_lines(Cost.from_wire({"cost": "1"}))) == ["cost     1"]
     sent = SentMessage.from_wire({"cnt": "1"}, id="7", recipients=["G1"])
     assert list(sent_lines(sent)) == ["accepted, 1 SMS, id 7"]
@@ -184,7 +186,7 @@ def test_what_the_service_leaves_out_is_not_printed() -> None:
     assert list(status_lines(report)) == ["status   1 delivered"]
 
 
-def test_a_moment_without_an_offset_counts_in_this_machines_zone() -> None:
+def test_a_time_without_an_offset_is_local_time() -> None:
     schedule = cli._when("2090-06-01T12:00")
     assert schedule is not None
     moment = datetime(2090, 6, 1, 12).astimezone(UTC)
@@ -201,7 +203,7 @@ def test_an_interrupt_is_exit_code_130() -> None:
     assert caught.value.exit_code == 130
 
 
-def test_a_second_interrupt_is_exit_code_130_wherever_it_hits() -> None:
+def test_a_second_interrupt_is_exit_code_130_too() -> None:
     async def insist() -> None:
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)
@@ -215,7 +217,7 @@ def test_a_second_interrupt_is_exit_code_130_wherever_it_hits() -> None:
     assert caught.value.exit_code == 130
 
 
-def test_other_groups_of_errors_come_out_as_they_are() -> None:
+def test_other_exception_groups_are_raised_unchanged() -> None:
     async def work() -> None:
         raise BaseExceptionGroup("", [GeneratorExit()])
 
@@ -267,7 +269,7 @@ def test_no_option_takes_a_credential() -> None:
         assert not {"--apikey", "--login", "--password", "--psw"} & set(shown.split())
 
 
-def test_sandbox_with_a_state_that_is_none_does_not_start(tmp_path: Path) -> None:
+def test_sandbox_with_an_invalid_state_file_does_not_start(tmp_path: Path) -> None:
     state = tmp_path / "state"
     state.write_text("nonsense\n", encoding="utf-8")
     result = run("sandbox", "--port", "0", "--state", str(state))

@@ -1,3 +1,5 @@
+"""`smsc-async demo` follows its messages until they are final, and `sandbox` serves until Ctrl-C."""
+
 import io
 import json
 import os
@@ -26,7 +28,7 @@ PROGRAM = (sys.executable, "-W", "error", "-m", "smsc_async")
 
 
 def ignore(_sent: int, _final: int) -> None:
-    """Take note of nothing."""
+    """Ignore the progress."""
 
 
 @pytest.fixture
@@ -38,10 +40,10 @@ def fast(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def never_final(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_cli_demo, "PLAN", DeliveryPlan(to_decision=1000, spread=0))
-    monkeypatch.setattr(_cli_demo, "PATIENCE", 0.05)
+    monkeypatch.setattr(_cli_demo, "TIMEOUT", 0.05)
 
 
-def test_demo_through_a_pipe_follows_every_message_and_asks_nothing_too_often() -> None:
+def test_demo_through_a_pipe_follows_every_message_without_error_9() -> None:
     ran = subprocess.run(  # noqa: S603 - our own program
         [*PROGRAM, "demo", "--messages", "49", "--json"],
         cwd=ROOT,
@@ -78,10 +80,10 @@ def test_ctrl_c_ends_the_sandbox_without_a_traceback() -> None:
 
 
 @pytest.mark.usefixtures("fast")
-def test_demo_prints_a_line_now_and_then_and_the_tables() -> None:
+def test_demo_prints_progress_lines_and_the_tables() -> None:
     result = CliRunner().invoke(app, ["demo", "--messages", "120"])
     assert result.exit_code == 0, result.output
-    for words in ("sent 120 of 120, decided 120", "delivered", "error 9", "send_sms2", "balance 1200 before"):
+    for words in ("sent 120 of 120, final 120", "delivered", "error 9", "send_sms2", "balance 1200 before"):
         assert words in result.stdout
 
 
@@ -93,15 +95,15 @@ def test_demo_in_json_prints_nothing_else() -> None:
 
 
 @pytest.mark.usefixtures("never_final")
-def test_an_undecided_message_is_exit_code_1() -> None:
+def test_a_pending_message_is_exit_code_1() -> None:
     result = CliRunner().invoke(app, ["demo", "--messages", "2"])
     assert result.exit_code == 1
-    assert "not decided yet" in result.stdout
-    assert "2 undecided, 0 refused" in result.stderr
+    assert "pending" in result.stdout
+    assert "2 pending, 0 refused" in result.stderr
 
 
 @pytest.mark.usefixtures("never_final")
-async def test_messages_that_are_not_decided_in_time_are_counted() -> None:
+async def test_messages_pending_at_the_timeout_are_counted() -> None:
     report = await demonstrate(3, ignore)
     assert report.pending == 3
     assert report.too_often == 0
@@ -115,7 +117,7 @@ async def test_refused_messages_are_counted(monkeypatch: pytest.MonkeyPatch, fas
     assert not report.is_complete
 
 
-def test_a_port_that_is_taken_is_a_failure_of_one_line() -> None:
+def test_a_port_in_use_is_an_error_of_one_line() -> None:
     with listen("127.0.0.1", 0) as taken:
         result = CliRunner().invoke(app, ["sandbox", "--port", str(taken.getsockname()[1])])
     assert result.exit_code == 1
@@ -123,7 +125,7 @@ def test_a_port_that_is_taken_is_a_failure_of_one_line() -> None:
 
 
 @pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6")
-async def test_an_ipv6_address_stands_in_brackets() -> None:
+async def test_an_ipv6_address_is_in_brackets() -> None:
     async def work(url: str) -> str:
         return url
 
@@ -142,7 +144,7 @@ def test_a_terminal_gets_a_live_bar() -> None:
     assert "4/10" in screen.getvalue()
 
 
-def test_the_table_tells_who_was_refused() -> None:
+def test_the_table_shows_refused_and_pending_messages() -> None:
     screen = io.StringIO()
     report = DemoReport(
         messages=3,
@@ -157,13 +159,13 @@ def test_the_table_tells_who_was_refused() -> None:
         seconds=1.25,
     )
     print_demo(report, Console(file=screen, width=80))
-    assert "refused at once" in screen.getvalue()
-    assert "not decided yet" in screen.getvalue()
-    assert "2.50" in screen.getvalue()  # requests for each that was accepted
+    assert "refused" in screen.getvalue()
+    assert "pending" in screen.getvalue()
+    assert "2.50" in screen.getvalue()  # status requests per accepted message
     assert "peak memory" not in screen.getvalue()
     assert report.as_json()["peak_memory_mb"] is None
 
 
-def test_memory_is_unknown_where_the_system_does_not_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_is_unknown_if_the_system_does_not_report_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_cli_demo, "find_spec", lambda _: None)
     assert _cli_demo._peak_memory() is None

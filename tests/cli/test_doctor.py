@@ -1,3 +1,5 @@
+"""`smsc-async doctor` compares a service with the contract and checks the login."""
+
 import json
 import socket
 from collections.abc import Mapping
@@ -38,13 +40,13 @@ async def test_a_service_that_keeps_the_contract_is_healthy(environment: Mapping
     assert str(found.balance) == "10000"
 
 
-async def test_the_address_comes_from_the_environment_too() -> None:
+async def test_the_url_comes_from_the_environment_too() -> None:
     transport = HttpxTransport(Sandbox().transport())
     found = await examine(transport=transport, environment={**KEY, "SMSC_URL": f"{URL}?wsdl"})
     assert (found.url, found.is_healthy) == (URL, True)
 
 
-async def test_a_login_that_is_refused_is_told() -> None:
+async def test_a_refused_login_is_reported() -> None:
     found = await examine_sandbox({"SMSC_APIKEY": "wrong"})
     assert not found.is_healthy
     assert found.login_error is not None
@@ -60,22 +62,22 @@ async def test_without_credentials_the_login_is_not_tried(environment: Mapping[s
     assert not found.is_healthy
 
 
-async def test_a_page_in_place_of_the_wsdl_is_told() -> None:
-    assert (await examine_answer(httpx.Response(404))).wsdl_error == "MalformedEnvelope: HTTP 404 and no WSDL"
+async def test_a_page_instead_of_the_wsdl_is_reported() -> None:
+    assert (await examine_answer(httpx.Response(404))).wsdl_error == "MalformedEnvelope: HTTP 404 instead of a WSDL"
     page = await examine_answer(httpx.Response(200, text="<html></html>"))
     assert page.wsdl_error == "MalformedEnvelope: the document is not a WSDL 1.1"
 
 
 class SilentTransport(HttpxTransport):
-    """A service that takes the question and never answers."""
+    """A service that accepts a request and never answers."""
 
     async def get(self, url: str, timeout: Timeout) -> Reply:
-        """Wait for ever."""
+        """Wait forever."""
         await anyio.sleep_forever()
         raise AssertionError(url, timeout)
 
 
-async def test_a_wsdl_that_never_comes_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_missing_wsdl_ends_in_a_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_doctor, "_PATIENCE", 0.0)
     found = await examine(URL, transport=SilentTransport(), environment={})
     assert found.wsdl_error is not None
@@ -106,6 +108,6 @@ def test_an_unreachable_service_is_exit_code_1(monkeypatch: pytest.MonkeyPatch) 
     assert "canary-key" not in result.output + in_json.output
 
 
-def test_a_wrong_address_is_exit_code_2() -> None:
+def test_a_wrong_url_is_exit_code_2() -> None:
     result = CliRunner().invoke(app, ["doctor", "--url", "ftp://sms.example"])
     assert (result.exit_code, result.stdout) == (2, "")

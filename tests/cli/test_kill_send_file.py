@@ -1,4 +1,4 @@
-"""A bulk job that is killed at random moments loses nothing and sends nothing twice."""
+"""A bulk job that is killed at random moments loses no message and sends none twice."""
 
 import os
 
@@ -7,7 +7,7 @@ import pytest
 from kill_send_file import measure
 
 
-@pytest.mark.skipif(os.name != "posix", reason="Windows knows no SIGKILL")
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no SIGKILL")
 def test_a_job_killed_again_and_again_sends_each_message_once() -> None:
     figures = anyio.run(measure, 8, 2, 2)
     assert (figures.kills, figures.service_kills) == (8, 2)

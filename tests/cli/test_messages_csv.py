@@ -1,4 +1,4 @@
-"""A CSV file of messages: every row is one that can be sent, or has a reason why not."""
+"""Reading a CSV file of messages: every row can be sent, or has a reason why not."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from smsc_async._cli.messages_csv import read_messages
 
 
 def accept(_message: Message) -> None:
-    """Find nothing wrong."""
+    """Accept every message."""
 
 
 def test_rows_keep_their_numbers_texts_and_columns() -> None:
@@ -31,16 +31,16 @@ def test_a_line_separator_inside_a_text_ends_no_row() -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "phone and text is missing"),
-        (b"phone\n+79161234567\n", "and text is missing"),
-        (b"phone,text,colour,name\n", "columns that nobody reads: colour, name"),
-        (b"phone,text,phone\n", "names a column twice"),
+        (b"", "missing: phone, text"),
+        (b"phone\n+79161234567\n", "missing: text"),
+        (b"phone,text,colour,name\n", "unknown columns: colour, name"),
+        (b"phone,text,phone\n", "contains a column twice"),
         (b"phone,text\n\n", "a header and no rows"),
         (b"phone,text\n+7916,\xff\n", r"is not UTF-8 \(byte 17\)"),
         (b'phone,text\n+79161234567,"open\n', "line 2 of the CSV file can't be read"),
     ],
 )
-def test_a_file_that_is_none_is_refused(content: bytes, words: str) -> None:
+def test_a_file_in_another_format_is_refused(content: bytes, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         read_messages(content, accept)
 
@@ -48,17 +48,17 @@ def test_a_file_that_is_none_is_refused(content: bytes, words: str) -> None:
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
-        ("+79161234567", "it has 1 fields, and the header names 5"),
+        ("+79161234567", "it has 1 fields, but the header has 5"),
         ("12,Hi,,,", "phone: a recipient is a phone"),
         ("+79161234567,,,,", "text: String should have at least 1 character"),
         ("+79161234567,Hi,no id!,,", "id: an id is a number from 1"),
         ("+79161234567,Hi,,far too long a name,", "sender: a sender is up to 11"),
-        ("+79161234567,Hi,,,east", "tz is a number of hours"),
+        ("+79161234567,Hi,,,east", "tz must be a number of hours"),
         ("+79161234567,Hi,,,nan", "tz: "),
         ("+79161234567,unwanted,,,", "check: no"),
     ],
 )
-def test_a_row_that_can_not_be_sent_says_why_and_repeats_nothing(row: str, reason: str) -> None:
+def test_the_reason_for_a_bad_row_contains_no_values(row: str, reason: str) -> None:
     def check(message: Message) -> None:
         if message.text == "unwanted":
             raise ValueError("check: no")
@@ -70,14 +70,14 @@ def test_a_row_that_can_not_be_sent_says_why_and_repeats_nothing(row: str, reaso
     assert "7916" not in f"{bad.reason}{bad!r}"
 
 
-def test_a_message_twice_is_a_mistake_unless_it_is_allowed() -> None:
+def test_a_duplicate_message_is_a_bad_row_unless_allowed() -> None:
     content = b"phone,text,sender\n+79161234567,Hi,\n89161234567,Hi,\n+79161234567,Hi,shop\n"
     (bad,) = read_messages(content, accept).bad
     assert (bad.row, bad.reason) == (3, "row 2 is the same message to the same phone; --allow-duplicates sends both")
     assert read_messages(content, accept, allow_duplicates=True).bad == ()
 
 
-def test_an_id_twice_for_a_phone_is_always_a_mistake() -> None:
+def test_a_duplicate_id_for_a_phone_is_always_a_bad_row() -> None:
     content = b"phone,text,id\n+79161234567,Hi,a\n+79161234567,Ho,a\n+79161234568,Hi,a\n"
     (bad,) = read_messages(content, accept, allow_duplicates=True).bad
     assert (bad.row, bad.reason) == (3, "row 2 has the same phone and id")

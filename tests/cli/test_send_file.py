@@ -1,4 +1,4 @@
-"""`send-file` sends each row once, says what became of it, and goes on where it was ended."""
+"""`send-file` sends each row once, reports its result, and continues after an interruption."""
 
 import asyncio
 import csv
@@ -34,7 +34,7 @@ NEVER = "+79000000000"
 
 @contextmanager
 def served(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
-    """Serve a sandbox in a thread, and lead there by the environment."""
+    """Serve a sandbox in a thread, and set SMSC_URL to it."""
     listening, stop = threading.Event(), asyncio.Event()
     loop: asyncio.AbstractEventLoop
 
@@ -87,17 +87,17 @@ def sent(sandbox: Sandbox) -> Counter[str]:
 
 @pytest.mark.usefixtures("folder")
 def test_rows_are_sent_followed_and_reported_and_the_same_command_sends_nothing_more(sandbox: Sandbox) -> None:
-    write(*(f"{phone},Hi {place}" for place, phone in enumerate(PHONES)))
+    write(*(f"{phone},Hi {number}" for number, phone in enumerate(PHONES)))
     for _ in range(2):
         result = send_file("--report", "out.csv", "--sender", "shop")
         assert result.exit_code == 0, result.output
-        assert result.stdout.splitlines() == ["final     4", "cost      18"]
-    assert sent(sandbox) == Counter(f"Hi {place}" for place in range(4))
+        assert result.stdout.splitlines() == ["final      4", "cost       18"]
+    assert sent(sandbox) == Counter(f"Hi {number}" for number in range(4))
     assert sandbox.counts["send_sms2", 0] == 1
     assert {message.sender for message in sandbox.messages} == {"shop"}
     rows = report()
     assert [(row["row"], row["phone"]) for row in rows] == [
-        (str(place), phone) for place, phone in enumerate(PHONES, 2)
+        (str(number), phone) for number, phone in enumerate(PHONES, 2)
     ]
     for row in rows:
         assert (row["result"], row["status"], row["status_name"], row["cost"]) == ("delivered", "1", "delivered", "4.5")
@@ -106,7 +106,7 @@ def test_rows_are_sent_followed_and_reported_and_the_same_command_sends_nothing_
 
 
 @pytest.mark.usefixtures("folder")
-def test_single_messages_have_ids_of_their_own_and_json_is_alone_on_stdout(sandbox: Sandbox) -> None:
+def test_single_messages_have_their_own_ids_and_stdout_is_pure_json(sandbox: Sandbox) -> None:
     write(f"{PHONES[0]},Hi,order-1", f"{PHONES[1]},Hi,", header="phone,text,id")
     result = send_file("--single", "--no-follow", "--json", "--at", "+5")
     assert result.exit_code == 0, result.output
@@ -143,26 +143,26 @@ def test_skipped_rows_are_written_to_a_file_and_the_rest_is_sent(sandbox: Sandbo
 
 
 @pytest.mark.usefixtures("folder", "sandbox")
-def test_a_file_of_bad_rows_only_is_no_job() -> None:
+def test_a_file_with_only_bad_rows_is_an_error() -> None:
     write("12,Hi")
     result = send_file("--skip-bad", "bad.csv")
     assert (result.exit_code, result.stderr) == (2, "no row of the CSV file can be sent\n")
 
 
 @pytest.mark.usefixtures("folder")
-def test_a_price_above_the_cap_sends_nothing_and_a_higher_cap_goes_on(sandbox: Sandbox) -> None:
+def test_a_cost_above_the_limit_sends_nothing_and_a_higher_limit_continues(sandbox: Sandbox) -> None:
     write(f"{PHONES[0]},Hi", f"{PHONES[1]},Hi")
     result = send_file("--max-cost", "8.99")
     assert result.exit_code == 1
     assert result.stderr.splitlines()[-1] == "nothing was sent: it would cost 9, and --max-cost is 8.99"
     assert not sandbox.messages
     assert send_file("--max-cost", "9").exit_code == 0
-    assert send_file("--max-cost", "1").exit_code == 0, "what was paid is paid"
+    assert send_file("--max-cost", "1").exit_code == 0, "the limit does not apply to messages that were sent"
     assert len(sandbox.messages) == 2
 
 
 @pytest.mark.usefixtures("folder")
-def test_the_same_row_twice_is_bad_unless_it_is_allowed(sandbox: Sandbox) -> None:
+def test_a_duplicate_row_is_bad_unless_allowed(sandbox: Sandbox) -> None:
     write(f"{PHONES[0]},Hi", f"{PHONES[0]},Hi")
     assert "row 2 is the same message to the same phone" in send_file().stderr
     write(f"{PHONES[0]},Hi", f"{PHONES[0]},Ho")
@@ -171,15 +171,15 @@ def test_the_same_row_twice_is_bad_unless_it_is_allowed(sandbox: Sandbox) -> Non
 
 
 @pytest.mark.usefixtures("folder", "sandbox")
-def test_a_journal_of_another_file_or_of_other_options_is_refused() -> None:
+def test_a_journal_of_another_file_or_with_other_options_is_refused() -> None:
     write(f"{PHONES[0]},Hi")
     assert send_file().exit_code == 0
     for arguments, words in ((("--sender", "shop"), "options"), (("--at", "2031-05-01T10:00"), "options")):
         result = send_file(*arguments)
         assert result.exit_code == 2
-        assert f"is that of a job with other {words}" in result.stderr
+        assert f"belongs to a job with different {words}" in result.stderr
     write(f"{PHONES[0]},Ho")
-    assert "is that of a job with other messages" in send_file().stderr
+    assert "belongs to a job with different messages" in send_file().stderr
 
 
 @pytest.mark.usefixtures("folder", "sandbox")
@@ -188,7 +188,7 @@ async def test_a_second_process_is_refused() -> None:
     async with Journal("job.db"):
         ended = await anyio.run_process([*PROGRAM, "messages.csv", "--journal", "job.db"], check=False)
     assert ended.returncode == 1
-    assert ended.stderr == b"another process works with the journal job.db; wait until it ends, or stop it\n"
+    assert ended.stderr == b"another process is using the journal job.db; wait until it ends, or stop it\n"
 
 
 @pytest.mark.usefixtures("folder", "sandbox")
@@ -197,7 +197,9 @@ def test_a_damaged_journal_is_one_sentence() -> None:
     Path("job.db").write_bytes(b"no database " * 1000)
     result = send_file()
     assert result.exit_code == 1
-    assert result.stderr.startswith("the journal job.db is damaged: it doesn't begin like one; nothing more is sent")
+    assert result.stderr.startswith(
+        "the journal job.db is damaged: its header is not that of a journal; nothing more is sent"
+    )
 
 
 @pytest.mark.usefixtures("folder", "sandbox")
@@ -207,18 +209,21 @@ def test_wrong_credentials_stop_the_job_and_the_report_says_so(monkeypatch: pyte
     result = send_file("--report", "out.csv")
     assert result.exit_code == 1
     assert "AuthenticationFailed: error 2" in result.stderr
-    assert result.stderr.splitlines()[-1] == "what is not sent stays planned; start the same command again to go on"
+    assert (
+        result.stderr.splitlines()[-1]
+        == "messages that were not sent stay planned; run the same command again to continue"
+    )
     assert [row["result"] for row in report()] == ["planned"]
     monkeypatch.setenv("SMSC_APIKEY", "demo")
     assert send_file().exit_code == 0
 
 
 @pytest.mark.usefixtures("folder", "sandbox")
-def test_what_is_undecided_at_the_end_is_told() -> None:
+def test_messages_pending_at_the_timeout_are_reported() -> None:
     write(f"{NEVER},Hi")
     result = send_file("--timeout", "0.5", "--report", "out.csv")
     assert result.exit_code == 1
-    assert result.stderr.splitlines()[-1] == "1 undecided; start the same command again to go on"
+    assert result.stderr.splitlines()[-1] == "1 pending; run the same command again to continue"
     assert [row["result"] for row in report()] == ["accepted"]
 
 
@@ -226,9 +231,9 @@ def test_what_is_undecided_at_the_end_is_told() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--max-cost", "much"), "--max-cost is an amount of money"),
-        (("--max-cost", "-1"), "--max-cost is an amount of money"),
-        (("--at", "tomorrow"), "--at is a moment such as"),
+        (("--max-cost", "much"), "--max-cost must be an amount of money"),
+        (("--max-cost", "-1"), "--max-cost must be an amount of money"),
+        (("--at", "tomorrow"), "--at must be a date and time such as"),
         (("--sender", "far too long a name"), "row 2: sender: a sender is up to 11"),
         (("--report", "missing/out.csv"), "can't write missing/out.csv: there is no such folder"),
     ],
@@ -241,14 +246,14 @@ def test_a_wrong_argument_is_one_clear_line(arguments: tuple[str, ...], words: s
 
 
 @pytest.mark.usefixtures("folder", "sandbox")
-def test_a_missing_file_and_missing_credentials_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_file_and_missing_credentials_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "can't read messages.csv: No such file or directory" in send_file().stderr
     monkeypatch.delenv("SMSC_APIKEY")
     assert "set SMSC_APIKEY, or SMSC_LOGIN and SMSC_PASSWORD, in the environment" in send_file().stderr
 
 
 @pytest.mark.usefixtures("folder")
-def test_a_wall_clock_goes_with_the_zone_of_each_row(sandbox: Sandbox) -> None:
+def test_a_local_time_uses_the_time_zone_of_each_row(sandbox: Sandbox) -> None:
     write(f"{PHONES[0]},Hi,shop,2", header="phone,text,sender,tz")
     assert "a message's own tz needs at=LocalTime" in send_file().stderr
     assert send_file("--at", "2031-05-01T10:00+03:00", "--no-follow").exit_code == 2
@@ -268,11 +273,11 @@ def test_an_interrupt_has_its_own_exit_code(
     monkeypatch.setattr(Journal, "send", interrupted)
     result = send_file()
     assert result.exit_code == code
-    assert result.stderr.splitlines()[-1] == "interrupted; start the same command again to go on"
+    assert result.stderr.splitlines()[-1] == "interrupted; run the same command again to continue"
 
 
 @pytest.mark.usefixtures("folder")
-def test_a_doubt_that_stays_is_told(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unresolved_send_is_reported(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     async def lost(*_: object, **__: object) -> None:
         raise ReadTimeout("late")
 
@@ -281,7 +286,7 @@ def test_a_doubt_that_stays_is_told(sandbox: Sandbox, monkeypatch: pytest.Monkey
     monkeypatch.setattr("smsc_async._sending.reconcile._PATIENCE", 0.1)
     result = send_file("--report", "out.csv")
     assert result.exit_code == 1
-    assert "1 in doubt: nobody knows whether they were sent, and they are not sent again" in result.stderr
+    assert "1 unresolved: they may have been sent, and are not sent again" in result.stderr
     assert [row["result"] for row in report()] == ["unresolved"]
     assert not sandbox.messages
 
@@ -294,7 +299,7 @@ def test_an_undelivered_message_says_why() -> None:
     assert (row["result"], row["status"], row["error"]) == ("not delivered", "20", "the subscriber does not exist")
 
 
-def test_a_file_that_can_not_be_replaced_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_a_file_that_can_not_be_replaced_leaves_no_temporary_file(tmp_path: Path) -> None:
     target = tmp_path / "out.csv"
     target.mkdir()
     with pytest.raises(ValueError, match="can't write"):
@@ -304,31 +309,31 @@ def test_a_file_that_can_not_be_replaced_leaves_nothing_behind(tmp_path: Path) -
 
 @pytest.mark.usefixtures("folder")
 @pytest.mark.skipif(os.name != "posix", reason="Windows can't send a signal to one process")
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_it_cleanly_and_the_same_command_goes_on(
-    monkeypatch: pytest.MonkeyPatch, number: signal.Signals, code: int
+@pytest.mark.parametrize(("sent_signal", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_the_job_cleanly_and_the_same_command_continues(
+    monkeypatch: pytest.MonkeyPatch, sent_signal: signal.Signals, code: int
 ) -> None:
-    write(*(f"+7916123{place:04},Hi {place}" for place in range(30)))
+    write(*(f"+7916123{number:04},Hi {number}" for number in range(30)))
     command = [*PROGRAM, "messages.csv", "--journal", "job.db", "--report", "out.csv", "--batch-size", "2"]
     slow = Sandbox(delivery=DeliveryPlan(to_operator=0, to_decision=2, spread=0), latency=0.05)
     with served(slow, monkeypatch):
         with subprocess.Popen(command, stderr=subprocess.PIPE, encoding="utf-8") as process:  # noqa: S603 - our own program
             assert process.stderr is not None
             assert process.stderr.readline().startswith("sent ")
-            process.send_signal(number)
+            process.send_signal(sent_signal)
             _, words = process.communicate(timeout=30)
         assert process.returncode == code
-        assert words.splitlines()[-1] == "interrupted; start the same command again to go on"
+        assert words.splitlines()[-1] == "interrupted; run the same command again to continue"
         assert len(report()) == 30
         ended = subprocess.run([*command, "--delay-per-request", "0.1"], capture_output=True, timeout=60, check=False)  # noqa: S603 - as above
         assert (ended.returncode, [row["result"] for row in report()]) == (0, ["delivered"] * 30)
-    assert sent(slow) == Counter(f"Hi {place}" for place in range(30))
+    assert sent(slow) == Counter(f"Hi {number}" for number in range(30))
 
 
 @pytest.mark.usefixtures("folder")
-@pytest.mark.skipif(os.name != "posix", reason="Windows knows no limit of a file's size")
-def test_a_disk_that_fills_up_stops_it_and_nothing_is_lost_or_doubled(sandbox: Sandbox) -> None:
-    write(*(f"+7916123{place:04},Hi {place}" for place in range(50)))
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no limit for the size of a file")
+def test_a_full_disk_stops_the_job_and_nothing_is_lost_or_sent_twice(sandbox: Sandbox) -> None:
+    write(*(f"+7916123{number:04},Hi {number}" for number in range(50)))
     command = [
         *PROGRAM,
         "messages.csv",
@@ -343,8 +348,8 @@ def test_a_disk_that_fills_up_stops_it_and_nothing_is_lost_or_doubled(sandbox: S
     limited = ["sh", "-c", 'ulimit -f 600; exec "$@"', "sh", *command]
     ended = subprocess.run(limited, capture_output=True, encoding="utf-8", timeout=60, check=False)  # noqa: S603 - as above
     assert ended.returncode == 1
-    assert "the disk is full; nothing more is sent and nothing is lost: make room and start again" in ended.stderr
+    assert "the disk is full; nothing more is sent and nothing is lost: free some space and start again" in ended.stderr
     assert 0 < len(sandbox.messages) < 50
     ended = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=90, check=False)  # noqa: S603 - as above
     assert (ended.returncode, {row["result"] for row in report()}) == (0, {"delivered"})
-    assert sent(sandbox) == Counter(f"Hi {place}" for place in range(50))
+    assert sent(sandbox) == Counter(f"Hi {number}" for number in range(50))

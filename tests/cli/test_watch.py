@@ -1,4 +1,4 @@
-"""`smsc-async watch` reports each message once, whatever ends it, and goes on where it ended."""
+"""`smsc-async watch` reports each message once, even if it is interrupted and run again."""
 
 import asyncio
 import io
@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
@@ -35,7 +34,7 @@ posix = pytest.mark.skipif(os.name != "posix", reason="Windows can't send a sign
 
 
 class Service:
-    """A sandbox that listens in a thread, whose messages are decided 1000 s after they were sent."""
+    """A sandbox that listens in a thread, whose messages become final 1000 s after they were sent."""
 
     def __init__(self) -> None:
         self.sandbox = Sandbox(
@@ -44,7 +43,7 @@ class Service:
         )
         self.asked: Counter[str] = Counter()
         self._arrive = self.sandbox.service.arrive
-        self.sandbox.service.arrive = self._note  # type: ignore[method-assign]  # to see what is asked
+        self.sandbox.service.arrive = self._note  # type: ignore[method-assign]  # to count the status requests
 
     def _note(self, method: str, fields: Any, **rest: Any) -> Any:
         if method == "get_status":
@@ -52,7 +51,7 @@ class Service:
         return self._arrive(method, fields, **rest)
 
     def send(self, first: int, count: int) -> list[str]:
-        """Send so many messages; return their references."""
+        """Send `count` messages; return their references."""
 
         async def work() -> list[str]:
             async with Client(apikey="demo", transport=self.sandbox.transport(), guards=None) as client:
@@ -62,7 +61,7 @@ class Service:
         return asyncio.run(work())
 
     def later(self) -> None:
-        """Let everything be decided that was sent."""
+        """Let the status of all sent messages become final."""
         self.sandbox.advance(2000)
 
 
@@ -118,7 +117,7 @@ def names(updates: list[dict[str, Any]], *, last: bool) -> list[str]:
 
 
 def interrupted(service: Service, folder: Path, number: int) -> tuple[list[str], list[dict[str, Any]], int]:
-    """Start a watch and let a signal end it half-way; return all references, what was reported, and the exit code."""
+    """Start a watch and end it half-way with a signal; return all references, the reports, and the exit code."""
     refs = service.send(0, 60)
     service.later()
     refs += service.send(60, 60)
@@ -150,7 +149,7 @@ def test_after_an_interrupt_each_message_is_reported_exactly_once(
     seen = Counter((name, last) for last in (True, False) for name in names(first + second, last=last))
     assert set(seen.values()) == {1}
     assert service.asked.keys() == set(refs) - set(names(first, last=True))
-    assert list(tmp_path.glob("state-*")) == []  # what SQLite keeps beside it is gone
+    assert list(tmp_path.glob("state-*")) == []  # SQLite has removed its temporary files
 
 
 @posix
@@ -162,7 +161,7 @@ def test_after_kill_9_each_message_is_reported_at_least_once(service: Service, t
     second = lines(run(tmp_path / "refs.csv", "--state", tmp_path / "state", "--json").stdout)
     reported = Counter(names(first, last=True) + names(second, last=True))
     assert reported.keys() == set(refs)
-    assert reported.total() <= len(refs) + 1  # the one that was about to be noted
+    assert reported.total() <= len(refs) + 1  # the one that was about to be recorded
     assert len(service.asked.keys() & set(names(first, last=True))) <= 1
 
 
@@ -171,11 +170,13 @@ def test_a_second_process_is_refused(service: Service, tmp_path: Path) -> None:
     with WatchState(tmp_path / "state"):
         result = run(tmp_path / "refs.csv", "--state", tmp_path / "state")
     assert (result.exit_code, result.stdout) == (1, "")
-    assert result.stderr == (f"another process is using {tmp_path / 'state'}; let it end, or name another file\n")
+    assert result.stderr == (
+        f"another process is using {tmp_path / 'state'}; wait until it ends, or pass another file\n"
+    )
     assert not service.asked
 
 
-def test_a_file_of_something_else_is_left_alone(tmp_path: Path) -> None:
+def test_a_file_in_another_format_is_not_changed(tmp_path: Path) -> None:
     (tmp_path / "refs.csv").write_text("+79161234567:7\n" * 100)
     before = (tmp_path / "refs.csv").read_bytes()
     result = run(tmp_path / "refs.csv", "--state", tmp_path / "refs.csv")
@@ -192,18 +193,20 @@ def test_results_as_lines_with_progress(service: Service, tmp_path: Path) -> Non
     result = run(tmp_path / "refs.csv", "--progress")
     assert result.exit_code == 0, result.output
     assert sorted(result.stdout.splitlines()) == sorted(f"{ref}\t1 delivered" for ref in refs)
-    assert result.stderr.splitlines()[-1] == "decided 10 of 10"
+    assert result.stderr.splitlines()[-1] == "final 10 of 10"
     assert len(result.stderr.splitlines()) == 10
 
 
-def test_undecided_messages_expire(service: Service, tmp_path: Path) -> None:
+def test_pending_messages_expire(service: Service, tmp_path: Path) -> None:
     (ref,) = service.send(0, 1)
     (tmp_path / "refs.csv").write_text(ref)
     result = run(tmp_path / "refs.csv", "--timeout", "0.2")
     assert result.stdout.splitlines()[-1] == f"{ref}\texpired"
 
 
-def test_what_ends_the_watch_is_exit_code_1(service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_that_ends_the_watch_is_exit_code_1(
+    service: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "refs.csv").write_text(service.send(0, 1)[0])
     monkeypatch.setenv("SMSC_APIKEY", "canary-key")
     result = run(tmp_path / "refs.csv")
@@ -211,41 +214,41 @@ def test_what_ends_the_watch_is_exit_code_1(service: Service, tmp_path: Path, mo
     assert result.stderr.startswith("AuthenticationFailed: ")
 
 
-def test_wrong_rows_are_named_before_anything_is_asked(service: Service, tmp_path: Path) -> None:
+def test_wrong_rows_are_reported_before_any_request(service: Service, tmp_path: Path) -> None:
     path = tmp_path / "refs.csv"
     path.write_text("phone,id\n+79161234567,1\nnobody at all,2\n\n+79161234568\n")
     result = run(path, "--state", tmp_path / "state")
     assert (result.exit_code, result.stdout) == (2, "")
-    told = result.stderr.splitlines()
-    assert told[0] == f"2 row(s) of {path} are wrong"
-    assert told[1].startswith("row 3: phone: ")
-    assert told[2].startswith("row 5: id: ")
+    reported = result.stderr.splitlines()
+    assert reported[0] == f"2 row(s) of {path} are wrong"
+    assert reported[1].startswith("row 3: phone: ")
+    assert reported[2].startswith("row 5: id: ")
     path.write_text("no colon\n" * 12)
     assert run(path).stderr.splitlines()[-1] == "and 2 more"
     assert not service.asked
     assert not (tmp_path / "state").exists()
 
 
-def test_what_can_not_be_read_is_one_line(tmp_path: Path) -> None:
+def test_a_file_that_can_not_be_read_is_reported_in_one_line(tmp_path: Path) -> None:
     assert run(tmp_path / "none.csv").stderr == f"can't read {tmp_path / 'none.csv'}: No such file or directory\n"
     (tmp_path / "refs.csv").write_bytes(b"\xff\xfe")
     assert run(tmp_path / "refs.csv").stderr == f"can't read {tmp_path / 'refs.csv'}: it is not UTF-8\n"
 
 
-def test_file_that_a_spreadsheet_has_written_is_read(tmp_path: Path) -> None:
+def test_a_file_written_by_a_spreadsheet_is_read(tmp_path: Path) -> None:
     path = tmp_path / "refs.csv"
     path.write_text("phone,id\r\n+79161234567,7\r\n", encoding="utf-8-sig")
     assert read_refs(path) == [ONE]
 
 
-def test_references_come_from_stdin_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_references_are_read_from_stdin(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO("+79161234567:7\n\n"))
     assert read_refs(Path("-")) == [ONE]
     monkeypatch.setattr(sys, "stdin", io.StringIO(""))
     assert read_refs(Path("-")) == []
 
 
-def test_every_update_has_its_line() -> None:
+def test_every_kind_of_update_has_a_line() -> None:
     report = DeliveryReport(ref=ONE, status=MessageStatus.UNDELIVERABLE, error=DeliveryError(6))
     assert command._line(Update(ONE, report, is_last=True)).startswith("+79161234567:7\t20 ")
     assert command._line(Update(ONE, report, is_last=True)).endswith(" (the subscriber is offline)")
@@ -271,7 +274,7 @@ def test_the_state_keeps_what_was_reported(tmp_path: Path) -> None:
         assert (left[1].status, left[1].since) == (0, pending.since)
 
 
-def test_a_state_that_can_not_be_written_says_so(tmp_path: Path) -> None:
+def test_a_state_that_can_not_be_written_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(StateError, match="unable to open"):
         WatchState(tmp_path / "none" / "state")
     with WatchState(tmp_path / "state") as state:
@@ -292,22 +295,6 @@ def test_a_terminal_gets_a_live_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     with command._progress(10, 2, enabled=True) as note:
         note(4, 10)
     assert "4/10" in screen.getvalue()
-
-
-async def test_a_cancelled_watch_is_no_terminated_one() -> None:
-    task = asyncio.create_task(command.until_terminated(asyncio.sleep(100)))
-    await asyncio.sleep(0)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-
-
-@posix
-async def test_a_terminated_watch_has_an_exit_code_of_its_own() -> None:
-    asyncio.get_running_loop().call_soon(signal.raise_signal, signal.SIGTERM)
-    with pytest.raises(typer.Exit) as caught:
-        await command.until_terminated(asyncio.sleep(100))
-    assert caught.value.exit_code == 143
 
 
 async def test_nothing_to_follow_ends_at_once() -> None:

@@ -1,4 +1,4 @@
-"""A send that is cancelled at one of its awaits, and whether the doubt it leaves behind is told and is the truth."""
+"""A send that is cancelled at one of its awaits: its unresolved send must be handed over and resolve correctly."""
 
 import math
 from collections.abc import Sequence
@@ -37,14 +37,14 @@ SITUATIONS: Final = (
     Fault(Kind.RESET, Side.RESPONSE, 0, lasts=20.0),
     Fault(Kind.CUT, Side.RESPONSE, 0, lasts=math.inf),
 )
-"""What a cancelled send is in the middle of."""
+"""The faults during which a send is cancelled; None for a healthy network."""
 
-# What is lost counts as a bad send for ten minutes, and 99 of them stop the guards.
+# A lost send counts as a bad send for ten minutes, and 99 of them stop the guards.
 _REST: Final = 20.0
 
 
 class _After(trio.abc.Instrument):
-    """Cancels a scope after so many steps of its task and those below it."""
+    """Cancels a scope after `steps` steps of its task and that task's children."""
 
     def __init__(self, scope: anyio.CancelScope, steps: int) -> None:
         self.steps = 0
@@ -65,7 +65,7 @@ class _After(trio.abc.Instrument):
 
 
 def cancel_at_each_await(verb: Verb, fault: Fault | None) -> Summary:
-    """Cancel a send at each of its awaits, one after the other, and judge what it leaves behind."""
+    """Cancel a send at each of its awaits, one after the other, and judge the result."""
     summary = Summary()
     run(partial(_cancel_at_each_await, verb, fault, summary))
     return summary
@@ -84,13 +84,13 @@ async def _cancel_at_each_await(verb: Verb, fault: Fault | None, summary: Summar
             summary.cases += 1
             try:
                 await (judge_cancelled(stage, people) if answers is None else judge_answers(stage, people, answers))
-            except Exception as error:  # noqa: BLE001 - whatever the client raises here is wrong
+            except Exception as error:  # noqa: BLE001 - any exception of the client is wrong here
                 summary.wrong.append(f"{verb}, cancelled at step {steps}, {fault}: {error!r}")
         await _check_nothing_leaked(stage)
 
 
 async def _send(stage: Scene, verb: Verb, people: Sequence[str], steps: int) -> tuple[bool, Answers | None]:
-    """Send, cancelled after so many steps; return whether it had ended before, and what it said if it came to that."""
+    """Send, cancelled after `steps` steps; return whether it ended before that, and its answers if there are any."""
     scope = anyio.CancelScope()
     after = _After(scope, steps)
     answers: Answers | None = None
@@ -117,5 +117,5 @@ async def _check_nothing_leaked(stage: Scene) -> None:
     assert guards is not None
     snapshot = await guards.snapshot()
     held = {name: rule.in_flight for name, rule in snapshot.rules.items() if rule.in_flight}
-    assert not held, f"places are still held: {held}"
+    assert not held, f"slots are still held: {held}"
     await stage.client.balance()

@@ -1,4 +1,4 @@
-"""One call with one fault, and whether what the client says about it agrees with what the sandbox has accepted."""
+"""One call with one fault: the result that the client reports must agree with what the sandbox has accepted."""
 
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
@@ -57,7 +57,7 @@ READS: Final[tuple[Verb, ...]] = ("status", "cost", "balance")
 VERBS: Final = SENDS + READS
 LATE: Final = Guards().late_arrival
 _WRONG: Final = "+75"
-"""How the numbers begin that the sandbox refuses alone, with error 7."""
+"""The prefix of numbers that the sandbox refuses with error 7, without refusing the other recipients."""
 _CASES_A_CLIENT: Final = 25
 _DEADLINE: Final = 90.0
 _TIMEOUT: Final = Timeout(connect=5.0, read=10.0, write=10.0)
@@ -68,8 +68,8 @@ class Case:
     """One call with one fault.
 
     Attributes:
-        verb: What is called.
-        fault: What happens to its first exchange, or longer.
+        verb: The method that is called.
+        fault: The fault of its first exchange, or of all exchanges for a while.
         on_unknown: The client's option.
         reconnect: Whether the call begins with a new connection.
     """
@@ -85,13 +85,13 @@ class Case:
 
 @dataclass(slots=True)
 class Summary:
-    """What came of many cases.
+    """The results of many cases.
 
     Attributes:
-        cases: How many.
-        said: How often the client said what.
-        accepted: How many messages the sandbox accepted more than once.
-        wrong: The wrong answers, in words.
+        cases: The number of cases.
+        said: The number of answers of each kind.
+        doubled: The number of messages that the sandbox accepted more than once.
+        wrong: The descriptions of the wrong answers.
     """
 
     cases: int = 0
@@ -100,7 +100,7 @@ class Summary:
     wrong: list[str] = field(default_factory=list)
 
     def add(self, other: "Summary") -> None:
-        """Add what came of other cases."""
+        """Add the results of other cases."""
         self.cases += other.cases
         self.said += other.said
         self.doubled += other.doubled
@@ -108,7 +108,7 @@ class Summary:
 
 
 class Line(Protocol):
-    """What is between a client and the sandbox."""
+    """The network between a client and the sandbox."""
 
     sandbox: Sandbox
 
@@ -125,13 +125,13 @@ class Scene:
 
     Attributes:
         client: The client.
-        network: What is between it and the sandbox.
-        summary: What came of the cases.
-        timeout: Of the call that meets the fault.
-        late: How long a lost request may be on its way.
-        handed_over: The doubts of which the client told.
-        numbers: Those of new recipients.
-        resolved: The last doubt that was resolved, and what it was.
+        network: The network between it and the sandbox.
+        summary: The results of the cases.
+        timeout: The timeout of the call with the fault.
+        late: Seconds after which a lost request can no longer arrive.
+        handed_over: The unresolved sends that the client handed over.
+        numbers: The numbers of new recipients.
+        resolved: The unresolved send that was resolved last, and the result.
     """
 
     client: Client
@@ -144,11 +144,11 @@ class Scene:
     resolved: tuple[SmscError | UnresolvedSend, SentMessage | None] | None = None
 
     def new_phone(self) -> str:
-        """Return a recipient to whom nobody has written."""
+        """Return a recipient without messages."""
         return f"+7999{next(self.numbers):07}"
 
     def new_people(self) -> list[str]:
-        """Return three recipients to whom nobody has written; the sandbox refuses the second alone."""
+        """Return three recipients without messages; the sandbox refuses only the second."""
         return [self.new_phone(), f"{_WRONG}{next(self.numbers):06}", self.new_phone()]
 
     def accepted(self, phone: str) -> int:
@@ -163,7 +163,7 @@ def run(main: Callable[[], Awaitable[T]]) -> T:
 
 @asynccontextmanager
 async def scene(on_unknown: OnUnknown = "reconcile", *, summary: Summary | None = None) -> AsyncIterator[Scene]:
-    """Set a client before a network; its credentials are proven."""
+    """Yield a client with a network, after a call that proves its credentials."""
     handed_over: list[UnresolvedSend] = []
     async with anyio.create_task_group() as group:
         network = Network(group)
@@ -188,7 +188,7 @@ async def try_case(scene: Scene, case: Case) -> None:
     scene.summary.cases += 1
     try:
         await (_judge_send(scene, case) if judge is None else judge(scene, case))
-    except Exception as error:  # noqa: BLE001 - whatever else the client raises is wrong as well
+    except Exception as error:  # noqa: BLE001 - any other exception of the client is wrong as well
         scene.summary.wrong.append(f"{case}: {error!r}")
     scene.network.heal()
 
@@ -202,36 +202,36 @@ async def _judge_send(scene: Scene, case: Case) -> None:
 
 
 async def judge_answers(scene: Scene, people: Sequence[str], answers: Answers) -> None:
-    """Judge what was said about each recipient, by what had been accepted when it was said and what is."""
+    """Compare each recipient's answer with what was accepted when it was given, and with what is accepted later."""
     at_once = [scene.accepted(phone) for phone in people]
     await _calm_down(scene)
     for phone, before, answer in zip(people, at_once, answers, strict=True):
         _check_once(scene, phone)
         await _judge_answer(scene, phone, before, answer)
     unknown = [answer for answer in answers if isinstance(answer, SmscError) and answer.outcome is Outcome.UNKNOWN]
-    assert len(scene.handed_over) == bool(unknown), f"{len(scene.handed_over)} doubts handed over, {unknown}"
+    assert len(scene.handed_over) == bool(unknown), f"{len(scene.handed_over)} unresolved sends handed over, {unknown}"
 
 
 def recipients(scene: Scene, verb: Verb) -> list[str]:
-    """Return recipients of whom nothing has been accepted; one of many is refused."""
+    """Return recipients without messages; if there are several, one of them is refused."""
     scene.handed_over.clear()
     return [scene.new_phone()] if verb == "send" else scene.new_people()
 
 
 async def judge_cancelled(scene: Scene, people: Sequence[str]) -> None:
-    """Judge a send that was cancelled: a doubt is handed over if it may have left, and resolves to the truth."""
+    """Judge a cancelled send: if it may have been executed, it is handed over, and it resolves correctly."""
     await _calm_down(scene)
-    assert len(scene.handed_over) <= 1, f"{len(scene.handed_over)} doubts handed over"
+    assert len(scene.handed_over) <= 1, f"{len(scene.handed_over)} unresolved sends handed over"
     for phone in people:
         accepted = _check_once(scene, phone)
         for unresolved in scene.handed_over:
             await _check_resolved(scene, unresolved, phone, accepted)
-        scene.summary.said["cancelled, a doubt" if scene.handed_over else "cancelled, none"] += 1
-        assert scene.handed_over or not accepted, "accepted, and no doubt handed over"
+        scene.summary.said["cancelled, unresolved" if scene.handed_over else "cancelled, none"] += 1
+        assert scene.handed_over or not accepted, "accepted, and no unresolved send handed over"
 
 
 async def _calm_down(scene: Scene) -> None:
-    """Heal the network, and wait until nothing is on its way."""
+    """Heal the network, and wait until no late request can arrive."""
     scene.network.heal()
     await anyio.sleep(2 * scene.late)
 
@@ -254,7 +254,7 @@ async def _judge_answer(scene: Scene, phone: str, before: int, answer: MessageRe
     if answer.outcome is not Outcome.UNKNOWN:
         assert before == accepted == 0, f"accepted, and said to be {answer.outcome}: {answer!r}"
         return
-    assert any(ref.phone == phone for ref in answer.refs), f"a doubt without its reference: {answer!r}"
+    assert any(ref.phone == phone for ref in answer.refs), f"an unresolved send without its reference: {answer!r}"
     await _check_resolved(scene, answer, phone, accepted)
 
 
@@ -267,7 +267,7 @@ async def _check_resolved(scene: Scene, unresolved: SmscError | UnresolvedSend, 
 
 
 async def _send(client: Client, timeout: Timeout, people: Sequence[str]) -> Answers:
-    """Send one text; an answer for each recipient."""
+    """Send one text; return an answer for each recipient."""
     try:
         sent = await client.send(people, f"Hi {people[0]}", err=True, timeout=timeout)
     except SendOutcomeUnknown as error:
@@ -316,7 +316,7 @@ async def _judge_read(scene: Scene, case: Case, read: Callable[[], Awaitable[obj
         scene.summary.said[error.outcome.name] += 1
     except ProtocolError as error:
         scene.summary.said[error.outcome.name] += 1
-        # Half a request with a right length is refused as such.
+        # A shortened request with the right Content-Length is refused as malformed.
         if error.outcome is not Outcome.UNKNOWN and case.fault.kind is not Kind.SHORTENED:
             raise AssertionError(f"a read failed with {error!r}") from error
     except SmscError as error:
@@ -367,8 +367,8 @@ def faults(request: int, answer: int, *, step: int = 1) -> Iterator[Fault]:
     """
     for side, length, kinds in ((Side.REQUEST, request, _ON_REQUEST), (Side.RESPONSE, answer, _ON_RESPONSE)):
         for offset in range(length + 1):
-            for place, kind in enumerate(kinds):
-                if (offset + place) % step == 0 or offset in {0, length}:
+            for index, kind in enumerate(kinds):
+                if (offset + index) % step == 0 or offset in {0, length}:
                     yield Fault(kind, side, offset)
 
 
@@ -380,14 +380,14 @@ def cases(
     late: Sequence[float | None] = (None,),
     lasts: float = 0.0,
 ) -> Iterator[Case]:
-    """Yield the cases of a verb: each kind of fault at every `step`-th byte, and in connecting.
+    """Yield the cases of a verb: each kind of fault at every `step`-th byte, and while connecting.
 
     Args:
-        verb: What is called.
+        verb: The method that is called.
         on_unknown: The client's option.
-        step: Every how many bytes.
-        late: When the rest of a request arrives all the same, in turn; None for never.
-        lasts: How long the fault lasts.
+        step: Bytes between two offsets.
+        late: Seconds after which the rest of a request arrives late, in turn; None for never.
+        lasts: Seconds that the fault lasts.
     """
     for kind in (Kind.CUT, Kind.STALL):
         yield Case(verb, Fault(kind, Side.CONNECT, lasts=lasts), on_unknown, reconnect=True)
@@ -398,7 +398,7 @@ def cases(
 
 
 def try_cases(some: Iterable[Case]) -> Summary:
-    """Try cases, some with each client."""
+    """Try cases; each client is used for several of them."""
     summary = Summary()
     for on_unknown, group in groupby(some, key=lambda case: case.on_unknown):
         while chunk := list(islice(group, _CASES_A_CLIENT)):

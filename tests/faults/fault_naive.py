@@ -1,4 +1,4 @@
-"""The same faults, and clients that send again after a network error, as the usual ones do."""
+"""The same faults with clients that send again after a network error, as usual clients do."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -34,7 +34,7 @@ class Sender(Protocol):
     """Sends one message."""
 
     async def __call__(self, phone: str, text: str) -> bool:
-        """Send; return whether the service has accepted it, for all that it knows."""
+        """Send; return whether the service has accepted it, as far as the client knows."""
 
 
 class SendAgain:
@@ -99,7 +99,7 @@ class ZeepAgain:
 
 
 def try_naively(make: Callable[[httpx.AsyncClient], Sender], cases: Iterable[Case]) -> Summary:
-    """Try the cases of a send with a client that knows nothing of doubt."""
+    """Try the cases of a send with a client that does not tell lost sends from failed ones."""
     summary = Summary()
     waiting = iter(cases)
     while chunk := list(islice(waiting, _CASES_A_CLIENT)):

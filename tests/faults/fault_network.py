@@ -1,6 +1,6 @@
-"""The network between a client and the sandbox, byte by byte and with a fault in it, in process.
+"""An in-process network between a client and the sandbox, with a fault at a chosen byte.
 
-It takes the place of httpcore's own network, so that the client's default transport runs unchanged down to the bytes.
+It replaces httpcore's network backend, so that the client's default transport runs unchanged down to the bytes.
 The sandbox executes a request if and only if all of its bytes have arrived.
 """
 
@@ -40,19 +40,19 @@ class Kind(StrEnum):
     CUT = "cut"
     """The connection is closed; an answer with a Content-Length ends too early."""
     STALL = "stall"
-    """Nothing more comes, and what is written vanishes."""
+    """Nothing more is received, and what is written is lost."""
     CHOKE = "choke"
-    """Nothing more is taken, so that writing itself times out."""
+    """Nothing more is read by the other side, so that writing times out."""
     RESET = "reset"
     """The connection is reset."""
     PAGE = "page"
-    """A gateway answers with a page and HTTP 502, in front of or in the middle of the answer."""
+    """A gateway answers with a page and HTTP 502, before or within the answer."""
     SHORTENED = "shortened"
     """The body ends here and its Content-Length agrees."""
 
 
 class Side(StrEnum):
-    """Where the offset counts."""
+    """The part of an exchange in which the offset is counted."""
 
     CONNECT = "connect"
     REQUEST = "request"
@@ -65,11 +65,10 @@ class Fault:
 
     Attributes:
         kind: What happens.
-        side: Where.
-        offset: After how many bytes.
-        late: So many seconds after the client has given up, the server gets the whole request all the same; None for
-            never.
-        lasts: For so many seconds every exchange has this fault; 0 for the first one alone.
+        side: The part of the exchange.
+        offset: The number of bytes before the fault.
+        late: Seconds between the client's giving up and the late arrival of the whole request; None for never.
+        lasts: Seconds during which every exchange has this fault; 0 for the first one alone.
     """
 
     kind: Kind
@@ -105,7 +104,7 @@ class Network(httpcore.AsyncNetworkBackend):
 
     @contextmanager
     def installed(self) -> Iterator[Self]:
-        """Let each default transport made meanwhile use this network."""
+        """Let each default transport made within the context use this network."""
         with mock.patch("httpcore._async.connection_pool.AutoBackend", return_value=self):
             yield self
 
@@ -125,7 +124,7 @@ class Network(httpcore.AsyncNetworkBackend):
         self._fault = None
 
     def next_fault(self, *sides: Side) -> Fault | None:
-        """Return the fault of an exchange that begins, if it is on one of these sides."""
+        """Return the fault of the exchange that begins, if it is on one of these sides."""
         fault = self._fault
         if fault is None or fault.side not in sides:
             return None
@@ -135,7 +134,7 @@ class Network(httpcore.AsyncNetworkBackend):
         return fault
 
     def execute(self, request: bytes) -> bytes:
-        """Let the sandbox execute a whole request; return its answer."""
+        """Let the sandbox execute a request and return the answer."""
         self.arrivals += 1
         try:
             incoming = receive(request.partition(_END_OF_HEAD)[2], namespace=URL)
@@ -147,7 +146,7 @@ class Network(httpcore.AsyncNetworkBackend):
         return _http(200, encode_answer(incoming, answer.fields, URL))
 
     def execute_later(self, request: bytes, seconds: float) -> None:
-        """Let a request arrive after so many seconds."""
+        """Execute a request after `seconds`."""
 
         async def arrive() -> None:
             await anyio.sleep(seconds)
@@ -178,7 +177,7 @@ class Network(httpcore.AsyncNetworkBackend):
 
 
 class _Stream(httpcore.AsyncNetworkStream):
-    """One connection: the client's end, the fault, and the server's end."""
+    """One connection between the client and the sandbox, with its fault."""
 
     def __init__(self, network: Network) -> None:
         self.is_closed_by_server = False
@@ -234,7 +233,7 @@ class _Stream(httpcore.AsyncNetworkStream):
         return self.is_closed_by_server if info == "is_readable" else None
 
     def _arrive(self, request: bytes) -> None:
-        """Execute a request; leave as much of the answer as will come."""
+        """Execute a request; keep as much of the answer as the fault lets through."""
         fault, network = self._fault, self._network
         network.last_request = request
         if fault is None:
@@ -249,14 +248,14 @@ class _Stream(httpcore.AsyncNetworkStream):
 
 
 def is_whole(message: bytes | bytearray) -> bool:
-    """Return whether all of a request or an answer is there."""
+    """Return whether a request or an answer is complete."""
     head, end, body = bytes(message).partition(_END_OF_HEAD)
     length = _LENGTH.search(head)
     return bool(end) and length is not None and len(body) == int(length[2])
 
 
 def damaged(answer: bytes, kind: Kind, offset: int) -> bytes:
-    """Return what comes of an answer with a fault at this offset."""
+    """Return the bytes that are received of an answer with a fault at this offset."""
     if kind is Kind.SHORTENED:
         return shortened(answer, offset)
     return answer[:offset] + (PAGE if kind is Kind.PAGE else b"")

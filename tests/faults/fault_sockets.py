@@ -1,4 +1,4 @@
-"""The same faults over real sockets: a small proxy on loopback between the client and the sandbox behind uvicorn."""
+"""The same faults over real sockets: a small proxy on loopback between the client and a sandbox behind uvicorn."""
 
 import asyncio
 import socket
@@ -22,11 +22,11 @@ __all__ = ["TRANSPORTS", "try_over_sockets"]
 
 _HAS_AIOHTTP: Final = all(map(find_spec, ("aiohttp", "smsc_async._network.aiohttp")))
 TRANSPORTS: Final[Sequence[Any]] = (None, "aiohttp") if _HAS_AIOHTTP else (None,)
-"""What `Client(transport=)` may be; the fast transport counts where it is installed."""
+"""The values for `Client(transport=)`; aiohttp only where it is installed."""
 
 _LATE: Final = 0.3
 _TIMEOUT: Final = Timeout(connect=0.5, read=0.15, write=0.15)
-"""So short that a busy machine makes some more faults of its own, for which there are no limits here."""
+"""So short that a busy machine adds timeouts of its own, so the limits that these would reach are off or raised."""
 _LIMITS: Final = replace(
     Limits(), in_flight=None, status_in_flight=None, status=None, balance=None, identical_cost=None
 )
@@ -37,11 +37,11 @@ _RESET: Final = struct.pack("ii", 1, 0)
 
 
 class _Proxy:
-    """Forwards bytes, and has a fault.
+    """Forwards bytes, and causes a fault.
 
     Args:
-        sandbox: What is behind it.
-        port: Where that listens.
+        sandbox: The service behind it.
+        port: The port of the service.
     """
 
     def __init__(self, sandbox: Sandbox, port: int) -> None:
@@ -53,13 +53,13 @@ class _Proxy:
 
     @property
     def url(self) -> str:
-        """The address of the service."""
+        """The URL of the service through the proxy."""
         assert self._server is not None
         return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/sys/soap.php"
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[None]:
-        """Listen."""
+        """Listen within the context."""
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
         try:
             yield
@@ -113,7 +113,7 @@ class _Proxy:
         answers: asyncio.StreamReader,
         upstream: asyncio.StreamWriter,
     ) -> bool:
-        """Forward a request and its answer; return whether the connection goes on."""
+        """Forward a request and its answer; return whether the connection stays open."""
         request = bytearray(await _some(reader))
         fault = self._next_fault() or Fault(Kind.CUT, Side.RESPONSE, offset=2**32)
         forwarded = 0
@@ -146,7 +146,7 @@ class _Proxy:
 
 
 async def _fail(fault: Fault, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytearray) -> None:
-    """Do to a connection what the fault is; take what the client still writes, if it does."""
+    """Apply the fault to a connection; read what the client still writes, if the fault allows it."""
     if fault.kind is Kind.RESET:
         writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         writer.transport.abort()
@@ -191,8 +191,8 @@ async def _served(sandbox: Sandbox) -> AsyncIterator[int]:
 
 
 def try_over_sockets(cases: Iterable[Case], transport: Any = None) -> Summary:
-    """Try cases over real sockets, each with a client of its own, many at once."""
-    # Where the sockets' buffers are larger than a request, writing never waits, and connecting is the kernel's affair.
+    """Try cases over real sockets, each with its own client, many at once."""
+    # The sockets' buffers are larger than a request, so writing never waits; and the kernel does the connecting.
     possible = (case for case in cases if case.fault.kind is not Kind.CHOKE and case.fault.side is not Side.CONNECT)
     return asyncio.run(_try_all(possible, transport))
 

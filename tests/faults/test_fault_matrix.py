@@ -1,6 +1,6 @@
-"""Whatever the network does at whichever byte, no message is sent twice and no answer of the client is wrong.
+"""For every fault of the network at any byte, no message is sent twice and no answer of the client is wrong.
 
-`benchmarks/faults.py` tries all of it; here each byte of a send has some of the faults, and the rest is a sample.
+`benchmarks/faults.py` tries all of them; here each byte of a send has some of the faults, and the rest is a sample.
 """
 
 import math
@@ -18,7 +18,7 @@ from tests.faults.fault_network import Fault
 from tests.faults.fault_sockets import TRANSPORTS, try_over_sockets
 
 pytestmark = pytest.mark.filterwarnings(
-    # httpx leaves the body of a request half-read when writing fails, and trio says so.
+    # httpx leaves the body of a request half-read when writing fails, and trio warns about it.
     "ignore:Async generator 'httpx:ResourceWarning"
 )
 MAYBE_LATE = (None, 0.0, LATE / 2, LATE - 0.1)
@@ -33,7 +33,7 @@ def assert_right(summary: Summary, at_least: int) -> Counter[str]:
 
 def test_no_fault_at_any_byte_of_a_send_makes_it_twice_or_its_answer_wrong() -> None:
     said = assert_right(try_cases(cases("send", step=4)), 1500)
-    assert said.keys() == {"accepted", "NOT_SENT", "REJECTED"}  # the status has settled all doubts
+    assert said.keys() == {"accepted", "NOT_SENT", "REJECTED"}  # all lost sends were reconciled by their status
 
 
 @pytest.mark.parametrize("verb", SENDS[1:])
@@ -43,14 +43,14 @@ def test_no_fault_makes_a_message_of_many_twice_or_its_outcome_wrong(verb: Verb)
 
 
 @pytest.mark.parametrize("verb", READS)
-def test_no_fault_makes_a_read_tell_a_wrong_value(verb: Verb) -> None:
+def test_no_fault_makes_a_read_return_a_wrong_value(verb: Verb) -> None:
     said = assert_right(try_cases(cases(verb, step=29)), 180)
     assert said["right"] > said["UNKNOWN"]
 
 
 @pytest.mark.parametrize("verb", SENDS)
 @pytest.mark.parametrize("on_unknown", ["reconcile", "raise", "resend"])
-def test_lost_request_that_arrives_late_is_told_from_one_that_never_does(verb: Verb, on_unknown: OnUnknown) -> None:
+def test_lost_request_that_arrives_late_is_told_apart_from_one_that_is_lost(verb: Verb, on_unknown: OnUnknown) -> None:
     said = assert_right(try_cases(cases(verb, on_unknown, step=71, late=MAYBE_LATE)), 80)
     assert ("UNKNOWN" in said) == (on_unknown == "raise")
     assert ("NOT_SENT" in said) == (on_unknown == "reconcile")
@@ -59,7 +59,7 @@ def test_lost_request_that_arrives_late_is_told_from_one_that_never_does(verb: V
 @pytest.mark.parametrize("verb", SENDS)
 @pytest.mark.parametrize("on_unknown", ["reconcile", "resend"])
 @pytest.mark.parametrize("lasts", [20.0, math.inf])
-def test_doubt_that_a_broken_network_leaves_resolves_to_the_truth_when_it_heals(
+def test_unresolved_send_that_a_broken_network_leaves_resolves_to_the_truth_when_it_heals(
     verb: Verb, on_unknown: OnUnknown, lasts: float
 ) -> None:
     said = assert_right(try_cases(cases(verb, on_unknown, step=199, late=MAYBE_LATE, lasts=lasts)), 30)
@@ -68,18 +68,18 @@ def test_doubt_that_a_broken_network_leaves_resolves_to_the_truth_when_it_heals(
 
 @pytest.mark.parametrize("verb", READS)
 @pytest.mark.parametrize("lasts", [20.0, math.inf])
-def test_no_broken_network_makes_a_read_tell_a_wrong_value(verb: Verb, lasts: float) -> None:
+def test_no_broken_network_makes_a_read_return_a_wrong_value(verb: Verb, lasts: float) -> None:
     assert_right(try_cases(cases(verb, step=199, late=(None, 1.0), lasts=lasts)), 30)
 
 
 @pytest.mark.parametrize(
     ("verb", "situation"), [*product(["send"], SITUATIONS), *product(SENDS[1:], SITUATIONS[3:6])], ids=str
 )
-def test_send_cancelled_at_any_await_leaves_a_doubt_that_resolves_to_the_truth(
+def test_send_cancelled_at_any_await_leaves_an_unresolved_send_that_resolves_to_the_truth(
     verb: Verb, situation: Fault | None
 ) -> None:
     said = assert_right(cancel_at_each_await(verb, situation), 5)
-    assert said["cancelled, a doubt"]
+    assert said["cancelled, unresolved"]
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
@@ -94,14 +94,14 @@ def test_no_fault_on_a_real_socket_makes_another_call_wrong(transport: object, v
     assert_right(try_over_sockets(cases(verb, step=96, late=(None, 0.05)), transport), 50)
 
 
-def test_judge_catches_a_request_that_arrives_later_than_anybody_waits() -> None:
+def test_judge_catches_a_request_that_arrives_later_than_the_client_waits() -> None:
     summary = try_cases(cases("send", step=97, late=(LATE + 3,)))
     assert len(summary.wrong) > 10
     assert "said to be not_sent" in summary.wrong[0]
 
 
 @pytest.mark.parametrize("kind", [SendAgain, ZeepAgain])
-def test_client_that_sends_again_is_caught_making_doubles_and_telling_the_untruth(
+def test_client_that_sends_again_is_caught_doubling_messages_and_reporting_wrong_results(
     kind: type[SendAgain | ZeepAgain],
 ) -> None:
     def make(pause: float, http: httpx.AsyncClient) -> SendAgain | ZeepAgain:
@@ -110,7 +110,7 @@ def test_client_that_sends_again_is_caught_making_doubles_and_telling_the_untrut
     some = list(cases("send", step=61))
     after_the_minute = try_naively(partial(make, 180.0), some)
     assert after_the_minute.doubled > len(some) / 4
-    # The service refuses the same message within a minute, so what was accepted is taken for failed.
+    # The service refuses the same message within a minute, so the client reports an accepted message as failed.
     at_once = try_naively(partial(make, 1.0), some)
     assert not at_once.doubled
     assert len(at_once.wrong) > len(some) / 4

@@ -59,7 +59,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """One place that a request takes under a limit."""
+    """One slot that a request takes under a limit."""
 
     name: str
     key: Key
@@ -87,7 +87,7 @@ class Arrival:
 
 
 def counts_of(request: Request) -> list[Count]:
-    """Return the places that a request takes: each once, but for its recipients one each."""
+    """Return the slots that a request takes: one of each kind, and one for each recipient."""
     account, fields = request.account, request.fields
     counts = [Count("at once", (account,))]
     if request.method == "get_status":
@@ -138,7 +138,7 @@ class Service:
         return {name: count for name, count in self.highest.items() if count > LIMITS[name][0]}
 
     def arrive(self, request: Request, now: float) -> Arrival:
-        """Take a request; what it is answered is decided when it arrives."""
+        """Take a request; its answer is fixed when it arrives."""
         arrival = Arrival(now, request)
         self.arrivals.append(arrival)
         over = [count.name for count in counts_of(request) if self._add(count, now) > LIMITS[count.name][0]]
@@ -226,5 +226,5 @@ def _digits(phone: str) -> str:
 
 
 def _is_wrong(digits: str) -> bool:
-    """Tell the numbers that this service takes for wrong: those that begin with 70."""
+    """Return whether this service takes a number for wrong: those that begin with 70."""
     return digits.startswith("70")

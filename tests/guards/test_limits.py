@@ -14,7 +14,7 @@ KEPT = Release(keep=1)
 
 
 def after(limit: WindowLimit | StreakLimit, *released: float, flying: int = 0) -> History:
-    """Return the history of requests that were settled at these instants and of some that are in flight."""
+    """Return the history of requests that were released at these instants and of some that are in flight."""
     history: History = (inf,) * (len(released) + flying)
     for now in released:
         history = limit.released(history, now, 0, 1, KEPT)
@@ -31,7 +31,7 @@ def test_a_window_lets_its_first_requests_go_at_once() -> None:
     assert window.delay((), 0, 5) == 0
 
 
-def test_a_full_window_has_a_place_when_its_oldest_request_has_been_settled_for_its_whole_span() -> None:
+def test_a_full_window_has_a_slot_when_its_oldest_request_has_been_released_for_its_whole_span() -> None:
     window = WindowLimit(2, 60)
     assert window.delay((10, 30), 40, 1) == 30
     assert window.delay((10, 30), 69.5, 1) == 0.5
@@ -40,14 +40,14 @@ def test_a_full_window_has_a_place_when_its_oldest_request_has_been_settled_for_
     assert window.delay((30,), 70, 1) == 0
 
 
-def test_several_places_of_a_window_are_free_when_the_last_of_them_is() -> None:
+def test_several_slots_of_a_window_are_free_when_the_last_of_them_is() -> None:
     window = WindowLimit(3, 60)
     assert window.delay((10, 20, 30), 40, 2) == 40
     assert window.delay((10, 20, 30), 40, 3) == 50
     assert window.delay((10,), 40, 3) == 30
 
 
-def test_nobody_knows_when_a_window_full_of_requests_in_flight_has_a_place() -> None:
+def test_the_delay_of_a_window_full_of_requests_in_flight_is_unknown() -> None:
     window = WindowLimit(3, 60)
     assert window.delay((inf, inf, inf), 0, 1) == inf
     assert window.delay((10, inf, inf), 20, 1) == 50
@@ -77,7 +77,7 @@ def test_a_window_of_no_seconds_counts_only_what_is_in_flight() -> None:
     assert gate.released((inf, inf), 5, 0, 1, Release()) == (inf,)
 
 
-def test_a_lost_request_holds_its_place_at_the_gate_for_a_while() -> None:
+def test_a_lost_request_holds_its_slot_at_the_gate_for_a_while() -> None:
     gate = WindowLimit(2, 0)
     history = gate.released((inf, inf), 5, 0, 1, Release(keep=1, late=6.2))
     assert history == (11.2, inf)
@@ -85,11 +85,11 @@ def test_a_lost_request_holds_its_place_at_the_gate_for_a_while() -> None:
     assert gate.fresh(history, 11.2) == (inf,)
 
 
-# --- settling, the same for windows and streaks
+# --- releasing, the same for windows and streaks
 
 
 @pytest.mark.parametrize("limit", [WindowLimit(3, 60), StreakLimit(3, 60)])
-class TestReconciling:
+class TestReleasing:
     def test_a_request_that_never_left_leaves_nothing(self, limit: WindowLimit | StreakLimit) -> None:
         assert limit.released((5, inf, inf), 10, 9, 1, Release()) == (5, inf)
         assert limit.released((inf, inf, inf), 10, 9, 3, Release()) == ()
@@ -106,10 +106,10 @@ class TestReconciling:
     def test_an_answer_after_a_lost_one_stands_in_order(self, limit: WindowLimit | StreakLimit) -> None:
         assert limit.released((5, 15, inf, inf), 12, 9, 1, KEPT) == (5, 12, 15, inf)
 
-    def test_of_many_places_as_many_stay_as_are_kept(self, limit: WindowLimit | StreakLimit) -> None:
+    def test_of_many_slots_as_many_stay_as_are_kept(self, limit: WindowLimit | StreakLimit) -> None:
         assert limit.released((inf, inf, inf, inf), 10, 9, 3, Release(keep=2)) == (10, 10, inf)
 
-    def test_what_took_no_place_can_still_leave_an_entry(self, limit: WindowLimit | StreakLimit) -> None:
+    def test_what_took_no_slot_can_still_leave_an_entry(self, limit: WindowLimit | StreakLimit) -> None:
         assert limit.released((5,), 10, 9, 0, KEPT) == (5, 10)
         assert limit.released((), 10, 9, 0, KEPT) == (10,)
 
@@ -118,14 +118,14 @@ class TestReconciling:
         assert limit.released((4, 9, 9.5, inf, inf), 10, 9, 1, clear) == (9.5, inf)
         assert limit.released((4, 9, inf), 10, 9, 1, Release(keep=1, clear=True)) == (10,)
 
-    def test_filling_leaves_no_place(self, limit: WindowLimit | StreakLimit) -> None:
+    def test_filling_leaves_no_slot(self, limit: WindowLimit | StreakLimit) -> None:
         assert limit.released((8, inf), 10, 9, 1, Release(keep=1, fill=True)) == (8, 10, 10)
         assert limit.released((8, inf, inf), 10, 9, 1, Release(keep=1, fill=True)) == (8, 10, inf)
 
     def test_filling_what_is_full_still_counts_the_request_itself(self, limit: WindowLimit | StreakLimit) -> None:
         assert limit.released((7, 8, 9, inf), 10, 9, 1, Release(keep=1, fill=True)) == (7, 8, 9, 10)
 
-    def test_filling_after_a_request_that_took_no_place_fills_all_the_same(
+    def test_filling_after_a_request_that_took_no_slot_fills_all_the_same(
         self, limit: WindowLimit | StreakLimit
     ) -> None:
         assert limit.released((), 10, 9, 0, Release(fill=True)) == (10, 10, 10)
@@ -149,7 +149,7 @@ def test_a_streak_is_full_until_a_quiet_time_has_passed_since_its_last_message()
     assert streak.fresh((0, 100, 200), 320) == ()
 
 
-def test_nobody_knows_when_a_streak_ends_that_goes_on_in_flight() -> None:
+def test_the_end_of_a_streak_with_requests_in_flight_is_unknown() -> None:
     streak = StreakLimit(2, 120)
     assert streak.delay((0, inf), 500, 1) == inf
     assert streak.fresh((0, inf), 500) == (0, inf)
@@ -195,7 +195,7 @@ def test_an_ordinary_answer_to_a_request_from_before_the_block_ends_nothing() ->
     assert BLOCK.released((700,), 710, 699, 0, NONE_MET) == (700,)
 
 
-def test_a_lost_request_tells_nothing_of_a_block() -> None:
+def test_a_lost_request_says_nothing_about_a_block() -> None:
     assert BLOCK.released((700,), 710, 705, 0, Release()) == (700,)
 
 
@@ -215,7 +215,7 @@ INSTANT = st.integers(0, 60).map(float)
 
 @dataclass(eq=False)
 class Request:
-    """One request, as nobody sees it: when it started, arrived and was settled."""
+    """One request: when it started, arrived and was released."""
 
     start: float
     arrival: float
@@ -293,7 +293,7 @@ def test_no_row_at_the_service_ever_is_longer_than_the_limit(lives: list[Life], 
 
 
 def counted_naively(key: Key, now: float, span: float) -> tuple[int, int]:
-    """Recount all requests: return the places of those in flight, and of those settled less than a span ago."""
+    """Recount all requests: return the slots of those in flight, and of those released less than a span ago."""
     flying = sum(each.amount for each in key.requests if each.released > now)
     recent = sum(each.amount for each in key.requests if each.counted and now - span < each.released <= now)
     return flying, recent

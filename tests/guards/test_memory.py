@@ -1,4 +1,4 @@
-"""Histories in memory: all places of a request or none, nothing forgotten too early, nothing kept for ever."""
+"""Histories in memory: all slots of a request or none, nothing forgotten too early, nothing kept for ever."""
 
 import math
 from collections.abc import Sequence
@@ -58,7 +58,7 @@ def on(key: str, limit: Limit = ONCE, *, rule: str = "status", amount: int = 1) 
     return Demand(rule, key.encode(), limit, amount)
 
 
-# --- taking and settling
+# --- reserving and releasing
 
 
 async def test_keys_are_apart_and_so_are_rules(bench: Bench) -> None:
@@ -68,7 +68,7 @@ async def test_keys_are_apart_and_so_are_rules(bench: Bench) -> None:
     assert (await bench.refused(on("a"))).demand == on("a")
 
 
-async def test_a_request_takes_all_its_places_or_none(bench: Bench) -> None:
+async def test_a_request_reserves_all_its_slots_or_none(bench: Bench) -> None:
     await bench.take(on("full"))
     assert await bench.refused(on("a"), on("b"), on("full"), on("c")) == Refusal(on("full"), math.inf)
     assert await bench.in_flight("status", ONCE) == 1
@@ -84,7 +84,7 @@ async def test_of_several_demands_that_can_not_be_met_the_first_is_named(bench: 
     assert await bench.refused(on("a"), on("b")) == Refusal(on("a"), 50)
 
 
-async def test_a_place_is_free_again_a_span_after_its_settling(bench: Bench) -> None:
+async def test_a_slot_is_free_again_a_span_after_its_release(bench: Bench) -> None:
     reservation = await bench.take(on("a"))
     bench.now = 40
     bench.store.release(reservation, [KEPT])
@@ -94,20 +94,20 @@ async def test_a_place_is_free_again_a_span_after_its_settling(bench: Bench) -> 
     await bench.take(on("a"))
 
 
-async def test_what_never_left_gives_its_place_back_at_once(bench: Bench) -> None:
+async def test_what_never_left_releases_its_slot_at_once(bench: Bench) -> None:
     await bench.spend(on("a"), on("b"), release=Release())
     assert len(bench.store) == 0
     await bench.take(on("a"), on("b"))
 
 
-async def test_each_demand_is_settled_by_its_own_mark(bench: Bench) -> None:
+async def test_each_demand_has_its_own_release(bench: Bench) -> None:
     reservation = await bench.take(on("a"), on("b"))
     bench.store.release(reservation, [Release(), KEPT])
     await bench.take(on("a"))
     await bench.refused(on("b"))
 
 
-async def test_settling_twice_is_harmless(bench: Bench) -> None:
+async def test_second_release_is_harmless(bench: Bench) -> None:
     first = await bench.take(on("a", TWICE))
     await bench.take(on("a", TWICE))
     bench.store.release(first, [KEPT])
@@ -117,12 +117,12 @@ async def test_settling_twice_is_harmless(bench: Bench) -> None:
     assert await bench.in_flight("status", TWICE) == 1
 
 
-async def test_marks_fit_the_demands(bench: Bench) -> None:
+async def test_releases_fit_the_demands(bench: Bench) -> None:
     with pytest.raises(ValueError, match="argument"):
         bench.store.release(await bench.take(on("a"), on("b")), [KEPT])
 
 
-async def test_several_places_are_taken_and_given_together(bench: Bench) -> None:
+async def test_several_slots_are_reserved_and_released_together(bench: Bench) -> None:
     five = WindowLimit(5, 60)
     reservation = await bench.take(on("a", five, amount=3))
     assert reservation.amounts == [3]
@@ -132,7 +132,7 @@ async def test_several_places_are_taken_and_given_together(bench: Bench) -> None
     await bench.take(on("a", five, amount=4))
 
 
-async def test_a_forced_demand_takes_a_place_where_there_is_none(bench: Bench) -> None:
+async def test_a_forced_demand_reserves_a_slot_where_none_is_free(bench: Bench) -> None:
     await bench.spend(on("a"))
     forced = await bench.take(on("a")._replace(forced=True))
     bench.now = 50
@@ -191,7 +191,7 @@ def unproven(key: str = "who", limit: WindowLimit = ONCE) -> Demand:
     return Demand("login_failures", key.encode(), limit, 1, key.encode())
 
 
-async def test_proven_credentials_need_no_place(bench: Bench) -> None:
+async def test_proven_credentials_need_no_slot(bench: Bench) -> None:
     await bench.spend(unproven(), release=PROVEN)
     reservations = [await bench.take(unproven()) for _ in range(5)]
     assert all(reservation.amounts == [0] for reservation in reservations)
@@ -204,7 +204,7 @@ async def test_an_answer_that_says_nothing_proves_nothing(bench: Bench) -> None:
     assert (await bench.take(unproven())).amounts == [1]
 
 
-async def test_refuted_credentials_need_places_again(bench: Bench) -> None:
+async def test_refuted_credentials_need_slots_again(bench: Bench) -> None:
     await bench.spend(unproven(), release=PROVEN)
     one, two = await bench.take(unproven()), await bench.take(unproven())
     bench.store.release(one, [REFUTED])
@@ -373,7 +373,7 @@ async def test_forgetting_never_changes_an_answer(
 # --- what it shows
 
 
-async def test_a_snapshot_counts_keys_places_in_flight_and_full_keys(bench: Bench) -> None:
+async def test_a_snapshot_counts_keys_slots_in_flight_and_full_keys(bench: Bench) -> None:
     await bench.spend(on("a"))
     await bench.spend(on("gone"))
     bench.now = 61
@@ -435,7 +435,7 @@ async def test_opening_flushing_and_closing_change_nothing(bench: Bench) -> None
     await bench.refused(on("a"))
 
 
-def test_a_pause_lasts_until_the_place_is_free_but_a_second_where_nobody_knows() -> None:
+def test_a_pause_lasts_until_the_slot_is_free_but_a_second_if_that_is_unknown() -> None:
     store = MemoryStore()
     assert store.pause(30.0, 0) == 30
     assert store.pause(1e-12, 3) == 0.001

@@ -22,7 +22,7 @@ def test_the_numbers_are_those_of_the_service() -> None:
     assert rules.status_in_flight == Rule(4, 0, "wait")
 
 
-def test_the_brakes_before_a_block_stop_one_short_of_it() -> None:
+def test_the_breakers_stop_one_request_short_of_a_block() -> None:
     rules = Rules()
     assert rules.login_failures == Rule(3, 1800, "raise")
     assert rules.address_failures == Rule(4, 1800, "raise")
@@ -96,14 +96,14 @@ def test_a_rule_that_allows_nothing_or_counts_backwards_is_refused(count: int, s
 
 @pytest.mark.parametrize("name", ["in_flight", "status_in_flight"])
 def test_what_is_counted_at_once_has_no_seconds(name: str) -> None:
-    with pytest.raises(ValueError, match=f"{name} counts requests at once"):
+    with pytest.raises(ValueError, match=f"{name} limits requests in flight"):
         Rules(**{name: Rule(5, 60)})
     assert Rules(**{name: Rule(5)}).limits(1.2)[name] == WindowLimit(5, 0)
 
 
 @pytest.mark.parametrize("name", [name for name in RULES if not name.endswith("in_flight")])
 def test_what_is_counted_in_a_time_needs_its_seconds(name: str) -> None:
-    with pytest.raises(ValueError, match=f"{name} counts in a time"):
+    with pytest.raises(ValueError, match=f"{name} is a rate limit"):
         Rules(**{name: Rule(1)})
 
 

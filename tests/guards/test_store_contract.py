@@ -16,9 +16,9 @@ from smsc_async.guards._store import Demand, Refusal, Reservation
 from tests.redis_server import RedisServer
 
 SPAN = 0.2
-"""Seconds of what has to end within a test, at the time of a real server."""
+"""Seconds of a span that has to end within a test on a real server."""
 GONE = 0.25
-"""Seconds after which it has."""
+"""Seconds after which it has ended."""
 
 NONE = Release()
 KEPT = Release(keep=1)
@@ -93,14 +93,14 @@ async def test_salt_is_the_same_for_as_long_as_the_store_lives(bench: Bench) -> 
     assert bench.store.salt is salt
 
 
-async def test_first_n_go_at_once_and_the_next_hangs_on_those_in_flight(bench: Bench) -> None:
+async def test_first_n_go_at_once_and_the_next_depends_on_those_in_flight(bench: Bench) -> None:
     demand = on("a", WindowLimit(2, 60))
     await bench.take(demand)
     await bench.take(demand)
     assert await bench.refused(demand) == Refusal(demand, math.inf)
 
 
-async def test_place_is_free_one_span_after_its_settling_not_after_its_start(bench: Bench) -> None:
+async def test_slot_is_free_one_span_after_its_release_not_after_its_start(bench: Bench) -> None:
     demand = on("a", WindowLimit(1, SPAN))
     reservation = await bench.take(demand)
     await bench.wait(GONE)
@@ -120,7 +120,7 @@ async def test_delay_is_that_of_the_entry_that_has_to_go(bench: Bench) -> None:
     assert 55 < one.delay <= 60 - SPAN < two.delay <= 60
 
 
-async def test_some_settled_and_some_in_flight_hang_on_the_settled_first(bench: Bench) -> None:
+async def test_some_released_and_some_in_flight_depend_on_the_released_first(bench: Bench) -> None:
     demand = on("a", WindowLimit(2, 60))
     await bench.take(demand)
     await bench.spend(demand)
@@ -128,7 +128,7 @@ async def test_some_settled_and_some_in_flight_hang_on_the_settled_first(bench: 
     assert (await bench.refused(on("a", WindowLimit(2, 60), amount=2))).delay == math.inf
 
 
-async def test_gate_is_free_as_soon_as_one_of_its_requests_is_settled(bench: Bench) -> None:
+async def test_gate_is_free_as_soon_as_one_of_its_requests_is_released(bench: Bench) -> None:
     demand = on("a", GATE)
     first = await bench.take(demand)
     await bench.take(demand)
@@ -138,13 +138,13 @@ async def test_gate_is_free_as_soon_as_one_of_its_requests_is_settled(bench: Ben
     assert (await bench.refused(demand)).delay == math.inf
 
 
-async def test_what_is_settled_is_known_to_the_next_request_without_a_flush(bench: Bench) -> None:
+async def test_what_is_released_is_known_to_the_next_request_without_a_flush(bench: Bench) -> None:
     demand = on("a", WindowLimit(1, 0))
     for _ in range(20):
         bench.store.release(await bench.take(demand), [NONE])
 
 
-async def test_lost_request_keeps_its_place_at_the_gate_for_a_while(bench: Bench) -> None:
+async def test_lost_request_keeps_its_slot_at_the_gate_for_a_while(bench: Bench) -> None:
     demand = on("a", WindowLimit(1, 0))
     await bench.spend(demand, Release(keep=1, late=SPAN))
     assert 0 < (await bench.refused(demand)).delay <= SPAN
@@ -164,7 +164,7 @@ async def test_refund_leaves_nothing_behind(bench: Bench) -> None:
     await bench.spend(demand, NONE)
 
 
-async def test_all_places_of_a_request_are_taken_or_none(bench: Bench) -> None:
+async def test_all_slots_of_a_request_are_reserved_or_none(bench: Bench) -> None:
     one, other = on("a", WindowLimit(1, 60)), on("b", WindowLimit(1, 60), "balance")
     held = await bench.take(other)
     assert (await bench.refused(one, other)).demand is other
@@ -172,7 +172,7 @@ async def test_all_places_of_a_request_are_taken_or_none(bench: Bench) -> None:
     await bench.take(one, other)
 
 
-async def test_first_of_several_demands_that_refuse_is_told(bench: Bench) -> None:
+async def test_first_of_several_demands_that_refuse_is_reported(bench: Bench) -> None:
     free, one, other = on("c", GATE), on("a", WindowLimit(1, 60)), on("b", WindowLimit(1, 60))
     await bench.spend(other)
     await bench.spend(one)
@@ -186,7 +186,7 @@ async def test_keys_and_rules_count_on_their_own(bench: Bench) -> None:
             await bench.take(on(key, limit, rule))
 
 
-async def test_amount_takes_that_many_places_and_leaves_as_many_as_are_kept(bench: Bench) -> None:
+async def test_amount_reserves_that_many_slots_and_leaves_as_many_as_are_kept(bench: Bench) -> None:
     limit = WindowLimit(5, 60)
     held = await bench.take(on("a", limit, amount=4))
     assert (await bench.refused(on("a", limit, amount=2))).delay == math.inf
@@ -253,7 +253,7 @@ async def test_row_does_not_end_while_a_request_is_in_flight(bench: Bench) -> No
     assert (await bench.refused(demand)).delay <= SPAN
 
 
-async def test_block_is_told_until_it_is_over_and_remembered_for_a_span(bench: Bench) -> None:
+async def test_block_is_reported_until_it_is_over_and_remembered_for_a_span(bench: Bench) -> None:
     demand = on("ip", BlockLimit(SPAN, 60, SPAN), "blocked", 0)
     await bench.spend(demand)
     assert 0 < (await bench.refused(demand)).delay <= SPAN
@@ -289,7 +289,7 @@ async def test_answer_after_a_block_ends_what_is_remembered_of_it(bench: Bench) 
     assert (await bench.refused(demand)).delay <= SPAN
 
 
-async def test_good_answer_clears_what_was_dated_before_its_start_and_nobody_elses_flight(bench: Bench) -> None:
+async def test_good_answer_clears_what_was_dated_before_its_start_and_no_other_request_in_flight(bench: Bench) -> None:
     limit = WindowLimit(4, 60)
     demand = on("ip", limit, "bad_sends")
     await bench.spend(demand)
@@ -301,17 +301,17 @@ async def test_good_answer_clears_what_was_dated_before_its_start_and_nobody_els
     await bench.refused(demand)
 
 
-async def test_proven_credentials_need_no_place_until_they_are_refuted(bench: Bench) -> None:
+async def test_proven_credentials_need_no_slot_until_they_are_refuted(bench: Bench) -> None:
     demand = Demand("login_failures", b"a", WindowLimit(1, 60), proof=b"credentials")
     await bench.spend(demand, Release(proof=True))
     proven = [await bench.take(demand) for _ in range(3)]
     assert [held.amounts for held in proven] == [[0], [0], [0]]
     await bench.release(proven[0], Release(keep=1, proof=False))
-    await bench.release(proven[1], Release(proof=True))  # said before it was refuted, for all that anybody knows
+    await bench.release(proven[1], Release(proof=True))  # the answer may be older than the refutation
     await bench.refused(demand)
 
 
-async def test_answer_that_tells_nothing_of_the_credentials_proves_nothing(bench: Bench) -> None:
+async def test_answer_that_says_nothing_about_the_credentials_proves_nothing(bench: Bench) -> None:
     demand = Demand("login_failures", b"a", WindowLimit(1, 60), proof=b"credentials")
     await bench.spend(demand, NONE)
     held = await bench.take(demand)
@@ -320,14 +320,14 @@ async def test_answer_that_tells_nothing_of_the_credentials_proves_nothing(bench
     await bench.refused(demand)
 
 
-async def test_forced_demand_takes_a_place_that_is_not_there(bench: Bench) -> None:
+async def test_forced_demand_reserves_a_slot_where_none_is_free(bench: Bench) -> None:
     demand = on("a", WindowLimit(1, 60), "identical_send")
     await bench.spend(demand)
     await bench.spend(demand._replace(forced=True))
     assert (await bench.refused(demand)).delay > 59
 
 
-async def test_settling_a_second_time_does_nothing(bench: Bench) -> None:
+async def test_second_release_does_nothing(bench: Bench) -> None:
     demand = on("a", WindowLimit(2, 60))
     held = await bench.take(demand)
     await bench.release(held, KEPT)
@@ -335,7 +335,7 @@ async def test_settling_a_second_time_does_nothing(bench: Bench) -> None:
     await bench.take(demand)
 
 
-async def test_pause_is_short_where_requests_in_flight_decide_and_the_delay_elsewhere(bench: Bench) -> None:
+async def test_pause_is_short_if_it_depends_on_requests_in_flight_and_the_delay_elsewhere(bench: Bench) -> None:
     assert all(0 < bench.store.pause(math.inf, tries) <= 1 for tries in range(5_000))
     assert all(60 <= bench.store.pause(60, tries) < 60.2 for tries in range(50))
     assert bench.store.pause(0, 0) > 0
@@ -384,7 +384,7 @@ class Pair:
 
     async def release(self, index: int, releases: Sequence[Release]) -> None:
         pair = self.flying.pop(index % len(self.flying))
-        # A gate that holds late ones and some in flight: Redis says nobody knows, as others may give theirs back.
+        # At a gate with late entries and requests in flight, Redis reports an unknown delay: others may release.
         fitting = [
             release._replace(late=0.0) if demand.rule == "in_flight" else release
             for demand, release in zip(pair[0].demands, releases, strict=False)
@@ -437,7 +437,7 @@ STEPS: st.SearchStrategy[list[list[Demand] | tuple[int, list[Release]]]] = st.li
 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
-async def test_redis_decides_as_memory_does(
+async def test_redis_answers_as_memory_does(
     redis_url: str, steps: list[list[Demand] | tuple[int, list[Release]]]
 ) -> None:
     store = RedisStore.from_url(redis_url, prefix=uuid4().hex)

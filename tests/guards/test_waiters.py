@@ -1,4 +1,4 @@
-"""Who waits for which key: turns, tickets, and nothing left of those who are gone."""
+"""Waiters for keys: turns, tickets, and nothing left of waiters that are gone."""
 
 from math import inf
 
@@ -23,7 +23,7 @@ def woken(*waiting: Waiter) -> list[bool]:
 
 
 def leave_in_order(waiters: Waiters, *waiting: Waiter) -> list[Waiter]:
-    """Let always the first leave; return who left when."""
+    """Let always the first leave; return the waiters in the order in which they left."""
     order = []
     left = list(waiting)
     while left:
@@ -35,14 +35,14 @@ def leave_in_order(waiters: Waiters, *waiting: Waiter) -> list[Waiter]:
     return order
 
 
-async def test_nobody_waits_at_first(waiters: Waiters) -> None:
+async def test_there_are_no_waiters_at_first(waiters: Waiters) -> None:
     assert len(waiters) == 0
     assert waiters.by_rule() == {}
     assert waiters.ahead_of([on("a"), on("b")]) is None
     waiters.wake([on("a")])
 
 
-async def test_those_who_wait_for_one_key_have_their_turns_in_the_order_they_came(waiters: Waiters) -> None:
+async def test_waiters_for_one_key_have_their_turns_in_the_order_they_came(waiters: Waiters) -> None:
     waiting = [waiters.join(on("a"), inf) for _ in range(5)]
     assert leave_in_order(waiters, *waiting) == waiting
 
@@ -53,7 +53,7 @@ async def test_each_key_has_a_first_of_its_own(waiters: Waiters) -> None:
     assert len(waiters) == 3
 
 
-async def test_who_needs_a_key_that_others_wait_for_is_told_the_first_such(waiters: Waiters) -> None:
+async def test_ahead_of_returns_the_first_demand_that_others_wait_for(waiters: Waiters) -> None:
     waiters.join(on("a"), inf)
     waiters.join(on("b"), inf)
     assert waiters.ahead_of([on("x"), on("b"), on("a")]) == on("b")
@@ -61,16 +61,16 @@ async def test_who_needs_a_key_that_others_wait_for_is_told_the_first_such(waite
     assert waiters.ahead_of([on("a", rule="balance")]) is None
 
 
-async def test_a_forced_demand_waits_behind_nobody(waiters: Waiters) -> None:
+async def test_a_forced_demand_does_not_wait_behind_others(waiters: Waiters) -> None:
     waiters.join(on("a"), inf)
     assert waiters.ahead_of([on("a", forced=True)]) is None
 
 
-async def test_nobody_is_served_before_the_first_of_those_who_wait(waiters: Waiters) -> None:
+async def test_no_request_is_served_before_the_first_waiter(waiters: Waiters) -> None:
     first = waiters.join(on("a"), 100)
     waiters.join(on("a"), 70)
     assert waiters.delay(on("a"), 40) == 60
-    assert waiters.delay(on("a"), 100) == inf, "it is its turn, and nobody knows who is next"
+    assert waiters.delay(on("a"), 100) == inf, "it is its turn, and the next delay is unknown"
     waiters.move(first, on("a"), 130)
     assert waiters.delay(on("a"), 100) == 30
     waiters.leave(first)
@@ -79,13 +79,13 @@ async def test_nobody_is_served_before_the_first_of_those_who_wait(waiters: Wait
     assert waiters.delay(on("b"), 40) == inf
 
 
-async def test_leaving_wakes_the_next_of_the_same_key_and_nobody_else(waiters: Waiters) -> None:
+async def test_leaving_wakes_only_the_next_of_the_same_key(waiters: Waiters) -> None:
     one, two, three, other = *(waiters.join(on("a"), inf) for _ in range(3)), waiters.join(on("b"), inf)
     waiters.leave(one)
     assert woken(two, three, other) == [True, False, False]
 
 
-async def test_leaving_from_the_middle_changes_nobody_s_turn(waiters: Waiters) -> None:
+async def test_leaving_from_the_middle_changes_no_turn(waiters: Waiters) -> None:
     one, two, three = (waiters.join(on("a"), inf) for _ in range(3))
     waiters.leave(two)
     assert waiters.is_first(one)
@@ -118,7 +118,7 @@ async def test_going_on_to_another_key_wakes_those_behind(waiters: Waiters) -> N
     assert waiters.is_first(two)
 
 
-async def test_waiting_on_for_the_same_key_keeps_the_turn_and_wakes_nobody(waiters: Waiters) -> None:
+async def test_waiting_on_for_the_same_key_keeps_the_turn_and_wakes_no_other(waiters: Waiters) -> None:
     one, two = waiters.join(on("a"), inf), waiters.join(on("a"), inf)
     changed = on("a")._replace(amount=3)
     waiters.move(one, changed, inf)
@@ -127,7 +127,7 @@ async def test_waiting_on_for_the_same_key_keeps_the_turn_and_wakes_nobody(waite
     assert waiters.is_first(one)
 
 
-async def test_there_and_back_again_is_one_place(waiters: Waiters) -> None:
+async def test_there_and_back_again_is_one_ticket(waiters: Waiters) -> None:
     one, two = waiters.join(on("a"), inf), waiters.join(on("a"), inf)
     waiters.move(one, on("b"), inf)
     waiters.move(one, on("a"), inf)
@@ -136,7 +136,7 @@ async def test_there_and_back_again_is_one_place(waiters: Waiters) -> None:
     assert waiters._queues == {}
 
 
-async def test_what_has_changed_is_told_to_the_first_of_each_key_concerned(waiters: Waiters) -> None:
+async def test_wake_wakes_the_first_waiter_of_each_key(waiters: Waiters) -> None:
     one, two, other, third = (waiters.join(on(key), inf) for key in "aabc")
     waiters.wake([on("x"), on("a"), on("b")])
     assert woken(one, two, other, third) == [True, False, True, False]
@@ -149,7 +149,7 @@ async def test_waiters_are_counted_by_rule(waiters: Waiters) -> None:
     assert len(waiters) == 4
 
 
-async def test_those_who_gave_up_behind_a_patient_first_leave_nothing_behind(waiters: Waiters) -> None:
+async def test_waiters_that_gave_up_behind_a_patient_first_leave_nothing_behind(waiters: Waiters) -> None:
     patient = waiters.join(on("a"), inf)
     for _ in range(1000):
         waiters.leave(waiters.join(on("a"), inf))
@@ -166,7 +166,7 @@ async def test_tickets_stay_in_order_when_the_gone_ones_are_thrown_out(waiters: 
     assert leave_in_order(waiters, *remaining) == remaining
 
 
-async def test_a_queue_of_nobody_has_no_first(waiters: Waiters) -> None:
+async def test_an_empty_queue_has_no_first(waiters: Waiters) -> None:
     waiters.join(on("a"), inf)
     queue = waiters._queues["status", b"a"]
     queue.waiters.clear()

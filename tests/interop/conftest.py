@@ -1,4 +1,4 @@
-"""Fixtures of the tests that let other people's programs judge ours."""
+"""Fixtures of the tests against other SOAP programs."""
 
 import importlib
 import os
@@ -29,7 +29,7 @@ def _php_process(php: None, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 @pytest.fixture
 def php_server(_php_process: PhpServer) -> Iterator[PhpServer]:
-    """PHP's SoapServer on our WSDL, as if nobody had asked it anything."""
+    """PHP's SoapServer with our WSDL, before any request."""
     _php_process.reset()
     yield _php_process
     sys.stdout.write(_php_process.take_output())  # pytest shows it where a test failed
@@ -38,7 +38,7 @@ def php_server(_php_process: PhpServer) -> Iterator[PhpServer]:
 @pytest.fixture
 async def client(php_server: PhpServer) -> AsyncIterator[Client]:
     """Our client of PHP's SoapServer."""
-    # What became of a send that failed is settled elsewhere; here the answer itself is of interest.
+    # Other tests cover the reconciliation of a failed send; these check the answer itself.
     who = {"login": "alex", "password": "secret", "url": php_server.url, "on_unknown": "raise"}
     async with Client(**who, timeout=10, deadline=20) as client:  # type: ignore[arg-type]
         yield client
@@ -46,7 +46,7 @@ async def client(php_server: PhpServer) -> AsyncIterator[Client]:
 
 @pytest.fixture
 def sandbox() -> Any:
-    """A sandbox that nobody has used."""
+    """A new sandbox."""
     # Here and not above, so that our client is judged where the sandbox can't be imported.
     return importlib.import_module("smsc_async.sandbox").Sandbox()
 

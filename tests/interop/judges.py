@@ -1,4 +1,4 @@
-"""The programs that judge our wire, stock PHP as a SOAP server and as a client, and a server for our own."""
+"""The reference programs: stock PHP as a SOAP server and as a client, and a server for the sandbox."""
 
 import json
 import os
@@ -51,7 +51,7 @@ class Call:
 
 
 class PhpServer:
-    """A PHP SoapServer on a free loopback port; `server.php` says how it is told what to answer.
+    """A PHP SoapServer on a free loopback port; `server.php` describes how its answers are configured.
 
     Attributes:
         url: Where it listens.
@@ -99,7 +99,7 @@ class PhpServer:
         with stream:
             for line in stream:
                 self._lines.append(line)
-                # PHP says this after it has begun to listen, so that nobody needs to knock until it opens.
+                # PHP prints this after it has begun to listen, so no polling is needed.
                 if found := re.search(r"Development Server \((http://[0-9.:]+)\) started", line):
                     self.url = f"{found[1]}/sys/soap.php"
                     self._started.set()
@@ -137,7 +137,7 @@ class PhpServer:
 
 
 class PhpClient:
-    """PHP's SoapClient; `client.php` says what it is told.
+    """PHP's SoapClient; `client.php` describes its input.
 
     Args:
         wsdl: The address of the WSDL that it reads.
@@ -193,7 +193,7 @@ class AppServer(uvicorn.Server):
         await self.app(scope, receive, send)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Tell that it listens, so that nobody needs to knock until it opens."""
+        """Report that it listens, so no polling is needed."""
         await super().startup(sockets)
         self._listening.set()
 

@@ -1,4 +1,4 @@
-"""Odd requests, each of them one of a kind that somebody's SOAP library sends, and those that an attacker would."""
+"""Unusual requests: those that some SOAP library sends, and those of an attacker."""
 
 import gzip
 import re
@@ -126,7 +126,7 @@ PROBES: Final = (
     _phone("instruction-in-text", "a<?p q?>b"),
     _phone("element-in-text", "a<b>c</b>d"),
     _phone("element-in-place-of-text", "<b>c</b>"),
-    _phone("blanks-around-text", "  a \t "),
+    _phone("spaces-around-text", "  a \t "),
     _phone("markup-in-text", "&lt;&amp;&gt;&quot;&apos;]]&gt;"),
     _phone("emoji", "😀é"),
     _phone("control-character", "a\x01b"),
@@ -158,8 +158,8 @@ PROBES: Final = (
         ),
     ),
     _document("byte-order-mark", '\ufeff<?xml version="1.0"?>' + _envelope("<e:Body>@</e:Body>")),
-    _document("blanks-before-declaration", ' \n<?xml version="1.0"?>' + _envelope("<e:Body>@</e:Body>")),
-    _document("blanks-before-envelope", " \n" + _envelope("<e:Body>@</e:Body>")),
+    _document("spaces-before-declaration", ' \n<?xml version="1.0"?>' + _envelope("<e:Body>@</e:Body>")),
+    _document("spaces-before-envelope", " \n" + _envelope("<e:Body>@</e:Body>")),
     _document("comment-before-envelope", "<!-- c --><?p q?>" + _envelope("<e:Body>@</e:Body>")),
     _document("junk-after-envelope", _envelope("<e:Body>@</e:Body>") + "junk"),
     _document("malformed", _envelope("<e:Body>@</e:Body>")[:-5]),

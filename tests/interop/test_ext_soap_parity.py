@@ -38,9 +38,9 @@ DIFFERENT_ANSWERS: Final[Mapping[str, str]] = {
 """Where we answer otherwise than ext-soap, and why."""
 DIFFERENT_ARGUMENTS: Final[Mapping[str, str]] = {
     **dict.fromkeys(("nil-false", "nil-without-namespace"), "ext-soap takes any attribute called nil for nil"),
-    "blank-optional": "ext-soap takes a field of blanks for an empty one",
+    "blank-optional": "ext-soap takes a field of whitespace for an empty one",
 }
-"""Where our service is told otherwise than ext-soap's."""
+"""Where the expected answer of the sandbox differs from that of ext-soap."""
 
 
 def _probes(different: Mapping[str, str], *, without: frozenset[str] = frozenset()) -> list[Any]:

@@ -1,4 +1,4 @@
-"""PHP's SoapClient against the sandbox server, by its own WSDL: what the provider's page tells its customers to use."""
+"""PHP's SoapClient against the sandbox server, by its own WSDL: the client that the provider's page recommends."""
 
 from typing import Any, Final
 
@@ -111,7 +111,7 @@ def test_an_api_error_is_a_field_of_an_answer(
 def test_one_refused_recipient_is_an_errors_element(php_client: PhpClient) -> None:
     fields = {**DEMO, "phones": f"{DELIVERED},{FORBIDDEN}", "mes": "Hello", "query": "err=1"}
     sent = _result(php_client.call("send_sms2", fields), "sendresult")
-    # PHP gives one element as an object and many as an array, unless told otherwise.
+    # By default PHP returns one element as an object and several as an array.
     assert (sent["cnt"], sent["errors"]) == ("1", {"phone": FORBIDDEN, "status": "6"})
 
 

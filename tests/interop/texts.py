@@ -1,4 +1,4 @@
-"""Texts that a careless codec would change."""
+"""Texts that an incorrect codec would change."""
 
 from typing import Final
 
@@ -13,8 +13,8 @@ TEXTS: Final = {
     "lone-cr": "one\rtwo\r",
     "line-feeds": "\none\n\ntwo\n",
     "tabs": "\ta\tb\t",
-    "blanks": "  leading and trailing \u00a0 ",
-    "only-blanks": " \u2003",
+    "spaces": "  leading and trailing \u00a0 ",
+    "only-spaces": " \u2003",
     "line-separators": "a\u0085b\u2028c\u2029d",
     "url-like": "a=1&b=2+3%20%2B#4?",
     "edges-of-xml": "\u0020\ud7ff\ue000\ufffd\U00010000\U0010ffff",

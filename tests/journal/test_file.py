@@ -1,4 +1,4 @@
-"""A journal's file is locked while it is open, and a damaged or foreign one is told from a sound one."""
+"""A journal's file is locked while it is open, and a damaged or foreign file is refused."""
 
 import os
 import signal
@@ -28,15 +28,15 @@ def path(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_second_one_is_refused_until_the_first_is_closed(path: Path) -> None:
+def test_a_second_connection_is_refused_until_the_first_is_closed(path: Path) -> None:
     first = connect(path)
-    with pytest.raises(JournalInUse, match="another process works with the journal"):
+    with pytest.raises(JournalInUse, match="another process is using the journal"):
         connect(path)
     disconnect(first, path)
     disconnect(connect(path), path)
 
 
-def test_a_log_that_another_process_is_writing_is_not_taken_for_a_damaged_one(
+def test_a_log_that_another_process_is_writing_is_not_reported_as_damaged(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("smsc_async._journal.file.has_lost_commits", bool)
@@ -46,14 +46,12 @@ def test_a_log_that_another_process_is_writing_is_not_taken_for_a_damaged_one(
             connect(path)
 
 
-def test_a_log_and_a_file_that_are_both_damaged_are_told_of_by_the_log(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_damaged_log_is_reported_before_a_damaged_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("smsc_async._journal.file.has_lost_commits", lambda _: True)
     for content in (path.read_bytes(), b"no database " * 1000):
         path.write_bytes(content)
-        path.with_name("job.db-wal").write_bytes(b"noise")
-        with pytest.raises(JournalError, match="its -wal file has noise in it"):
+        path.with_name("job.db-wal").write_bytes(b"garbage")
+        with pytest.raises(JournalError, match="its -wal file is corrupted"):
             connect(path)
 
 
@@ -65,10 +63,10 @@ def test_a_disk_that_is_full_at_the_end_does_not_make_the_journal_look_damaged(p
         assert len(again.chunks(ChunkState.PLANNED)) == 399
 
 
-@pytest.mark.skipif(os.name != "posix", reason="Windows knows no SIGKILL")
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no SIGKILL")
 def test_the_lock_goes_with_a_killed_process(path: Path) -> None:
     code = f"from pathlib import Path; from smsc_async._journal.file import connect; c = connect(Path({str(path)!r}));"
-    with subprocess.Popen(  # noqa: S603 - our own words
+    with subprocess.Popen(  # noqa: S603 - our own code
         [sys.executable, "-c", f"{code} print('open', flush=True); input()"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -82,13 +80,13 @@ def test_the_lock_goes_with_a_killed_process(path: Path) -> None:
 
 
 def middle(data: bytes) -> bytes:
-    """Put noise over the inner pages."""
+    """Overwrite the inner pages."""
     return data[:8192] + bytes(range(256)) * 64 + data[8192 + 256 * 64 :]
 
 
 DAMAGES: dict[str, Callable[[bytes], bytes]] = {
-    "noise in the middle": middle,
-    "noise at the beginning": lambda data: bytes(range(256)) * 8 + data[2048:],
+    "garbage in the middle": middle,
+    "garbage at the beginning": lambda data: bytes(range(256)) * 8 + data[2048:],
     "cut": lambda data: data[: len(data) // 2],
     "another word for a state": lambda data: data.replace(b"planned{", b"plannes{"),
 }
@@ -104,12 +102,12 @@ def test_a_damaged_file_is_refused_and_left_as_it_is(path: Path, damage: str) ->
     assert path.read_bytes() == damaged
 
 
-def test_a_request_that_is_not_the_planned_one_is_never_sent(path: Path) -> None:
+def test_a_request_that_differs_from_the_planned_one_is_never_sent(path: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b'{"n": 7}', b'{"n": 8}'))
     with closing(JournalStore(path)) as store:
         assert len(store.chunks(ChunkState.PLANNED)) == 399
         assert store.chunk(8).content == '{"n": 8}'
-        with pytest.raises(JournalError, match="a request in it is not the one that was planned"):
+        with pytest.raises(JournalError, match="a request in it differs from the one that was planned"):
             store.chunk(7)
 
 
@@ -130,12 +128,12 @@ def test_a_file_that_can_not_be_opened_is_named(tmp_path: Path) -> None:
         connect(tmp_path / "missing" / "job.db")
 
 
-@pytest.mark.skipif(os.name != "posix", reason="Windows keeps no such bits")
-def test_only_its_owner_can_read_it(path: Path) -> None:
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such permission bits")
+def test_only_the_owner_can_read_the_file(path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-def test_an_unknown_error_of_sqlite_is_told_in_its_words() -> None:
+def test_an_unknown_error_of_sqlite_is_quoted() -> None:
     with (
         pytest.raises(JournalError, match=r"the journal job.db can't be used \(odd\); what has not been sent stays"),
         explained(Path("job.db")),
@@ -143,13 +141,13 @@ def test_an_unknown_error_of_sqlite_is_told_in_its_words() -> None:
         raise sqlite3.OperationalError("odd")
 
 
-def test_every_known_error_of_sqlite_has_its_words() -> None:
+def test_every_known_error_of_sqlite_has_its_message() -> None:
     for name, words in {
         "SQLITE_FULL": "the disk is full; nothing more is sent and nothing is lost",
         "SQLITE_IOERR_WRITE": "the disk is full",
         "SQLITE_CORRUPT_INDEX": "is damaged: its pages can't be read",
-        "SQLITE_CONSTRAINT_CHECK": "is damaged: it does not hold together",
-        "SQLITE_LOCKED": "another process works with the journal",
+        "SQLITE_CONSTRAINT_CHECK": "is damaged: its tables are inconsistent",
+        "SQLITE_LOCKED": "another process is using the journal",
     }.items():
         error = sqlite3.OperationalError("x")
         error.sqlite_errorname = name

@@ -1,4 +1,4 @@
-"""What the guards have counted outlives the process."""
+"""The histories of the guards survive a restart of the process."""
 
 import asyncio
 import time
@@ -33,7 +33,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "job.db"
 
 
-async def test_a_new_process_counts_on_where_the_last_one_was(path: Path) -> None:
+async def test_a_new_process_continues_the_counts_of_the_last_one(path: Path) -> None:
     service = FakeService()
     async with Journal(path) as journal, make_client(service, guards=journal.guards(rules=RAISING)) as client:
         await client.send(PHONE, "Hi")
@@ -71,7 +71,7 @@ async def test_proven_credentials_stay_proven(path: Path) -> None:
 
 
 @pytest.mark.parametrize(("rule", "counts"), [("status", True), ("identical_send", False)])
-async def test_what_was_in_flight_at_a_kill_counts_where_nothing_else_settles_it(
+async def test_a_request_in_flight_at_a_kill_counts_unless_the_journal_reconciles_it(
     path: Path, rule: str, *, counts: bool
 ) -> None:
     demand = Demand(rule, b"key", WindowLimit(1, 60.0))
@@ -89,7 +89,7 @@ async def test_what_was_in_flight_at_a_kill_counts_where_nothing_else_settles_it
             assert store.pause(answer.delay, 1) == answer.delay
 
 
-async def test_what_no_longer_counts_is_forgotten(path: Path) -> None:
+async def test_expired_histories_are_deleted(path: Path) -> None:
     async with Journal(path) as journal:
         store = JournalGuardStore(journal._file, journal._run_blocking, late_arrival=0.0)
         await store.open()
@@ -102,7 +102,7 @@ def full(*_: object) -> None:
     raise JournalError("the disk is full")
 
 
-async def test_what_can_not_be_counted_is_not_sent(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_nothing_is_sent_if_the_histories_can_not_be_stored(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     service = FakeService()
     async with Journal(path) as journal:
         client = make_client(service, guards=journal.guards())
@@ -120,7 +120,7 @@ async def test_what_can_not_be_counted_is_not_sent(path: Path, monkeypatch: pyte
         assert len(service.requests) == 1
 
 
-async def test_a_request_that_is_cancelled_while_it_is_counted_gives_its_place_back(
+async def test_a_request_that_is_cancelled_while_it_is_counted_releases_its_slot(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     demand = Demand("status", b"key", WindowLimit(1, 60.0))
@@ -138,12 +138,12 @@ async def test_a_request_that_is_cancelled_while_it_is_counted_gives_its_place_b
         assert isinstance(await store.acquire([demand], 10.0), Reservation)
 
 
-async def test_guards_that_have_read_nothing_count_nothing(path: Path) -> None:
+async def test_a_store_that_is_not_open_reserves_nothing(path: Path) -> None:
     async with Journal(path) as journal:
         store = JournalGuardStore(journal._file, journal._run_blocking, late_arrival=0.0)
         assert store.salt is None
         await store.aclose()
-        with pytest.raises(GuardStoreError, match="is not read yet"):
+        with pytest.raises(GuardStoreError, match="have not been read yet"):
             await store.acquire([], 1.0)
         assert (await Guards(store).snapshot()).waiting == 0
         assert store.salt is not None

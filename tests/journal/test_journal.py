@@ -1,4 +1,4 @@
-"""A journal plans a job once, follows it to its end, and keeps doubts about other sends."""
+"""A journal plans a job once, follows it to its end, and stores other unresolved sends."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -66,20 +66,20 @@ def test_a_job_is_planned_sent_and_followed_on_every_event_loop(path: Path, back
     anyio.run(main, backend=backend)
 
 
-async def test_a_journal_knows_its_job_by_its_messages_and_options(path: Path) -> None:
+async def test_a_journal_identifies_its_job_by_its_messages_and_options(path: Path) -> None:
     async with Journal(path) as journal:
         assert await journal.plan(MESSAGES)
         assert not await journal.plan(MESSAGES)
-        with pytest.raises(ValueError, match="is that of a job with other messages; go on with the same ones"):
+        with pytest.raises(ValueError, match="belongs to a job with different messages; continue with the same ones"):
             await journal.plan(MESSAGES[1:])
-        with pytest.raises(ValueError, match="is that of a job with other options"):
+        with pytest.raises(ValueError, match="belongs to a job with different options"):
             await journal.plan(MESSAGES, sender="shop")
-        with pytest.raises(ValueError, match="batch_size is 1 or more"):
+        with pytest.raises(ValueError, match="batch_size must be at least 1"):
             await journal.plan(MESSAGES, batch_size=0)
 
 
 def unread() -> Iterator[Message]:
-    """Fail when somebody reads it."""
+    """Fail when it is read."""
     raise AssertionError
     yield  # type: ignore[unreachable]
 
@@ -104,11 +104,11 @@ async def test_a_plan_that_fails_plans_nothing(path: Path) -> None:
 @pytest.mark.parametrize(
     ("second", "words"),
     [
-        (PlannedMessage(message=MESSAGES[1], row=2), "message 2 has the row number of an earlier one"),
-        (PlannedMessage(message=MESSAGES[0], id="a", row=3), "message 2 has the phone and the id of an earlier one"),
+        (PlannedMessage(message=MESSAGES[1], row=2), "message 2 has the same row number as an earlier one"),
+        (PlannedMessage(message=MESSAGES[0], id="a", row=3), "message 2 has the same phone and id as an earlier one"),
     ],
 )
-async def test_rows_and_ids_are_those_of_one_message(path: Path, second: PlannedMessage, words: str) -> None:
+async def test_rows_and_ids_are_unique(path: Path, second: PlannedMessage, words: str) -> None:
     async with Journal(path) as journal:
         with pytest.raises(ValueError, match=words):
             await journal.plan([PlannedMessage(message=MESSAGES[0], id="a", row=2), second])
@@ -124,7 +124,7 @@ async def test_a_message_with_a_fault_is_reported_and_never_sent(path: Path) -> 
     assert [query_of(each)["list"] for each in service.requests] == ["+79161234560:Hi 0"]
 
 
-async def test_what_is_undecided_when_the_time_is_over_stays_accepted(path: Path) -> None:
+async def test_messages_pending_at_the_timeout_stay_accepted(path: Path) -> None:
     sandbox = Sandbox(delivery=DeliveryPlan(to_operator=0, to_decision=1000, spread=0))
     async with Journal(path) as journal, client(sandbox) as sender:
         await journal.plan(MESSAGES)
@@ -152,10 +152,10 @@ async def test_an_undelivered_message_and_one_without_a_status_say_why(path: Pat
     assert (final.status, final.delivery_error) == (MessageStatus.UNDELIVERABLE, DeliveryError.OFFLINE)
     assert final.final_at is not None
     assert accepted.error is not None
-    assert accepted.error.startswith("its status can't be told: InvalidParameters: error 1")
+    assert accepted.error.startswith("its status is unknown: InvalidParameters: error 1")
 
 
-async def test_kept_doubts_are_settled_later_and_those_that_can_not_be_stay(path: Path) -> None:
+async def test_stored_unresolved_sends_are_reconciled_later_if_possible(path: Path) -> None:
     sandbox = Sandbox()
     now = datetime(2026, 1, 1, tzinfo=UTC)
     sent, gone, rewritten = (
@@ -177,7 +177,7 @@ async def test_kept_doubts_are_settled_later_and_those_that_can_not_be_stay(path
             assert await journal.unresolved_sends() == [rewritten]
 
 
-async def test_a_client_hands_its_doubts_to_a_journal(path: Path) -> None:
+async def test_a_client_passes_unresolved_sends_to_a_journal(path: Path) -> None:
     async with Journal(path) as journal:
         sender = make_client(FakeService([ReadTimeout("late")]), on_unresolved=journal.keep_unresolved)
         with pytest.raises(ReadTimeout):
@@ -186,7 +186,7 @@ async def test_a_client_hands_its_doubts_to_a_journal(path: Path) -> None:
         assert unresolved.refs[0].phone == "+79161234567"
 
 
-async def test_a_full_disk_is_told_in_a_sentence_and_what_was_noted_stays(path: Path) -> None:
+async def test_a_full_disk_is_one_sentence_and_stored_data_stays(path: Path) -> None:
     async with Journal(path) as journal:
         await journal.plan(MESSAGES)
         connection = journal._file._connection
@@ -209,13 +209,13 @@ async def test_a_job_too_large_for_the_disk_is_not_planned_at_all(path: Path) ->
         assert (await journal.summary()).total == 0
 
 
-async def test_a_journal_is_open_inside_its_block_only(path: Path) -> None:
+async def test_a_journal_is_only_open_inside_its_block(path: Path) -> None:
     journal = Journal(path)
     assert repr(journal) == f"<smsc_async.Journal {path}>"
-    with pytest.raises(RuntimeError, match="a journal is used inside its `async with`"):
+    with pytest.raises(RuntimeError, match="a journal can only be used inside its `async with` block"):
         await journal.summary()
     async with journal:
-        with pytest.raises(RuntimeError, match="this journal is open already"):
+        with pytest.raises(RuntimeError, match="this journal is already open"):
             await journal.__aenter__()
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)

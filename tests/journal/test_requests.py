@@ -1,4 +1,4 @@
-"""A job is divided so that a doubt about one message keeps no other in doubt, and prices add up."""
+"""A job is divided so that an unresolved message does not affect the others, and the costs add up."""
 
 from decimal import Decimal
 
@@ -34,7 +34,7 @@ def stored(plan: ChunkPlan) -> StoredChunk:
     return StoredChunk(1, ChunkState.PLANNED, plan.content, plan.is_list, plan.is_own_id)
 
 
-def test_phones_that_may_be_rewritten_travel_apart() -> None:
+def test_phones_that_may_be_rewritten_go_in_separate_requests() -> None:
     rows = planned(
         *(Message(f"{plus}7916123456{digit}", "Hi") for digit in range(4) for plus in ("+", "")[digit % 2 :])
     )
@@ -45,7 +45,7 @@ def test_phones_that_may_be_rewritten_travel_apart() -> None:
     assert all(chunk.is_own_id and is_own_id(chunk.id) and chunk.is_list for chunk in chunks)
 
 
-def test_what_is_stored_is_the_same_operation_each_time_it_is_read() -> None:
+def test_a_stored_operation_is_the_same_each_time_it_is_read() -> None:
     messages = Message("+79161234567", "Hi\nthere"), Message("+79161234568", "Ho", "shop")
     (chunk,) = divide(planned(*messages), {"via": Flash(), "cost": 2}, 49)
     operation = operation_of(stored(chunk))
@@ -54,7 +54,7 @@ def test_what_is_stored_is_the_same_operation_each_time_it_is_read() -> None:
     assert cost_of(operation) == GetListCost(messages=messages, via=Flash())
 
 
-def test_single_messages_and_those_with_an_id_travel_alone() -> None:
+def test_single_messages_and_those_with_an_id_get_separate_requests() -> None:
     messages = Message("+79161234567", "Hi"), Message("+79161234568", "Ho", "shop")
     chunks = list(divide(planned(*messages), {}, 1))
     assert [chunk.is_list for chunk in chunks] == [False, False]
@@ -66,12 +66,12 @@ def test_single_messages_and_those_with_an_id_travel_alone() -> None:
     assert list(divide([PlannedMessage(row=1, fault="none")], {}, 49)) == []
 
 
-def test_the_shares_of_a_price_follow_the_parts_and_add_up() -> None:
+def test_the_shares_of_a_cost_are_proportional_to_the_parts_and_add_up() -> None:
     texts = "x", "x" * 200, "x"
     operation = SendList(messages=tuple(Message(f"+7916123456{n}", text) for n, text in enumerate(texts)))
     result = SentMessage(id=operation.id, refs=operation.refs(), cost=Decimal(10))
-    said = results(operation, result)
-    assert [(each.parts, each.cost) for each in said] == [(1, Decimal("2.5")), (2, Decimal(5)), (1, Decimal("2.5"))]
+    found = results(operation, result)
+    assert [(each.parts, each.cost) for each in found] == [(1, Decimal("2.5")), (2, Decimal(5)), (1, Decimal("2.5"))]
     three = SendList(messages=(*operation.messages[::2], Message("+79161234569", "y")))
     shares = [each.cost for each in results(three, result)]
     assert shares == [Decimal("3.3333"), Decimal("3.3334"), Decimal("3.3333")]
@@ -79,7 +79,7 @@ def test_the_shares_of_a_price_follow_the_parts_and_add_up() -> None:
     assert results(operation, result.model_copy(update={"cost": None}))[0].cost is None
 
 
-def test_a_partly_accepted_request_tells_each_message_its_own_fate() -> None:
+def test_a_partly_accepted_request_has_a_result_for_each_message() -> None:
     operation = SendList(messages=tuple(Message(f"+7916123456{n}", "Hi") for n in range(3)))
     result = SentMessage(
         id="other",
@@ -87,11 +87,11 @@ def test_a_partly_accepted_request_tells_each_message_its_own_fate() -> None:
         errors=(RecipientError(phone="79161234561", code=7),),
         missing=(MessageRef("+79161234562", operation.id),),
     )
-    said = {each.phone: each for each in results(operation, result)}
-    accepted, invalid, missing = (said[f"+7916123456{n}"] for n in range(3))
+    found = {each.phone: each for each in results(operation, result)}
+    accepted, invalid, missing = (found[f"+7916123456{n}"] for n in range(3))
     assert (accepted.id, accepted.error, accepted.cost) == ("other", None, Decimal(3))
-    assert (invalid.code, invalid.error) == (7, "a phone number is not valid; give it in international format")
-    assert (missing.code, missing.error) == (None, "the service accepted the request it was in, and not this message")
+    assert (invalid.code, invalid.error) == (7, "a phone number is not valid; pass it in international format")
+    assert (missing.code, missing.error) == (None, "the service accepted the request but not this message")
 
 
 def test_a_refused_request_refuses_each_of_its_messages() -> None:
@@ -101,7 +101,7 @@ def test_a_refused_request_refuses_each_of_its_messages() -> None:
     assert refused(operation, ReadTimeout("late"))[0].code is None
 
 
-def test_a_planned_message_is_one_or_says_why_not() -> None:
+def test_a_planned_message_has_either_a_message_or_a_fault() -> None:
     for wrong in ({}, {"message": Message("+79161234567", "Hi"), "fault": "none"}):
-        with pytest.raises(ValueError, match="a planned message has a message, or a fault"):
+        with pytest.raises(ValueError, match="a planned message needs either a message or a fault"):
             PlannedMessage.model_validate(wrong)

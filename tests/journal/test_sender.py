@@ -1,4 +1,4 @@
-"""A job sends each message once, whatever the service, the network, the disk and the process do."""
+"""A job sends each message once, despite failures of the service, the network, the disk and the process."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -29,7 +29,7 @@ from smsc_async import (
     SmscError,
 )
 from tests.doubles import FakeService, answer, make_client
-from tests.sending.test_reconcile import Network
+from tests.sending.lossy_service import Network
 
 T = TypeVar("T")
 MESSAGES = [Message(f"+7916123456{number}", f"Hi {number}") for number in range(6)]
@@ -37,7 +37,7 @@ MESSAGES = [Message(f"+7916123456{number}", f"Hi {number}") for number in range(
 
 @pytest.fixture(autouse=True)
 def _no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A virtual clock would jump while a thread works."""
+    """Run without threads, because a virtual clock would jump while a thread works."""
 
     async def run_sync(function: Callable[..., T], *arguments: Any, limiter: object) -> T:
         assert limiter is not None
@@ -53,7 +53,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def virtually(main: Callable[[], Awaitable[T]]) -> T:
-    """Run on a clock that jumps to the next timer when all tasks wait."""
+    """Run on a virtual clock that jumps to the next timer when all tasks wait."""
     return trio.run(main, clock=MockClock(autojump_threshold=0))
 
 
@@ -65,7 +65,7 @@ async def send(path: Path, client: Client, messages: list[Message] = MESSAGES, *
 
 
 def refusal(code: str) -> Reply:
-    """Make an answer that refuses a send."""
+    """Return an answer that refuses a send."""
     return answer("send_sms2", error=code)
 
 
@@ -95,7 +95,7 @@ def test_everything_is_sent_once_and_a_second_start_sends_nothing(path: Path) ->
 
 
 @pytest.mark.parametrize("arrival", ["lost", "gone", "html", "empty"])
-def test_a_lost_answer_is_settled_and_what_was_not_sent_is_sent(path: Path, arrival: str) -> None:
+def test_a_lost_answer_is_reconciled_and_what_was_not_sent_is_sent(path: Path, arrival: str) -> None:
     async def main() -> None:
         network = Network("ok", arrival)
         assert states(await send(path, network.client(guards=Guards()))) == [RowState.ACCEPTED] * 6
@@ -105,8 +105,8 @@ def test_a_lost_answer_is_settled_and_what_was_not_sent_is_sent(path: Path, arri
 
 
 @pytest.mark.parametrize("arrival", ["hang", "stall"])
-def test_a_killed_request_is_settled_at_the_next_start(path: Path, arrival: str) -> None:
-    """A process that is killed leaves what a cancelled one leaves here: a request that is noted as attempted."""
+def test_a_killed_request_is_reconciled_at_the_next_start(path: Path, arrival: str) -> None:
+    """A cancelled send leaves the same journal as a killed process: a request recorded as attempted."""
 
     async def main() -> None:
         network = Network("ok", arrival)
@@ -142,21 +142,23 @@ def test_a_request_cancelled_in_this_process_may_still_arrive_for_a_while(path: 
     virtually(main)
 
 
-def test_a_doubt_that_can_not_be_settled_stays_and_is_not_sent_again(path: Path) -> None:
+def test_an_unresolved_send_that_can_not_be_reconciled_stays_and_is_not_sent_again(path: Path) -> None:
     async def main() -> None:
         network = Network("ok", "ok", "ok", "gone")
-        messages = [*MESSAGES, Message("79161234567", "the service may rewrite this number")]
+        messages = [*MESSAGES, Message("79161234567", "the service may rewrite this phone")]
         for _ in range(2):
             rows = await send(path, network.client(guards=Guards()), messages, workers=1)
             assert states(rows) == [RowState.ACCEPTED] * 6 + [RowState.UNRESOLVED]
             assert rows[6].error is not None
-            assert rows[6].error.startswith("SendOutcomeUnknown: nobody knows whether it was sent")
+            assert rows[6].error.startswith(
+                "SendOutcomeUnknown: the outcome is unknown: the message may have been sent"
+            )
             assert accepted(network) == ALL
 
     virtually(main)
 
 
-def test_an_old_message_under_an_id_of_ones_own_does_not_pass_for_the_new_one(path: Path) -> None:
+def test_an_old_message_with_the_same_id_is_not_mistaken_for_the_new_one(path: Path) -> None:
     async def main() -> None:
         network = Network("ok", "stall")
         network.ahead = -2_600_000
@@ -176,7 +178,9 @@ def test_an_old_message_under_an_id_of_ones_own_does_not_pass_for_the_new_one(pa
 @pytest.mark.parametrize(
     ("code", "error"), [("2", AuthenticationFailed), ("3", InsufficientFunds), ("4", AddressBlocked)]
 )
-def test_what_all_would_get_stops_the_job_and_all_stays_planned(path: Path, code: str, error: type[SmscError]) -> None:
+def test_an_error_that_affects_all_requests_stops_the_job_and_all_stay_planned(
+    path: Path, code: str, error: type[SmscError]
+) -> None:
     async def main() -> None:
         service = FakeService([refusal(code)])
         with pytest.raises(error):
@@ -201,7 +205,7 @@ def test_a_refusal_of_one_request_fails_its_messages_and_the_rest_goes_on(path: 
 
 
 @pytest.mark.parametrize("has_it", [False, True])
-def test_after_error_9_and_its_minute_the_status_tells_whether_to_send(path: Path, *, has_it: bool) -> None:
+def test_a_minute_after_error_9_the_status_shows_whether_to_send_again(path: Path, *, has_it: bool) -> None:
     async def main() -> None:
         told = answer("get_status", status="1") if has_it else answer("get_status", error="3")
         service = FakeService([refusal("9"), told, told, told])
@@ -216,7 +220,7 @@ def test_after_error_9_and_its_minute_the_status_tells_whether_to_send(path: Pat
     virtually(main)
 
 
-def test_the_same_message_twice_waits_for_the_minute_of_the_first(path: Path) -> None:
+def test_an_identical_message_waits_a_minute_after_the_first(path: Path) -> None:
     async def main() -> None:
         network = Network()
         began = anyio.current_time()
@@ -242,7 +246,7 @@ def test_a_dead_network_ends_the_job_after_some_tries_and_nothing_is_lost(path: 
     virtually(main)
 
 
-def test_a_service_that_only_swallows_ends_the_job_in_doubt(path: Path) -> None:
+def test_a_service_that_never_answers_stops_the_job_with_unresolved_sends(path: Path) -> None:
     async def main() -> None:
         network = Network(then="gone")
         messages = [Message(f"+7916123{number:04}", "Hi") for number in range(40)]
@@ -257,7 +261,7 @@ def test_a_service_that_only_swallows_ends_the_job_in_doubt(path: Path) -> None:
     virtually(main)
 
 
-def test_a_wrong_address_stops_the_job(path: Path) -> None:
+def test_a_wrong_url_stops_the_job(path: Path) -> None:
     async def main() -> None:
         service = FakeService([HTTPStatusError("HTTP 404", status_code=404)])
         with pytest.raises(HTTPStatusError):
@@ -268,7 +272,7 @@ def test_a_wrong_address_stops_the_job(path: Path) -> None:
     virtually(main)
 
 
-def test_more_than_a_limit_can_ever_give_stops_the_job(path: Path) -> None:
+def test_a_request_larger_than_a_limit_allows_stops_the_job(path: Path) -> None:
     async def main() -> None:
         async with Journal(path) as journal:
             await journal.plan([Message(f"+7916{number:07}", "Hi") for number in range(120)], batch_size=120)
@@ -279,7 +283,7 @@ def test_more_than_a_limit_can_ever_give_stops_the_job(path: Path) -> None:
     virtually(main)
 
 
-def test_a_disk_that_is_full_stops_before_the_request_leaves(path: Path) -> None:
+def test_a_full_disk_stops_the_job_before_the_request_leaves(path: Path) -> None:
     async def main() -> None:
         network = Network()
         async with Journal(path) as journal:
@@ -297,7 +301,9 @@ def test_a_disk_that_is_full_stops_before_the_request_leaves(path: Path) -> None
     virtually(main)
 
 
-def test_a_disk_that_fills_before_the_answer_is_noted_stops_and_the_next_start_settles(path: Path) -> None:
+def test_a_disk_that_fills_before_the_answer_is_recorded_stops_the_job_and_the_next_start_reconciles(
+    path: Path,
+) -> None:
     async def main() -> None:
         network = Network()
         async with Journal(path) as journal:
@@ -317,7 +323,7 @@ def test_a_disk_that_fills_before_the_answer_is_noted_stops_and_the_next_start_s
     virtually(main)
 
 
-def test_a_disk_that_is_full_while_settling_stops_too(path: Path) -> None:
+def test_a_disk_that_is_full_while_reconciling_stops_the_job_too(path: Path) -> None:
     async def main() -> None:
         network = Network("hang")
         with anyio.move_on_after(3):

@@ -1,4 +1,4 @@
-"""A journal whose log has lost something that was committed is refused; one that a crash left half written is not."""
+"""A journal whose log has lost committed transactions is refused; one that a crash left incomplete is not."""
 
 import shutil
 from contextlib import closing
@@ -17,7 +17,7 @@ ROUNDS = 8
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """A journal as a killed process leaves it: its last transactions are in the log only."""
+    """A journal as a killed process leaves it: its last transactions are only in the log."""
     tmp_path.joinpath("left").mkdir()
     with closing(JournalStore(tmp_path / "job.db")) as store:
         for number in range(ROUNDS):
@@ -31,7 +31,7 @@ def log_of(path: Path) -> Path:
     return path.with_name(f"{path.name}-wal")
 
 
-def noise(log: bytes, at: int) -> bytes:
+def corrupted(log: bytes, at: int) -> bytes:
     return log[:at] + bytes(byte ^ 0x55 for byte in log[at : at + 16]) + log[at + 16 :]
 
 
@@ -40,28 +40,28 @@ def last_round(path: Path) -> str | None:
         return store.get("round")
 
 
-def test_a_sound_log_is_read_to_its_end(path: Path) -> None:
+def test_an_intact_log_is_read_to_its_end(path: Path) -> None:
     assert not has_lost_commits(log_of(path).read_bytes())
     assert last_round(path) == str(ROUNDS - 1)
 
 
 @pytest.mark.parametrize("frame", range(ROUNDS - 2))
-@pytest.mark.parametrize("place", [0, 12, 20, 2000])
-def test_noise_before_the_last_transactions_is_told(path: Path, frame: int, place: int) -> None:
+@pytest.mark.parametrize("offset", [0, 12, 20, 2000])
+def test_corruption_before_the_last_transactions_is_reported(path: Path, frame: int, offset: int) -> None:
     log = log_of(path)
-    log.write_bytes(noise(log.read_bytes(), 32 + frame * FRAME + place))
+    log.write_bytes(corrupted(log.read_bytes(), 32 + frame * FRAME + offset))
     assert has_lost_commits(log.read_bytes())
-    with pytest.raises(JournalError, match="is damaged: its -wal file has noise in it"):
+    with pytest.raises(JournalError, match="is damaged: its -wal file is corrupted"):
         connect(path)
 
 
 @pytest.mark.parametrize("at", [0, 10, 16, 28])
-def test_noise_in_the_header_is_told(path: Path, at: int) -> None:
-    assert has_lost_commits(noise(log_of(path).read_bytes(), at))
+def test_a_corrupted_header_is_reported(path: Path, at: int) -> None:
+    assert has_lost_commits(corrupted(log_of(path).read_bytes(), at))
 
 
 @pytest.mark.parametrize("cut", [1, 20, 24, 3000, FRAME, FRAME + 1, 3 * FRAME])
-def test_a_log_that_ends_too_early_is_what_a_crash_leaves(path: Path, cut: int) -> None:
+def test_a_truncated_log_counts_as_the_result_of_a_crash(path: Path, cut: int) -> None:
     log = log_of(path).read_bytes()
     assert not has_lost_commits(log[:-cut])
     assert not has_lost_commits(log[:-FRAME] + log[-FRAME : -FRAME + 24] + bytes(4096)), "a page that was not written"
@@ -69,13 +69,13 @@ def test_a_log_that_ends_too_early_is_what_a_crash_leaves(path: Path, cut: int) 
     assert not has_lost_commits(bytes(64))
 
 
-def test_frames_of_an_earlier_log_are_no_loss(path: Path) -> None:
+def test_frames_of_an_earlier_log_are_ignored(path: Path) -> None:
     log = log_of(path).read_bytes()
     older = log[32:].replace(log[16:24], bytes(8))
     assert not has_lost_commits(log + older)
 
 
-def test_a_log_that_is_gone_is_told(path: Path) -> None:
+def test_a_missing_log_is_reported(path: Path) -> None:
     log_of(path).unlink()
     with pytest.raises(JournalError, match="is damaged: its -wal file is missing"):
         connect(path)

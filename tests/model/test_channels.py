@@ -1,4 +1,4 @@
-"""Each channel sets its own flag and parameters, and can't be built wrong."""
+"""Each channel sets its own flag and parameters, and refuses wrong arguments."""
 
 import pickle
 
@@ -72,7 +72,7 @@ def test_channel_survives_pickle_and_json(channel: Channel) -> None:
 
 @pytest.mark.parametrize("described", [{}, {"kind": "Pigeon"}, {"kind": ["Sms"]}, {"voice": "m"}])
 def test_description_of_no_known_channel_is_refused(described: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match="`kind` is one of Binary, Email, Flash"):
+    with pytest.raises(ValueError, match="`kind` must be one of Binary, Email, Flash"):
         Channel.revive(described)
 
 
@@ -125,14 +125,14 @@ def test_voice_needs_a_text_or_a_file() -> None:
         (Binary, {"data": "00", "dcs": 1}, "pid and dcs go together"),
         (Binary, {"data": "00", "pid": 256, "dcs": 0}, "less than or equal to 255"),
         (Binary, {"data": "00", "pid": 0, "dcs": -1}, "greater than or equal to 0"),
-        (WapPush, {"url": "canary", "title": "t"}, "full address"),
-        (WapPush, {"url": "ftp://canary", "title": "t"}, "full address"),
-        (WapPush, {"url": "http://canary canary", "title": "t"}, "full address"),
-        (WapPush, {"url": "http://a.b", "title": "canary\ncanary"}, "one line only"),
-        (WapPush, {"url": "http://a.b", "title": "canary\rcanary"}, "one line only"),
+        (WapPush, {"url": "canary", "title": "t"}, "full URL"),
+        (WapPush, {"url": "ftp://canary", "title": "t"}, "full URL"),
+        (WapPush, {"url": "http://canary canary", "title": "t"}, "full URL"),
+        (WapPush, {"url": "http://a.b", "title": "canary\ncanary"}, "must be a single line"),
+        (WapPush, {"url": "http://a.b", "title": "canary\rcanary"}, "must be a single line"),
         (WapPush, {"url": "http://a.b", "title": ""}, "at least 1 character"),
-        (WapPush, {"url": "http://a.b", "title": "canary\x00"}, "can't travel in XML"),
-        (Mms, {"file_url": "/canary"}, "full address"),
+        (WapPush, {"url": "http://a.b", "title": "canary\x00"}, "is not allowed in XML"),
+        (Mms, {"file_url": "/canary"}, "full URL"),
         (Email, {"sender": "canary", "subject": "S"}, "e-mail address is needed"),
         (Email, {"sender": "a@b.c,canary@b.c", "subject": "S"}, "e-mail address is needed"),
         (Email, {"sender": "a@b.c"}, "unexpected keyword|missing"),

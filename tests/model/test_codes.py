@@ -1,4 +1,4 @@
-"""Codes are open: a documented one has a name, a phrase and advice, any other number is kept."""
+"""Codes are open: a documented one has a name, a phrase and advice; any other number is kept."""
 
 import copy
 import json
@@ -25,7 +25,7 @@ def test_every_documented_status_has_a_name() -> None:
 
 
 @pytest.mark.parametrize("status", MessageStatus)
-def test_decided_and_delivered_follow_the_table(status: MessageStatus) -> None:
+def test_final_and_delivered_follow_the_table(status: MessageStatus) -> None:
     assert status.is_final is (status in FINAL)
     assert status.is_delivered is (status in {1, 2, 4})
     assert status.phrase

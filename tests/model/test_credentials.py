@@ -1,4 +1,4 @@
-"""Credentials give their wire fields, and print nowhere."""
+"""Credentials give their wire fields, and are never printed."""
 
 import copy
 import pickle

@@ -1,4 +1,4 @@
-"""Every exception tells what became of the request, and survives the way through a process pool."""
+"""Every exception has the outcome of the request, and can be pickled through a process pool."""
 
 import copy
 import inspect
@@ -95,7 +95,7 @@ TABLE: list[tuple[SmscError, Outcome, str]] = [
     (
         api_error(SENDING_ERRORS, 1),
         REJECTED,
-        "error 1: the service finds an error in the parameters; check the arguments and `extra`",
+        "error 1: the service found an error in the parameters; check the arguments and `extra`",
     ),
     (
         api_error(SENDING_ERRORS, 2),
@@ -118,7 +118,7 @@ TABLE: list[tuple[SmscError, Outcome, str]] = [
     ),
     (api_error(SENDING_ERRORS, 5), REJECTED, "error 5: the service can't read the date of `at`"),
     (api_error(SENDING_ERRORS, 6), REJECTED, "error 6: the text or the sender name isn't allowed for this account"),
-    (api_error(SENDING_ERRORS, 7), REJECTED, "error 7: a phone number is not valid; give it in international format"),
+    (api_error(SENDING_ERRORS, 7), REJECTED, "error 7: a phone number is not valid; pass it in international format"),
     (api_error(SENDING_ERRORS, 8), REJECTED, "error 8: messages to this number can't be delivered"),
     (
         api_error(SENDING_ERRORS, 9),
@@ -196,7 +196,7 @@ def test_redirect_was_not_executed(status_code: int) -> None:
     assert HTTPStatusError("", status_code=status_code).outcome is REJECTED
 
 
-def test_brake_tells_how_long_to_wait_if_anybody_knows() -> None:
+def test_guard_error_has_the_time_to_wait_if_it_is_known() -> None:
     assert GuardError("words", retry_after=1.5).retry_after == 1.5
     assert TooManyInFlight("words").retry_after is None
 

@@ -1,4 +1,4 @@
-"""The operations: what each asks, what it answers with, and what may be repeated."""
+"""The operations: their fields, their results, and which may be repeated."""
 
 import pickle
 import re
@@ -66,7 +66,7 @@ def test_operation_survives_pickle_and_json(operation: AnyOperation) -> None:
 
 @pytest.mark.parametrize("described", [{"via": {}}, {"via": {"kind": "Pigeon"}}, {"at": {}}, {"at": {"kind": "Never"}}])
 def test_description_without_a_known_kind_is_refused_not_guessed(described: dict[str, object]) -> None:
-    with pytest.raises(ValidationError, match="`kind` is one of"):
+    with pytest.raises(ValidationError, match="`kind` must be one of"):
         send(**described)
 
 
@@ -120,7 +120,7 @@ def test_schedule_goes_in_time(at: Schedule | datetime, wire: str) -> None:
 
 
 def test_datetime_without_a_zone_is_refused_and_the_way_out_named() -> None:
-    with pytest.raises(ValidationError, match=r"ambiguous; .* or say LocalTime"):
+    with pytest.raises(ValidationError, match=r"ambiguous; .* or pass LocalTime"):
         send(at=datetime(2024, 3, 9))  # noqa: DTZ001 - that it has no zone is the point
 
 

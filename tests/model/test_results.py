@@ -1,4 +1,4 @@
-"""Answers become frozen values; what nobody has modelled yet is kept."""
+"""Answers become frozen values; unknown fields are kept in `extra`."""
 
 import pickle
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
@@ -99,7 +99,7 @@ def test_unknown_fields_are_kept_and_empty_ones_count_as_absent() -> None:
 
 
 @pytest.mark.parametrize("text", [" Hi ", " \u2003", "a\r\n"])
-def test_text_of_a_message_keeps_its_blanks(text: str) -> None:
+def test_text_of_a_message_keeps_its_whitespace(text: str) -> None:
     assert report(MOSCOW, message=text).text == text
 
 
@@ -172,7 +172,7 @@ def test_refusal_of_another_recipient_is_not_taken_for_this_one(asked: str, answ
 
 
 def test_refusal_of_one_of_two_that_end_alike_is_not_taken_for_the_other() -> None:
-    """Who is told that a message was refused sends it again, and pays twice if it wasn't."""
+    """A caller that sees a message refused sends it again, and pays twice if it was accepted."""
     both = ["+79991234567", "+380991234567"]
     refusals = Refusals([RecipientError(phone="79991234567", code=7)], both)
     assert [refusals.find(phone) is not None for phone in both] == [True, False]
@@ -209,10 +209,10 @@ def test_full_status_is_read_to_the_last_field() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "decided", "delivered"), [("-1", False, False), ("20", True, False), ("88", False, False)]
+    ("status", "final", "delivered"), [("-1", False, False), ("20", True, False), ("88", False, False)]
 )
-def test_report_tells_whether_the_delivery_has_ended(status: str, *, decided: bool, delivered: bool) -> None:
-    assert (report(status=status).is_final, report(status=status).is_delivered) == (decided, delivered)
+def test_report_shows_whether_its_status_is_final(status: str, *, final: bool, delivered: bool) -> None:
+    assert (report(status=status).is_final, report(status=status).is_delivered) == (final, delivered)
 
 
 @pytest.mark.parametrize("number", ["77", "-77", "+5"])

@@ -1,4 +1,4 @@
-"""The four spellings of `time`, each a value that can't be wrong."""
+"""The four formats of `time`, each a validated value."""
 
 import pickle
 from datetime import UTC, datetime, timedelta, timezone
@@ -56,8 +56,8 @@ def test_instant_before_1970_is_refused(moment: datetime) -> None:
 @pytest.mark.parametrize(
     ("start", "end", "why"),
     [
-        (9, 9, "ends after it starts"),
-        (22, 8, "ends after it starts"),
+        (9, 9, "start must be before end"),
+        (22, 8, "start must be before end"),
         (-1, 9, "greater than or equal to 0"),
         (24, 24, "less than or equal to 23"),
         (0, 0, "greater than or equal to 1"),

@@ -1,4 +1,4 @@
-"""What a recipient, a sender, an id and a text may be, and that no refusal repeats what it refused."""
+"""The valid recipients, senders, ids and texts; no error repeats a refused value."""
 
 import copy
 import json
@@ -121,7 +121,9 @@ def test_sender_is_11_characters_or_15_digits(given: str) -> None:
 
 @pytest.mark.parametrize("given", ["", " ", "twelve chars", "1" * 16, "иван", "a\nb", "a\x7f", "\u0663\u0663\u0663"])
 def test_sender_beyond_that_is_refused(given: str) -> None:
-    with pytest.raises(ValidationError, match="up to 11 Latin letters, digits, blanks and signs, or up to 15 digits"):
+    with pytest.raises(
+        ValidationError, match="up to 11 Latin letters, digits, spaces and punctuation marks, or up to 15 digits"
+    ):
         sender.validate_python(given)
 
 
@@ -159,7 +161,7 @@ def test_text_of_1_to_1000_characters_goes(given: str) -> None:
 
 
 @pytest.mark.parametrize("given", [" ", "\n", "\r\n", " \t \r\n"])
-def test_text_of_blanks_only_is_refused_because_it_would_arrive_empty(given: str) -> None:
+def test_text_of_whitespace_only_is_refused_because_it_would_arrive_empty(given: str) -> None:
     with pytest.raises(ValidationError, match="would arrive empty"):
         text.validate_python(given)
 
@@ -220,9 +222,9 @@ def test_text_that_is_no_reference_is_refused(given: str) -> None:
 
 @pytest.mark.parametrize("given", ["G1", "g22"])
 def test_group_has_no_reference_and_no_message_of_its_own(given: str) -> None:
-    with pytest.raises(ValidationError, match="give it to `send`"):
+    with pytest.raises(ValidationError, match="pass it to `send`"):
         MessageRef(given, 1)
-    with pytest.raises(ValidationError, match="give it to `send`"):
+    with pytest.raises(ValidationError, match="pass it to `send`"):
         Message(given, "text")
 
 

@@ -1,4 +1,4 @@
-"""A doubt about a send is plain data that outlives the process."""
+"""An unresolved send is plain data that can be stored."""
 
 from datetime import UTC, datetime
 
@@ -12,11 +12,11 @@ REFS = (MessageRef("+79991234567", "a1"), MessageRef("ann@example.com", "a1"))
 UNRESOLVED = UnresolvedSend(id="a1", refs=REFS, groups=1, is_own_id=True, began=NOW, failed=NOW)
 
 
-def test_doubt_survives_json() -> None:
+def test_unresolved_send_survives_json() -> None:
     assert UnresolvedSend.model_validate_json(UNRESOLVED.model_dump_json()) == UNRESOLVED
 
 
-def test_doubt_about_one_recipient_forgets_the_others() -> None:
+def test_unresolved_send_about_one_recipient_forgets_the_others() -> None:
     one = UNRESOLVED.about(REFS[1])
     assert (one.refs, one.groups, one.id, one.began, one.failed) == ((REFS[1],), 0, "a1", NOW, NOW)
 

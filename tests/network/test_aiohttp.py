@@ -1,4 +1,4 @@
-"""What is aiohttp's own: its exceptions, its event loop, its proxies, and that it repeats and remembers nothing."""
+"""The aiohttp transport: its exceptions, its event loop, its proxies; it repeats nothing and keeps no cookies."""
 
 import asyncio
 import base64
@@ -84,14 +84,14 @@ def test_foreign_exception_becomes_ours(name: str) -> None:
 @pytest.mark.parametrize(
     ("foreign", "kind"), [(builtins.TimeoutError(), ReadTimeout), (ConnectionResetError("reset"), ConnectionLost)]
 )
-def test_bare_exception_of_a_socket_leaves_a_doubt(foreign: Exception, kind: type[TransportError]) -> None:
+def test_bare_exception_of_a_socket_leaves_the_outcome_unknown(foreign: Exception, kind: type[TransportError]) -> None:
     assert type(_ours(foreign)) is kind
 
 
 def test_trio_is_refused_in_one_sentence() -> None:
     async def main() -> None:
         client = Client(apikey="key", url=ADDRESS, transport="aiohttp", guards=None)
-        with pytest.raises(RuntimeError, match="works on asyncio only; on trio leave transport= out"):
+        with pytest.raises(RuntimeError, match="works on asyncio only; leave transport= out on trio"):
             await client.balance()
         await client.aclose()
 

@@ -1,4 +1,4 @@
-"""A body in pieces: decompressed as it comes, and stopped where it becomes too large."""
+"""A body in pieces: it is decompressed as it arrives, and refused when it becomes too large."""
 
 import gzip
 import tracemalloc
@@ -50,6 +50,6 @@ def test_broken_compression_is_said_without_a_quotation() -> None:
     assert caught.value.__context__ is None
 
 
-def test_compression_that_nobody_asked_for_is_refused() -> None:
+def test_compression_that_was_not_requested_is_refused() -> None:
     with pytest.raises(MalformedEnvelope, match="not asked for"):
         Body(3, "br")

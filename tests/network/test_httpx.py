@@ -1,4 +1,4 @@
-"""What is httpx's own: its exceptions, its transports in memory, its proxies; the rest is in test_transport."""
+"""The httpx transport: its exceptions, its transports in memory, its proxies; the rest is in test_transport."""
 
 import asyncio
 import ssl
@@ -137,7 +137,7 @@ async def test_proxy_of_the_environment_that_is_of_no_use_is_ours_to_name(
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 @pytest.mark.filterwarnings("error")
 def test_request_that_is_connecting_when_the_transport_is_closed_leaves_no_connection(backend: str) -> None:
-    """A pool that is closed meanwhile forgets its connection, and nobody ever closes that."""
+    """An httpx transport that is closed while it connects would leak its connection."""
 
     async def main() -> None:
         ended = anyio.Event()

@@ -1,4 +1,4 @@
-"""Lanes: the last that became free is the first to be taken, who waits is served in order, nothing half-read stays."""
+"""The pool: the last idle connection is taken first, waiters are served in order, a failed one is not reused."""
 
 from collections.abc import Awaitable, Callable
 
@@ -14,7 +14,7 @@ from smsc_async._network.pool import ConnectionPool
 
 
 class Connection(httpx.AsyncBaseTransport):
-    """A lane without a network."""
+    """A connection without a network."""
 
     def __init__(self) -> None:
         self.closed = 0
@@ -49,7 +49,7 @@ async def test_last_that_became_free_is_taken_first() -> None:
 
 
 @virtual
-async def test_no_lane_in_time_is_a_pool_timeout() -> None:
+async def test_no_connection_in_time_is_a_pool_timeout() -> None:
     pool = _connections(most=1)
     connection = await pool.take(1)
     start = anyio.current_time()
@@ -61,7 +61,7 @@ async def test_no_lane_in_time_is_a_pool_timeout() -> None:
 
 
 @virtual
-async def test_who_waits_is_served_in_order() -> None:
+async def test_waiters_are_served_in_order() -> None:
     pool = _connections(most=1)
     served: list[int] = []
 
@@ -90,7 +90,7 @@ async def test_cancelled_waiter_leaves_the_queue() -> None:
 
 
 @virtual
-async def test_lane_handed_over_in_the_moment_of_a_cancellation_is_not_lost() -> None:
+async def test_connection_handed_over_in_the_moment_of_a_cancellation_is_not_lost() -> None:
     pool = _connections(most=1)
     connection = await pool.take(1)
     async with anyio.create_task_group() as group:
@@ -102,7 +102,7 @@ async def test_lane_handed_over_in_the_moment_of_a_cancellation_is_not_lost() ->
 
 
 @virtual
-async def test_dropped_lane_is_closed_and_makes_room_for_another() -> None:
+async def test_dropped_connection_is_closed_and_makes_room_for_another() -> None:
     pool = _connections(most=1)
     connection = await pool.take(1)
     got: list[httpx.AsyncBaseTransport] = []
@@ -121,7 +121,7 @@ async def test_dropped_lane_is_closed_and_makes_room_for_another() -> None:
 
 
 @virtual
-async def test_lane_is_closed_although_its_user_is_cancelled() -> None:
+async def test_connection_is_closed_although_its_user_is_cancelled() -> None:
     pool = _connections()
     connection = await pool.take(1)
     with anyio.CancelScope() as scope:
@@ -133,7 +133,7 @@ async def test_lane_is_closed_although_its_user_is_cancelled() -> None:
 
 
 @virtual
-async def test_idle_lanes_are_closed_one_each_time_a_lane_is_taken() -> None:
+async def test_idle_connections_are_closed_one_each_time_a_connection_is_taken() -> None:
     pool = _connections(most=3)
     taken = [await pool.take(1) for _ in range(3)]
     for connection in taken:
@@ -161,7 +161,7 @@ async def test_closing_closes_the_idle_and_leaves_those_in_use_to_their_users() 
 
 
 @virtual
-async def test_who_waits_while_the_lanes_are_closed_gets_none() -> None:
+async def test_waiter_gets_no_connection_while_they_are_closed() -> None:
     pool = _connections(most=1)
     used = await pool.take(1)
     errors: list[PoolTimeout] = []
@@ -184,7 +184,7 @@ async def test_who_waits_while_the_lanes_are_closed_gets_none() -> None:
 
 
 @virtual
-async def test_lane_that_is_taken_while_the_lanes_are_closed_is_not_kept() -> None:
+async def test_connection_that_is_taken_while_the_connections_are_closed_is_not_kept() -> None:
     pool = _connections()
     pool.give(await pool.take(1))
     await anyio.sleep(5)
@@ -201,7 +201,7 @@ async def test_lane_that_is_taken_while_the_lanes_are_closed_is_not_kept() -> No
 
 
 @virtual
-async def test_lane_handed_over_and_closed_in_the_moment_of_a_cancellation_is_dropped() -> None:
+async def test_connection_handed_over_and_closed_in_the_moment_of_a_cancellation_is_dropped() -> None:
     pool = _connections(most=1)
     connection = await pool.take(1)
     async with anyio.create_task_group() as group:
@@ -215,7 +215,7 @@ async def test_lane_handed_over_and_closed_in_the_moment_of_a_cancellation_is_dr
 
 
 @virtual
-async def test_thousands_of_cancelled_requests_leak_no_lane() -> None:
+async def test_thousands_of_cancelled_requests_leak_no_connection() -> None:
     pool = _connections(most=3)
 
     async def use() -> None:

@@ -1,4 +1,4 @@
-"""The environment's proxies, and which addresses need none."""
+"""The environment's proxies, and which URLs need none."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Whom to trust: by default whom certifi trusts, else what the environment or the caller says."""
+"""The trusted certificates: by default those of certifi, else those of the environment or the caller."""
 
 import ssl
 from pathlib import Path

@@ -119,7 +119,7 @@ async def test_redirects_are_not_followed(make: Make, status: int) -> None:
     ],
     ids=["nothing", "half a head", "half a body", "half a chunk", "nonsense"],
 )
-async def test_connection_cut_during_the_answer_leaves_a_doubt(make: Make, sent: bytes) -> None:
+async def test_connection_cut_during_the_answer_leaves_the_outcome_unknown(make: Make, sent: bytes) -> None:
     async def serve(_: RawRequest, writer: asyncio.StreamWriter) -> bool:
         writer.write(sent)
         return False
@@ -132,7 +132,7 @@ async def test_connection_cut_during_the_answer_leaves_a_doubt(make: Make, sent:
     assert caught.value.__suppress_context__, "the words of the library quote the server, which may quote the request"
 
 
-async def test_reset_connection_leaves_a_doubt_and_keeps_its_cause(make: Make) -> None:
+async def test_reset_connection_leaves_the_outcome_unknown_and_keeps_its_cause(make: Make) -> None:
     async def serve(_: RawRequest, writer: asyncio.StreamWriter) -> bool:
         linger = b"\x01\0\0\0\0\0\0\0"
         writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
@@ -283,13 +283,13 @@ async def test_connection_is_kept_for_the_next_request(make: Make) -> None:
 
 
 async def test_idle_connections_are_dropped_before_a_server_cuts_them() -> None:
-    """Apache keeps them for 5 seconds; a request that leaves on one that is just being cut would be in doubt."""
+    """Apache keeps them for 5 seconds; a request on one that is just being cut would have an unknown outcome."""
     assert KEEPALIVE_EXPIRY < 5
 
 
 @asynccontextmanager
 async def _tls_server() -> AsyncIterator[str]:
-    """Run a server whose certificate nobody has signed but itself."""
+    """Run a server with a self-signed certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(CERTIFICATE)
 
@@ -301,7 +301,7 @@ async def _tls_server() -> AsyncIterator[str]:
         yield url
 
 
-async def test_certificate_that_nobody_signed_is_refused_before_anything_leaves(make: Make) -> None:
+async def test_self_signed_certificate_is_refused_before_anything_leaves(make: Make) -> None:
     async with _tls_server() as url:
         with pytest.raises(ConnectError, match="nothing was sent") as caught:
             await _posted(make, url)

@@ -1,19 +1,15 @@
-"""The client's half asks as the contract says and reads every answer; the server's half reacts as ext-soap does."""
+"""Operations to requests, and answers to results."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from pydantic import JsonValue, SecretStr
 
 from smsc_async._model.codes import DeliveryError, MessageStatus
-from smsc_async._model.credentials import ApiKey, Credentials, Login
+from smsc_async._model.credentials import ApiKey, Credentials
 from smsc_async._model.exceptions import (
     AddressBlocked,
     ApiError,
@@ -27,60 +23,43 @@ from smsc_async._model.exceptions import (
     MessageForbidden,
     MessageNotFound,
     Outcome,
-    SmscError,
     SoapFault,
     TooManyRequests,
     Undeliverable,
 )
-from smsc_async._model.operations import GetBalance, GetCost, GetListCost, GetStatus, Operation, Send, SendList
-from smsc_async._model.types import Message, MessageRef
+from smsc_async._model.operations import Operation
+from smsc_async._model.types import MessageRef
 from smsc_async._protocol.binding import (
     RequestFault,
     decode,
     encode,
     encode_answer,
-    encode_fault,
     namespace_of,
     receive,
 )
-from smsc_async._protocol.contract import CONTRACT
-from smsc_async._protocol.envelope import Fault, SoapVersion, build, build_fault, parse
-
-NAMESPACE: Final = "https://sms.example/sys/soap.php"
-SAMPLES: Final = Path(__file__).parent / "samples"
-XML: Final = "text/xml; charset=utf-8"
-MOSCOW: Final = timezone(timedelta(hours=3))
-LOGIN: Final = Login(login=SecretStr("alex"), password=SecretStr("pa<&>ss"))
-KEY: Final = ApiKey(key=SecretStr("5ecre7key"))
-PHONES: Final = ("+79215550101", "+79215550102", "+79215550103")
-REF: Final = MessageRef(PHONES[0], 7)
-
-BALANCE: Final = GetBalance()
-STATUS: Final = GetStatus.model_validate({"ref": REF})
-FULL_STATUS: Final = GetStatus.model_validate({"ref": REF, "detail": 2, "extra": {"nl": "1"}})
-SEND: Final = Send.model_validate({"to": PHONES[0], "text": "Table 7 is yours", "id": 41})
-SEND_MANY: Final = Send.model_validate({"to": PHONES, "text": "Table 7 is yours", "id": 42})
-SEND_LIST: Final = SendList.model_validate(
-    {"messages": (Message(PHONES[0], "One\nmore"), Message(PHONES[1], "Two", sender="IVAN")), "id": 43}
+from smsc_async._protocol.envelope import SoapVersion, build, parse
+from tests.protocol.recorded import (
+    BALANCE,
+    COST,
+    COST_LIST,
+    COST_TWO,
+    EVERY,
+    FULL_STATUS,
+    LOGIN,
+    MOSCOW,
+    NAMESPACE,
+    PHONES,
+    SAMPLES,
+    SEND,
+    SEND_LIST,
+    SEND_MANY,
+    STATUS,
+    XML,
+    answer_to,
+    decoded,
 )
-COST: Final = GetCost.model_validate({"to": PHONES[0], "text": "Table 7 is yours"})
-COST_TWO: Final = GetCost.model_validate({"to": PHONES[0], "text": "Table 7 is yours", "tinyurl": True})
-COST_LIST: Final = GetListCost.model_validate({"messages": (Message(PHONES[0], "One"),)})
-EVERY: Final[tuple[Operation[Any], ...]] = (
-    BALANCE, STATUS, FULL_STATUS, SEND, SEND_MANY, SEND_LIST, COST, COST_TWO, COST_LIST,
-)  # fmt: skip
 
-
-def _decode(
-    operation: Operation[Any],
-    body: bytes,
-    *,
-    status_code: int = 200,
-    content_type: str = XML,
-    credentials: Credentials = LOGIN,
-) -> Any:
-    request = encode(operation, credentials, NAMESPACE)
-    return decode(operation, request, status_code=status_code, content_type=content_type, body=body, timezone=MOSCOW)
+KEY: Final = ApiKey(key=SecretStr("5ecre7key"))
 
 
 def _sample(name: str, operation: Operation[Any]) -> Any:
@@ -88,14 +67,7 @@ def _sample(name: str, operation: Operation[Any]) -> Any:
     lines = head.decode().split("\r\n")
     headers = dict(line.split(": ", 1) for line in lines[1:])
     assert int(headers["Content-Length"]) == len(body)
-    return _decode(operation, body, status_code=int(lines[0].split()[1]), content_type=headers["Content-Type"])
-
-
-def _answer(
-    operation: Operation[Any], fields: Mapping[str, JsonValue], version: SoapVersion = SoapVersion.V11
-) -> bytes:
-    contract = CONTRACT.operations[operation.methods[0]]
-    return build(contract.response, {contract.result: dict(fields)}, namespace=NAMESPACE, version=version)
+    return decoded(operation, body, status_code=int(lines[0].split()[1]), content_type=headers["Content-Type"])
 
 
 def test_samples_of_answers_read_as_the_right_results() -> None:
@@ -208,21 +180,21 @@ def test_an_empty_answer_is_one_empty_element() -> None:
     ],
 )
 def test_answer_is_read_in_the_encoding_of_the_header(before: str, content_type: str, encoding: str) -> None:
-    answer = _answer(FULL_STATUS, {"status": "1", "status_name": "Доставлено"}).decode().partition("\n")[2]
+    answer = answer_to(FULL_STATUS, {"status": "1", "status_name": "Доставлено"}).decode().partition("\n")[2]
     body = f"{before}{answer}".encode(encoding)
-    report = _decode(FULL_STATUS, body, content_type=content_type)
+    report = decoded(FULL_STATUS, body, content_type=content_type)
     assert report.status_name == "Доставлено"
 
 
-def test_a_blank_line_before_the_answer_is_forgiven_to_a_server_and_not_to_a_client() -> None:
-    assert _decode(BALANCE, b"\r\n" + _answer(BALANCE, {"balance": "1"})).amount == 1
+def test_an_empty_line_before_the_document_is_accepted_in_an_answer_and_not_in_a_request() -> None:
+    assert decoded(BALANCE, b"\r\n" + answer_to(BALANCE, {"balance": "1"})).amount == 1
     with pytest.raises(RequestFault, match="Bad Request"):
         receive(b"\r\n" + encode(BALANCE, KEY, NAMESPACE).body, namespace=NAMESPACE)
 
 
 @pytest.mark.parametrize("error", [None, "0", "", "00"])
 def test_error_0_means_none(error: str | None) -> None:
-    balance = _decode(BALANCE, _answer(BALANCE, {"balance": "1.5", "error": error}))
+    balance = decoded(BALANCE, answer_to(BALANCE, {"balance": "1.5", "error": error}))
     assert (balance.amount, balance.extra) == (Decimal("1.5"), {})
 
 
@@ -233,6 +205,8 @@ _SENDING: Final = {
     7: InvalidPhone,
     8: Undeliverable,
 }
+
+
 _ANY: Final = {1: InvalidParameters, 2: AuthenticationFailed, 4: AddressBlocked, 9: TooManyRequests}
 
 
@@ -251,7 +225,7 @@ def test_an_error_code_is_read_by_the_table_of_its_operation(
     for operation in operations:
         for code in (-1, *range(1, 11), 77):
             with pytest.raises(ApiError) as raised:
-                _decode(operation, _answer(operation, {"id": "7", "error": str(code)}))
+                decoded(operation, answer_to(operation, {"id": "7", "error": str(code)}))
             assert type(raised.value) is errors.get(code, ApiError)
             assert (raised.value.code, raised.value.outcome) == (code, Outcome.REJECTED)
 
@@ -259,13 +233,13 @@ def test_an_error_code_is_read_by_the_table_of_its_operation(
 def test_status_minus_3_says_the_same_as_error_3() -> None:
     for fields in ({"status": "-3"}, {"error": "3"}):
         with pytest.raises(MessageNotFound) as raised:
-            _decode(STATUS, _answer(STATUS, fields))
+            decoded(STATUS, answer_to(STATUS, fields))
         assert raised.value.code == 3
 
 
 def test_answer_may_have_another_order_unknown_and_missing_fields() -> None:
     fields: dict[str, JsonValue] = {"future": {"a": ["1", "2"]}, "err": "0", "status": "77", "phone": ""}
-    report = _decode(FULL_STATUS, _answer(STATUS, fields, SoapVersion.V12))
+    report = decoded(FULL_STATUS, answer_to(STATUS, fields, SoapVersion.V12))
     assert (report.status.value, report.error, report.phone) == (77, DeliveryError.NONE, None)
     assert report.extra == {"future": {"a": ["1", "2"]}}
 
@@ -277,28 +251,28 @@ def test_answer_may_have_another_order_unknown_and_missing_fields() -> None:
         (STATUS, build("StatusResponse", {"sendresult": {"status": "1"}}, namespace=NAMESPACE)),
         (STATUS, build("StatusResponse", {"statusresult": ""}, namespace=NAMESPACE)),
         (STATUS, build("StatusResponse", {"statusresult": "1"}, namespace=NAMESPACE)),
-        (STATUS, _answer(BALANCE, {"balance": "1"})),
-        (BALANCE, _answer(STATUS, {"status": "1"})),
+        (STATUS, answer_to(BALANCE, {"balance": "1"})),
+        (BALANCE, answer_to(STATUS, {"status": "1"})),
         (STATUS, encode(STATUS, KEY, NAMESPACE).body),
-        (STATUS, _answer(STATUS, {"err": "0"})),
-        (STATUS, _answer(STATUS, {"status": "delivered"})),
-        (STATUS, _answer(STATUS, {"status": ["1", "2"]})),
-        (STATUS, _answer(STATUS, {"status": "1", "error": "no"})),
-        (STATUS, _answer(STATUS, {"status": "1", "error": "9" * 5000})),
-        (STATUS, _answer(STATUS, {"status": "1", "error": ["0", "0"]})),
+        (STATUS, answer_to(STATUS, {"err": "0"})),
+        (STATUS, answer_to(STATUS, {"status": "delivered"})),
+        (STATUS, answer_to(STATUS, {"status": ["1", "2"]})),
+        (STATUS, answer_to(STATUS, {"status": "1", "error": "no"})),
+        (STATUS, answer_to(STATUS, {"status": "1", "error": "9" * 5000})),
+        (STATUS, answer_to(STATUS, {"status": "1", "error": ["0", "0"]})),
         (STATUS, b""),
         (STATUS, b"<html><body>Please wait</body></html>"),
         (STATUS, b"<!DOCTYPE html><html><br></html>"),
-        (BALANCE, _answer(BALANCE, {"balance": "much"})),
-        (SEND, _answer(SEND, {"cnt": ""})),
-        (SEND, _answer(SEND, {"id": "41", "cnt": "some"})),
+        (BALANCE, answer_to(BALANCE, {"balance": "much"})),
+        (SEND, answer_to(SEND, {"cnt": ""})),
+        (SEND, answer_to(SEND, {"id": "41", "cnt": "some"})),
     ],
 )
-def test_what_is_no_answer_to_the_question_is_malformed_and_leaves_doubt(
+def test_what_is_no_answer_to_the_question_is_malformed_and_leaves_the_outcome_unknown(
     operation: Operation[Any], body: bytes
 ) -> None:
     with pytest.raises(MalformedEnvelope) as raised:
-        _decode(operation, body)
+        decoded(operation, body)
     assert raised.value.outcome is Outcome.UNKNOWN
     assert not any(private in str(raised.value) for private in ("79215550101", "delivered", "much", "some"))
 
@@ -314,195 +288,11 @@ def test_what_is_no_answer_to_the_question_is_malformed_and_leaves_doubt(
     ],
 )
 @pytest.mark.parametrize(
-    "body", [b"", b"<html>oops", _answer(STATUS, {"status": "1"})], ids=["empty", "html", "answer"]
+    "body", [b"", b"<html>oops", answer_to(STATUS, {"status": "1"})], ids=["empty", "html", "answer"]
 )
 def test_an_http_error_without_a_fault_is_told_by_its_status(
     status_code: int, outcome: Outcome, words: str, body: bytes
 ) -> None:
     with pytest.raises(HTTPStatusError, match=words) as raised:
-        _decode(STATUS, body, status_code=status_code, content_type="text/html")
+        decoded(STATUS, body, status_code=status_code, content_type="text/html")
     assert (raised.value.status_code, raised.value.outcome) == (status_code, outcome)
-
-
-@pytest.mark.parametrize("status_code", [200, 500])
-@pytest.mark.parametrize("version", SoapVersion)
-@pytest.mark.parametrize(
-    ("code", "outcome"),
-    [
-        ("Client", Outcome.REJECTED),
-        ("VersionMismatch", Outcome.REJECTED),
-        ("MustUnderstand", Outcome.REJECTED),
-        ("Server", Outcome.UNKNOWN),
-        ("Other", Outcome.UNKNOWN),
-    ],
-)
-def test_a_fault_leaves_doubt_unless_it_is_about_the_envelope(
-    status_code: int, version: SoapVersion, code: str, outcome: Outcome
-) -> None:
-    with pytest.raises(SoapFault, match="no luck") as raised:
-        _decode(SEND, build_fault(code, "no luck", version=version), status_code=status_code)
-    assert raised.value.outcome is outcome
-    assert not raised.value.procedure_missing
-
-
-def test_a_fault_without_a_code_is_still_a_fault() -> None:
-    body = b"<e:Envelope xmlns:e='http://schemas.xmlsoap.org/soap/envelope/'><e:Body><e:Fault/></e:Body></e:Envelope>"
-    with pytest.raises(SoapFault, match=r"^Fault: $"):
-        _decode(BALANCE, body, status_code=500)
-
-
-def test_a_missing_procedure_is_recognised_even_when_its_words_are_private() -> None:
-    send = Send.model_validate({"to": PHONES[0], "text": "present", "id": "not"})
-    login = Login(login=SecretStr("Procedure"), password=SecretStr("send"))
-    for string in ("Procedure 'send' not present", "Procedure not present"):
-        with pytest.raises(SoapFault) as raised:
-            _decode(send, build_fault("Server", string), status_code=500, credentials=login)
-        assert raised.value.procedure_missing
-        assert raised.value.outcome is Outcome.REJECTED
-
-
-def test_a_fault_hides_parts_of_what_was_private_and_keeps_the_rest() -> None:
-    said = "login alex: can't send to 79215550101 (Table 7 is...), 41 times; query err%3D1; bad luck"
-    with pytest.raises(SoapFault) as raised:
-        _decode(SEND, build_fault("Server", said), status_code=500)
-    assert raised.value.fault_string == "login ***: can't send to *** (***...), *** times; query err%3D1; bad luck"
-    assert str(raised.value) == f"Server: {raised.value.fault_string}"
-
-
-def test_a_long_fault_is_cut() -> None:
-    with pytest.raises(SoapFault) as raised:
-        _decode(SEND, build_fault("x" * 9999, "y" * 9999), status_code=500)
-    assert len(str(raised.value)) < 700
-
-
-private_texts = st.text(
-    st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\ufffe\uffff*") | st.sampled_from("\t\n\r &<>"),
-    min_size=2,
-    max_size=80,
-).filter(lambda text: len(text.strip()) > 1)
-
-
-@settings(deadline=None)
-@given(
-    text=private_texts,
-    login=private_texts,
-    password=private_texts,
-    around=st.text(st.sampled_from("abc -:'\""), max_size=20),
-    version=st.sampled_from(SoapVersion),
-)
-def test_a_fault_never_repeats_what_was_private(
-    text: str, login: str, password: str, around: str, version: SoapVersion
-) -> None:
-    credentials = Login(login=SecretStr(login), password=SecretStr(password))
-    send = Send.model_validate({"to": PHONES[:2], "text": text, "id": "order-55", "pp": text})
-    request = encode(send, credentials, NAMESPACE)
-    fields = receive(request.body, namespace=NAMESPACE).fields
-    quoted = (text, login, password, *PHONES[:2], PHONES[0][1:], str(fields["query"]))
-    said = f"\u2620{around}\u2620".join(("", *quoted, ""))
-    with pytest.raises(SoapFault) as raised:
-        _decode(send, build_fault("Server", said, version=version), status_code=500, credentials=credentials)
-    shown = raised.value.fault_string
-    assert not any(private in shown for private in quoted)
-    assert not any(private in str(raised.value.args) + repr(raised.value) for private in PHONES)
-
-
-def _envelope(body: str, *, header: str = "", version: SoapVersion = SoapVersion.V11) -> bytes:
-    soap = f"xmlns:e='{version.namespace}' xmlns:n='{NAMESPACE}'"
-    return f"<e:Envelope {soap}>{header}<e:Body>{body}</e:Body></e:Envelope>".encode()
-
-
-_MUST: Final = "<e:Header><x e:mustUnderstand='1'/></e:Header>"
-
-
-@pytest.mark.parametrize("version", SoapVersion)
-@pytest.mark.parametrize("element", ["<n:get_status/>", "<status xmlns='urn:other'/>", "<status/>", "<e:Fault/>"])
-@pytest.mark.parametrize("header", ["", _MUST], ids=["plain", "must-understand"])
-def test_a_server_says_that_a_procedure_is_missing(element: str, header: str, version: SoapVersion) -> None:
-    with pytest.raises(RequestFault) as refusal:
-        receive(_envelope(element, header=header, version=version), namespace=NAMESPACE)
-    assert refusal.value.version is version
-    with pytest.raises(SoapFault) as fault:
-        _decode(STATUS, encode_fault(refusal.value), status_code=500)
-    assert fault.value.procedure_missing
-
-
-@pytest.mark.parametrize(
-    ("body", "code", "string"),
-    [
-        (b"", "Client", "Bad Request"),
-        (b"<a", "Client", "Bad Request"),
-        (b"<!DOCTYPE a [", "Client", "Bad Request"),
-        (b"<!DOCTYPE a><a/>", "Server", "DTD are not supported by SOAP"),
-        (b"<html/>", "VersionMismatch", "Wrong Version"),
-        (b"<Envelope><Body/></Envelope>", "VersionMismatch", "Wrong Version"),
-        (_envelope("").replace(b"Body", b"Void"), "Client", "Body must be present in a SOAP envelope"),
-        (_envelope("a"), "Client", 'looks like we got "Body" without function call'),
-        (_envelope("", header=_MUST), "Client", 'looks like we got "Body" without function call'),
-        (_envelope("<x/>"), "Server", "Procedure 'x' not present"),
-        (_envelope("<n:status/>", header=_MUST), "MustUnderstand", "Header not understood"),
-        *(
-            (_envelope(f"<n:status>{fields}</n:status>"), "Server", "SOAP-ERROR: Encoding: Violation of encoding rules")
-            for fields in ("<id><b>1</b></id>", "<id>1</id><id><b>1</b></id>")
-        ),
-    ],
-)
-def test_a_server_refuses_as_ext_soap_does(body: bytes, code: str, string: str) -> None:
-    with pytest.raises(RequestFault) as raised:
-        receive(body, namespace=NAMESPACE)
-    refusal = raised.value
-    assert (refusal.code, refusal.string, refusal.version) == (code, string, SoapVersion.V11)
-    assert parse(encode_fault(refusal)).fault == Fault(code, string)
-
-
-def test_a_server_drops_unknown_fields_and_keeps_repeated_and_nil_ones() -> None:
-    body = build("status", {"x": {"y": "1"}, "phone": ["1", "2"], "id": "<&>\r"}, namespace=NAMESPACE)
-    nil = b'<all xmlns:i="http://www.w3.org/2001/XMLSchema-instance" i:nil="true"/></ns1:status>'
-    incoming = receive(body.replace(b"</ns1:status>", nil), namespace=NAMESPACE)
-    assert incoming.fields == {"phone": ["1", "2"], "id": "<&>\r", "all": None}
-
-
-values = st.recursive(
-    st.none() | st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=12) | st.integers().map(str),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["phone", "status", "x"]), inner, max_size=3)
-    ),
-    max_leaves=6,
-)
-field_names = st.sampled_from(
-    sorted({field.name for fields in CONTRACT.types.values() for field in fields} | {"future"})
-)
-
-
-@settings(deadline=None)
-@given(
-    operation=st.sampled_from(EVERY),
-    fields=st.dictionaries(field_names, values, max_size=6),
-    status_code=st.sampled_from([200, 500]),
-)
-def test_any_fields_of_an_answer_raise_nothing_but_our_errors(
-    operation: Operation[Any], fields: dict[str, JsonValue], status_code: int
-) -> None:
-    with suppress(SmscError):
-        _decode(operation, _answer(operation, fields), status_code=status_code)
-
-
-@st.composite
-def damaged_samples(draw: st.DrawFn) -> bytes:
-    """A sample's body where something is put in place of up to 40 bytes."""
-    body = draw(st.sampled_from(sorted(SAMPLES.glob("*.http")))).read_bytes().partition(b"\r\n\r\n")[2]
-    start = draw(st.integers(0, len(body)))
-    junk = draw(st.binary(max_size=8) | st.sampled_from([b"<", b"9" * 30, b"-3", b"<error>3</error>", b"NaN"]))
-    return body[:start] + junk + body[start + draw(st.integers(0, 40)) :]
-
-
-@settings(deadline=None)
-@given(
-    operation=st.sampled_from(EVERY),
-    body=damaged_samples() | st.binary(max_size=200),
-    content_type=st.sampled_from(["", XML, "text/xml; charset=utf-16"]) | st.text(max_size=30),
-)
-def test_any_bytes_raise_nothing_but_our_errors(operation: Operation[Any], body: bytes, content_type: str) -> None:
-    with suppress(SmscError):
-        _decode(operation, body, content_type=content_type)
-    with suppress(RequestFault):
-        receive(body, namespace=NAMESPACE)

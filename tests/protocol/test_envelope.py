@@ -1,4 +1,4 @@
-"""Envelopes carry every text that XML allows, are read whatever their shape, and can't harm who reads them."""
+"""Envelopes carry every text that XML allows, are read in any shape, and can't harm their reader."""
 
 import re
 from collections.abc import Callable

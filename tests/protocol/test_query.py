@@ -1,4 +1,4 @@
-"""What stands inside `query` and `list` reads back as it was meant, by decoders that are written only here."""
+"""`query` and `list` decode to the values that were encoded, by independent decoders."""
 
 import re
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ messages = st.builds(
 
 
 def _parse_str(query: str) -> dict[str, str]:
-    """Read a query as PHP's parse_str does: `+` is a blank, percent-encoded bytes are UTF-8."""
+    """Read a query as PHP's parse_str does: `+` is a space, percent-encoded bytes are UTF-8."""
     decoded = {}
     for pair in query.split("&"):
         name, _, value = (
@@ -61,7 +61,7 @@ def _as_tuples(sent: Sequence[Message]) -> list[tuple[str, str, str | None, floa
 def test_query_reads_back_as_php_reads_it(parameters: dict[str, str]) -> None:
     encoded = encode_query(parameters)
     assert _parse_str(encoded) == parameters
-    assert re.fullmatch(r"[A-Za-z0-9_.~%=&-]*", encoded), "everything else is percent-encoded, a blank too"
+    assert re.fullmatch(r"[A-Za-z0-9_.~%=&-]*", encoded), "everything else is percent-encoded, a space too"
 
 
 def test_query_keeps_the_order_and_encodes_names() -> None:
@@ -107,6 +107,6 @@ def test_a_line_of_list_is_written_as_documented(message: Message, line: str) ->
 )
 def test_a_message_that_would_arrive_changed_is_refused(message: Message) -> None:
     assert not fits_in_list(message)
-    with pytest.raises(ValueError, match="send it by itself") as raised:
+    with pytest.raises(ValueError, match="send it with `send`") as raised:
         encode_list([message])
     assert PHONE not in str(raised.value)

@@ -1,4 +1,4 @@
-"""The WSDL is written as the service wrote its own, read whatever its shape, and compared in words."""
+"""The WSDL is written as the service wrote its own, read in any shape, and compared in sentences."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from smsc_async.sandbox._accounting import Blocks, InFlight, Streaks, Turnstile
 from smsc_async.sandbox._limits import Block, Limits, Streak, Window
 
-# Gaps in quarters of a second: exact in binary, so that the borders are met and not missed by rounding.
+# Gaps in quarters of a second are exact in binary, so that the boundaries are hit and not missed by rounding.
 arrivals = st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 30).map(lambda gap: gap / 4)), max_size=60)
 
 
@@ -32,10 +32,10 @@ def test_window_is_full_when_it_already_holds_the_most(gaps: Sequence[tuple[str,
 @given(arrivals)
 def test_streak_ends_with_a_quiet_gap_and_with_nothing_else(gaps: Sequence[tuple[str, float]]) -> None:
     streaks = Streaks(Streak(3, 5))
-    rows = {"a": [0.0], "b": [0.0]}
+    runs = {"a": [0.0], "b": [0.0]}
     for key, now in moments(gaps):
-        rows[key] = [*rows[key], now] if now - rows[key][-1] < 5 else [now]
-        assert streaks.admit(key, now) is (len(rows[key]) <= 3)
+        runs[key] = [*runs[key], now] if now - runs[key][-1] < 5 else [now]
+        assert streaks.admit(key, now) is (len(runs[key]) <= 3)
 
 
 def test_refused_arrivals_keep_the_window_full() -> None:
@@ -43,7 +43,7 @@ def test_refused_arrivals_keep_the_window_full() -> None:
     assert [turnstile.admit("key", now) for now in (0, 59, 118, 178)] == [True, False, False, True]
 
 
-def test_refused_arrivals_are_no_quiet() -> None:
+def test_refused_arrivals_interrupt_the_quiet_gap() -> None:
     streaks = Streaks(Streak(1, 120))
     assert [streaks.admit("key", now) for now in (0, 119, 238, 358)] == [True, False, False, True]
 
@@ -77,28 +77,28 @@ def test_limit_that_is_off_refuses_and_remembers_nothing() -> None:
     assert len(turnstile) == len(streaks) == len(blocks) == 0
 
 
-def test_places_are_counted_for_each_account_and_for_status_apart() -> None:
-    places = InFlight(Limits(in_flight=3, status_in_flight=1))
-    assert [places.take("a", is_status=True)[1] for _ in range(2)] == [True, False]
-    assert [places.take("a", is_status=False)[1] for _ in range(2)] == [True, False]
-    assert places.take("b", is_status=True)[1]
-    assert len(places) == 5
+def test_slots_are_counted_by_account_and_separately_for_status() -> None:
+    slots = InFlight(Limits(in_flight=3, status_in_flight=1))
+    assert [slots.take("a", is_status=True)[1] for _ in range(2)] == [True, False]
+    assert [slots.take("a", is_status=False)[1] for _ in range(2)] == [True, False]
+    assert slots.take("b", is_status=True)[1]
+    assert len(slots) == 5
 
 
-def test_refused_request_holds_its_place_until_it_leaves() -> None:
-    places = InFlight(Limits(in_flight=1))
-    (first, fits_first), (second, fits_second) = (places.take("a", is_status=False) for _ in range(2))
+def test_refused_request_holds_its_slot_until_it_leaves() -> None:
+    slots = InFlight(Limits(in_flight=1))
+    (first, fits_first), (second, fits_second) = (slots.take("a", is_status=False) for _ in range(2))
     assert (fits_first, fits_second) == (True, False)
-    places.free(first)
-    places.free(first)
-    assert not places.take("a", is_status=False)[1]
-    places.free(second)
-    assert len(places) == 1
+    slots.free(first)
+    slots.free(first)
+    assert not slots.take("a", is_status=False)[1]
+    slots.free(second)
+    assert len(slots) == 1
 
 
-def test_places_without_limits_never_run_out() -> None:
-    places = InFlight(Limits.off())
-    assert all(places.take("a", is_status=bool(number % 2))[1] for number in range(100))
+def test_slots_without_limits_never_run_out() -> None:
+    slots = InFlight(Limits.off())
+    assert all(slots.take("a", is_status=bool(number % 2))[1] for number in range(100))
 
 
 def test_last_of_too_many_failures_blocks_the_address_for_a_while() -> None:
@@ -118,7 +118,7 @@ def test_failures_far_apart_do_not_block() -> None:
         assert not blocks.holds("bad", now)
 
 
-def test_success_ends_a_row_of_failures() -> None:
+def test_success_resets_the_count_of_failures() -> None:
     blocks = Blocks(Block(2, 60, 30))
     for now in range(10):
         blocks.fail("bad", now)

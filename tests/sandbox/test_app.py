@@ -1,4 +1,4 @@
-"""The emulator behind HTTP answers as ext-soap does (PHP itself is asked in tests/interop)."""
+"""The emulator behind HTTP answers as ext-soap does (tests/interop compares it with PHP itself)."""
 
 import gzip
 import zlib
@@ -27,7 +27,7 @@ async def ask(method: str, url: str = URL, *, body: bytes = b"", **headers: str)
         return await http.request(method, url, content=body, headers=named)
 
 
-async def test_the_wsdl_names_the_address_at_which_it_was_asked() -> None:
+async def test_the_wsdl_has_the_url_of_its_request() -> None:
     for query in ("?wsdl", "?WSDL"):
         reply = await ask("GET", URL + query)
         assert reply.headers["Content-Type"] == "text/xml; charset=utf-8"
@@ -35,7 +35,7 @@ async def test_the_wsdl_names_the_address_at_which_it_was_asked() -> None:
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"])
-async def test_what_is_no_call_gets_an_empty_page(method: str) -> None:
+async def test_request_that_is_not_a_call_gets_an_empty_page(method: str) -> None:
     reply = await ask(method)
     assert (reply.status_code, reply.headers["Content-Type"], reply.content) == (200, "text/html; charset=UTF-8", b"")
 
@@ -54,7 +54,7 @@ async def test_a_compression_that_ext_soap_does_not_know_gets_an_empty_page() ->
     assert (reply.status_code, reply.content) == (200, b"")
 
 
-async def test_who_goes_away_in_the_middle_of_a_request_leaves_no_trace() -> None:
+async def test_client_that_disconnects_in_the_middle_of_a_request_is_not_counted() -> None:
     sandbox = Sandbox()
     answered: list[object] = []
     scope: dict[str, Any] = {
@@ -81,7 +81,7 @@ async def test_who_goes_away_in_the_middle_of_a_request_leaves_no_trace() -> Non
 
 
 @pytest.mark.parametrize("body", [b"", b"<not xml", b"x" * 9_000_000], ids=["empty", "malformed", "too large"])
-async def test_what_is_no_envelope_is_a_bad_request(body: bytes) -> None:
+async def test_body_that_is_not_an_envelope_is_a_bad_request(body: bytes) -> None:
     reply = await ask("POST", body=body)
     assert reply.status_code == 500
     assert b"<faultstring>Bad Request</faultstring>" in reply.content
@@ -98,7 +98,7 @@ async def test_a_wrong_namespace_is_an_unknown_procedure() -> None:
 
 
 async def test_a_client_without_an_address_counts_as_loopback() -> None:
-    """Some servers, such as those on a Unix socket, know no address of their client."""
+    """Some servers, such as those on a Unix socket, do not know the address of their client."""
     sandbox = Sandbox()
     transport = httpx.ASGITransport(app=sandbox.app)
     transport.client = None  # type: ignore[assignment]
@@ -107,7 +107,7 @@ async def test_a_client_without_an_address_counts_as_loopback() -> None:
 
 
 def test_requests_that_are_still_being_answered_count_as_in_flight() -> None:
-    """With a latency the emulator sees as many at once as a real server would."""
+    """With a latency the emulator has as many requests in flight as a real server would."""
 
     async def run() -> None:
         sandbox = Sandbox(latency=2.0)
@@ -119,7 +119,7 @@ def test_requests_that_are_still_being_answered_count_as_in_flight() -> None:
                 await client.status(MessageRef("79000000001", "1"))
             except TooManyRequests:
                 refused += 1
-            except Exception:  # noqa: BLE001 - not found is what the others get
+            except Exception:  # noqa: BLE001 - the others get "not found"
                 return
 
         client = Client(apikey="demo", url=URL, transport=sandbox.transport(), guards=None)

@@ -89,7 +89,7 @@ def test_parts_are_counted_where_a_message_is_made_of_sms(
     assert count_parts(channel, text, params) == count
 
 
-def test_only_messengers_tell_that_a_message_was_read() -> None:
+def test_only_messengers_report_that_a_message_was_read() -> None:
     assert {channel for channel in ServiceChannel if channel.tells_reading} == {
         ServiceChannel.VIBER,
         ServiceChannel.WHATSAPP,

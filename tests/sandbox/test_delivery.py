@@ -12,7 +12,7 @@ STEADY = DeliveryPlan(outcomes=(Share(1, 0, 1),), to_operator=2, to_decision=8, 
 
 
 def dice_of(seed: int) -> random.Random:
-    return random.Random(seed)  # noqa: S311 - chance that repeats
+    return random.Random(seed)  # noqa: S311 - repeatable on purpose
 
 
 def draw(plan: DeliveryPlan, dice: random.Random | None = None, **changes: Any) -> Life:
@@ -20,7 +20,7 @@ def draw(plan: DeliveryPlan, dice: random.Random | None = None, **changes: Any) 
     return plan.draw(dice or dice_of(1), **(given_ | changes))
 
 
-def test_message_waits_goes_to_the_operator_and_is_decided() -> None:
+def test_message_waits_is_passed_to_the_operator_and_becomes_final() -> None:
     assert draw(STEADY) == (Change(100, -1), Change(102, 0), Change(110, 1))
 
 
@@ -28,7 +28,7 @@ def test_scheduled_message_waits_until_it_is_due() -> None:
     assert draw(STEADY, send_at=500.0) == (Change(100, -1), Change(502, 0), Change(510, 1))
 
 
-def test_read_follows_delivered_where_reading_is_told() -> None:
+def test_read_follows_delivered_where_the_channel_reports_reading() -> None:
     assert draw(STEADY, tells_reading=True)[-2:] == (Change(110, 1), Change(115, 2))
 
 
@@ -37,7 +37,7 @@ def test_what_is_not_delivered_is_not_read() -> None:
     assert [change.status for change in draw(failing, tells_reading=True)] == [-1, 0, 20]
 
 
-def test_nobody_reads_where_the_share_is_nought() -> None:
+def test_no_message_is_read_where_the_read_share_is_0() -> None:
     plan = DeliveryPlan(outcomes=(Share(1, 0, 1),), read_share=0)
     assert [change.status for change in draw(plan, tells_reading=True)] == [-1, 0, 1]
 
@@ -49,7 +49,7 @@ def test_nobody_reads_where_the_share_is_nought() -> None:
         (1.0, (Change(100, -1), Change(101, 0), Change(101, 3, 6))),
     ],
 )
-def test_undecided_message_expires_after_its_validity(validity: float, life: Life) -> None:
+def test_pending_message_expires_after_its_validity(validity: float, life: Life) -> None:
     assert draw(STEADY, validity=validity) == life
 
 
@@ -59,7 +59,7 @@ def test_virtual_message_ends_with_error_200() -> None:
     assert draw(STEADY, virtual=True, phone="79000000000")[-1] == Change(100, 0, 0)
 
 
-def test_instant_plan_decides_when_due() -> None:
+def test_instant_plan_sets_the_final_status_when_due() -> None:
     assert draw(DeliveryPlan.instant(22, 249), send_at=130.0)[1:] == (Change(130, 0), Change(130, 22, 249))
 
 
@@ -89,7 +89,7 @@ def test_every_documented_status_has_a_magic_number_and_a_name() -> None:
     assert {number.status for number in MAGIC_NUMBERS.values()} - {None} == set(STATUS_NAMES)
 
 
-def test_number_refused_at_send_lives_like_any_other_once_accepted() -> None:
+def test_number_refused_at_send_is_delivered_like_any_other_once_accepted() -> None:
     assert draw(STEADY, phone="79000009003") == draw(STEADY)
 
 
@@ -100,13 +100,13 @@ def test_shares_are_met() -> None:
     assert endings[20] == pytest.approx(1000, rel=0.1)
 
 
-def test_half_are_decided_within_the_medians() -> None:
+def test_half_are_final_within_the_medians() -> None:
     plan = DeliveryPlan(outcomes=(Share(1, 0, 1),), to_operator=0, to_decision=4, spread=0.5)
     dice = dice_of(7)
     assert sum(draw(plan, dice)[-1].at <= 104 for _ in range(4000)) == pytest.approx(2000, rel=0.1)
 
 
-def test_magic_numbers_do_not_shift_the_fates_of_others() -> None:
+def test_magic_numbers_do_not_shift_the_delivery_results_of_others() -> None:
     plain, mixed = dice_of(3), dice_of(3)
     draw(DeliveryPlan(), plain)
     draw(DeliveryPlan(), mixed, phone="79000000001")
@@ -114,7 +114,9 @@ def test_magic_numbers_do_not_shift_the_fates_of_others() -> None:
 
 
 @given(st.integers(), st.floats(0, 1e6), st.floats(60, 86_400), st.booleans(), st.booleans())
-def test_life_never_goes_backward(seed: int, delay: float, validity: float, reading: bool, virtual: bool) -> None:
+def test_changes_of_status_are_in_order_of_time(
+    seed: int, delay: float, validity: float, reading: bool, virtual: bool
+) -> None:
     life = draw(
         DeliveryPlan(to_decision=100, spread=3),
         dice_of(seed),

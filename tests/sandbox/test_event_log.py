@@ -1,4 +1,4 @@
-"""A sandbox with a state file goes on after a restart as if nothing had happened."""
+"""A sandbox with a state file continues after a restart as if it had not been stopped."""
 
 import json
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ def _client(sandbox: Sandbox, apikey: str = "demo") -> Client:
     return Client(apikey=apikey, transport=sandbox.transport(), guards=None)
 
 
-async def test_restart_forgets_nothing(tmp_path: Path, sandboxes: list[Sandbox]) -> None:
+async def test_restart_loses_nothing(tmp_path: Path, sandboxes: list[Sandbox]) -> None:
     state = tmp_path / "state"
     first = Sandbox(state=state)
     sandboxes.append(first)
@@ -40,7 +40,7 @@ async def test_restart_forgets_nothing(tmp_path: Path, sandboxes: list[Sandbox])
     assert first.service.arrive("get_balance", {}, now=first.now()).error == 1
     before = await client.status(sent.refs[1], detail=2)
 
-    again = Sandbox(state=state)  # the first one was killed: it has not closed its file
+    again = Sandbox(state=state)  # as if the first one was killed: its file is not closed
     sandboxes.append(again)
     assert again.messages == first.messages
     assert (again.counts, again.service.balances) == (first.counts, first.service.balances)
@@ -48,7 +48,7 @@ async def test_restart_forgets_nothing(tmp_path: Path, sandboxes: list[Sandbox])
     assert await _client(again).status(sent.refs[1], detail=2) == before
     with pytest.raises(SmscError, match="error 2"):
         await _client(again, "wrong").balance()
-    with pytest.raises(SmscError, match="error 4"):  # the fifth failure was one of five
+    with pytest.raises(SmscError, match="error 4"):  # that was the fifth failure
         await _client(again).balance()
 
 
@@ -63,9 +63,9 @@ async def test_limits_hold_over_a_restart(tmp_path: Path, sandboxes: list[Sandbo
     assert sandboxes[-1].counts["send_sms", 9] == 1
 
 
-def test_request_in_flight_at_the_end_holds_no_place_after_it(tmp_path: Path, sandboxes: list[Sandbox]) -> None:
+def test_request_in_flight_at_the_end_holds_no_slot_after_it(tmp_path: Path, sandboxes: list[Sandbox]) -> None:
     fields = {"apikey": "demo", "phone": PHONE, "id": "a1"}
-    for life in range(6):  # with more than one restart, those of the first lives would add up
+    for life in range(6):  # over several restarts, leaked slots would add up
         sandbox = Sandbox(state=tmp_path / "state")
         sandboxes.append(sandbox)
         assert sandbox.service.in_flight == 0
@@ -110,7 +110,7 @@ def test_state_holds_no_credentials(tmp_path: Path, sandboxes: list[Sandbox]) ->
 def test_file_that_is_no_state_of_this_sandbox_is_refused(tmp_path: Path, text: str) -> None:
     state = tmp_path / "state"
     state.write_text(text, encoding="utf-8")
-    with pytest.raises(ValueError, match="of the state file is not of a sandbox with this seed"):
+    with pytest.raises(ValueError, match="of the state file is not from a sandbox with this seed"):
         Sandbox(state=state)
     assert state.read_text(encoding="utf-8") == text
 

@@ -26,11 +26,11 @@ MESSAGE = AcceptedMessage(
 
 
 @pytest.mark.parametrize(("after", "status"), [(-5, -1), (0, -1), (1.9, -1), (2, 0), (11.9, 0), (12, 20), (9999, 20)])
-def test_status_is_the_last_change_that_has_come(after: float, status: int) -> None:
+def test_status_is_the_last_change_so_far(after: float, status: int) -> None:
     assert MESSAGE.status_at(START + after) == status
 
 
-def test_short_report_tells_the_status_and_when_it_changed() -> None:
+def test_short_report_has_the_status_and_when_it_changed() -> None:
     assert list(report(MESSAGE, now=START + 60, detail=0, zone=MOSCOW).items()) == [
         ("status", "20"),
         ("last_date", "28.12.2019 19:20:22"),
@@ -39,7 +39,7 @@ def test_short_report_tells_the_status_and_when_it_changed() -> None:
     ]
 
 
-def test_full_report_tells_the_message_in_the_order_of_the_type() -> None:
+def test_full_report_has_the_message_in_the_order_of_the_type() -> None:
     full = report(MESSAGE, now=START + 3, detail=1, zone=MOSCOW)
     assert list(full.items())[4:] == [
         ("send_date", "28.12.2019 19:20:10"),
@@ -66,7 +66,7 @@ def test_address_that_is_no_number_has_no_operator() -> None:
     assert "operator" not in report(mail, now=START, detail=2, zone=MOSCOW)
 
 
-def test_status_of_no_such_message_is_all_that_is_told() -> None:
+def test_report_of_no_such_message_has_the_status_only() -> None:
     lost = replace(MESSAGE, life=(Change(START, -1), Change(START, -3)))
     assert report(lost, now=START, detail=2, zone=MOSCOW) == {"status": "-3"}
 

@@ -204,7 +204,7 @@ def test_list_for_a_channel_without_text_is_phones() -> None:
     ]
 
 
-def test_nl_lets_a_line_go_on() -> None:
+def test_nl_lets_a_line_continue_the_message() -> None:
     assert read_list(f"{PHONE}:a\nb", "nl=1").drafts[0].text == "a\nb"
 
 

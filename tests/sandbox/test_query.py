@@ -63,7 +63,7 @@ def test_channel_without_text_takes_lines_of_phones_alone() -> None:
 
 
 @given(st.text(), st.booleans(), st.booleans())
-def test_no_list_makes_the_server_stumble(text: str, multiline: bool, bare: bool) -> None:
+def test_any_list_is_read_or_refused(text: str, multiline: bool, bare: bool) -> None:
     try:
         code = 0 if read_list(text, multiline=multiline, bare=bare) else -1
     except ServiceError as refusal:
@@ -115,7 +115,7 @@ def test_every_parameter_is_read() -> None:
 
 
 @pytest.mark.parametrize("query", ["period=1", "freq=10"])
-def test_period_and_freq_mean_nothing_alone(query: str) -> None:
+def test_period_and_freq_have_no_effect_alone(query: str) -> None:
     options = Options.read(decode_query(query))
     assert (options.step, options.groups) == (0, 1)
 

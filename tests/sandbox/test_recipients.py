@@ -9,7 +9,7 @@ from smsc_async.sandbox._recipients import Addressee, canonical, read_recipients
 def addresses(
     phones: str, channel: ServiceChannel = ServiceChannel.SMS, groups: dict[int, tuple[str, ...]] | None = None
 ) -> list[str]:
-    """The accepted ones as they are, the wrong ones with a question mark."""
+    """Return the addresses; the wrong ones end with a question mark."""
     found = read_recipients(phones, channel, groups or {})
     return [recipient.address + "?" * recipient.is_wrong for recipient in found]
 
@@ -33,7 +33,7 @@ def test_plus_turns_correction_off() -> None:
 
 
 @pytest.mark.parametrize("written", ["123", "7999123456", "799912345678", "1234567890123456", "+0123456789", "phone"])
-def test_wrong_number_is_told_as_it_was_written(written: str) -> None:
+def test_wrong_number_is_kept_as_it_was_written(written: str) -> None:
     assert addresses(written) == [written.removeprefix("+") + "?"]
 
 
@@ -70,7 +70,7 @@ def test_number_with_a_plus_is_kept_as_given(digits: str) -> None:
 
 
 @given(st.text())
-def test_no_phones_make_the_server_stumble(phones: str) -> None:
+def test_any_phones_are_read_without_duplicates(phones: str) -> None:
     for channel in (ServiceChannel.SMS, ServiceChannel.MAIL, ServiceChannel.TELEGRAM):
         found = read_recipients(phones, channel, {1: ("79991234567",)})
         assert len(set(found)) == len(found)

@@ -46,7 +46,7 @@ def _lines(service: FakeService) -> list[list[str]]:
     return [query_of(request)["list"].split("\n") for request in service.requests]
 
 
-async def test_messages_go_in_chunks_of_forty_nine_and_come_back_in_order() -> None:
+async def test_messages_are_sent_in_chunks_of_forty_nine_and_outcomes_are_in_order() -> None:
     service = FakeService()
     messages = _messages(120)
     outcomes = await _all(make_client(service).send_batch(messages, sender="shop", via=Viber()))
@@ -55,7 +55,7 @@ async def test_messages_go_in_chunks_of_forty_nine_and_come_back_in_order() -> N
     assert _lines(service)[0][0] == "+79990000000:text 0"
     ids = [str(request.fields["id"]) for request in service.requests]
     assert len(set(ids)) == 3
-    expected = [MessageRef(message.phone, ids[place // 49]) for place, message in enumerate(messages)]
+    expected = [MessageRef(message.phone, ids[position // 49]) for position, message in enumerate(messages)]
     assert [outcome.ref for outcome in outcomes] == expected
     assert {outcome.error for outcome in outcomes} == {None}
     assert {str(request.fields["sender"]) for request in service.requests} == {"shop"}
@@ -73,7 +73,7 @@ async def test_source_may_be_async_and_the_size_an_option() -> None:
     assert [len(lines) for lines in _lines(service)] == [2, 2, 1]
 
 
-async def test_nothing_to_send_asks_nothing() -> None:
+async def test_empty_batch_makes_no_request() -> None:
     service = FakeService()
     assert await _all(make_client(service).send_batch([])) == []
     assert service.urls == []
@@ -105,7 +105,7 @@ async def test_same_phone_is_never_twice_in_a_request() -> None:
     assert [len(lines) for lines in _lines(service)] == [1, 2]
 
 
-async def test_text_that_a_line_can_not_carry_goes_unchanged_by_itself() -> None:
+async def test_text_that_a_line_can_not_carry_is_sent_unchanged_in_its_own_request() -> None:
     service = FakeService()
     messages = [*_messages(1), Message("+79991112233", r"C:\new|x"), *_messages(1, first=1)]
     outcomes = await _all(make_client(service).send_batch(messages))
@@ -115,7 +115,7 @@ async def test_text_that_a_line_can_not_carry_goes_unchanged_by_itself() -> None
     assert outcomes[1].ref == MessageRef("+79991112233", str(service.requests[1].fields["id"]))
 
 
-async def test_source_that_fails_is_heard_after_what_it_gave() -> None:
+async def test_error_of_the_source_is_raised_after_the_outcomes_of_its_messages() -> None:
     def source() -> Iterator[Message]:
         yield from _messages(3)
         raise LookupError("the table is gone")
@@ -133,7 +133,7 @@ async def test_source_that_fails_is_heard_after_what_it_gave() -> None:
     assert [len(lines) for lines in _lines(service)] == [2, 1]
 
 
-async def test_source_that_fails_at_once_is_heard() -> None:
+async def test_error_of_a_source_without_messages_is_raised() -> None:
     def source() -> Iterator[Message]:
         yield from _messages(0)
         raise LookupError("no table")
@@ -144,7 +144,7 @@ async def test_source_that_fails_at_once_is_heard() -> None:
     assert service.urls == []
 
 
-async def test_wrong_argument_is_raised_before_anything_leaves() -> None:
+async def test_wrong_argument_is_raised_before_a_request_is_made() -> None:
     service = FakeService()
     with pytest.raises(ValidationError, match="period"):
         await _all(make_client(service).send_batch(_messages(3), freq=5))
@@ -160,14 +160,14 @@ async def test_channel_without_a_text_takes_no_batch() -> None:
     assert service.urls == []
 
 
-async def test_first_request_that_never_left_is_raised() -> None:
+async def test_error_of_a_first_request_that_was_not_sent_is_raised() -> None:
     service = FakeService([ConnectError("gone"), ConnectError("gone")])
     with pytest.raises(ConnectError):
         await _all(make_client(service, retries=0).send_batch(_messages(3)))
     assert len(service.requests) == 1
 
 
-async def test_errors_are_outcomes_once_the_first_request_has_left() -> None:
+async def test_errors_are_outcomes_once_the_first_request_was_sent() -> None:
     service = FakeService()
     service.script = [
         lambda request: answer("send_sms2", id=str(request.fields["id"]), cnt="2"),
@@ -183,7 +183,7 @@ async def test_errors_are_outcomes_once_the_first_request_has_left() -> None:
     assert len(service.requests) == 4
 
 
-async def test_message_in_doubt_has_the_reference_that_settles_it() -> None:
+async def test_message_of_unknown_outcome_has_the_reference_that_reconciles_it() -> None:
     service = FakeService([ReadTimeout("late")])
     outcomes = await _all(make_client(service).send_batch(_messages(2)))
     assert len(service.requests) == 1
@@ -202,7 +202,7 @@ async def test_message_that_turns_out_wrong_later_is_an_outcome() -> None:
 
 
 async def test_message_that_turns_out_wrong_fails_alone() -> None:
-    """Those that it would have travelled with are sent."""
+    """The other messages of its chunk are sent."""
     service = FakeService()
     given = [*_messages(2), Message("a@example.com", "no SMS"), *_messages(2, 2)]
     outcomes = await _all(make_client(service).send_batch(given))
@@ -220,7 +220,7 @@ async def test_wrong_credentials_stop_the_job_at_the_first_request() -> None:
     assert {(error.outcome, error.refs) for error in left_out} == {(Outcome.NOT_SENT, ())}
 
 
-async def test_refused_recipients_are_told_from_the_rest() -> None:
+async def test_refused_recipients_have_errors_and_the_others_references() -> None:
     def partly(request: object) -> object:
         return answer("send_sms2", id=ids(request), cnt="2", cost="3", errors=[{"phone": "79990000001", "status": "8"}])
 
@@ -240,7 +240,7 @@ async def test_refused_recipients_are_told_from_the_rest() -> None:
     assert first.sent.refs == (first.ref, third.ref)
 
 
-def test_requests_of_a_batch_go_one_at_a_time_and_each_has_the_deadline() -> None:
+def test_requests_of_a_batch_are_made_one_at_a_time_and_each_has_the_deadline() -> None:
     async def main() -> None:
         service = FakeService(latency=3)
         client = make_client(service, batch_size=1)
@@ -257,8 +257,8 @@ def test_requests_of_a_batch_go_one_at_a_time_and_each_has_the_deadline() -> Non
     trio.run(main, clock=MockClock(autojump_threshold=0))
 
 
-def test_job_that_is_left_early_closes_all_behind_it_on_trio() -> None:
-    """Trio warns of each async generator that is left to the garbage collector."""
+def test_batch_that_is_left_early_closes_its_generators_on_trio() -> None:
+    """Trio warns about each async generator that is left to the garbage collector."""
     closed: list[str] = []
 
     async def source() -> AsyncIterator[Message]:
@@ -281,7 +281,7 @@ def test_job_that_is_left_early_closes_all_behind_it_on_trio() -> None:
     trio.run(main)
 
 
-async def test_prices_are_one_for_each_request_and_nothing_is_sent() -> None:
+async def test_cost_batch_yields_one_cost_per_request_and_sends_nothing() -> None:
     service = FakeService()
     messages = [*_messages(3), Message("+79991112233", "a|b")]
     chunks = [chunk async for chunk in make_client(service, batch_size=2).cost_batch(messages, via=Viber())]
@@ -291,7 +291,7 @@ async def test_prices_are_one_for_each_request_and_nothing_is_sent() -> None:
     assert [chunk.cost and str(chunk.cost.amount) for chunk in chunks] == ["2.88"] * 3
 
 
-async def test_errors_of_prices_are_outcomes_too() -> None:
+async def test_errors_of_cost_batch_are_outcomes_too() -> None:
     service = FakeService([answer("get_sms_cost2", cost="1"), ConnectError("gone"), answer("get_sms_cost2", error="2")])
     client = make_client(service, batch_size=1, retries=0)
     chunks: list[ChunkCost] = [chunk async for chunk in client.cost_batch(_messages(4))]
@@ -305,7 +305,7 @@ async def test_errors_of_prices_are_outcomes_too() -> None:
 REFS = [MessageRef(f"+7999{number:07d}", "a1") for number in range(30)]
 
 
-async def test_statuses_come_in_the_order_of_the_references_with_errors_in_their_places() -> None:
+async def test_statuses_are_in_the_order_of_the_references_including_errors() -> None:
     def by_phone(request: object) -> object:
         number = int(str(request.fields["phone"])[-2:])  # type: ignore[attr-defined]
         if number % 10 == 7:
@@ -315,12 +315,12 @@ async def test_statuses_come_in_the_order_of_the_references_with_errors_in_their
     service = FakeService([by_phone] * 30, latency=0.001)  # type: ignore[list-item]
     reports = await make_client(service).statuses(REFS, detail=1)
     assert len(reports) == 30
-    for place, report in enumerate(reports):
-        if place % 10 == 7:
+    for position, report in enumerate(reports):
+        if position % 10 == 7:
             assert isinstance(report, MessageNotFound)
         else:
             assert isinstance(report, DeliveryReport)
-            assert (report.ref, report.status) == (REFS[place], MessageStatus(place % 2))
+            assert (report.ref, report.status) == (REFS[position], MessageStatus(position % 2))
     assert service.status_peak == 4
     assert {request.fields["all"] for request in service.requests} == {"1"}
 
@@ -334,14 +334,14 @@ async def test_statuses_of_an_async_source_and_of_nothing() -> None:
     client = make_client(service)
     assert len(await client.statuses(source())) == 3
     assert await client.statuses([]) == []
-    heard: list[tuple[int, int]] = []
-    await client.statuses(source(), on_progress=lambda done, total: heard.append((done, total)))
-    assert heard == [(1, 3), (2, 3), (3, 3)]
+    progress: list[tuple[int, int]] = []
+    await client.statuses(source(), on_progress=lambda done, total: progress.append((done, total)))
+    assert progress == [(1, 3), (2, 3), (3, 3)]
     assert len(service.requests) == 6
 
 
 async def test_wrong_credentials_fail_once_not_once_for_each_status() -> None:
-    """Five failures block the address, so the first request goes alone."""
+    """Five failures block the IP address, so one request is made first."""
     service = FakeService([answer("get_status", error="2")] * 30, latency=0.001)
     reports = await make_client(service).statuses(REFS)
     assert [type(report) for report in reports] == [AuthenticationFailed] + [GuardError] * 29

@@ -46,12 +46,12 @@ def test_chunks_are_full_but_for_the_last() -> None:
     assert [message for chunk in chunks for message in chunk.messages] == messages
 
 
-def test_full_chunk_leaves_at_once() -> None:
+def test_full_chunk_is_returned_at_once() -> None:
     chunker = Chunker(2)
     assert [len(chunker.add(message)) for message in _messages(5)] == [0, 1, 0, 1, 0]
 
 
-def test_nothing_makes_no_chunk() -> None:
+def test_no_messages_make_no_chunk() -> None:
     assert _divided([]) == []
 
 
@@ -69,7 +69,7 @@ def test_same_phone_in_a_chunk_of_one_keeps_both() -> None:
 
 
 @pytest.mark.parametrize("text", [r"C:\new", "a|b", "cr\r\nlf", " blank"])
-def test_text_that_a_line_can_not_carry_goes_by_itself_in_its_place(text: str) -> None:
+def test_text_that_a_line_can_not_carry_is_a_chunk_of_its_own_in_order(text: str) -> None:
     before, after = _messages(2)
     alone = Message("+79991112233", text)
     assert _divided([before, alone, after]) == [Chunk((before,)), Chunk((alone,), is_list=False), Chunk((after,))]
@@ -89,7 +89,7 @@ def test_operation_of_a_list_and_of_a_single_message() -> None:
     assert own.sender == "mine"
 
 
-def test_prices_are_asked_for_the_same_requests() -> None:
+def test_costs_are_requested_for_the_same_chunks() -> None:
     assert isinstance(to_cost(Chunk(tuple(_messages(2))), {}), GetListCost)
     one = to_cost(Chunk((Message("+79991234567", "a|b", "mine"),), is_list=False), {"valid": 3})
     assert isinstance(one, GetCost)
@@ -141,7 +141,7 @@ def test_error_of_a_request_is_an_error_for_each_message_with_its_own_reference(
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_copies_of_an_error_say_all_that_it_says(error: SoapFault) -> None:
+def test_copies_of_an_error_have_all_its_attributes(error: SoapFault) -> None:
     (outcome,) = failed(Chunk(tuple(_messages(1))), error)
     assert type(outcome.error) is type(error)
     assert vars(outcome.error) == vars(error)
@@ -159,7 +159,7 @@ def test_wrong_argument_is_an_error_for_each_message() -> None:
 
 
 @pytest.mark.parametrize("kind", [AuthenticationFailed, AddressBlocked])
-def test_brake_stops_at_what_every_request_would_be_told(kind: type[AuthenticationFailed]) -> None:
+def test_job_stops_at_an_error_that_every_request_would_get(kind: type[AuthenticationFailed]) -> None:
     brake = Brake()
     brake.check()
     brake.notice(InvalidPhone("error 7", code=7))
@@ -181,7 +181,7 @@ def test_zone_of_a_message_alone_needs_a_local_time_as_in_a_list() -> None:
 
 def test_partly_known_request_is_an_outcome_for_each_message() -> None:
     accepted, unresolved, refused = (MessageRef(f"+7999000000{number}", "a1") for number in range(3))
-    error = SendOutcomeUnknown("nobody knows", accepted=[accepted], unsent=[refused])
+    error = SendOutcomeUnknown("the outcome is unknown", accepted=[accepted], unsent=[refused])
     error.concerning("a1", [unresolved])
     now = datetime(2026, 11, 25, tzinfo=UTC)
     error.unresolved = UnresolvedSend(id="a1", refs=(accepted, unresolved, refused), began=now, failed=now)

@@ -1,4 +1,4 @@
-"""Status answers settle a send in doubt only as far as they prove something."""
+"""Status answers reconcile an unresolved send only as far as they prove something."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -24,7 +24,7 @@ def _report(ref: MessageRef, **fields: object) -> DeliveryReport:
     return DeliveryReport.model_validate({"ref": ref, "status": 0, **fields})
 
 
-def test_message_that_is_found_was_accepted_and_its_status_tells_the_cost() -> None:
+def test_message_that_is_found_was_accepted_and_its_report_has_the_cost() -> None:
     evidence = _evidence(ANN, BOB)
     evidence.learn(ANN, _report(ANN, cost="4.50", parts=1), in_time=False)
     evidence.learn(BOB, _report(BOB, cost="9.00", parts=2), in_time=False)
@@ -34,7 +34,7 @@ def test_message_that_is_found_was_accepted_and_its_status_tells_the_cost() -> N
     assert (result.cost, result.sms_count) == (Decimal("13.50"), 3)
 
 
-def test_cost_that_is_not_told_for_all_is_not_guessed() -> None:
+def test_cost_that_is_missing_in_one_report_is_not_guessed() -> None:
     evidence = _evidence(ANN, BOB)
     evidence.learn(ANN, _report(ANN, cost="4.50", parts=1), in_time=True)
     evidence.learn(BOB, _report(BOB), in_time=True)
@@ -59,7 +59,7 @@ def test_not_found_proves_nothing_where_the_service_may_know_the_recipient_by_an
     assert evidence.accepted == (ref,)
 
 
-def test_failed_question_proves_nothing() -> None:
+def test_failed_status_request_proves_nothing() -> None:
     evidence = _evidence(ANN)
     evidence.learn(ANN, ReadTimeout("late"), in_time=True)
     assert evidence.unresolved == (ANN,)
@@ -75,7 +75,9 @@ def test_failed_question_proves_nothing() -> None:
         (None, False),
     ],
 )
-def test_id_that_may_be_anothers_counts_from_the_first_attempt_on(sent_at: datetime | None, *, counts: bool) -> None:
+def test_message_with_an_id_that_may_be_reused_counts_from_the_first_attempt_on(
+    sent_at: datetime | None, *, counts: bool
+) -> None:
     evidence = _evidence(ANN, own=False)
     evidence.learn(ANN, _report(ANN, sent_at=sent_at), in_time=True)
     assert evidence.is_conclusive is counts
@@ -100,7 +102,7 @@ def test_recipient_missing_where_another_is_found_was_refused() -> None:
     assert (evidence.result().refs, evidence.result().missing) == ((BOB,), (ANN,))
 
 
-def test_members_of_a_group_are_known_by_the_others() -> None:
+def test_result_of_a_group_follows_from_the_other_recipients() -> None:
     assert not _evidence(groups=1).is_conclusive
     evidence = _evidence(ANN, groups=1)
     evidence.learn(ANN, NOT_FOUND, in_time=True)

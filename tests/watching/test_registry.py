@@ -1,4 +1,4 @@
-"""The book of a watch forgets who has ended, and the expiries lose nobody."""
+"""The registry of a watch removes ended messages, and every open message expires."""
 
 import math
 
@@ -26,7 +26,7 @@ def end(registry: Registry, key: int) -> None:
     registry.take(key, update)
 
 
-def test_a_key_is_given_again_only_when_nobody_holds_it() -> None:
+def test_a_key_is_reused_only_when_nothing_holds_it() -> None:
     registry = Registry()
     first, second = enter(registry, 0), enter(registry, 1)
     registry.hold(first)
@@ -39,7 +39,7 @@ def test_a_key_is_given_again_only_when_nobody_holds_it() -> None:
     assert (registry.ref(first), registry.since(first), registry.entered) == (ref(3), 5.0, 4)
 
 
-def test_an_ended_message_may_be_entered_anew() -> None:
+def test_an_ended_message_may_be_added_again() -> None:
     registry = Registry()
     key = enter(registry, 0)
     assert registry.add(ref(0), 0.0, None) is None
@@ -49,7 +49,7 @@ def test_an_ended_message_may_be_entered_anew() -> None:
 
 
 @given(st.lists(st.tuples(st.floats(0, 100), st.booleans()), max_size=60))
-def test_each_open_message_expires_in_its_time(messages: list[tuple[float, bool]]) -> None:
+def test_each_open_message_expires_at_its_time(messages: list[tuple[float, bool]]) -> None:
     registry = Registry()
     expiries = Expiries(registry, 10.0)
     for number, (since, ends) in enumerate(messages):
@@ -67,7 +67,7 @@ def test_each_open_message_expires_in_its_time(messages: list[tuple[float, bool]
     assert len(expiries) == 0
 
 
-def test_expiries_of_those_who_ended_do_not_pile_up() -> None:
+def test_expiries_of_ended_messages_do_not_accumulate() -> None:
     registry = Registry()
     expiries = Expiries(registry, 10.0)
     for number in range(1000):
@@ -78,7 +78,7 @@ def test_expiries_of_those_who_ended_do_not_pile_up() -> None:
     assert len(registry._names) < 100
 
 
-def test_never_is_no_expiry() -> None:
+def test_an_infinite_timeout_never_expires() -> None:
     registry = Registry()
     expiries = Expiries(registry, math.inf)
     expiries.add(enter(registry, 0))

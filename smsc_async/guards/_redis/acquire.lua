@@ -1,23 +1,23 @@
--- Takes the places of one request, all or none, and says so in one line of text:
---   "granted <start> <amount>..."      the places are taken; taken before under this token, they are not taken again
---   "refused <demand> <delay>"         demand from 1; delay in microseconds, -1 where it hangs on requests in flight
---   "quarantined <delay>"              the histories are incomplete for so many microseconds
---   "epoch <id> <salt>"                the histories are not those that the caller knew; nothing is taken
---   "ready"                            nothing was demanded
+-- Reserves the slots of one request, all or none, and returns one line of text:
+--   "granted <start> <amount>..."      the slots are reserved; a second call with this token reserves no more
+--   "refused <demand> <delay>"         demand from 1; delay in microseconds, -1 if it depends on requests in flight
+--   "quarantined <delay>"              the histories are incomplete for <delay> microseconds
+--   "epoch <id> <salt>"                the histories are not those that the caller knew; nothing is reserved
+--   "ready"                            there were no demands
 --   "void"                             the caller has given this token up
 --   "silent"                           INFO is forbidden
---   "evicting <policy>"                this Redis throws keys away when its memory is full
+--   "evicting <policy>"                this Redis evicts keys when its memory is full
 -- All times are microseconds of the server's clock.
 --
 -- KEYS: epoch, token, the history of each demand, then proofs and turns.
--- ARGV: token, id of the epoch that the caller knows ("" for none), id and salt for a new epoch, lease, longest lease of
---   anybody, milliseconds for which the epoch must live on, "1" to look at the memory policy; then for each demand its
---   kind (window, gate, streak, block), count, span, amount, "1" if it is forced, the index of its proof in KEYS or 0,
---   "1" if the caller knows that the proof has existed, the index of its turn in KEYS or 0. No history is demanded twice.
---   A token begins with the name of who asks.
+-- ARGV: token, id of the epoch that the caller knows ("" for none), id and salt for a new epoch, lease, longest lease
+--   of any client, milliseconds for which the epoch must live on, "1" to check the memory policy; then for each demand
+--   its kind (window, gate, streak, block), count, span, amount, "1" if it is forced, the index of its proof in KEYS or
+--   0, "1" if the caller knows that the proof has existed, the index of its turn in KEYS or 0. No history is demanded
+--   twice. A token begins with the name of the process that asks.
 local HEAD, FIELDS, NAME = 8, 8, 12
--- Who has been refused at a gate for so many microseconds comes before those who hold as much; so many milliseconds
--- after he has asked last, nobody waits for him.
+-- A process that was first refused at a gate PATIENCE microseconds ago goes before processes that hold as many slots.
+-- TURN milliseconds after its last request its turn is over.
 local PATIENCE, TURN = 300000, 1000
 local SPARE = 43200000
 local DAY = 86400000
@@ -47,19 +47,19 @@ if ARGV[8] == '1' then
   end
 end
 
--- The epoch: one for as long as nothing is lost; in doubt, what began before `since` may be missing.
-local epoch = redis.call('HMGET', KEYS[1], 'id', 'run', 'since', 'doubt', 'salt')
-local id, since, doubt = epoch[1], tonumber(epoch[3]), epoch[4]
+-- The epoch lasts as long as nothing is lost. If it is incomplete, histories from before `since` may be missing.
+local epoch = redis.call('HMGET', KEYS[1], 'id', 'run', 'since', 'incomplete', 'salt')
+local id, since, incomplete = epoch[1], tonumber(epoch[3]), epoch[4]
 if not id then
-  id, since, doubt = ARGV[3], now, known == '' and '0' or '1'
+  id, since, incomplete = ARGV[3], now, known == '' and '0' or '1'
   epoch[5] = ARGV[4]
-  redis.call('HSET', KEYS[1], 'id', id, 'run', run, 'since', whole(now), 'doubt', doubt, 'salt', ARGV[4])
+  redis.call('HSET', KEYS[1], 'id', id, 'run', run, 'since', whole(now), 'incomplete', incomplete, 'salt', ARGV[4])
 elseif epoch[2] ~= run then
-  since, doubt = now, '1'
-  redis.call('HSET', KEYS[1], 'run', run, 'since', whole(now), 'doubt', doubt)
-elseif known ~= '' and known ~= id and doubt ~= '1' then
-  doubt = '1'
-  redis.call('HSET', KEYS[1], 'doubt', doubt)
+  since, incomplete = now, '1'
+  redis.call('HSET', KEYS[1], 'run', run, 'since', whole(now), 'incomplete', incomplete)
+elseif known ~= '' and known ~= id and incomplete ~= '1' then
+  incomplete = '1'
+  redis.call('HSET', KEYS[1], 'incomplete', incomplete)
 end
 if redis.call('PTTL', KEYS[1]) < life + SPARE then
   redis.call('PEXPIRE', KEYS[1], life + 2 * SPARE)
@@ -80,7 +80,7 @@ local function is_flying(member, at)
   return string.sub(member, 1, 1) == 'f' and at > now
 end
 
--- Returns what refuses so many more in a window or a row: 0 for nothing, -1 for requests in flight, or a delay.
+-- Returns the delay until `amount` more fit into a window: 0 for now, -1 if it depends on requests in flight.
 local function excess_in_window(key, count, span, amount)
   redis.call('ZREMRANGEBYSCORE', key, '-inf', whole(now - span))
   local excess = redis.call('ZCARD', key) + amount - count
@@ -88,20 +88,20 @@ local function excess_in_window(key, count, span, amount)
     return 0
   end
   local entries = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')
-  local settled = {}
+  local arrived = {}
   for i = 1, #entries, 2 do
     local at = tonumber(entries[i + 1])
     if not is_flying(entries[i], at) then
-      settled[#settled + 1] = at
+      arrived[#arrived + 1] = at
     end
   end
-  return settled[excess] and settled[excess] + span - now or -1
+  return arrived[excess] and arrived[excess] + span - now or -1
 end
 
 local served = {}
 
--- The same for requests at once, of which any may be the next to go. The last place is left to another who waits for
--- his turn and holds no more than this one.
+-- The same for a gate, where any request in flight may be the next to end. The last slot is left to another process
+-- that waits for its turn and holds no more slots than this one.
 local function excess_at_gate(key, count, amount, turn)
   redis.call('ZREMRANGEBYSCORE', key, '-inf', whole(now))
   local excess = redis.call('ZCARD', key) + amount - count
@@ -109,25 +109,25 @@ local function excess_at_gate(key, count, amount, turn)
     return 0
   end
   local me, entries = string.sub(token, 1, NAME), redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')
-  local who, since = string.match(redis.call('GET', turn) or '', '(%w+) (%d+)')
+  local waiting, since = string.match(redis.call('GET', turn) or '', '(%w+) (%d+)')
   local flying, mine, theirs = false, 0, 0
   for i = 1, #entries, 2 do
     if is_flying(entries[i], tonumber(entries[i + 1])) then
       local holder = string.sub(entries[i], 2, NAME + 1)
       flying = true
       mine = mine + (holder == me and 1 or 0)
-      theirs = theirs + (holder == who and 1 or 0)
+      theirs = theirs + (holder == waiting and 1 or 0)
     end
   end
-  if excess == 0 and (not who or who == me or mine < theirs or now < tonumber(since) + PATIENCE) then
-    served[#served + 1] = who == me and turn or nil
+  if excess == 0 and (not waiting or waiting == me or mine < theirs or now < tonumber(since) + PATIENCE) then
+    served[#served + 1] = waiting == me and turn or nil
     return 0
   end
   if not flying then
     return entries[2 * excess] and tonumber(entries[2 * excess]) - now or -1
   end
-  if not who or who == me or mine < theirs then
-    redis.call('SET', turn, me .. ' ' .. (who == me and since or whole(now)), 'PX', TURN)
+  if not waiting or waiting == me or mine < theirs then
+    redis.call('SET', turn, me .. ' ' .. (waiting == me and since or whole(now)), 'PX', TURN)
   end
   return -1
 end
@@ -152,7 +152,7 @@ for i = 1, (#ARGV - HEAD) / FIELDS do
   local kind, count, span, amount = ARGV[at + 1], tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4])
   local forced, proof = ARGV[at + 5] == '1', tonumber(ARGV[at + 6])
   local missing = 0
-  if doubt == '1' and kind ~= 'block' then
+  if incomplete == '1' and kind ~= 'block' then
     missing = since + longest + span - now
   end
   local proven = false

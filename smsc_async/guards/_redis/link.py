@@ -1,4 +1,4 @@
-"""The way to Redis: connections of the running event loop, scripts, and failures in the words of this package."""
+"""The connection to Redis: on the running event loop, with scripts, and with errors of this package."""
 
 import asyncio
 import re
@@ -26,10 +26,10 @@ T = TypeVar("T")
 
 
 def connecting(url: str, timeout: float) -> Redis:
-    """Make a client for a URL.
+    """Create a client for a URL.
 
     Raises:
-        ValueError: The URL isn't one of Redis.
+        ValueError: The URL isn't a Redis URL.
     """
     try:
         pool = BlockingConnectionPool.from_url(
@@ -40,17 +40,17 @@ def connecting(url: str, timeout: float) -> Redis:
             socket_connect_timeout=timeout,
             retry=Retry(NoBackoff(), 0),
         )
-    except (ValueError, TypeError):  # their words may quote the password
-        raise ValueError("this is no URL of a Redis; write odd characters of its password as %XX") from None
+    except (ValueError, TypeError):  # their text may quote the password
+        raise ValueError("invalid Redis URL; write special characters of its password as %XX") from None
     return Redis(connection_pool=pool)
 
 
 class Link:
-    """The way to one Redis, on one event loop at a time.
+    """The connection to one Redis, on one event loop at a time.
 
     Args:
         client: The client.
-        make: Makes another one, if it is our own.
+        make: Creates another client, None if the client belongs to the user.
         timeout: Seconds for each answer.
 
     Attributes:
@@ -65,16 +65,16 @@ class Link:
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def take_up(self) -> asyncio.AbstractEventLoop:
-        """Return the running event loop; the connections of another one are dropped.
+        """Return the running event loop; drop the connections of another one.
 
         Raises:
-            GuardStoreError: It isn't asyncio's.
+            GuardStoreError: The event loop isn't asyncio's.
         """
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
             raise GuardStoreError(
-                "the Redis store works on asyncio only, as redis-py does; on trio guards work over a MemoryStore"
+                "the Redis store works on asyncio only, like redis-py; on trio use Guards with a MemoryStore"
             ) from None
         if loop is not self._loop:
             if self._loop is not None:
@@ -85,18 +85,18 @@ class Link:
     async def run(self, *calls: ScriptCall) -> str:
         """Run scripts one after the other, in one round trip unless Redis has forgotten them; return the last answer.
 
-        They may run twice: when the answer was lost with its connection, they are run again.
+        They may run twice: if the answer is lost with its connection, they are run again.
 
         Raises:
-            GuardStoreError: There is no answer, or one is an error.
+            GuardStoreError: There is no answer, or one of them is an error.
         """
         return await self.reach(partial(self._run, calls))
 
     async def reach(self, ask: Callable[[], Awaitable[T]]) -> T:
-        """Ask Redis and wait for its answer, but not for long.
+        """Send a request to Redis and wait for its answer until the timeout.
 
-        Who is cancelled while he waits goes at once, and his request goes on by itself: a client of redis-py that is
-        cancelled more than once may lose a connection of its pool.
+        A caller that is cancelled meanwhile returns at once, and its request continues in the background: a client of
+        redis-py that is cancelled more than once may lose a connection of its pool.
 
         Raises:
             GuardStoreError: There is no answer, or it is an error.
@@ -107,7 +107,7 @@ class Link:
         return await asyncio.shield(task)
 
     async def aclose(self) -> None:
-        """Close the connections of a client of our own."""
+        """Close the connections, unless the client belongs to the user."""
         if self._make is not None:
             with suppress(GuardStoreError, RedisError, OSError):
                 self.take_up()
@@ -121,7 +121,7 @@ class Link:
                 return await ask()
         except (TimeoutError, RedisTimeoutError):
             raise GuardStoreError(f"Redis didn't answer within {self._timeout:g} s") from None
-        except ResponseError as error:  # its words may quote what was sent
+        except ResponseError as error:  # its text may quote what was sent
             raise GuardStoreError(f"Redis refused the request ({_code(error)})") from None
         except (RedisError, OSError) as error:
             raise GuardStoreError(f"Redis can't be reached ({type(error).__name__})") from error
@@ -155,7 +155,7 @@ class Link:
         return answers[-1]
 
     def _drop(self) -> None:
-        # There is no way to close sockets of a loop that may be closed itself; they go with their objects.
+        # Sockets of an event loop that may be closed can't be closed; they are freed with their objects.
         self._tasks.clear()
         if self._make is not None:
             self.client = self._make()

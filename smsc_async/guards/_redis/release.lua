@@ -1,10 +1,10 @@
--- Settles requests: gives back the places that they hold and leaves behind what must be kept. Doing it again changes
--- nothing but the dates. All times are microseconds of the server's clock.
+-- Releases the slots of requests that have ended and leaves the entries that must be kept. A second call changes only
+-- the dates. All times are microseconds of the server's clock.
 --
--- KEYS, for each request: its token, then for each of its demands the history and, where a proof is told of, the proof.
--- ARGV, for each request: token, start, milliseconds for which the token stays void ("0" if it was granted), how many
---   demands; then for each demand its kind (window, gate, streak, block), count, span, amount, and of its mark: keep, late,
---   "1" to clear, "1" to fill, "1", "0" or "" for the proof; and how long a first block and the next one last.
+-- KEYS, for each request: its token, then for each of its demands the history and, if its release has one, the proof.
+-- ARGV, for each request: token, start, milliseconds for which the token stays void ("0" if it was granted), the number
+--   of demands; then for each demand its kind (window, gate, streak, block), count, span, amount, and of its release:
+--   keep, late, "1" to clear, "1" to fill, "1", "0" or "" for the proof; the length of a first and of a later block.
 local FIELDS = 11
 local DAY = 86400000
 
@@ -15,10 +15,10 @@ local function whole(number)
   return string.format('%.0f', number)
 end
 
-local function settle_block(key, started, demand)
+local function release_block(key, started, demand)
   local over = tonumber(redis.call('GET', key))
   if demand.keep > 0 then
-    -- A request that was already on its way when the block was noticed tells nothing new.
+    -- A request that was already on its way when the block was noticed does not prove another block.
     if not over or over <= started then
       local ends = now + (over and demand.again or demand.first)
       redis.call('SET', key, whole(ends), 'PX', whole(math.ceil((ends - now + demand.span) / 1000)))
@@ -28,7 +28,7 @@ local function settle_block(key, started, demand)
   end
 end
 
-local function settle_entries(key, token, started, demand)
+local function release_entries(key, token, started, demand)
   for j = 1, demand.amount do
     redis.call('ZREM', key, 'f' .. token .. '/' .. j)
   end
@@ -65,9 +65,9 @@ while a < #ARGV do
       first = tonumber(ARGV[a + 9]), again = tonumber(ARGV[a + 10]),
     }
     if demand.kind == 'block' then
-      settle_block(KEYS[k], started, demand)
+      release_block(KEYS[k], started, demand)
     else
-      settle_entries(KEYS[k], token, started, demand)
+      release_entries(KEYS[k], token, started, demand)
     end
     local proof = ARGV[a + 8]
     k, a = k + 1, a + FIELDS
@@ -77,4 +77,4 @@ while a < #ARGV do
     end
   end
 end
-return 'settled'
+return 'released'

@@ -1,4 +1,4 @@
-"""What the scripts in Redis are asked and what they answer; pure. The scripts tell the rest."""
+"""The calls of the Lua scripts and their answers; pure. The scripts describe their protocol."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -19,7 +19,7 @@ _NO_RELEASE: Final = Release()
 
 
 class Script(NamedTuple):
-    """A script, and the name under which Redis keeps it."""
+    """A script, and the hash under which Redis stores it."""
 
     text: str
     sha: str
@@ -34,17 +34,17 @@ class ScriptCall(NamedTuple):
 
 
 class Epoch(NamedTuple):
-    """The time in which no history was lost: its id, and the salt of all who share it, in hexadecimal."""
+    """A period without lost histories: its id, and the salt of all clients that share it, in hexadecimal."""
 
     id: str
     salt: str
 
 
 class Names:
-    """The names of the keys in Redis, in one slot of a cluster.
+    """The names of the keys in Redis, all in one hash slot of a cluster.
 
     Args:
-        prefix: What tells them from the keys of others.
+        prefix: The prefix that distinguishes them from other keys.
     """
 
     def __init__(self, prefix: str) -> None:
@@ -60,7 +60,7 @@ class Names:
         return f"{self.start}proof:{proof.hex()}"
 
     def turn(self, demand: Demand) -> str:
-        """Return the name of the note who is next at a gate."""
+        """Return the name of the key that holds the next process in turn at a gate."""
         return f"{self.start}turn:{demand.rule}:{demand.key.hex()}"
 
     def token(self, token: str) -> str:
@@ -80,17 +80,17 @@ def acquiring(
     look: bool,
     proven: set[bytes],
 ) -> ScriptCall:
-    """Return the call that takes places.
+    """Return the call that reserves slots.
 
     Args:
         names: The names of the keys.
-        demands: What is asked for; nothing, to hear of the epoch only.
-        token: What makes the call the same when it is repeated.
-        known: The epoch of the histories as far as the caller knows.
-        fresh: The one to begin if there is none.
-        lease: Seconds after which the places are free if nobody settles.
-        longest: The longest lease of anybody, in seconds.
-        look: Whether to look at the memory policy.
+        demands: The demands of the request; empty to ask for the epoch only.
+        token: The id that makes a repeated call reserve only once.
+        known: The epoch that the caller knows.
+        fresh: The epoch to begin if there is none.
+        lease: Seconds after which the slots are free if they are not released.
+        longest: The longest lease of any client, in seconds.
+        look: Whether to check the memory policy.
         proven: The proofs that the caller has seen.
     """
     life = span_of(demands) + lease
@@ -112,24 +112,24 @@ def acquiring(
 
 
 def span_of(demands: Sequence[Demand]) -> float:
-    """Return for how many seconds after the end of a request something of it matters."""
+    """Return the seconds for which a request matters after its end."""
     return max((sum(map(float, _shape(demand.limit)[2:])) / _MICROSECONDS for demand in demands), default=0.0)
 
 
 def releasing(names: Names, reservation: Reservation, releases: Sequence[Release], void: float = 0.0) -> ScriptCall:
-    """Return the call that settles a request; several make one when they are joined.
+    """Return the call that releases a reservation; `joined` merges several calls into one.
 
     Args:
         names: The names of the keys.
-        reservation: The places of the request.
-        releases: The mark of each of its demands.
-        void: For so many seconds a request for these places, if it comes yet, is void; 0 if they were granted.
+        reservation: The slots of the request.
+        releases: The release of each of its demands.
+        void: Seconds for which a request for these slots is void if it arrives later; 0 if they were granted.
     """
     keys = [names.token(reservation.token)]
     arguments: list[str] = []
     count = 0
     for demand, amount, release in zip(reservation.demands, reservation.amounts, releases, strict=True):
-        # Refuted always, proven only where it wasn't yet: that is once a day.
+        # A refutation is always stored, a proof only if there was none, which is once a day.
         proof = None if release.proof and not amount else release.proof
         if not amount and proof is None and release._replace(proof=None) == _NO_RELEASE:
             continue
@@ -147,25 +147,25 @@ def releasing(names: Names, reservation: Reservation, releases: Sequence[Release
 
 
 def joined(calls: Sequence[ScriptCall]) -> ScriptCall:
-    """Return one call that settles what several settle."""
+    """Return one call that releases the reservations of several calls."""
     keys = chain.from_iterable(call.keys for call in calls)
     arguments = chain.from_iterable(call.arguments for call in calls)
     return ScriptCall(RELEASE, list(keys), list(arguments))
 
 
 def trusted(line: str) -> str:
-    """Return an answer of the script that takes places.
+    """Return an answer of the script that reserves slots.
 
     Raises:
-        GuardStoreError: It says that this Redis can't be trusted, for a while or at all.
+        GuardStoreError: The answer says that this Redis can't be trusted, for a while or at all.
     """
     if line == "silent":
-        raise GuardStoreError("this Redis forbids INFO, which tells whether histories were lost; allow it")
+        raise GuardStoreError("this Redis forbids INFO, which the guards need to detect lost histories; allow it")
     what, _, value = line.partition(" ")
     if what == "evicting":
         raise GuardStoreError(
-            f"this Redis forgets keys when its memory is full (maxmemory-policy {value}); "
-            "set maxmemory-policy noeviction, or take another Redis for the guards"
+            f"this Redis evicts keys when its memory is full (maxmemory-policy {value}); "
+            "set maxmemory-policy noeviction or use another Redis for the guards"
         )
     if what == "quarantined":
         delay = int(value) / _MICROSECONDS

@@ -1,4 +1,4 @@
-"""What Redis holds, rule by rule."""
+"""The state of each rule in Redis."""
 
 from collections.abc import Mapping
 from math import inf, isinf
@@ -22,9 +22,9 @@ async def read_states(client: Redis, start: str, limits: Mapping[str, Limit]) ->
     """Return the state of each rule.
 
     Args:
-        client: A client of the Redis.
-        start: What all names of keys begin with.
-        limits: The limits by the names of their rules.
+        client: A Redis client.
+        start: The prefix of all key names.
+        limits: The limits, by the name of their rule.
     """
     now = await _time(client)
     found = await _find(client, start, limits)
@@ -43,7 +43,7 @@ async def read_states(client: Redis, start: str, limits: Mapping[str, Limit]) ->
 
 
 class _Counts:
-    """Adds up the histories of one rule, whose instants are seconds from now."""
+    """Counts the histories of one rule; their instants are seconds from now."""
 
     def __init__(self, limit: Limit) -> None:
         self._limit = limit

@@ -1,4 +1,4 @@
-"""Histories in Redis or Valkey, for all processes and machines that send for the same accounts."""
+"""The guard store in Redis or Valkey, for all processes and machines that send for the same accounts."""
 
 import asyncio
 import logging
@@ -34,15 +34,15 @@ _log = logging.getLogger("smsc_async")
 _NO_RELEASE: Final = Release()
 _MICROSECONDS: Final = 1_000_000
 _PREFIX: Final = re.compile(r"[\w.:-]+", re.ASCII)
-# How much later than a reservation expires its request may still arrive, beside `late_arrival`.
+# A request may arrive `late_arrival` and this many seconds after its reservation has expired.
 _SLACK: Final = 5.0
 _BATCH: Final = 64
 _LOOK_EVERY: Final = 30.0
-# For so long the epoch outlives what was reserved under it.
+# Seconds by which the epoch outlives everything that was reserved under it.
 _EPOCH_OUTLIVES: Final = 43_200.0
 _PROOF_LASTS: Final = 86_400.0
 _PROOFS: Final = 10_000
-# What hangs on requests in flight is asked for again after so many seconds, growing to so many.
+# A request that waits for requests in flight retries after the first pause, which grows to the longest one.
 _FIRST_PAUSE: Final = 0.02
 _LONGEST_PAUSE: Final = 0.25
 _GROWTH: Final = 1.5
@@ -51,38 +51,39 @@ _JITTER: Final = 0.001, 0.03
 
 
 class RedisStore:
-    """Histories in Redis or Valkey, counted together by all who share it.
+    """Stores histories in Redis or Valkey and counts the requests of all clients that share it together.
 
-    One script takes all places of a request at once, at the server's time; another one settles them, off the caller's
-    path. A process that dies in flight keeps its places until its lease ends (`hold` of the reservation, at most
-    `max_hold`, and `late_arrival` and 5 s more), and after that its requests count as arrived at that moment.
+    One script reserves all slots of a request at once, at the server's time; another one releases them in the
+    background. The slots of a process that dies in flight stay reserved until its lease ends (the `hold` of the
+    reservation, at most `max_hold`, plus `late_arrival` plus 5 s). Its requests then count as arrived at that moment.
 
-    There is no queue in Redis: who is refused asks again. At a gate the last place is left to a process that has been
-    refused there for a while and holds no more places than the others, so that none starves.
+    There is no queue in Redis: a refused request asks again. At a gate the last slot is left to a process that has
+    been refused there for a while and holds no more slots than the others, so that no process starves.
 
-    All keys bear one hash tag, so a cluster keeps them in one slot: clients of several accounts may share an address,
-    and its limits are taken together with theirs. Every key expires. Rules, `max_hold` and `late_arrival` are to be
-    the same in all processes. The server's clock may be slewed, but a step ahead shortens what is being counted.
+    All keys share one hash tag, so a cluster stores them in one hash slot: clients of several accounts may share an
+    address, and its slots are reserved together with theirs. Every key expires. Rules, `max_hold` and `late_arrival`
+    must be the same in all processes. The server's clock may be slewed, but a step ahead shortens the windows.
 
-    A Redis that holds no histories is trusted by whoever comes first: start the first process a few minutes after the
-    last requests that nobody counted. After that a loss is noticed (flushed, restarted even with persistence, failed
-    over), and what nobody may remember is waited for. Meanwhile `GuardStoreError` tells with `retry_after` how long:
+    The first process trusts a Redis that holds no histories: start it a few minutes after the last requests that were
+    not counted there. Later the store detects a loss of histories (a flush, a restart even with persistence, a
+    failover) and waits until the lost histories can't matter. Until then requests raise `GuardStoreError`, and its
+    `retry_after` is the rest of this time:
 
     | rule | after the loss |
     | --- | --- |
     | `in_flight`, `status_in_flight` | the longest lease: `max_hold` + `late_arrival` + 5 s |
-    | `login_failures`, `address_failures` | that and the rule's seconds; nothing if this process has seen them work |
-    | all other windows and rows | that and the rule's seconds |
-    | `blocked` | nothing: the next answer tells of a block again |
+    | `login_failures`, `address_failures` | the same plus the rule's seconds; 0 if this process has seen them work |
+    | all other windows and rows | the same plus the rule's seconds |
+    | `blocked` | 0: the next answer reports a block again |
 
     Args:
-        client: A client of redis-py for asyncio; it stays yours to close.
-        prefix: What the names of the keys start with: letters, digits, and `_ . : -`.
-        salt: A secret of the deployment, the same in all processes: without it, who reads Redis can tell from a key
-            whether it stands for a phone or text that he guesses.
+        client: A redis-py client for asyncio; the store does not close it.
+        prefix: The prefix of the key names: letters, digits, and `_ . : -`.
+        salt: A secret of the deployment, the same in all processes. Without it, a reader of Redis can check whether a
+            key stands for a phone or text that they guess.
         timeout: Seconds for each answer of Redis.
-        max_hold: The most seconds that a reservation without a deadline is good for.
-        late_arrival: As for the guards.
+        max_hold: The maximum seconds for which a reservation without a deadline is valid.
+        late_arrival: The same as in `Guards`.
 
     Raises:
         ValueError: A number is out of range, or the prefix holds other characters.
@@ -99,9 +100,9 @@ class RedisStore:
         late_arrival: float = 5.0,
     ) -> None:
         if timeout <= 0 or max_hold <= 0 or late_arrival < 0:
-            raise ValueError("timeout and max_hold are more than 0, late_arrival is 0 or more")
+            raise ValueError("timeout and max_hold must be greater than 0, and late_arrival at least 0")
         if not _PREFIX.fullmatch(prefix):
-            raise ValueError("the prefix of the keys consists of letters, digits and _ . : -")
+            raise ValueError("prefix must consist of letters, digits and _ . : -")
         self._link = Link(client, None, timeout)
         self._names = Names(prefix)
         self._name = secrets.token_hex(4)
@@ -133,10 +134,10 @@ class RedisStore:
         max_hold: float = 600.0,
         late_arrival: float = 5.0,
     ) -> Self:
-        """Make a store from the URL of a Redis: `redis://[user:password@]host:port/db`, `rediss://` or `unix://`.
+        """Create a store from a Redis URL: `redis://[user:password@]host:port/db`, `rediss://` or `unix://`.
 
         Raises:
-            ValueError: The URL isn't one, a number is out of range, or the prefix holds other characters.
+            ValueError: The URL is invalid, a number is out of range, or the prefix holds other characters.
         """
         make = partial(connecting, url, timeout)
         client = make()
@@ -146,12 +147,12 @@ class RedisStore:
 
     @property
     def salt(self) -> bytes | None:
-        """What keys are hashed with, made by the first of all who share the histories; None until the store is open."""
+        """The key of the hashes, created by the first client of these histories; None until the store is open."""
         return self._salt if time.monotonic() < self._trusted_until else None
 
     def rebind(self) -> None:
-        """Take up the running event loop; the connections of another one are dropped."""
-        with suppress(GuardStoreError):  # not asyncio's; the first request says so
+        """Bind to the running event loop; drop the connections of another one."""
+        with suppress(GuardStoreError):  # not asyncio's; the first request raises it
             self._link.take_up()
             self._send_soon()
 
@@ -159,18 +160,18 @@ class RedisStore:
         """Connect, and return the salt.
 
         Raises:
-            GuardStoreError: Redis can't be reached or is no place for histories, or the event loop isn't asyncio's.
+            GuardStoreError: Redis can't be reached or can't hold histories, or the event loop isn't asyncio's.
         """
         self._look_at = -inf
         known = None if self.salt is None else self._epoch
         line = trusted(await self._ask((), "", known, 0.0))
         if line.startswith("epoch "):
             self._begin(line, known)
-        assert self._salt is not None  # noqa: S101 - there is an epoch, or Redis would have told of one
+        assert self._salt is not None  # noqa: S101 - Redis answers with an epoch if the caller knows none
         return self._salt
 
     async def acquire(self, demands: Sequence[Demand], hold: float) -> Reservation | Refusal:
-        """Take the places of a request, all or none.
+        """Reserve the slots of a request, all or none.
 
         Raises:
             GuardStoreError: Redis can't be reached or has lost histories, so nothing may be sent.
@@ -181,7 +182,7 @@ class RedisStore:
         hold = min(hold, self._max_hold)
         expires = anyio.current_time() + hold
         lease = hold + self._overtime
-        # It begins with a name of this process, also in one that was forked with this store in it.
+        # The token begins with a name of this process, also if it was forked with this store.
         token = f"{self._name}{os.getpid() & 0xFFFF:04x}{secrets.token_hex(8)}"
         known = self._epoch
         try:
@@ -196,7 +197,7 @@ class RedisStore:
             delay = int(numbers[1])
             return Refusal(demands[int(numbers[0]) - 1], delay / _MICROSECONDS if delay >= 0 else inf)
         if kind != "granted":
-            raise GuardStoreError("the histories in Redis are others now; nothing was sent, ask again", retry_after=0.0)
+            raise GuardStoreError("the histories in Redis were replaced; nothing was sent, try again", retry_after=0.0)
         amounts = list(map(int, numbers[1:]))
         for demand, amount in zip(demands, amounts, strict=True):
             if demand.proof is not None and not amount:
@@ -205,7 +206,7 @@ class RedisStore:
         return Reservation(demands, amounts, int(numbers[0]) / _MICROSECONDS, token, expires)
 
     def release(self, reservation: Reservation, releases: Sequence[Release]) -> None:
-        """Give each demand of a reservation its mark, soon; a second time it does nothing."""
+        """Apply the release of each demand of a reservation, soon; a second call does nothing."""
         if reservation.token not in self._flying:
             return
         self._flying.remove(reservation.token)
@@ -216,10 +217,10 @@ class RedisStore:
         self._send_soon()
 
     async def flush(self) -> None:
-        """Wait until all that was settled is in Redis, or is given up."""
+        """Wait until all releases are in Redis or were given up."""
         try:
             loop = self._link.take_up()
-        except GuardStoreError:  # on this event loop nothing was settled
+        except GuardStoreError:  # on this event loop nothing was released
             return
         self._send_soon()
         while busy := [
@@ -230,13 +231,13 @@ class RedisStore:
             await asyncio.wait(busy)
 
     def pause(self, delay: float, tries: int) -> float:
-        """Return in how many seconds to ask again: after the delay, or soon where it hangs on requests in flight."""
+        """Return the seconds until the next try: the delay, or a short pause if requests in flight determine it."""
         if isinf(delay):
             return min(_FIRST_PAUSE * _GROWTH ** min(tries, _GROWS), _LONGEST_PAUSE) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
         return max(delay, 0.0) + random.uniform(*_JITTER)  # noqa: S311 - jitter
 
     async def snapshot(self, limits: Mapping[str, Limit]) -> Mapping[str, RuleState]:
-        """Return what is known of each rule; of more than ten thousand keys only some are looked at.
+        """Return the state of each rule; of more than ten thousand keys only some are examined.
 
         Raises:
             GuardStoreError: Redis can't be reached.
@@ -245,12 +246,12 @@ class RedisStore:
         return await self._link.reach(partial(read_states, self._link.client, self._names.start, limits))
 
     async def aclose(self) -> None:
-        """Flush, and close the connections that the store has made; the histories stay."""
+        """Flush, and close the connections that the store has opened; the histories stay."""
         await self.flush()
         await self._link.aclose()
 
     async def _ask(self, demands: Sequence[Demand], token: str, known: Epoch | None, lease: float) -> str:
-        """Ask for places, and settle what waits for it in the same round trip; return the answer."""
+        """Ask for slots, and send queued releases in the same round trip; return the answer."""
         self._link.take_up()
         now = time.monotonic()
         salt = secrets.token_hex(16) if self._epoch is None else self._epoch.salt
@@ -287,7 +288,7 @@ class RedisStore:
             arrived.set_result(None)
 
     def _begin(self, line: str, known: Epoch | None) -> bool:
-        """Begin the epoch that Redis tells of; return whether keys are hashed as in the one that the caller knew."""
+        """Begin the epoch of this answer; return whether its salt is that of the epoch that the caller knew."""
         before = self._epoch
         self._epoch = epoch = Epoch(*line.split()[1:])
         if before is None or before.salt != epoch.salt:
@@ -303,7 +304,7 @@ class RedisStore:
             self._proven[proof] = time.monotonic()
 
     def _give_up(self, demands: Sequence[Demand], token: str, lease: float) -> None:
-        """Give back what nobody knows to be taken, also if the script that takes it comes later."""
+        """Release slots whose reservation has an unknown outcome, also if the script that reserves them runs later."""
         amounts = [demand.amount for demand in demands]
         reservation = Reservation(demands, amounts, 0.0, token)
         self._queue.append(releasing(self._names, reservation, [_NO_RELEASE] * len(demands), lease))
@@ -313,15 +314,15 @@ class RedisStore:
         loop = self._link.take_up()
         idle = self._sender is None or self._sender.done() or self._sender.get_loop() is not loop
         if idle and self._queue:
-            self._sender = loop.create_task(self._send(), name="smsc_async: settle in Redis")
+            self._sender = loop.create_task(self._send(), name="smsc_async: release in Redis")
 
     async def _send(self) -> None:
         while batch := self._take_batch():
             try:
                 await self._link.run(joined(batch))
             except GuardStoreError as error:
-                _log.warning("%d requests stay unsettled until their leases end: %s", len(batch), error)
-            except asyncio.CancelledError:  # the event loop ends; another one may take them up
+                _log.warning("%d requests keep their slots until their leases end: %s", len(batch), error)
+            except asyncio.CancelledError:  # the event loop ends; another one may send them
                 self._queue.extendleft(reversed(batch))
                 raise
 

@@ -1,0 +1,61 @@
+"""A service whose messages change their status at given times."""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import anyio
+import anyio.lowlevel
+import trio
+from trio.testing import MockClock
+
+from smsc_async import (
+    Client,
+    MessageRef,
+    Reply,
+    Update,
+    Watcher,
+)
+from smsc_async._protocol.binding import Incoming
+from tests.doubles import FakeService, answer
+
+T = TypeVar("T")
+
+REFS = [MessageRef(f"+7999123456{number}", f"a{number}") for number in range(5)]
+
+ONE = REFS[0]
+
+
+def virtually(main: Callable[[], Awaitable[T]]) -> T:
+    """Run on a clock that jumps to the next timer when all tasks wait."""
+    return trio.run(main, clock=MockClock(autojump_threshold=0))
+
+
+class Life:
+    """Answers with the status that belongs to the age of the messages: (seconds, status) until that age."""
+
+    def __init__(self, *stages: tuple[float, int]) -> None:
+        self._stages = stages
+        self._start: float | None = None
+
+    def __call__(self, request: Incoming) -> Reply:
+        if self._start is None:
+            self._start = anyio.current_time()
+        age = anyio.current_time() - self._start
+        status = next((status for until, status in self._stages if age < until), 1)
+        return answer(request.method, status=str(status))
+
+
+def service(*stages: tuple[float, int]) -> FakeService:
+    life = Life(*stages)
+    return FakeService([life] * 10_000, latency=0.06)
+
+
+async def take(watcher: Watcher, taken: list[Update]) -> None:
+    async with watcher:
+        async for update in watcher:
+            taken.append(update)  # noqa: PERF401 - the watch may fail in between
+
+
+async def collect(client: Client, messages: object = None, **options: object) -> list[Update]:
+    async with client.watch(REFS if messages is None else messages, **options) as updates:  # type: ignore[arg-type]
+        return [update async for update in updates]
