@@ -202,9 +202,7 @@ def status(
 
 @app.command()
 def watch(
-    refs: Annotated[
-        Path, typer.Argument(help="CSV with columns phone and id, or one PHONE:ID per line; - for stdin.")
-    ],
+    refs: Annotated[Path, typer.Argument(help="CSV with columns phone and id, or one PHONE:ID per line; - for stdin.")],
     *,
     state: Annotated[
         Path | None, typer.Option(help="File that stores what was reported; the same command then continues.")

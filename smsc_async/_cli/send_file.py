@@ -78,12 +78,8 @@ def send_file(
     *,
     journal: Annotated[Path, typer.Option(help="File that stores the job; the same command then continues it.")],
     report: Annotated[Path | None, typer.Option(help="CSV file for the result of each row.")] = None,
-    skip_bad: Annotated[
-        Path | None, typer.Option(help="CSV file for bad rows; the others are sent.")
-    ] = None,
-    max_cost: Annotated[
-        str | None, typer.Option(help="Check the cost first; if it is higher, send nothing.")
-    ] = None,
+    skip_bad: Annotated[Path | None, typer.Option(help="CSV file for bad rows; the others are sent.")] = None,
+    max_cost: Annotated[str | None, typer.Option(help="Check the cost first; if it is higher, send nothing.")] = None,
     single: Annotated[bool, typer.Option("--single/--batch", help="Send each message in a separate request.")] = False,
     batch_size: Annotated[int, typer.Option(min=1, max=99, help="The maximum number of messages in one request.")] = 49,
     sender: Annotated[str | None, typer.Option(help="The sender's name, for rows that have none.")] = None,

@@ -13,7 +13,7 @@ from .wal import has_lost_commits
 __all__ = ["connect", "damaged", "disconnect", "explained"]
 
 _APPLICATION: Final = 0x534D5343  # "SMSC", which `file` and SQLite's own tools show
-_VERSION: Final = 1
+_VERSION: Final = 2
 _WAIT_FOR_LOCK: Final = 0.5  # seconds; SQLite's lock ends with the process that held it
 _SCHEMA: Final = """
 CREATE TABLE job (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
