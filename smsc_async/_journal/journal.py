@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
@@ -25,6 +25,7 @@ from smsc_async._model import (
     UnresolvedSend,
     recipient_key,
 )
+from smsc_async._private_file import resolved
 from smsc_async._watching import Unfinished, Update
 from smsc_async.guards import Guards, Rules
 
@@ -40,6 +41,7 @@ T = TypeVar("T")
 
 _SMS: Final = Sms()
 _RULES: Final = Rules()
+_RESERVED: Final = (".lock", "-journal", "-wal", "-shm")
 
 
 class Journal:
@@ -48,17 +50,30 @@ class Journal:
     Use it with `async with`; only one process can have it open. A request is recorded on the disk as attempted before
     its first byte leaves. After a crash at any moment, the next start asks the service for the status of the attempted
     requests, and sends those that the service definitely does not have. Each message keeps the id that it was planned
-    with.
+    with. A process that continues a job also asks whether the service has requests that the file has as planned: an
+    older copy may have been restored.
+
+    `<path>.lock` beside the file is locked while the journal is open, and records the furthest request that was
+    attempted.
 
     Args:
-        path: The file; created if it does not exist.
+        path: The file; created if it does not exist, readable by its owner only.
+        trust: Whether to send what was planned by an earlier process even if no status can prove that the service does
+            not have it, because the service may store the phones in another form.
+
+    Raises:
+        ValueError: The path can't be that of a file.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self._path = Path(path)
+    def __init__(self, path: str | Path, *, trust: bool = False) -> None:
+        self._path = resolved(path)
+        if self._path.name.endswith(_RESERVED):
+            raise ValueError(f"a journal's name must not end in {', '.join(_RESERVED)}; those files are beside it")
+        self._trust = trust
         self._store: JournalStore | None = None
         self._limiter: anyio.CapacityLimiter | None = None
         self._opened_at = datetime.now(UTC)
+        self._is_current = False
 
     def __repr__(self) -> str:
         return f"<smsc_async.Journal {self._path}>"
@@ -75,6 +90,7 @@ class Journal:
         self._limiter = anyio.CapacityLimiter(1)
         self._store = await anyio.to_thread.run_sync(JournalStore, self._path, limiter=self._limiter)
         self._opened_at = datetime.now(UTC)
+        self._is_current = False
         return self
 
     async def __aexit__(
@@ -127,6 +143,7 @@ class Journal:
         if await self._run_blocking(self._is_planned, source, terms):
             return False
         await self._run_blocking(self._plan, source, terms, rows, divide(rows, arguments, batch_size))
+        self._is_current = True
         return True
 
     async def send(self, client: Client, *, workers: int = 4, on_progress: Callable[[int], None] | None = None) -> None:
@@ -135,14 +152,19 @@ class Journal:
         Waits where a guard requires it. A message that the service refuses becomes `failed`, and the others are still
         sent. A request that can't be reconciled stays unresolved and is not sent again.
 
+        If an earlier process planned the job, the service is first asked which of the planned requests it has; that
+        takes seconds, and minutes for a large job. After 20 unknown messages one is asked a second.
+
         Args:
             client: The client that sends, preferably with the `guards()` of this journal.
             workers: The number of concurrent requests.
             on_progress: Called with the number of messages that have received an answer since the last call.
 
         Raises:
-            SmscError: The job had to stop: wrong credentials, no money, a blocked address, no network, or a full disk.
-                Planned messages stay planned, and another call continues the job.
+            JournalError: The file can't be written, or was moved, removed or changed by another program; or an earlier
+                process planned the job, and no status can prove what it sent (see `trust`).
+            SmscError: The job had to stop: wrong credentials, no money, a blocked address or no network. Planned
+                messages stay planned, and another call continues the job.
         """
         sending = JournalSender(
             client,
@@ -152,6 +174,9 @@ class Journal:
             opened_at=self._opened_at,
             note=on_progress or _ignore,
         )
+        if not self._is_current:
+            await sending.catch_up(trust=self._trust)
+            self._is_current = True
         await sending.run()
 
     async def follow(
@@ -202,6 +227,22 @@ class Journal:
     async def summary(self) -> Summary:
         """Return the number of messages in each state, and their cost."""
         return await self._run_blocking(self._file.summary)
+
+    async def erase(self, older_than: timedelta) -> int:
+        """Remove the phones and texts of the messages that have been final, refused or skipped for `older_than`.
+
+        Their ids, states, results and costs stay, and the journal still recognises its job.
+
+        Returns:
+            How many messages had a phone.
+
+        Raises:
+            ValueError: `older_than` is negative.
+            JournalError: The file can't be written.
+        """
+        if older_than < timedelta():
+            raise ValueError("older_than must not be negative")
+        return await self._run_blocking(self._file.erase, datetime.now(UTC) - older_than)
 
     def guards(self, *, rules: Rules = _RULES, margin: float = 1.2, late_arrival: float = 5.0) -> Guards:
         """Return guards for the client of this job whose histories survive a restart."""

@@ -17,6 +17,7 @@ from smsc_async._model import (
     SendList,
     SentMessage,
     SmscError,
+    is_international,
     new_id,
     parts,
 )
@@ -33,8 +34,8 @@ _CENT: Final = Decimal("0.0001")
 class Division:
     """Divides messages into requests.
 
-    Phones without a leading +, which the service may rewrite, go in separate requests: reconciling such a request may
-    fail, and the other messages must not stay unresolved with it.
+    Phones that the service may rewrite go in separate requests: reconciling such a request may fail, and the other
+    messages must not stay unresolved with it.
 
     Args:
         options: The arguments of all sends.
@@ -45,7 +46,7 @@ class Division:
         self._options = options
         fits: Callable[[Message], bool] = partial(goes_with, to_send, options=options)
         self._alone = size == 1
-        self._chunkers = {plus: Chunker(size, fits) for plus in (True, False)}
+        self._chunkers = {exact: Chunker(size, fits) for exact in (True, False)}
         self._rows: dict[bool, deque[RowPlan]] = {True: deque(), False: deque()}
 
     def add(self, row: int, message: Message, id: str | None) -> Iterator[ChunkPlan]:  # noqa: A002 - the service's own word
@@ -54,19 +55,19 @@ class Division:
         if self._alone or id is not None:
             yield self._plan(Chunk((message,), is_list=False), (plan,), id)
             return
-        plus = message.phone.startswith("+")
-        self._rows[plus].append(plan)
-        for chunk in self._chunkers[plus].add(message):
-            yield self._plan(chunk, self._take(plus, chunk), None)
+        exact = is_international(message.phone)
+        self._rows[exact].append(plan)
+        for chunk in self._chunkers[exact].add(message):
+            yield self._plan(chunk, self._take(exact, chunk), None)
 
     def rest(self) -> Iterator[ChunkPlan]:
         """Yield the requests for the remaining messages."""
-        for plus, chunker in self._chunkers.items():
+        for exact, chunker in self._chunkers.items():
             for chunk in chunker.rest():
-                yield self._plan(chunk, self._take(plus, chunk), None)
+                yield self._plan(chunk, self._take(exact, chunk), None)
 
-    def _take(self, plus: bool, chunk: Chunk) -> tuple[RowPlan, ...]:
-        return tuple(self._rows[plus].popleft() for _ in chunk.messages)
+    def _take(self, exact: bool, chunk: Chunk) -> tuple[RowPlan, ...]:
+        return tuple(self._rows[exact].popleft() for _ in chunk.messages)
 
     def _plan(self, chunk: Chunk, rows: tuple[RowPlan, ...], id: str | None) -> ChunkPlan:  # noqa: A002 - as above
         operation = to_send(chunk, {**self._options, "id": id or new_id()})

@@ -1,6 +1,7 @@
 """Sending a job: each request is recorded before it leaves, and reconciled by its status if the answer is lost."""
 
 import math
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Final
@@ -14,31 +15,44 @@ from smsc_async._model import (
     ApiError,
     AuthenticationFailed,
     BreakerOpen,
+    DeliveryReport,
+    GetStatus,
     GuardError,
     GuardStoreError,
     InsufficientFunds,
     JournalError,
     Outcome,
+    ProtocolError,
     Send,
     SendList,
     SendOutcomeUnknown,
     SmscError,
     TooManyRequests,
+    TransportError,
     UnresolvedSend,
 )
 
+from .pace import UnknownPace
 from .requests import operation_of, refused, results
 from .rows import ChunkState, StoredChunk
 from .store import JournalStore, RunBlocking
+from .witness import Witness
 
 __all__ = ["JournalSender"]
 
 _MINUTE: Final = 61.2  # wait after error 9; the service counts in whole seconds, so this includes a margin
 _PAUSE: Final = 5.0
 _ENOUGH: Final = 12
+_LATE_ARRIVAL: Final = 5.0  # seconds in which a request of a process that has ended may still arrive
+_PATIENCE: Final = 90.0  # seconds to reconcile a request, besides those that its unknown messages have to wait
 _UNRESOLVED: Final = 3  # an unresolved send counts as three network failures
 # With these, every further request would be refused too.
 _STOPS: Final = (AuthenticationFailed, AddressBlocked, InsufficientFunds, BreakerOpen, GuardStoreError)
+_NO_PROOF: Final = (
+    "the job was planned by an earlier process, and the service can't prove which of its messages were sent since, "
+    "because it may store their phones in another form; nothing more is sent. If the journal was not restored from an "
+    "older copy and its last changes are not lost, continue with trust=True (--trust-journal)"
+)
 
 
 class JournalSender:
@@ -69,10 +83,40 @@ class JournalSender:
         self._workers = workers
         self._opened_at = opened_at
         self._note = note
+        self._pace = UnknownPace(client, store.lock_file)
+        self._reconciling = anyio.Semaphore(workers)
         self._trouble = 0
         self._unresolved: list[int] = []
         self._stopped = anyio.Event()
         self._reason: Exception | None = None
+
+    async def catch_up(self, *, trust: bool) -> None:
+        """Reconcile the planned requests that the service may have, because the journal may be behind the truth.
+
+        Raises:
+            JournalError: No status can prove that the service does not have the requests, and `trust` is false.
+            SmscError: A status can't be requested.
+        """
+        keys = await self._run_blocking(self._store.chunks, ChunkState.PLANNED)
+        if not keys:
+            return
+        guards = self._client.guards
+        await anyio.sleep(_LATE_ARRIVAL if guards is None else guards.late_arrival)
+        planned_at = await self._run_blocking(self._store.planned_at)
+        witness = Witness(self._store, self._run_blocking, self._status, workers=self._workers, planned_at=planned_at)
+        known = bisect_right(keys, await self._run_blocking(self._store.furthest))
+        while True:
+            if known:
+                await self._round(keys[:known], [])
+                keys = keys[known:]
+            if self._reason is not None:
+                raise self._reason
+            if keys and not trust and not await witness.can_prove(keys):
+                raise JournalError(_NO_PROOF)
+            last = await witness.last_known(keys)
+            if last is None:
+                return
+            known = last + 1
 
     async def run(self) -> None:
         """Send and reconcile until no request is planned.
@@ -120,7 +164,9 @@ class JournalSender:
 
     async def _is_unsent(self, chunk: StoredChunk) -> bool:
         operation = operation_of(chunk)
-        attempted_at = chunk.attempted_at or self._opened_at
+        attempted_at = chunk.attempted_at
+        if attempted_at is None:  # planned in this file, and perhaps sent by a process whose changes are lost
+            attempted_at = await self._run_blocking(self._store.planned_at)
         # An attempt of an earlier process ended before the journal was opened; one cancelled in this process ended
         # before now.
         ended_at = self._opened_at if attempted_at < self._opened_at else datetime.now(UTC)
@@ -133,7 +179,9 @@ class JournalSender:
             failed=chunk.failed_at or ended_at,
         )
         try:
-            result = await self._client.resolve(unresolved)
+            async with self._reconciling:
+                deadline = _PATIENCE + self._pace.delay(self._workers * len(unresolved.refs))
+                result = await self._client.resolve(unresolved, ask=self._pace.status, deadline=deadline)
         except SendOutcomeUnknown as error:
             await self._run_blocking(self._store.unresolved, chunk.key, unresolved.failed, _description(error))
             return False
@@ -143,6 +191,20 @@ class JournalSender:
         await self._run_blocking(self._store.finish, chunk.key, results(operation, result), datetime.now(UTC))
         self._note(len(unresolved.refs))
         return False
+
+    async def _status(self, operation: GetStatus) -> DeliveryReport:
+        """Request a status; try again after failures of the network, as `_failed` does with sends."""
+        while True:
+            try:
+                report = await self._pace.status(operation)
+            except (TransportError, ProtocolError, TooManyRequests) as error:
+                self._record_failure(error, 1)
+                if self._reason is not None:
+                    raise
+                await anyio.sleep(_MINUTE if isinstance(error, TooManyRequests) else _PAUSE)
+            else:
+                self._trouble = 0
+                return report
 
     async def _send(self, key: int) -> None:
         """Send a request as soon as the guards allow it."""

@@ -1,7 +1,8 @@
 """The tables of a journal and the queries on them; all methods block."""
 
-import hashlib
 import json
+import logging
+import secrets
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
@@ -14,13 +15,16 @@ from typing import Any, Final, Protocol, TypeVar
 
 from smsc_async._model import DeliveryError, MessageStatus
 
-from .file import connect, damaged, disconnect, explained
+from .erasure import digest_of, erase
+from .file import connect, damaged, explained
+from .lock import JournalLock
 from .rows import ChunkPlan, ChunkState, JournalRow, KeyHistory, MessageResult, RowPlan, RowState, StoredChunk, Summary
 
 __all__ = ["JournalStore", "RunBlocking"]
 
 T = TypeVar("T")
 
+_log = logging.getLogger("smsc_async")
 _FOREVER: Final = 1e11  # Unix time
 _ROWS: Final = """
 SELECT row, phone, id, CASE message.state WHEN 'open' THEN CASE chunk.state WHEN 'done' THEN 'attempted'
@@ -53,12 +57,31 @@ class JournalStore:
     def __init__(self, path: Path) -> None:
         self._lock = RLock()
         self._path = path
-        self._connection = connect(path)
+        with explained(path):
+            self.lock_file = JournalLock(path)
+        try:
+            with explained(path):
+                if not path.exists():
+                    self._begin_anew()
+                self._connection = connect(path)
+                self.lock_file.mark()
+        except BaseException:
+            self.lock_file.close()
+            raise
 
     def close(self) -> None:
         """Close and unlock the file."""
         with self._lock:
-            disconnect(self._connection, self._path)
+            try:
+                self._connection.close()
+            finally:
+                self.lock_file.close()
+
+    def furthest(self) -> int:
+        """Return the key of the furthest request that was attempted, as far as this file and the lock file know."""
+        ((key,),) = self._all("SELECT coalesce(max(key), 0) FROM chunk WHERE state != 'planned'")
+        record = self.lock_file.record
+        return max(int(key), record.furthest if record.job == self.get("job") else 0)
 
     def get(self, name: str) -> str | None:
         """Return a property of the whole job, None if it was not stored."""
@@ -71,14 +94,24 @@ class JournalStore:
             connection.execute("INSERT OR REPLACE INTO job VALUES (?, ?)", (name, value))
 
     def plan(self, identity: str, chunks: Iterable[ChunkPlan], faulty: Iterable[RowPlan]) -> None:
-        """Store the planned requests and rows in one transaction."""
+        """Store the planned requests and rows in one transaction.
+
+        Raises:
+            JournalError: The file is a copy from before its job was planned.
+        """
+        if self.lock_file.record.job:
+            raise damaged(self._path, "it has no job, although a job was planned in it")
+        job = secrets.token_hex(8)
         with self._change() as connection:
-            connection.execute("INSERT INTO job VALUES ('identity', ?)", (identity,))
+            connection.executemany(
+                "INSERT INTO job VALUES (?, ?)",
+                [("identity", identity), ("job", job), ("planned_at", datetime.now(UTC).isoformat())],
+            )
             for key, chunk in enumerate(chunks, 1):
                 connection.execute(
                     "INSERT INTO chunk (key, state, content, digest, is_list, is_own_id) "
                     "VALUES (?, 'planned', ?, ?, ?, ?)",
-                    (key, chunk.content, _digest(chunk.content), chunk.is_list, chunk.is_own_id),
+                    (key, chunk.content, digest_of(chunk.content), chunk.is_list, chunk.is_own_id),
                 )
                 connection.executemany(
                     "INSERT INTO message (row, chunk, phone, id, state) VALUES (?, ?, ?, ?, 'open')",
@@ -88,6 +121,15 @@ class JournalStore:
                 "INSERT INTO message (row, phone, state, error) VALUES (?, ?, 'skipped', ?)",
                 [(row.row, row.phone, row.error) for row in faulty],
             )
+            connection.execute(
+                "INSERT INTO job SELECT 'size', (SELECT count(*) FROM chunk) || ' ' || (SELECT count(*) FROM message)"
+            )
+        with explained(self._path):
+            self.lock_file.update(job=job, furthest=0)
+
+    def planned_at(self) -> datetime:
+        """Return when the job was planned, aware."""
+        return datetime.fromisoformat(self.get("planned_at") or "")
 
     def chunks(self, *states: ChunkState) -> list[int]:
         """Return the keys of the requests in any of these states, in order."""
@@ -104,14 +146,23 @@ class JournalStore:
         ((state, content, digest, is_list, is_own_id, attempted_at, failed_at),) = self._all(
             "SELECT state, content, digest, is_list, is_own_id, attempted_at, failed_at FROM chunk WHERE key = ?", key
         )
-        if digest != _digest(content):
+        if digest != digest_of(content):
             raise damaged(self._path, "a request in it differs from the one that was planned")
         return StoredChunk(
             key, ChunkState(state), content, bool(is_list), bool(is_own_id), _moment(attempted_at), _moment(failed_at)
         )
 
     def attempt(self, key: int, at: datetime) -> None:
-        """Record that a request is about to leave."""
+        """Record that a request is about to leave.
+
+        Raises:
+            JournalError: It can't be recorded, or another program has changed, moved or removed the file.
+        """
+        record = self.lock_file.record
+        job = self.get("job") or ""
+        if record.job != job or record.furthest < key:
+            with explained(self._path):
+                self.lock_file.update(job=job, furthest=max(key, self.furthest()))
         self._move(key, ChunkState.ATTEMPTED, attempted_at=at.isoformat(), failed_at=None)
 
     def take_back(self, key: int) -> None:
@@ -212,6 +263,24 @@ class JournalStore:
                 connection.execute("INSERT OR REPLACE INTO history VALUES (?, ?, ?, ?, ?)", values)
             connection.execute("DELETE FROM history WHERE until < ?", (time.time(),))
 
+    def erase(self, before: datetime) -> int:
+        """Remove the phones and texts of the messages whose outcome has been final since before a time.
+
+        Returns:
+            How many messages had a phone.
+        """
+        with self._change() as connection:
+            count = erase(connection, before)
+        with self._lock, explained(self._path):
+            self._connection.execute("VACUUM")  # what is only deleted stays readable in the file
+            self.lock_file.mark()
+        return count
+
+    def _begin_anew(self) -> None:
+        if self.lock_file.record.job:
+            _log.warning("there was a job in the journal %s, and the file is gone: this is a new job", self._path)
+            self.lock_file.update(job="", furthest=0)
+
     def _move(self, key: int, state: ChunkState, **columns: str | None) -> None:
         settings = ", ".join(f"{name} = ?" for name in columns)
         with self._change() as connection:
@@ -229,6 +298,7 @@ class JournalStore:
     def _change(self) -> Iterator[sqlite3.Connection]:
         """Run the body in one transaction."""
         with self._lock, explained(self._path):
+            self.lock_file.check()
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
@@ -238,10 +308,8 @@ class JournalStore:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
-
-
-def _digest(content: str) -> bytes:
-    return hashlib.sha256(content.encode()).digest()
+            finally:
+                self.lock_file.mark()
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -96,6 +96,7 @@ from .types import (
     Unset,
     check_xml_text,
     is_group,
+    is_international,
     is_phone,
     recipient_key,
 )
@@ -204,6 +205,7 @@ __all__ = [
     "api_error",
     "check_xml_text",
     "is_group",
+    "is_international",
     "is_own_id",
     "is_phone",
     "new_id",

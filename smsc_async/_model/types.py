@@ -44,6 +44,7 @@ __all__ = [
     "check_xml_text",
     "is_email",
     "is_group",
+    "is_international",
     "is_message_id",
     "is_phone",
     "recipient_key",
@@ -136,6 +137,8 @@ class Choice(FrozenModel):
 # XML 1.0, production 2 (Char): nothing else is allowed in a document, not even escaped; PHP answers it with a Fault.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _PHONE = re.compile(r"\+?[0-9]{4,20}")
+# A country code and a number after it. 8, 0 and 10 digits or fewer may be a local number, +7 and +1 have 11 digits.
+_COMPLETE = re.compile(r"[17][0-9]{10}|[2-6][0-9]{10,14}|9[0-9]{11,14}")
 _GROUP = re.compile(r"[Gg][0-9]{1,20}")
 _EMAIL = re.compile(r"[^\s@,;:|<>\"]+@[^\s@,;:|<>\"]+")
 _TELEGRAM = re.compile(r"#[0-9]{1,20}|@?[A-Za-z][A-Za-z0-9_]{3,31}")
@@ -244,6 +247,16 @@ def recipient_key(recipient: str) -> str:
 def is_phone(recipient: str) -> bool:
     """Return whether this is a phone number."""
     return _PHONE.fullmatch(recipient) is not None
+
+
+def is_international(recipient: str) -> bool:
+    """Return whether this is a phone that the service stores as it is written.
+
+    soap-api: "If the number is passed without the + sign, it can be corrected by automatic formatting". In a complete
+    international number without +, such as 79991234567, there is nothing to correct. What could also be a local
+    number is not taken for one: write it with +.
+    """
+    return is_phone(recipient) and (recipient.startswith("+") or _COMPLETE.fullmatch(recipient) is not None)
 
 
 def is_email(recipient: str) -> bool:

@@ -1,10 +1,11 @@
 """Bulk calls, and the reconciliation of sends whose answer was lost."""
 
-from .bulk import cost_in_chunks, send_in_chunks, statuses_of
+from .bulk import AskStatus, cost_in_chunks, send_in_chunks, statuses_of
 from .chunks import Chunk, ChunkCost, Chunker, MessageOutcome, goes_with, to_send
 from .reconcile import OnUnknown, ReconcileDelays, Reconciler, unresolved_of
 
 __all__ = [
+    "AskStatus",
     "Chunk",
     "ChunkCost",
     "Chunker",

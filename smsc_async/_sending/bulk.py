@@ -1,9 +1,9 @@
 """Bulk calls of a client: sending batches, their cost, and one status request for each of many messages."""
 
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from functools import partial
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
 import anyio
 
@@ -22,10 +22,12 @@ from smsc_async._model import (
 
 from .chunks import Brake, Chunk, ChunkCost, Chunker, MessageOutcome, failed, goes_with, sent, to_cost, to_send
 
-__all__ = ["cost_in_chunks", "send_in_chunks", "statuses_of"]
+__all__ = ["AskStatus", "cost_in_chunks", "send_in_chunks", "statuses_of"]
 
 T = TypeVar("T")
 R = TypeVar("R", bound=Result)
+AskStatus: TypeAlias = Callable[[GetStatus], Awaitable[DeliveryReport]]
+"""Requests one status; raises as `Client.status` does."""
 
 
 class CallOperation(Protocol):
@@ -110,7 +112,7 @@ async def cost_in_chunks(
 
 
 async def statuses_of(
-    call: CallOperation,
+    call: AskStatus,
     refs: Many[MessageRef],
     detail: Literal[0, 1, 2],
     *,

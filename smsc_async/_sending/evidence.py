@@ -16,7 +16,7 @@ from smsc_async._model import (
     SentMessage,
     SmscError,
     UnresolvedSend,
-    is_phone,
+    is_international,
 )
 
 __all__ = ["Evidence"]
@@ -71,9 +71,8 @@ class Evidence:
         if isinstance(answer, DeliveryReport):
             if self._unresolved.is_own_id or self._is_of_then(answer.sent_at):
                 self._reports[ref] = answer
-        elif isinstance(answer, MessageNotFound) and in_time and is_phone(ref.phone) and ref.phone.startswith("+"):
-            # soap-api: "If the number is passed without the + sign, it can be corrected". Such a number may be stored
-            # in another form, so only a number with + can be proved missing.
+        elif isinstance(answer, MessageNotFound) and in_time and is_international(ref.phone):
+            # A number that the service may have stored in another form can't be proved missing.
             self._missing.add(ref)
 
     def _is_of_then(self, sent_at: datetime | None) -> bool:

@@ -35,7 +35,7 @@ from smsc_async._model import (
 )
 from smsc_async._network import Timeout
 
-from .bulk import statuses_of
+from .bulk import AskStatus, statuses_of
 from .evidence import Evidence
 
 __all__ = ["OnUnknown", "ReconcileDelays", "Reconciler", "unresolved_of"]
@@ -78,12 +78,14 @@ class _Terms:
         end: The event loop time at which the send is given up.
         allow_duplicate: Whether the same message may have been sent in the last minute.
         is_own_id: Whether no other message uses its id.
+        ask: Requests a status, None for the client's own way.
     """
 
     timeout: Timeout
     end: float
     allow_duplicate: bool
     is_own_id: bool
+    ask: AskStatus | None = None
 
 
 class Reconciler:
@@ -141,7 +143,9 @@ class Reconciler:
                 self._hand_over(_unresolved(operation, terms, trace.began))
             raise
 
-    async def resolve(self, unresolved: UnresolvedSend, timeout: Timeout, end: float) -> SentMessage | None:
+    async def resolve(
+        self, unresolved: UnresolvedSend, timeout: Timeout, end: float, ask: AskStatus | None = None
+    ) -> SentMessage | None:
         """Reconcile an unresolved send; return None if nothing was sent.
 
         Raises:
@@ -150,7 +154,8 @@ class Reconciler:
         since = (datetime.now(UTC) - unresolved.failed).total_seconds()
         # `failed` may come from the clock of another machine, which may differ from this machine's.
         left = self._delays.late + self._delays.skew - since if since >= 0 else self._delays.late
-        evidence = await self._reconcile(unresolved, _Terms(timeout, end, False, unresolved.is_own_id), max(left, 0.0))
+        terms = _Terms(timeout, end, allow_duplicate=False, is_own_id=unresolved.is_own_id, ask=ask)
+        evidence = await self._reconcile(unresolved, terms, max(left, 0.0))
         if evidence.is_conclusive:
             return evidence.result() if evidence.accepted else None
         raise _unknown(unresolved, evidence)
@@ -244,7 +249,7 @@ class Reconciler:
 
     async def _ask(self, evidence: Evidence, unresolved: UnresolvedSend, terms: _Terms, late: float) -> None:
         now = anyio.current_time()
-        arrived, end, pause = now + late, min(terms.end, now + _PATIENCE), _FIRST_PAUSE
+        arrived, end, pause = now + late, now + _PATIENCE if terms.end == math.inf else terms.end, _FIRST_PAUSE
         if late > 0:
             # One recipient is enough: if it is found, the request was received. Its execution may not be complete yet.
             await self._learn(evidence, unresolved.refs[:1], terms, end, in_time=False)
@@ -266,7 +271,7 @@ class Reconciler:
         async def ask(operation: Operation[R], /) -> R:
             return await self._caller.call(operation, terms.timeout, end)
 
-        answers = await statuses_of(ask, refs, 1, workers=self._workers)
+        answers = await statuses_of(terms.ask or ask, refs, 1, workers=self._workers)
         for ref, answer in zip(refs, answers, strict=True):
             evidence.learn(ref, answer, in_time=in_time)
         return answers

@@ -160,7 +160,7 @@ async def test_stored_unresolved_sends_are_reconciled_later_if_possible(path: Pa
     now = datetime(2026, 1, 1, tzinfo=UTC)
     sent, gone, rewritten = (
         UnresolvedSend(id=new_id(), refs=(MessageRef(phone, new_id()),), is_own_id=True, began=now, failed=now)
-        for phone in ("+79161234567", "+79161234568", "79161234569")
+        for phone in ("+79161234567", "+79161234568", "89161234569")
     )
     async with client(sandbox) as sender:
         await sender.send("+79161234567", "Hi", id=sent.refs[0].id)
@@ -217,5 +217,4 @@ async def test_a_journal_is_only_open_inside_its_block(path: Path) -> None:
     async with journal:
         with pytest.raises(RuntimeError, match="this journal is already open"):
             await journal.__aenter__()
-    with closing(sqlite3.connect(path)) as connection:
-        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+

@@ -145,7 +145,7 @@ def test_a_request_cancelled_in_this_process_may_still_arrive_for_a_while(path: 
 def test_an_unresolved_send_that_can_not_be_reconciled_stays_and_is_not_sent_again(path: Path) -> None:
     async def main() -> None:
         network = Network("ok", "ok", "ok", "gone")
-        messages = [*MESSAGES, Message("79161234567", "the service may rewrite this phone")]
+        messages = [*MESSAGES, Message("89161234567", "the service may rewrite this phone")]
         for _ in range(2):
             rows = await send(path, network.client(guards=Guards()), messages, workers=1)
             assert states(rows) == [RowState.ACCEPTED] * 6 + [RowState.UNRESOLVED]

@@ -19,7 +19,7 @@ from smsc_async import (
     Timeout,
 )
 from smsc_async._network.httpx import HttpxTransport
-from smsc_async.sandbox import Account, Sandbox
+from smsc_async.sandbox import Account, Limits, Sandbox
 from tests.doubles import URL
 
 T = TypeVar("T")
@@ -44,7 +44,7 @@ class Network:
     service executes it, and the client waits for the answer.
     """
 
-    def __init__(self, *script: str, then: str = "ok") -> None:
+    def __init__(self, *script: str, then: str = "ok", limits: Limits | None = None) -> None:
         began = time.time()
         self._start: float | None = None
 
@@ -53,7 +53,7 @@ class Network:
             return began + self.ahead + anyio.current_time() - self._start
 
         self.ahead = 0.0
-        self.sandbox = Sandbox(accounts=[Account.demo()], clock=clock)
+        self.sandbox = Sandbox(accounts=[Account.demo()], clock=clock, limits=limits or Limits())
         self.script = list(script)
         self.then = then
         self.asked: list[str] = []

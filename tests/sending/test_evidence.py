@@ -10,7 +10,7 @@ from smsc_async._sending.evidence import Evidence
 
 BEGAN = datetime(2026, 11, 25, 9, 30, tzinfo=UTC)
 ANN, BOB = MessageRef("+79991234567", "a1"), MessageRef("+79991234568", "a1")
-PLAIN = MessageRef("79991234569", "a1")
+PLAIN = MessageRef("89991234569", "a1")
 MAIL = MessageRef("ann@example.com", "a1")
 NOT_FOUND = MessageNotFound("error 3")
 

@@ -164,8 +164,8 @@ def test_unresolved_recipient_does_not_end_the_status_requests_for_another() -> 
     async def main() -> None:
         network = Network("gone", "ok", "ok", "html")
         with pytest.raises(SendOutcomeUnknown) as caught:
-            await network.client().send(["79991234567", OTHER], "Hi")
-        assert (caught.value.ref.phone, caught.value.unsent[0].phone) == ("79991234567", OTHER)
+            await network.client().send(["89991234567", OTHER], "Hi")
+        assert (caught.value.ref.phone, caught.value.unsent[0].phone) == ("89991234567", OTHER)
 
     virtually(main)
 
@@ -226,7 +226,7 @@ def test_chunk_of_a_batch_is_reconciled_per_message() -> None:
 def test_partly_known_chunk_is_an_outcome_for_each_message() -> None:
     async def main() -> None:
         network = Network("gone")
-        messages = [Message(PHONE, "Hi"), Message("79991234568", "Ho")]
+        messages = [Message(PHONE, "Hi"), Message("89991234568", "Ho")]
         first, second = [outcome.error async for outcome in network.client().send_batch(messages)]
         assert isinstance(first, SendOutcomeUnknown)
         assert isinstance(second, SendOutcomeUnknown)

@@ -1,0 +1,137 @@
+"""The file `<journal>.lock`: locked while the journal is open, and a record that older copies of it do not contain."""
+
+import errno
+import json
+import os
+import sys
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from threading import Lock
+from typing import Any, Final
+
+from smsc_async._model import JournalError, JournalInUse
+from smsc_async._private_file import make_private
+
+__all__ = ["JournalLock", "LockRecord"]
+
+_SIZE: Final = 256  # one record, always overwritten as a whole
+_LOCKED: Final = {errno.EAGAIN, errno.EACCES, errno.EDEADLK}
+
+if sys.platform == "win32":  # pragma: no cover
+    import msvcrt
+
+    def _lock(file: int) -> None:
+        os.lseek(file, _SIZE, os.SEEK_SET)
+        msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+
+else:
+    import fcntl
+
+    def _lock(file: int) -> None:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+@dataclass(frozen=True, slots=True)
+class LockRecord:
+    """What the file holds.
+
+    Attributes:
+        job: The job that `furthest` belongs to, "" for none.
+        furthest: The key of the furthest request that was attempted, 0 for none.
+        unknown_until: Unix time at which the answers "unknown message" are no longer limited.
+    """
+
+    job: str = ""
+    furthest: int = 0
+    unknown_until: float = 0.0
+
+
+class JournalLock:
+    """A journal's lock file, locked until it is closed or the process ends; all methods block.
+
+    The file stays when the journal is closed: removing it could give two processes a lock each.
+
+    Args:
+        journal: The file of the journal.
+
+    Raises:
+        JournalInUse: Another process, or another `Journal` of this process, has it locked.
+        OSError: It can't be opened.
+    """
+
+    def __init__(self, journal: Path) -> None:
+        self._journal = journal
+        self._path = journal.with_name(f"{journal.name}.lock")
+        self._writing = Lock()
+        self._marked: tuple[int, ...] = ()
+        self._file = self._locked()
+        self.record = _parsed(os.read(self._file, _SIZE))
+
+    def close(self) -> None:
+        """Unlock the file."""
+        os.close(self._file)
+
+    def mark(self) -> None:
+        """Remember the journal as it is now, after a change by this process."""
+        self._marked = _seen(self._journal)
+
+    def check(self) -> None:
+        """Raise a `JournalError` if the journal is not as it was marked, or this file is not in its place."""
+        try:
+            is_same = _seen(self._journal) == self._marked and self._is_in_place()
+        except OSError:
+            is_same = False
+        if not is_same:
+            raise JournalError(
+                f"another program has changed, moved or removed the journal {self._journal} or its .lock file while it "
+                "was in use; nothing more is sent. Put it back and start again: what was sent is found out first"
+            )
+
+    def update(self, **changes: Any) -> None:
+        """Change the record; a killed process leaves the old one or the new one.
+
+        Raises:
+            OSError: It can't be written.
+        """
+        with self._writing:
+            self.record = replace(self.record, **changes)
+            os.lseek(self._file, 0, os.SEEK_SET)
+            os.write(self._file, json.dumps(asdict(self.record)).encode().ljust(_SIZE))
+
+    def _locked(self) -> int:
+        while True:
+            make_private(self._path)
+            file = os.open(self._path, os.O_RDWR)
+            try:
+                _lock(file)
+                if os.path.samestat(os.fstat(file), self._path.stat()):
+                    return file
+            except FileNotFoundError:
+                pass
+            except OSError as error:
+                os.close(file)
+                if error.errno in _LOCKED:
+                    raise JournalInUse(
+                        f"another process is using the journal {self._journal}; wait until it ends, or stop it"
+                    ) from None
+                raise
+            os.close(file)  # it was removed or replaced before it was locked
+
+    def _is_in_place(self) -> bool:
+        return os.path.samestat(os.fstat(self._file), self._path.stat())
+
+
+def _seen(path: Path) -> tuple[int, ...]:
+    """Return what stays equal as long as no other program replaces or changes the file."""
+    found = path.stat()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _parsed(content: bytes) -> LockRecord:
+    """Return the record; an empty one if the file is new, or damaged after a power failure."""
+    try:
+        found = LockRecord(**json.loads(content))
+    except (ValueError, TypeError):
+        return LockRecord()
+    kinds = type(found.job), type(found.furthest), type(found.unknown_until)
+    return found if kinds == (str, int, float) else LockRecord()

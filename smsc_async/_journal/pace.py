@@ -1,0 +1,62 @@
+"""Limits how often a job may get the answer "unknown message", because frequent errors block the IP address."""
+
+import time
+from typing import Final
+
+import anyio
+
+from smsc_async._client import Client
+from smsc_async._model import DeliveryReport, GetStatus, MessageNotFound
+
+from .lock import JournalLock
+
+__all__ = ["UnknownPace"]
+
+_FIRST: Final = 20  # as fast as the service answers
+_INTERVAL: Final = 1.0  # seconds for each further one
+
+
+class UnknownPace:
+    """Requests statuses; after 20 answers "unknown message" there is one a second. The limit survives a restart.
+
+    Args:
+        client: The client that asks.
+        lock: The lock file, which keeps the limit.
+    """
+
+    def __init__(self, client: Client, lock: JournalLock) -> None:
+        self._client = client
+        self._lock = lock
+        # Limits that were stored by a clock in the future must not stop the job.
+        backlog = min(lock.record.unknown_until - time.time(), _FIRST * _INTERVAL)
+        self._until = anyio.current_time() + backlog
+        self._asking = 0
+        self._answered = anyio.Event()
+
+    def delay(self, number: int) -> float:
+        """Return the most seconds until `number` requests are answered, if none of the messages is known."""
+        return self._backlog() + number * _INTERVAL
+
+    async def status(self, operation: GetStatus) -> DeliveryReport:
+        """Request a status as soon as one more unknown message is allowed.
+
+        Raises:
+            SmscError: As in `Client.status`.
+        """
+        while (wait := self._backlog() - (_FIRST - 1) * _INTERVAL) > 0:
+            with anyio.move_on_after(wait):
+                await self._answered.wait()
+        self._asking += 1
+        try:
+            return await self._client.call(operation)
+        except MessageNotFound:
+            self._until = max(self._until, anyio.current_time()) + _INTERVAL
+            self._lock.update(unknown_until=time.time() + self._until - anyio.current_time())
+            raise
+        finally:
+            self._asking -= 1
+            self._answered.set()
+            self._answered = anyio.Event()
+
+    def _backlog(self) -> float:
+        return max(0.0, self._until - anyio.current_time()) + self._asking * _INTERVAL
