@@ -33,7 +33,7 @@ ARROWS: Final = {
     "__main__": "_cli",
 }
 """Each room, and the rooms it may import. A room is a folder, or a module beside the folders."""
-LEAVES: Final = {"_version", "_clock"}
+LEAVES: Final = {"_version", "_clock", "_private_file"}
 """Modules that any room may import."""
 FLOORS: Final = 9
 
@@ -46,7 +46,6 @@ PURE: Final = {"_model", "_protocol", "guards._limits", "guards._rules", "guards
     "_sending.evidence",
     "_journal.rows",
     "_journal.requests",
-    "_journal.wal",
     "_cli.messages_csv",
     "sandbox",
 }

@@ -3,8 +3,9 @@
 import csv
 import io
 import os
+import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -13,8 +14,9 @@ from typing import Final
 import anyio
 
 from smsc_async._journal import Journal, JournalRow, RowState
+from smsc_async._private_file import resolved
 
-__all__ = ["plain", "write_csv", "write_report"]
+__all__ = ["check_files", "plain", "write_csv", "write_report"]
 
 _REPORT: Final = (
     *("row", "phone", "id", "result", "status", "status_name", "code", "error", "cost", "parts"),
@@ -54,8 +56,23 @@ def _report_row(row: JournalRow) -> dict[str, str]:
     return {name: "" if value is None else str(value) for name, value in values.items()}
 
 
+def check_files(files: Mapping[str, Path | None]) -> None:
+    """Raise a `ValueError` if a file is given for two purposes, or can't be written; the keys name the purposes."""
+    known: dict[Path, str] = {}
+    for name, path in files.items():
+        if path is None or str(path) == os.devnull:
+            continue
+        if not path.parent.is_dir():
+            raise ValueError(f"{name}: can't write {path}: there is no such folder")
+        place = resolved(path)
+        for other, purpose in known.items():
+            if place == other or (place.exists() and other.exists() and place.samefile(other)):
+                raise ValueError(f"{purpose} and {name} are the same file, {path}; pass different ones")
+        known[place] = name
+
+
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[dict[str, str]]) -> None:
-    """Write a CSV file atomically.
+    """Write a CSV file: a regular one atomically, a pipe or a device such as /dev/stdout as it is.
 
     Raises:
         ValueError: The file can't be written.
@@ -65,17 +82,35 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[dict[str, str]]
     writer.writeheader()
     writer.writerows(rows)
     try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            try:
-                file.write(text.getvalue().encode())
-                file.flush()
-                os.fsync(file.fileno())
-                os.replace(file.name, path)  # noqa: PTH105 - Path.replace needs one more object
-            except BaseException:
-                Path(file.name).unlink()
-                raise
+        if _is_stdout(path):
+            sys.stdout.write(text.getvalue())
+            sys.stdout.flush()
+        elif path.exists() and not path.is_file():
+            path.write_text(text.getvalue(), encoding="utf-8")
+        else:
+            _replace(resolved(path), text.getvalue().encode())
     except OSError as error:
         raise ValueError(f"can't write {path}: {error.strerror}") from None
+
+
+def _is_stdout(path: Path) -> bool:
+    """Return whether this is stdout: opened again, a file behind it would be overwritten by what is printed later."""
+    try:
+        return os.path.samestat(path.stat(), os.fstat(sys.stdout.fileno()))
+    except (OSError, ValueError):
+        return False
+
+
+def _replace(path: Path, content: bytes) -> None:
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        try:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+            os.replace(file.name, path)  # noqa: PTH105 - Path.replace needs one more object
+        except BaseException:
+            Path(file.name).unlink()
+            raise
 
 
 def _iso(moment: datetime | None) -> str | None:

@@ -5,7 +5,7 @@ import contextlib
 import hashlib
 from collections.abc import Coroutine, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -23,7 +23,7 @@ from smsc_async._sending import Chunk, goes_with, to_send
 from . import output
 from .messages_csv import BadRow, read_messages
 from .process import FAILED, INTERRUPTED, USAGE, fail, until_terminated
-from .report import plain, write_csv, write_report
+from .report import check_files, plain, write_csv, write_report
 
 __all__ = ["send_file"]
 
@@ -49,6 +49,8 @@ class _Job:
         follow: Whether to follow the messages until their status is final.
         timeout: The maximum number of seconds to follow them.
         delay_per_request: The seconds of delay that one status request is worth.
+        trust_journal: Whether to send what can't be proved unsent.
+        erase: Remove phones and texts that have been final for this long, None for none.
         url: The URL of the service.
         as_json: Whether to print JSON.
     """
@@ -65,6 +67,8 @@ class _Job:
     follow: bool
     timeout: float
     delay_per_request: float
+    trust_journal: bool
+    erase: timedelta | None
     url: str | None
     as_json: bool
 
@@ -95,6 +99,18 @@ def send_file(
     delay_per_request: Annotated[
         float, typer.Option(min=0.001, help="Seconds of delay that one status request is worth.")
     ] = 10.0,
+    trust_journal: Annotated[
+        bool,
+        typer.Option(
+            "--trust-journal", help="Continue a job although the service can't prove what was sent of it before."
+        ),
+    ] = False,
+    erase: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=36_500, metavar="DAYS", help="Erase phones and texts of messages that were final DAYS ago."
+        ),
+    ] = None,
     url: Annotated[str | None, typer.Option(help="URL of the service; also SMSC_URL.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -113,6 +129,8 @@ def send_file(
             follow=follow,
             timeout=timeout,
             delay_per_request=delay_per_request,
+            trust_journal=trust_journal,
+            erase=None if erase is None else timedelta(days=erase),
             url=url,
             as_json=as_json,
         )
@@ -156,18 +174,27 @@ async def _work(job: _Job) -> Summary:
         raise ValueError(
             "credentials are missing; set SMSC_APIKEY, or SMSC_LOGIN and SMSC_PASSWORD, in the environment"
         ) from None
-    for path in (job.report, job.skip_bad):
-        if path is not None and not path.parent.is_dir():
-            raise ValueError(f"can't write {path}: there is no such folder")
+    journal = Journal(job.journal, trust=job.trust_journal)
+    check_files(
+        {"MESSAGES": job.messages, "--report": job.report, "--skip-bad": job.skip_bad}
+        | {f"--journal ({each.name})": each for each in journal.files}
+    )
     content = _read(job.messages)
-    async with Journal(job.journal) as journal:
+    async with journal:
         source = f"{hashlib.sha256(content).hexdigest()} {'all' if job.allow_duplicates else 'once'}"
-        await journal.plan(
+        is_new = await journal.plan(
             _planned(content, job), source=source, batch_size=job.batch_size, sender=job.sender, at=job.at
         )
+        summary = await journal.summary()
+        if is_new:
+            _say(job, f"a new job: {summary.unsent} messages planned in {job.journal}")
+        elif summary.planned:
+            _say(job, f"an earlier job: asking the service which of {summary.planned} planned messages it has")
         try:
             async with Client(url=job.url, guards=journal.guards()) as client:
                 await _send(job, journal, client)
+            if job.erase is not None:
+                await journal.erase(job.erase)
         except BaseException:
             # Write the report even then; if that fails too, report the original error only.
             with anyio.CancelScope(shield=True), contextlib.suppress(ValueError, JournalError):
@@ -203,6 +230,11 @@ async def _send(job: _Job, journal: Journal, client: Client) -> None:
             await journal.follow(
                 client, timeout=job.timeout, delay_per_request=job.delay_per_request, on_progress=more_final
             )
+
+
+def _say(job: _Job, text: str) -> None:
+    if not job.as_json:
+        typer.echo(text, err=True)
 
 
 def _read(path: Path) -> bytes:

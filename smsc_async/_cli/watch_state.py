@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from smsc_async._model import MessageRef
+from smsc_async._private_file import make_private, resolved
 from smsc_async._watching import Unfinished, Update, utc
 
 __all__ = ["StateError", "WatchState"]
@@ -43,7 +44,15 @@ class WatchState:
     """
 
     def __init__(self, path: Path | None = None) -> None:
-        self._name = ":memory:" if path is None else str(path)
+        self._name = ":memory:"
+        if path is not None:
+            try:
+                place = resolved(path)
+                make_private(place)
+            except (OSError, ValueError) as error:
+                reason = error.strerror if isinstance(error, OSError) else str(error)
+                raise StateError(f"{path} can't be used: {reason}") from None
+            self._name = str(place)
         try:
             self._file = sqlite3.connect(self._name, timeout=0, isolation_level=None)
         except sqlite3.Error as error:

@@ -1,6 +1,5 @@
 """A journal: a bulk job stored in a file, so that it survives a restart and each message is sent once."""
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
@@ -23,14 +22,13 @@ from smsc_async._model import (
     SentMessage,
     Sms,
     UnresolvedSend,
-    recipient_key,
 )
 from smsc_async._private_file import resolved
 from smsc_async._watching import Unfinished, Update
 from smsc_async.guards import Guards, Rules
 
 from .guard_store import JournalGuardStore
-from .requests import cost_of, divide, operation_of
+from .requests import cost_of, digest_of_rows, divide, numbered, operation_of
 from .rows import ChunkPlan, ChunkState, JournalRow, PlannedMessage, RowPlan, Summary
 from .sender import JournalSender
 from .store import JournalStore
@@ -68,7 +66,7 @@ class Journal:
     def __init__(self, path: str | Path, *, trust: bool = False) -> None:
         self._path = resolved(path)
         if self._path.name.endswith(_RESERVED):
-            raise ValueError(f"a journal's name must not end in {', '.join(_RESERVED)}; those files are beside it")
+            raise ValueError(f"the name of a journal must not end in {', '.join(_RESERVED)}")
         self._trust = trust
         self._store: JournalStore | None = None
         self._limiter: anyio.CapacityLimiter | None = None
@@ -77,6 +75,11 @@ class Journal:
 
     def __repr__(self) -> str:
         return f"<smsc_async.Journal {self._path}>"
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The file, and those that are or may be beside it while the journal is in use."""
+        return (self._path, *(self._path.with_name(f"{self._path.name}{end}") for end in _RESERVED))
 
     async def __aenter__(self) -> Self:
         """Open and lock the file.
@@ -135,11 +138,11 @@ class Journal:
         terms = json.dumps({"batch_size": batch_size, **arguments}, default=repr, sort_keys=True)
         # A known source need not be read again.
         rows = (
-            _numbered(messages)
+            numbered(messages)
             if source is None or not await self._run_blocking(self._is_planned, source, terms)
             else []
         )
-        source = _digest(rows) if source is None else source
+        source = digest_of_rows(rows) if source is None else source
         if await self._run_blocking(self._is_planned, source, terms):
             return False
         await self._run_blocking(self._plan, source, terms, rows, divide(rows, arguments, batch_size))
@@ -316,35 +319,6 @@ class Journal:
         error = None if report is None or report.error is None else int(report.error)
         ref = update.ref
         await self._run_blocking(self._file.note_status, ref.phone, ref.id, status, error, words, final_at)
-
-
-def _numbered(messages: Iterable[Message | PlannedMessage]) -> list[PlannedMessage]:
-    """Assign a row to each message.
-
-    Raises:
-        ValueError: Two messages have the same row, or the same phone and id.
-    """
-    rows: dict[int, PlannedMessage] = {}
-    ids: set[tuple[str, str]] = set()
-    for number, item in enumerate(messages, 1):
-        planned = PlannedMessage(message=item) if isinstance(item, Message) else item
-        row = number if planned.row is None else planned.row
-        if planned.message is not None and planned.id is not None:
-            known = len(ids)
-            ids.add((recipient_key(planned.message.phone), planned.id))
-            if len(ids) == known:
-                raise ValueError(f"message {number} has the same phone and id as an earlier one")
-        if row in rows:
-            raise ValueError(f"message {number} has the same row number as an earlier one")
-        rows[row] = planned.model_copy(update={"row": row})
-    return [rows[row] for row in sorted(rows)]
-
-
-def _digest(rows: Iterable[PlannedMessage]) -> str:
-    digest = hashlib.sha256()
-    for row in rows:
-        digest.update(row.model_dump_json().encode())
-    return digest.hexdigest()
 
 
 def _ignore(count: int) -> None:

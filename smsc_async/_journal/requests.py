@@ -1,7 +1,9 @@
 """Divide a job into requests, and derive a result for each message from the answer to its request; pure."""
 
+import hashlib
+import json
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from decimal import Decimal
 from functools import partial
 from typing import Any, Final
@@ -20,12 +22,23 @@ from smsc_async._model import (
     is_international,
     new_id,
     parts,
+    recipient_key,
 )
 from smsc_async._sending import Chunk, Chunker, goes_with, to_send
 
 from .rows import ChunkPlan, MessageResult, PlannedMessage, RowPlan, StoredChunk
 
-__all__ = ["Division", "cost_of", "divide", "operation_of", "refused", "results"]
+__all__ = [
+    "Division",
+    "cost_of",
+    "digest_of_rows",
+    "divide",
+    "numbered",
+    "operation_of",
+    "refused",
+    "results",
+    "without",
+]
 
 _NOT_PRICED: Final = {"id", "sender", "at", "cost"}
 _CENT: Final = Decimal("0.0001")
@@ -87,6 +100,46 @@ def divide(rows: Iterable[PlannedMessage], options: Mapping[str, Any], size: int
         if planned.message is not None and planned.row is not None:
             yield from division.add(planned.row, planned.message, planned.id)
     yield from division.rest()
+
+
+def numbered(messages: Iterable[Message | PlannedMessage]) -> list[PlannedMessage]:
+    """Assign a row to each message.
+
+    Raises:
+        ValueError: Two messages have the same row, or the same phone and id.
+    """
+    rows: dict[int, PlannedMessage] = {}
+    ids: set[tuple[str, str]] = set()
+    for number, item in enumerate(messages, 1):
+        planned = PlannedMessage(message=item) if isinstance(item, Message) else item
+        row = number if planned.row is None else planned.row
+        if planned.message is not None and planned.id is not None:
+            known = len(ids)
+            ids.add((recipient_key(planned.message.phone), planned.id))
+            if len(ids) == known:
+                raise ValueError(f"message {number} has the same phone and id as an earlier one")
+        if row in rows:
+            raise ValueError(f"message {number} has the same row number as an earlier one")
+        rows[row] = planned.model_copy(update={"row": row})
+    return [rows[row] for row in sorted(rows)]
+
+
+def digest_of_rows(rows: Iterable[PlannedMessage]) -> str:
+    """Return a hash of the messages, which identifies their job."""
+    digest = hashlib.sha256()
+    for row in rows:
+        digest.update(row.model_dump_json().encode())
+    return digest.hexdigest()
+
+
+def without(content: str, phones: Container[str]) -> str:
+    """Return a stored request without some of its recipients, an empty string if none is left."""
+    operation = json.loads(content)
+    if "messages" in operation:
+        left = operation["messages"] = [each for each in operation["messages"] if each["phone"] not in phones]
+    else:
+        left = operation["to"] = [each for each in operation["to"] if each not in phones]
+    return json.dumps(operation) if left else ""
 
 
 def operation_of(chunk: StoredChunk) -> Send | SendList:

@@ -1,10 +1,10 @@
 """The content of a journal as plain values: planned requests and the results of their messages."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, NamedTuple, Self
+from typing import Annotated, Any, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
@@ -21,6 +21,8 @@ __all__ = [
     "RowState",
     "StoredChunk",
     "Summary",
+    "moment",
+    "row_of",
 ]
 
 
@@ -219,3 +221,29 @@ class Summary:
     def unsent(self) -> int:
         """The number of messages without an answer of the service."""
         return self.planned + self.attempted + self.unresolved
+
+
+def moment(text: str | None) -> datetime | None:
+    """Return a stored time in UTC."""
+    return None if text is None else datetime.fromisoformat(text).astimezone(UTC)
+
+
+def row_of(values: tuple[Any, ...]) -> JournalRow:
+    """Return a message from its columns."""
+    row, phone, id_, state, status, failure, code, error, cost, parts, *moments = values
+    attempted_at, accepted_at, final_at = map(moment, moments)
+    return JournalRow(
+        row=row,
+        phone=phone,
+        id=id_,
+        state=RowState(state),
+        status=None if status is None else MessageStatus(status),
+        delivery_error=None if failure is None else DeliveryError(failure),
+        code=code,
+        error=error,
+        cost=None if cost is None else Decimal(cost),
+        parts=parts,
+        attempted_at=attempted_at,
+        accepted_at=accepted_at,
+        final_at=final_at,
+    )

@@ -159,7 +159,7 @@ class JournalSender:
             try:
                 if await self._is_unsent(await self._run_blocking(self._store.chunk, key)):
                     due.send_nowait(key)
-            except JournalError as error:
+            except Exception as error:  # noqa: BLE001 - `run` raises it, outside the task group
                 self._stop(error)
 
     async def _is_unsent(self, chunk: StoredChunk) -> bool:
@@ -220,7 +220,7 @@ class JournalSender:
                 with anyio.move_on_after(pause):
                     await self._stopped.wait()
                 chunk = await self._run_blocking(self._store.chunk, key)
-        except JournalError as error:
+        except Exception as error:  # noqa: BLE001 - as in `_reconcile`
             self._stop(error)
 
     async def _attempt(self, chunk: StoredChunk, operation: Send | SendList) -> float | None:

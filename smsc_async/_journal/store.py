@@ -1,5 +1,7 @@
 """The tables of a journal and the queries on them; all methods block."""
 
+import hashlib
+import itertools
 import json
 import logging
 import secrets
@@ -9,16 +11,26 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
+from operator import itemgetter
 from pathlib import Path
 from threading import RLock
 from typing import Any, Final, Protocol, TypeVar
 
-from smsc_async._model import DeliveryError, MessageStatus
-
-from .erasure import digest_of, erase
 from .file import connect, damaged, explained
 from .lock import JournalLock
-from .rows import ChunkPlan, ChunkState, JournalRow, KeyHistory, MessageResult, RowPlan, RowState, StoredChunk, Summary
+from .requests import without
+from .rows import (
+    ChunkPlan,
+    ChunkState,
+    JournalRow,
+    KeyHistory,
+    MessageResult,
+    RowPlan,
+    StoredChunk,
+    Summary,
+    moment,
+    row_of,
+)
 
 __all__ = ["JournalStore", "RunBlocking"]
 
@@ -31,6 +43,12 @@ SELECT row, phone, id, CASE message.state WHEN 'open' THEN CASE chunk.state WHEN
     ELSE chunk.state END ELSE message.state END AS state, status, delivery_error, code, error, cost, parts,
     attempted_at, accepted_at, final_at
 FROM message LEFT JOIN chunk ON chunk.key = message.chunk
+"""
+_DUE: Final = """
+SELECT row, message.chunk, phone FROM message LEFT JOIN chunk ON chunk.key = message.chunk
+WHERE message.state IN ('final', 'failed', 'skipped') AND phone != '' AND julianday(coalesce(
+    final_at, attempted_at, (SELECT value FROM job WHERE name = 'planned_at'))) <= julianday(?)
+ORDER BY message.chunk
 """
 
 
@@ -111,7 +129,7 @@ class JournalStore:
                 connection.execute(
                     "INSERT INTO chunk (key, state, content, digest, is_list, is_own_id) "
                     "VALUES (?, 'planned', ?, ?, ?, ?)",
-                    (key, chunk.content, digest_of(chunk.content), chunk.is_list, chunk.is_own_id),
+                    (key, chunk.content, _digest(chunk.content), chunk.is_list, chunk.is_own_id),
                 )
                 connection.executemany(
                     "INSERT INTO message (row, chunk, phone, id, state) VALUES (?, ?, ?, ?, 'open')",
@@ -146,10 +164,10 @@ class JournalStore:
         ((state, content, digest, is_list, is_own_id, attempted_at, failed_at),) = self._all(
             "SELECT state, content, digest, is_list, is_own_id, attempted_at, failed_at FROM chunk WHERE key = ?", key
         )
-        if digest != digest_of(content):
+        if digest != _digest(content):
             raise damaged(self._path, "a request in it differs from the one that was planned")
         return StoredChunk(
-            key, ChunkState(state), content, bool(is_list), bool(is_own_id), _moment(attempted_at), _moment(failed_at)
+            key, ChunkState(state), content, bool(is_list), bool(is_own_id), moment(attempted_at), moment(failed_at)
         )
 
     def attempt(self, key: int, at: datetime) -> None:
@@ -225,7 +243,7 @@ class JournalStore:
 
     def rows(self) -> Iterator[JournalRow]:
         """Return all rows, in order."""
-        return map(_row, self._all(f"{_ROWS} ORDER BY row"))
+        return map(row_of, self._all(f"{_ROWS} ORDER BY row"))
 
     def summary(self) -> Summary:
         """Return the number of messages in each state, and their cost."""
@@ -270,11 +288,19 @@ class JournalStore:
             How many messages had a phone.
         """
         with self._change() as connection:
-            count = erase(connection, before)
+            due = connection.execute(_DUE, (before.isoformat(),)).fetchall()
+            connection.executemany("UPDATE message SET phone = '' WHERE row = ?", [(row,) for row, *_ in due])
+            for key, messages in itertools.groupby(due, itemgetter(1)):
+                phones = {phone for *_, phone in messages}
+                for (content,) in connection.execute("SELECT content FROM chunk WHERE key = ?", (key,)).fetchall():
+                    rest = without(content, phones)
+                    connection.execute(
+                        "UPDATE chunk SET content = ?, digest = ? WHERE key = ?", (rest, _digest(rest), key)
+                    )
         with self._lock, explained(self._path):
             self._connection.execute("VACUUM")  # what is only deleted stays readable in the file
             self.lock_file.mark()
-        return count
+        return len(due)
 
     def _begin_anew(self) -> None:
         if self.lock_file.record.job:
@@ -312,25 +338,5 @@ class JournalStore:
                 self.lock_file.mark()
 
 
-def _moment(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text).astimezone(UTC)
-
-
-def _row(values: tuple[Any, ...]) -> JournalRow:
-    row, phone, id_, state, status, failure, code, error, cost, parts, *moments = values
-    attempted_at, accepted_at, final_at = map(_moment, moments)
-    return JournalRow(
-        row=row,
-        phone=phone,
-        id=id_,
-        state=RowState(state),
-        status=None if status is None else MessageStatus(status),
-        delivery_error=None if failure is None else DeliveryError(failure),
-        code=code,
-        error=error,
-        cost=None if cost is None else Decimal(cost),
-        parts=parts,
-        attempted_at=attempted_at,
-        accepted_at=accepted_at,
-        final_at=final_at,
-    )
+def _digest(content: str) -> bytes:
+    return hashlib.sha256(content.encode()).digest()

@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
+from smsc_async._private_file import make_private, resolved
+
 from ._fields import Value
 
 __all__ = ["Arrival", "Departure", "EventLog"]
@@ -54,22 +56,24 @@ class EventLog:
     """The file with the events of a sandbox.
 
     Args:
-        path: The file; created by the first line.
+        path: The file; created if it does not exist, readable by its owner only: it holds phones and texts.
         seed: The seed of the service.
 
     Raises:
-        ValueError: The file has another seed or version, or is not an event log.
+        ValueError: The file can't be opened, has another seed or version, or is not an event log.
     """
 
     def __init__(self, path: Path, seed: int) -> None:
-        self._path = path
+        self._path = resolved(path)
+        try:
+            make_private(self._path)
+        except OSError as error:
+            raise ValueError(f"state can't be {path}: {error.strerror}; pass another file") from None
         self._head = {"sandbox": _VERSION, "seed": seed}
         self._file: TextIO | None = None
 
     def read(self) -> Iterator[Arrival | Departure]:
         """Yield the events in the file; an incomplete last line was never answered and is removed."""
-        if not self._path.exists() or not self._path.stat().st_size:
-            return
         whole = 0
         with self._path.open("rb") as file:
             for number, line in enumerate(file):

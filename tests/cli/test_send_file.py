@@ -182,13 +182,16 @@ def test_a_journal_of_another_file_or_with_other_options_is_refused() -> None:
     assert "belongs to a job with different messages" in send_file().stderr
 
 
-@pytest.mark.usefixtures("folder", "sandbox")
-async def test_a_second_process_is_refused() -> None:
+@pytest.mark.usefixtures("sandbox")
+async def test_a_second_process_is_refused(folder: Path) -> None:
     write(f"{PHONES[0]},Hi")
     async with Journal("job.db"):
         ended = await anyio.run_process([*PROGRAM, "messages.csv", "--journal", "job.db"], check=False)
     assert ended.returncode == 1
-    assert ended.stderr == b"another process is using the journal job.db; wait until it ends, or stop it\n"
+    assert (
+        ended.stderr.decode()
+        == f"another process is using the journal {folder / 'job.db'}; wait until it ends, or stop it\n"
+    )
 
 
 @pytest.mark.usefixtures("folder", "sandbox")
@@ -198,7 +201,7 @@ def test_a_damaged_journal_is_one_sentence() -> None:
     result = send_file()
     assert result.exit_code == 1
     assert result.stderr.startswith(
-        "the journal job.db is damaged: its header is not that of a journal; nothing more is sent"
+        f"the journal {Path('job.db').resolve()} is damaged: its header is not that of a journal; nothing more is sent"
     )
 
 
@@ -281,9 +284,9 @@ def test_an_unresolved_send_is_reported(sandbox: Sandbox, monkeypatch: pytest.Mo
     async def lost(*_: object, **__: object) -> None:
         raise ReadTimeout("late")
 
-    write("79161234567,Hi")
+    write("89161234567,Hi")
     monkeypatch.setattr(HttpxTransport, "post", lost)
-    monkeypatch.setattr("smsc_async._sending.reconcile._PATIENCE", 0.1)
+    monkeypatch.setattr("smsc_async._journal.sender._PATIENCE", -0.5)
     result = send_file("--report", "out.csv")
     assert result.exit_code == 1
     assert "1 unresolved: they may have been sent, and are not sent again" in result.stderr
@@ -319,6 +322,7 @@ def test_a_signal_ends_the_job_cleanly_and_the_same_command_continues(
     with served(slow, monkeypatch):
         with subprocess.Popen(command, stderr=subprocess.PIPE, encoding="utf-8") as process:  # noqa: S603 - our own program
             assert process.stderr is not None
+            assert process.stderr.readline() == "a new job: 30 messages planned in job.db\n"
             assert process.stderr.readline().startswith("sent ")
             process.send_signal(sent_signal)
             _, words = process.communicate(timeout=30)
@@ -345,7 +349,7 @@ def test_a_full_disk_stops_the_job_and_nothing_is_lost_or_sent_twice(sandbox: Sa
         "--delay-per-request",
         "0.01",
     ]
-    limited = ["sh", "-c", 'ulimit -f 600; exec "$@"', "sh", *command]
+    limited = ["sh", "-c", 'ulimit -f 112; exec "$@"', "sh", *command]
     ended = subprocess.run(limited, capture_output=True, encoding="utf-8", timeout=60, check=False)  # noqa: S603 - as above
     assert ended.returncode == 1
     assert "the disk is full; nothing more is sent and nothing is lost: free some space and start again" in ended.stderr

@@ -1,8 +1,6 @@
 """A journal plans a job once, follows it to its end, and stores other unresolved sends."""
 
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -217,4 +215,3 @@ async def test_a_journal_is_only_open_inside_its_block(path: Path) -> None:
     async with journal:
         with pytest.raises(RuntimeError, match="this journal is already open"):
             await journal.__aenter__()
-

@@ -1,0 +1,213 @@
+"""One process uses a journal at a time, and stops if another program replaces, moves or changes its files."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from smsc_async import JournalError, JournalInUse
+from smsc_async._journal.lock import JournalLock, LockRecord
+from smsc_async._journal.rows import ChunkPlan, RowPlan
+from smsc_async._journal.store import JournalStore
+
+NOW = datetime.now(UTC)
+OPEN = (
+    "import sys; from pathlib import Path; from smsc_async._journal.store import JournalStore;"
+    "JournalStore(Path(sys.argv[1])); print('open', flush=True); input()"
+)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "job.db"
+    with closing(JournalStore(path)) as store:
+        plan(store)
+    return path
+
+
+def plan(store: JournalStore) -> None:
+    store.plan("me", [ChunkPlan("{}", f"id{n}", True, True, (RowPlan(n, f"+7916{n:07}"),)) for n in range(1, 5)], [])
+
+
+def lock_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}.lock")
+
+
+def away(path: Path) -> None:
+    """Move a file to another name."""
+    path.rename(path.with_name("elsewhere"))
+
+
+def replaced(path: Path) -> None:
+    """Replace a file by a copy of itself."""
+    shutil.copy(path, path.with_name("copy"))
+    path.with_name("copy").replace(path)
+
+
+def overwritten(path: Path) -> None:
+    """Write a file's own content into it again."""
+    path.write_bytes(path.read_bytes())
+
+
+@pytest.mark.parametrize("change", [Path.unlink, away, replaced, overwritten], ids=lambda each: each.__name__)
+def test_a_journal_changed_by_another_program_stops_the_job(path: Path, change: Callable[[Path], None]) -> None:
+    with closing(JournalStore(path)) as store:
+        store.attempt(1, NOW)
+        change(path)
+        with pytest.raises(JournalError, match="another program has changed, moved or removed the journal"):
+            store.attempt(2, NOW)
+
+
+@pytest.mark.parametrize("change", [Path.unlink, away, replaced], ids=lambda each: each.__name__)
+def test_a_lock_file_changed_by_another_program_stops_the_job(path: Path, change: Callable[[Path], None]) -> None:
+    with closing(JournalStore(path)) as store:
+        store.attempt(1, NOW)
+        change(lock_of(path))
+        with pytest.raises(JournalError, match=r"or its \.lock file while it was in use"):
+            store.attempt(2, NOW)
+
+
+def test_a_folder_that_is_moved_stops_the_job(tmp_path: Path) -> None:
+    folder = tmp_path / "jobs"
+    folder.mkdir()
+    with closing(JournalStore(folder / "job.db")) as store:
+        plan(store)
+        folder.rename(tmp_path / "old")
+        with pytest.raises(JournalError, match="moved"):
+            store.attempt(1, NOW)
+
+
+@pytest.mark.parametrize("change", [Path.unlink, away], ids=lambda each: each.__name__)
+def test_a_second_start_is_refused_although_the_file_is_gone(path: Path, change: Callable[[Path], None]) -> None:
+    with closing(JournalStore(path)):
+        change(path)
+        with pytest.raises(JournalInUse, match="another process is using the journal"):
+            JournalStore(path)
+    assert not path.exists()
+
+
+def test_a_process_that_uses_the_journal_refuses_others_until_it_is_killed(path: Path) -> None:
+    with subprocess.Popen(  # noqa: S603 - our own code
+        [sys.executable, "-c", OPEN, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        path.unlink()
+        with pytest.raises(JournalInUse):
+            JournalStore(path)
+        process.kill()
+        process.wait()
+    JournalStore(path).close()
+
+
+def test_a_second_journal_of_this_process_does_not_end_the_lock_of_the_first(path: Path) -> None:
+    with closing(JournalStore(path)):
+        for _ in range(2):
+            with pytest.raises(JournalInUse):
+                JournalStore(path)
+        ran = subprocess.run([sys.executable, "-c", OPEN, str(path)], capture_output=True, text=True, check=False)  # noqa: S603 - our own code
+        assert "JournalInUse" in ran.stderr
+
+
+def test_a_lock_file_removed_before_it_is_locked_is_not_used(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = os.open
+    times = iter([lock_of(path).unlink, lambda: replaced(lock_of(path))])
+
+    def slow(name: Path, flags: int, *mode: int) -> int:
+        file = opened(name, flags, *mode)
+        if name == lock_of(path) and not flags & os.O_CREAT:
+            next(times, lambda: None)()
+        return file
+
+    monkeypatch.setattr(os, "open", slow)
+    with closing(JournalLock(path)) as lock:
+        lock.mark()
+        lock.check()
+    assert next(times, None) is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"garbage", b"[1]", b'{"job": 1, "furthest": 2, "unknown_until": 0.5}', b'{"job": "a"', b"\0" * 256, b"7"],
+)
+def test_a_damaged_record_is_an_empty_one(path: Path, content: bytes) -> None:
+    lock_of(path).write_bytes(content)
+    with closing(JournalLock(path)) as lock:
+        assert lock.record == LockRecord()
+        lock.update(job="a", furthest=3)
+    with closing(JournalLock(path)) as lock:
+        assert lock.record == LockRecord("a", 3, 0.0)
+
+
+def test_the_furthest_attempt_is_recorded_before_the_request_leaves(path: Path) -> None:
+    copy = path.read_bytes()
+    with closing(JournalStore(path)) as store:
+        assert store.furthest() == 0
+        store.attempt(3, NOW)
+        store.attempt(1, NOW)
+        assert store.furthest() == 3
+    path.write_bytes(copy)
+    with closing(JournalStore(path)) as store:
+        assert store.furthest() == 3
+        assert lock_of(path).stat().st_mode & 0o077 == 0
+    lock_of(path).write_bytes(b"")
+    with closing(JournalStore(path)) as store:
+        assert store.furthest() == 0
+        store.attempt(2, NOW)
+    with closing(JournalStore(path)) as store:
+        assert store.furthest() == 2
+
+
+def test_the_record_of_another_job_does_not_count(path: Path) -> None:
+    with closing(JournalStore(path)) as store:
+        store.attempt(3, NOW)
+    other = path.with_name("other.db")
+    with closing(JournalStore(other)) as store:
+        plan(store)
+    shutil.copy(other, path)
+    with closing(JournalStore(path)) as store:
+        assert store.furthest() == 0
+        store.attempt(1, NOW)
+        assert store.furthest() == 1
+
+
+def test_a_deleted_journal_is_a_new_job_and_says_so(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path.unlink()
+    with closing(JournalStore(path)) as store:
+        plan(store)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"there was a job in the journal {path}, and the file is gone: this is a new job"
+    ]
+
+
+@pytest.mark.parametrize("size", [0, 1])
+def test_an_emptied_journal_is_not_a_new_job(path: Path, size: int) -> None:
+    if size:  # a copy from before the job was planned
+        other = path.with_name("other.db")
+        JournalStore(other).close()
+        shutil.copy(other, path)
+    else:
+        os.truncate(path, 0)
+    for _ in range(2):
+        with (
+            closing(JournalStore(path)) as store,
+            pytest.raises(JournalError, match="it has no job, although a job was planned in it"),
+        ):
+            plan(store)
+
+
+def test_a_lock_that_can_not_be_taken_for_another_reason_is_reported(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: int) -> None:
+        raise OSError(38, "Function not implemented")
+
+    monkeypatch.setattr("smsc_async._journal.lock._lock", fail)
+    with pytest.raises(JournalError, match="can't be opened \\(Function not implemented\\)"):
+        JournalStore(path)
