@@ -108,7 +108,7 @@ class JournalStore:
 
     def put(self, name: str, value: str) -> None:
         """Store a property of the whole job."""
-        with self._change() as connection:
+        with self.change() as connection:
             connection.execute("INSERT OR REPLACE INTO job VALUES (?, ?)", (name, value))
 
     def plan(self, identity: str, chunks: Iterable[ChunkPlan], faulty: Iterable[RowPlan]) -> None:
@@ -120,7 +120,7 @@ class JournalStore:
         if self.lock_file.record.job:
             raise damaged(self._path, "it has no job, although a job was planned in it")
         job = secrets.token_hex(8)
-        with self._change() as connection:
+        with self.change() as connection:
             connection.executemany(
                 "INSERT INTO job VALUES (?, ?)",
                 [("identity", identity), ("job", job), ("planned_at", datetime.now(UTC).isoformat())],
@@ -189,7 +189,7 @@ class JournalStore:
 
     def unresolved(self, key: int, failed_at: datetime, error: str) -> None:
         """Record that the outcome of a request is unknown."""
-        with self._change() as connection:
+        with self.change() as connection:
             connection.execute(
                 "UPDATE chunk SET state = 'unresolved', failed_at = ? WHERE key = ?", (failed_at.isoformat(), key)
             )
@@ -197,7 +197,7 @@ class JournalStore:
 
     def finish(self, key: int, results: Iterable[MessageResult], at: datetime) -> None:
         """Record the result of each message of a request."""
-        with self._change() as connection:
+        with self.change() as connection:
             connection.execute("UPDATE chunk SET state = 'done' WHERE key = ?", (key,))
             connection.executemany(
                 "UPDATE message SET state = ?, id = ?, code = ?, error = ?, cost = ?, parts = ?, accepted_at = ? "
@@ -228,7 +228,7 @@ class JournalStore:
         final_at: datetime | None,
     ) -> None:
         """Record the status of an accepted message; the status is final if `final_at` is given."""
-        with self._change() as connection:
+        with self.change() as connection:
             connection.execute(
                 "UPDATE message SET status = coalesce(?, status), delivery_error = coalesce(?, delivery_error), "
                 "error = ?, final_at = ?, state = iif(? IS NULL, state, 'final') "
@@ -253,7 +253,7 @@ class JournalStore:
 
     def keep_unresolved(self, data: str) -> None:
         """Store an unresolved send that is not part of the job."""
-        with self._change() as connection:
+        with self.change() as connection:
             connection.execute("INSERT INTO unresolved (data) VALUES (?)", (data,))
 
     def unresolved_sends(self) -> list[tuple[int, str]]:
@@ -262,19 +262,19 @@ class JournalStore:
 
     def forget_unresolved(self, key: int) -> None:
         """Delete an unresolved send that has been reconciled."""
-        with self._change() as connection:
+        with self.change() as connection:
             connection.execute("DELETE FROM unresolved WHERE key = ?", (key,))
 
     def histories(self, now: float) -> list[KeyHistory]:
         """Return the histories of the guards that still count at the Unix time `now`."""
-        with self._change() as connection:
+        with self.change() as connection:
             connection.execute("DELETE FROM history WHERE until < ?", (now,))
         found = self._all("SELECT rule, key, span, instants FROM history")
         return [KeyHistory(rule, key, span, tuple(json.loads(instants))) for rule, key, span, instants in found]
 
     def put_histories(self, histories: Iterable[KeyHistory]) -> None:
         """Store histories of the guards; delete those that are empty or no longer count."""
-        with self._change() as connection:
+        with self.change() as connection:
             for rule, key, span, instants in histories:
                 last = max((_FOREVER if instant is None else instant for instant in instants), default=-span)
                 values = rule, key, span, last + span, json.dumps(instants)
@@ -287,7 +287,7 @@ class JournalStore:
         Returns:
             How many messages had a phone.
         """
-        with self._change() as connection:
+        with self.change() as connection:
             due = connection.execute(_DUE, (before.isoformat(),)).fetchall()
             connection.executemany("UPDATE message SET phone = '' WHERE row = ?", [(row,) for row, *_ in due])
             for key, messages in itertools.groupby(due, itemgetter(1)):
@@ -302,27 +302,9 @@ class JournalStore:
             self.lock_file.mark()
         return len(due)
 
-    def _begin_anew(self) -> None:
-        if self.lock_file.record.job:
-            _log.warning("there was a job in the journal %s, and the file is gone: this is a new job", self._path)
-            self.lock_file.update(job="", furthest=0)
-
-    def _move(self, key: int, state: ChunkState, **columns: str | None) -> None:
-        settings = ", ".join(f"{name} = ?" for name in columns)
-        with self._change() as connection:
-            connection.execute(
-                f"UPDATE chunk SET state = ?, {settings} WHERE key = ?",  # noqa: S608 - constant column names
-                (state, *columns.values(), key),
-            )
-            connection.execute("UPDATE message SET error = NULL WHERE chunk = ?", (key,))
-
-    def _all(self, query: str, *values: Any) -> list[Any]:
-        with self._lock, explained(self._path):
-            return self._connection.execute(query, values).fetchall()
-
     @contextmanager
-    def _change(self) -> Iterator[sqlite3.Connection]:
-        """Run the body in one transaction."""
+    def change(self) -> Iterator[sqlite3.Connection]:
+        """Run the body in one transaction, on a file that no other program has changed."""
         with self._lock, explained(self._path):
             self.lock_file.check()
             self._connection.execute("BEGIN IMMEDIATE")
@@ -336,6 +318,24 @@ class JournalStore:
                 raise
             finally:
                 self.lock_file.mark()
+
+    def _begin_anew(self) -> None:
+        if self.lock_file.record.job:
+            _log.warning("there was a job in the journal %s, and the file is gone: this is a new job", self._path)
+            self.lock_file.update(job="", furthest=0)
+
+    def _move(self, key: int, state: ChunkState, **columns: str | None) -> None:
+        settings = ", ".join(f"{name} = ?" for name in columns)
+        with self.change() as connection:
+            connection.execute(
+                f"UPDATE chunk SET state = ?, {settings} WHERE key = ?",  # noqa: S608 - constant column names
+                (state, *columns.values(), key),
+            )
+            connection.execute("UPDATE message SET error = NULL WHERE chunk = ?", (key,))
+
+    def _all(self, query: str, *values: Any) -> list[Any]:
+        with self._lock, explained(self._path):
+            return self._connection.execute(query, values).fetchall()
 
 
 def _digest(content: str) -> bytes:
