@@ -10,6 +10,7 @@ back, and the job runs to its end with that. The expected result: doubled 0, los
 """
 
 import argparse
+import itertools
 import random
 import shutil
 import sys
@@ -74,6 +75,7 @@ class Case:
         self.folder = folder
         self.figures = figures
         self.copies: list[Path] = []
+        self.numbers = itertools.count()
         started = datetime.now(UTC).timestamp()
         self.sandbox = Sandbox(
             accounts=[Account.demo()], limits=Limits.off(), clock=lambda: started + anyio.current_time()
@@ -125,7 +127,7 @@ class Case:
 
     def copy(self, name: str = "") -> Path:
         """Copy the files as they are, and return the folder of the copy."""
-        folder = self.folder / "copies" / (name or str(len(self.copies)))
+        folder = self.folder / "copies" / (name or str(next(self.numbers)))
         folder.mkdir(parents=True)
         for file in FILES:
             with suppress(FileNotFoundError):

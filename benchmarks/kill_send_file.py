@@ -1,11 +1,14 @@
 """Kill a bulk job at random moments and restart it until it is done; then count the messages that the service accepted.
 
     python benchmarks/kill_send_file.py --kills 200 --service-kills 20
+    python benchmarks/kill_send_file.py --kills 100 --service-kills 0 --damage
 
 The service is a sandbox on loopback with its state in a file; the job is the real program; each runs in a separate
 process. Each job sends some messages in small requests. It is killed a few times with SIGKILL, at any point from its
 start to the last status request, and then runs to its end. The service is also killed occasionally, and continues with
-its state. The expected result: lost 0, doubled 0, error 9: 0, and a final result in every row.
+its state. With `--damage`, the files of a killed job are damaged: an older copy is put back, or its -journal or .lock
+file is removed, emptied or cut; a damaged journal that is refused is replaced by the intact one. The expected result:
+lost 0, doubled 0, error 9: 0, and a final result in every row.
 """
 
 import argparse
@@ -23,6 +26,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -32,10 +36,14 @@ from smsc_async._cli.demo import PATH, listen, serve_while
 from smsc_async.sandbox import Account, DeliveryPlan, Sandbox
 
 PROGRAM = (sys.executable, "-m", "smsc_async", "send-file")
-ROWS = 60
+ROWS = 30
 IN_ONE_REQUEST = 3
 LATENCY = 0.2
 KILLS_OF_ONE_JOB = 4
+SENDING = 0.3, 2.2
+"""When to kill a new job, in seconds after its start."""
+CONTINUING = 0.3, 16.0
+"""When to kill a job that was planned earlier: it first asks the service what it has."""
 TOO_OFTEN = 9
 GOOD_ENDS = {"delivered", "not delivered"}
 
@@ -49,6 +57,7 @@ class Figures:
     kills: int = 0
     mid_request: int = 0
     service_kills: int = 0
+    refused: int = 0
     accepted: int = 0
     lost: int = 0
     doubled: int = 0
@@ -125,15 +134,19 @@ class Track:
         service_kills: The number of kills of the service.
         folder: The folder for all files.
         figures: The counts to update.
+        damage: Whether to damage the files of killed jobs.
     """
 
-    def __init__(self, number: int, kills: int, service_kills: int, folder: Path, figures: Figures) -> None:
+    def __init__(  # noqa: PLR0917 - see the docstring
+        self, number: int, kills: int, service_kills: int, folder: Path, figures: Figures, damage: bool
+    ) -> None:
         self._number = number
         self._kills = kills
         self._service_kills = service_kills
         self._jobs = 0
         self._folder = folder
         self._figures = figures
+        self._damage = damage
         self._random = random.Random(number)
         self._service = Service(folder / f"service-{number}")
 
@@ -168,24 +181,58 @@ class Track:
         files = (str(messages), "--journal", str(journal), "--report", str(report))
         command = (*PROGRAM, *files, "--json", "--batch-size", str(IN_ONE_REQUEST), "--delay-per-request", "0.5")
         environment = {**os.environ, "SMSC_URL": url, "SMSC_APIKEY": "demo"}
-        for _ in range(min(KILLS_OF_ONE_JOB, self._kills)):
-            if not await self._kill(command, environment, journal):
+        copy = journal.with_suffix(".copy")
+        for number in range(min(KILLS_OF_ONE_JOB, self._kills)):
+            if not await self._kill(command, environment, journal, CONTINUING if number else SENDING):
                 break
             self._kills -= 1
+            if self._damage:
+                self._spoil(journal, copy)
         ended = await anyio.run_process(command, env=environment, check=False)
+        if self._damage and b"is damaged" in ended.stderr:
+            self._figures.refused += 1
+            for intact in copy.glob("true.*"):
+                shutil.copy(intact, journal.with_name(intact.name.replace("true", journal.stem, 1)))
+            ended = await anyio.run_process(command, env=environment, check=False)
         self._figures.jobs += 1
         self._figures.messages += ROWS
         if ended.returncode:
             self._figures.wrong_exits.append(ended.stderr.decode().strip())
         self._check_report(report)
 
-    async def _kill(self, command: tuple[str, ...], environment: dict[str, str], journal: Path) -> bool:
-        """Start the program and kill it; return False if it ended before that."""
+    def _spoil(self, journal: Path, copy: Path) -> None:
+        """Keep a copy of the intact files, and damage one of them, or put an older copy back."""
+        copy.mkdir(exist_ok=True)
+        files = [file for file in journal.parent.glob(f"{journal.name}*") if file.is_file()]
+        older = {file.name: file.read_bytes() for file in copy.iterdir()}
+        for file in files:
+            shutil.copy(file, copy / file.name.replace(journal.stem, "true", 1))
+        if older and self._random.random() < 0.5:
+            kept = [file for file in files if self._random.random() < 0.3]
+            for file in files:
+                content = older.get(file.name.replace(journal.stem, "true", 1))
+                if file not in kept and content is not None:
+                    file.write_bytes(content)
+            return
+        target = self._random.choice([file for file in files if file != journal] or files)
+        content = target.read_bytes()
+        target.unlink()
+        if self._random.random() < 0.7:
+            target.write_bytes(content[: self._random.choice([0, self._random.randrange(len(content) + 1)])])
+
+    async def _kill(
+        self,
+        command: tuple[str, ...],
+        environment: dict[str, str],
+        journal: Path,
+        within: tuple[float, float],
+    ) -> bool:
+        """Start the program and kill it within some seconds; return False if it ended before that."""
         process = await anyio.open_process(
             command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         async with process:
-            with anyio.move_on_after(self._random.uniform(0.3, 2.2)):
+            with anyio.move_on_after(self._random.uniform(*within)):
                 await process.wait()
             if process.returncode is not None:
                 return False
@@ -227,7 +274,7 @@ def _attempted(journal: Path) -> int:
     return int(count)
 
 
-async def measure(kills: int, service_kills: int, jobs: int) -> Figures:
+async def measure(kills: int, service_kills: int, jobs: int, *, damage: bool = False) -> Figures:
     """Run `jobs` tracks at once, with `kills` kills of jobs and `service_kills` kills of services in total."""
     figures = Figures()
     start = time.monotonic()
@@ -235,7 +282,7 @@ async def measure(kills: int, service_kills: int, jobs: int) -> Figures:
         async with anyio.create_task_group() as group:
             for number in range(jobs):
                 share, service_share = (each // jobs + (number < each % jobs) for each in (kills, service_kills))
-                group.start_soon(Track(number, share, service_share, Path(folder), figures).run)
+                group.start_soon(Track(number, share, service_share, Path(folder), figures, damage).run)
     figures.seconds = time.monotonic() - start
     return figures
 
@@ -246,14 +293,16 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--service-kills", type=int, default=20)
     parser.add_argument("--serve", nargs=2, metavar=("STATE", "PORT"), help=argparse.SUPPRESS)
-    parser.add_argument("--jobs", type=int, default=2, help="the number of concurrent jobs, each with its own service")
+    parser.add_argument("--damage", action="store_true", help="damage the files of killed jobs")
+    parser.add_argument("--jobs", type=int, default=8, help="the number of concurrent jobs and services")
     arguments = parser.parse_args()
     if arguments.serve:
         anyio.run(serve, Path(arguments.serve[0]), int(arguments.serve[1]))
-    figures = anyio.run(measure, arguments.kills, arguments.service_kills, arguments.jobs)
+    work = partial(measure, arguments.kills, arguments.service_kills, arguments.jobs, damage=arguments.damage)
+    figures = anyio.run(work)
     print(
         f"{figures.kills} kills ({figures.mid_request} with requests in flight), {figures.service_kills} kills of the "
-        f"service, {figures.jobs} jobs, {figures.messages} messages, {figures.seconds:.0f} s"
+        f"service, {figures.jobs} jobs, {figures.refused} damaged journals refused, {figures.messages} messages, {figures.seconds:.0f} s"
     )
     print(
         f"accepted {figures.accepted}, lost {figures.lost}, doubled {figures.doubled}, error 9: {figures.too_often}, "
