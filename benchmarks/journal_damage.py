@@ -88,7 +88,7 @@ class Case:
         draw = self.random
         start = draw.choice(["+7", "7"])
         good = iter(range(10_000))
-        kinds = draw.choice([[0], [0, 100, 0], [20, 100], [0, 3, 5, 7], [60, 99, 1, 130]])
+        kinds = draw.choice([[0], [0, 100, 0], [20, 100], [0, 3, 5, 7], [60, 99, 1, 100]])
         phones: list[tuple[str, bool]] = []
         for refused in kinds:
             phones += [(REFUSED, False)] * refused

@@ -214,7 +214,9 @@ class Track:
                 if file not in kept and content is not None:
                     file.write_bytes(content)
             return
-        target = self._random.choice([file for file in files if file != journal] or files)
+        if len(files) < 2:  # killed before it made them
+            return
+        target = self._random.choice([file for file in files if file != journal])
         content = target.read_bytes()
         target.unlink()
         if self._random.random() < 0.7:
@@ -302,7 +304,8 @@ def main() -> None:
     figures = anyio.run(work)
     print(
         f"{figures.kills} kills ({figures.mid_request} with requests in flight), {figures.service_kills} kills of the "
-        f"service, {figures.jobs} jobs, {figures.refused} damaged journals refused, {figures.messages} messages, {figures.seconds:.0f} s"
+        f"service, {figures.jobs} jobs, {figures.refused} damaged journals refused, {figures.messages} messages, "
+        f"{figures.seconds:.0f} s"
     )
     print(
         f"accepted {figures.accepted}, lost {figures.lost}, doubled {figures.doubled}, error 9: {figures.too_often}, "

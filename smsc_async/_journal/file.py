@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from smsc_async._model import JournalError, JournalInUse
-from smsc_async._private_file import make_private
 
-__all__ = ["connect", "damaged", "explained"]
+__all__ = ["connect", "damaged", "explained", "readable"]
 
 _APPLICATION: Final = 0x534D5343  # "SMSC", which `file` and SQLite's own tools show
 _VERSION: Final = 3
@@ -63,14 +62,13 @@ UPDATE chunk SET state = 'attempted'
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """Open the file of a journal whose lock file is locked; create it if it does not exist.
+    """Open the file of a journal whose lock file is locked; a new one is empty.
 
     Raises:
         JournalInUse: Another process has the file open.
         JournalError: The file can't be opened, is damaged, or is not a journal.
     """
     with explained(path):
-        make_private(path)
         if path.with_name(f"{path.name}-wal").exists():
             raise damaged(path, "a -wal file is beside it, which belongs to another file")
         connection = sqlite3.connect(path, timeout=_WAIT_FOR_LOCK, isolation_level=None, check_same_thread=False)
@@ -131,6 +129,17 @@ def explained(path: Path) -> Iterator[None]:
                 f"the journal {path} can't be used ({error}); what has not been sent stays planned"
             ) from None
         raise explain(path) from None
+    except UnicodeDecodeError:  # in a message of SQLite that quotes the file
+        raise damaged(path, "its pages can't be read") from None
+
+
+@contextlib.contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Convert errors of values that were not written by this package to `JournalError`."""
+    try:
+        yield
+    except (ValueError, TypeError, ArithmeticError):
+        raise damaged(path, "its values can't be read") from None
 
 
 def damaged(path: Path, why: str) -> JournalError:

@@ -131,7 +131,8 @@ class JournalGuardStore:
         if known is None:
             known = secrets.token_hex(16)
             self._store.put("salt", known)
-        return bytes.fromhex(known)
+        # A salt that is corrupted is still one: keys that were counted under another one are counted anew.
+        return known.encode()
 
     def _restore(self, memory: MemoryStore, histories: Sequence[KeyHistory]) -> None:
         offset = self._clock() - time.time()

@@ -27,6 +27,7 @@ from smsc_async._private_file import resolved
 from smsc_async._watching import Unfinished, Update
 from smsc_async.guards import Guards, Rules
 
+from .file import readable
 from .guard_store import JournalGuardStore
 from .requests import cost_of, digest_of_rows, divide, numbered, operation_of
 from .rows import ChunkPlan, ChunkState, JournalRow, PlannedMessage, RowPlan, Summary
@@ -225,7 +226,7 @@ class Journal:
 
     async def rows(self) -> list[JournalRow]:
         """Return all messages with their states, in the order of their rows."""
-        return await self._run_blocking(lambda: list(self._file.rows()))
+        return await self._run_blocking(self._file.rows)
 
     async def summary(self) -> Summary:
         """Return the number of messages in each state, and their cost."""
@@ -296,8 +297,10 @@ class Journal:
         known = self._file.get("identity")
         if known is None:
             return False
-        if json.loads(known) != [source, terms]:
-            what = "messages" if json.loads(known)[1] == terms else "options"
+        with readable(self._path):
+            known_source, known_terms = json.loads(known)
+        if [known_source, known_terms] != [source, terms]:
+            what = "messages" if known_terms == terms else "options"
             raise ValueError(
                 f"the journal {self._path} belongs to a job with different {what}; continue with the same ones, or use "
                 "another journal for another job"

@@ -57,6 +57,10 @@ class JournalLock:
     Raises:
         JournalInUse: Another process, or another `Journal` of this process, has it locked.
         OSError: It can't be opened.
+
+    Attributes:
+        record: What it holds.
+        is_new: Whether it held no record when it was opened.
     """
 
     def __init__(self, journal: Path) -> None:
@@ -65,7 +69,9 @@ class JournalLock:
         self._writing = Lock()
         self._marked: tuple[int, ...] = ()
         self._file = self._locked()
-        self.record = _parsed(os.read(self._file, _SIZE))
+        record = _parsed(os.read(self._file, _SIZE))
+        self.is_new = record is None
+        self.record = record or LockRecord()
 
     def close(self) -> None:
         """Unlock the file."""
@@ -127,11 +133,11 @@ def _seen(path: Path) -> tuple[int, ...]:
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def _parsed(content: bytes) -> LockRecord:
-    """Return the record; an empty one if the file is new, or damaged after a power failure."""
+def _parsed(content: bytes) -> LockRecord | None:
+    """Return the record; None if the file is new, or damaged after a power failure."""
     try:
         found = LockRecord(**json.loads(content))
     except (ValueError, TypeError):
-        return LockRecord()
+        return None
     kinds = type(found.job), type(found.furthest), type(found.unknown_until)
-    return found if kinds == (str, int, float) else LockRecord()
+    return found if kinds == (str, int, float) else None

@@ -16,7 +16,9 @@ from pathlib import Path
 from threading import RLock
 from typing import Any, Final, Protocol, TypeVar
 
-from .file import connect, damaged, explained
+from smsc_async._private_file import make_private
+
+from .file import connect, damaged, explained, readable
 from .lock import JournalLock
 from .requests import without
 from .rows import (
@@ -36,7 +38,7 @@ __all__ = ["JournalStore", "RunBlocking"]
 
 T = TypeVar("T")
 
-_log = logging.getLogger("smsc_async")
+_log: Final = logging.getLogger("smsc_async")
 _FOREVER: Final = 1e11  # Unix time
 _ROWS: Final = """
 SELECT row, phone, id, CASE message.state WHEN 'open' THEN CASE chunk.state WHEN 'done' THEN 'attempted'
@@ -68,8 +70,8 @@ class JournalStore:
         path: The file; created if it does not exist.
 
     Raises:
-        JournalInUse: Another process, or another `Journal` of this process, has the file open.
-        JournalError: The file can't be opened, is damaged, or is not a journal.
+        JournalInUse: It is open in another process, or by another `Journal` of this process.
+        JournalError: It can't be opened, is damaged, or is not a journal.
     """
 
     def __init__(self, path: Path) -> None:
@@ -79,8 +81,7 @@ class JournalStore:
             self.lock_file = JournalLock(path)
         try:
             with explained(path):
-                if not path.exists():
-                    self._begin_anew()
+                self._create_file()
                 self._connection = connect(path)
                 self.lock_file.mark()
         except BaseException:
@@ -147,7 +148,8 @@ class JournalStore:
 
     def planned_at(self) -> datetime:
         """Return when the job was planned, aware."""
-        return datetime.fromisoformat(self.get("planned_at") or "")
+        with readable(self._path):
+            return datetime.fromisoformat(self.get("planned_at") or "")
 
     def chunks(self, *states: ChunkState) -> list[int]:
         """Return the keys of the requests in any of these states, in order."""
@@ -161,20 +163,18 @@ class JournalStore:
         Raises:
             JournalError: Its content differs from what was planned.
         """
-        ((state, content, digest, is_list, is_own_id, attempted_at, failed_at),) = self._all(
-            "SELECT state, content, digest, is_list, is_own_id, attempted_at, failed_at FROM chunk WHERE key = ?", key
-        )
-        if digest != _digest(content):
-            raise damaged(self._path, "a request in it differs from the one that was planned")
-        return StoredChunk(
-            key, ChunkState(state), content, bool(is_list), bool(is_own_id), moment(attempted_at), moment(failed_at)
-        )
+        with readable(self._path):
+            ((_, state, content, digest, *flags, began, failed),) = self._all("SELECT * FROM chunk WHERE key = ?", key)
+            if digest != _digest(content):
+                raise damaged(self._path, "a request in it differs from the one that was planned")
+            is_list, is_own_id = map(bool, flags)
+            return StoredChunk(key, ChunkState(state), content, is_list, is_own_id, moment(began), moment(failed))
 
     def attempt(self, key: int, at: datetime) -> None:
         """Record that a request is about to leave.
 
         Raises:
-            JournalError: It can't be recorded, or another program has changed, moved or removed the file.
+            JournalError: It can't be recorded, or the file was changed, moved or removed.
         """
         record = self.lock_file.record
         job = self.get("job") or ""
@@ -239,17 +239,20 @@ class JournalStore:
     def pending(self) -> list[tuple[str, str, datetime]]:
         """Return phone, id and time of acceptance of each pending message."""
         found = self._all("SELECT phone, id, accepted_at FROM message WHERE state = 'accepted' ORDER BY row")
-        return [(phone, id_, datetime.fromisoformat(at)) for phone, id_, at in found]
+        with readable(self._path):
+            return [(phone, id_, datetime.fromisoformat(at)) for phone, id_, at in found]
 
-    def rows(self) -> Iterator[JournalRow]:
+    def rows(self) -> list[JournalRow]:
         """Return all rows, in order."""
-        return map(row_of, self._all(f"{_ROWS} ORDER BY row"))
+        with readable(self._path):
+            return list(map(row_of, self._all(f"{_ROWS} ORDER BY row")))
 
     def summary(self) -> Summary:
         """Return the number of messages in each state, and their cost."""
         counts = dict(self._all(f"SELECT state, count(*) FROM ({_ROWS}) GROUP BY state"))  # noqa: S608 - constants only
         costs = self._all("SELECT cost FROM message WHERE cost IS NOT NULL")
-        return Summary(cost=sum((Decimal(cost) for (cost,) in costs), Decimal()), **counts)
+        with readable(self._path):
+            return Summary(cost=sum((Decimal(cost) for (cost,) in costs), Decimal()), **counts)
 
     def keep_unresolved(self, data: str) -> None:
         """Store an unresolved send that is not part of the job."""
@@ -267,10 +270,9 @@ class JournalStore:
 
     def histories(self, now: float) -> list[KeyHistory]:
         """Return the histories of the guards that still count at the Unix time `now`."""
-        with self.change() as connection:
-            connection.execute("DELETE FROM history WHERE until < ?", (now,))
-        found = self._all("SELECT rule, key, span, instants FROM history")
-        return [KeyHistory(rule, key, span, tuple(json.loads(instants))) for rule, key, span, instants in found]
+        found = self._all("SELECT rule, key, span, instants FROM history WHERE until >= ?", now)
+        with readable(self._path):
+            return [KeyHistory(rule, key, span, tuple(json.loads(instants))) for rule, key, span, instants in found]
 
     def put_histories(self, histories: Iterable[KeyHistory]) -> None:
         """Store histories of the guards; delete those that are empty or no longer count."""
@@ -292,11 +294,10 @@ class JournalStore:
             connection.executemany("UPDATE message SET phone = '' WHERE row = ?", [(row,) for row, *_ in due])
             for key, messages in itertools.groupby(due, itemgetter(1)):
                 phones = {phone for *_, phone in messages}
-                for (content,) in connection.execute("SELECT content FROM chunk WHERE key = ?", (key,)).fetchall():
+                for (content,) in self._all("SELECT content FROM chunk WHERE key = ?", key):
                     rest = without(content, phones)
-                    connection.execute(
-                        "UPDATE chunk SET content = ?, digest = ? WHERE key = ?", (rest, _digest(rest), key)
-                    )
+                    values = rest, _digest(rest), key
+                    connection.execute("UPDATE chunk SET content = ?, digest = ? WHERE key = ?", values)
         with self._lock, explained(self._path):
             self._connection.execute("VACUUM")  # what is only deleted stays readable in the file
             self.lock_file.mark()
@@ -319,10 +320,16 @@ class JournalStore:
             finally:
                 self.lock_file.mark()
 
-    def _begin_anew(self) -> None:
-        if self.lock_file.record.job:
-            _log.warning("there was a job in the journal %s, and the file is gone: this is a new job", self._path)
+    def _create_file(self) -> None:
+        """Create the file if it does not exist; refuse one that was emptied."""
+        is_new = not self._path.exists()
+        if is_new:
+            if self.lock_file.record.job:
+                _log.warning("there was a job in the journal %s, and the file is gone: this is a new job", self._path)
             self.lock_file.update(job="", furthest=0)
+        make_private(self._path)
+        if not is_new and self.lock_file.is_new and not self._path.stat().st_size:
+            raise damaged(self._path, "it is empty; if no job was planned in it, delete it and start again")
 
     def _move(self, key: int, state: ChunkState, **columns: str | None) -> None:
         settings = ", ".join(f"{name} = ?" for name in columns)

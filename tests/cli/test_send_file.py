@@ -302,12 +302,16 @@ def test_an_undelivered_message_says_why() -> None:
     assert (row["result"], row["status"], row["error"]) == ("not delivered", "20", "the subscriber does not exist")
 
 
-def test_a_file_that_can_not_be_replaced_leaves_no_temporary_file(tmp_path: Path) -> None:
-    target = tmp_path / "out.csv"
-    target.mkdir()
-    with pytest.raises(ValueError, match="can't write"):
-        write_csv(target, ["a"], [{"a": "1"}])
-    assert list(tmp_path.iterdir()) == [target]
+def test_a_file_that_can_not_be_replaced_leaves_no_temporary_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "replace", fail)
+    with pytest.raises(ValueError, match=r"can't write .*out\.csv: Permission denied"):
+        write_csv(tmp_path / "out.csv", ["a"], [{"a": "1"}])
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.usefixtures("folder")

@@ -277,6 +277,10 @@ def test_the_state_keeps_what_was_reported(tmp_path: Path) -> None:
 def test_a_state_that_can_not_be_written_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(StateError, match="can't be used: No such file or directory"):
         WatchState(tmp_path / "none" / "state")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("smsc_async._cli.watch_state.make_private", bool)
+        with pytest.raises(StateError, match="can't be used: unable to open"):
+            WatchState(tmp_path / "none" / "state")
     with WatchState(tmp_path / "state") as state:
         state._file.execute("PRAGMA query_only = ON")
         with pytest.raises(StateError, match="readonly"):

@@ -7,13 +7,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from smsc_async import JournalError, JournalInUse
 from smsc_async._journal.file import connect, explained
-from smsc_async._journal.rows import ChunkPlan, ChunkState, RowPlan
+from smsc_async._journal.rows import ChunkPlan, ChunkState, KeyHistory, RowPlan
 from smsc_async._journal.store import JournalStore
 
 
@@ -57,6 +58,39 @@ def middle(data: bytes) -> bytes:
     return data[:8192] + bytes(range(256)) * 64 + data[8192 + 256 * 64 :]
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE chunk SET attempted_at = 'x'",
+        "UPDATE message SET cost = 'x', state = 'accepted', accepted_at = 'x'",
+        "UPDATE job SET value = 'x' WHERE name = 'planned_at'",
+        "UPDATE history SET instants = 'x'",
+        "DELETE FROM chunk WHERE key = 1; UPDATE job SET value = '398 399' WHERE name = 'size'",
+    ],
+)
+def test_values_that_can_not_be_read_are_damage(path: Path, damage: str) -> None:
+    with closing(JournalStore(path)) as store:
+        store.put_histories([KeyHistory("status", b"x", 1e9, (1e12,))])
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(damage)
+    with closing(JournalStore(path)) as store:
+        errors = []
+        reads: list[Callable[[], object]] = [store.planned_at, store.rows, store.summary, store.pending]
+        reads += [partial(store.chunk, 1), partial(store.histories, 0)]
+        for read in reads:
+            try:
+                read()
+            except JournalError as error:
+                errors.append(str(error))
+    assert errors
+    assert all("is damaged: its values can't be read" in error for error in errors)
+
+
+def test_a_message_of_sqlite_that_is_not_text_is_damage() -> None:
+    with pytest.raises(JournalError, match="is damaged: its pages can't be read"), explained(Path("job.db")):
+        b"malformed \xa1".decode()
+
+
 DAMAGES: dict[str, Callable[[bytes], bytes]] = {
     "garbage in the middle": middle,
     "garbage at the beginning": lambda data: bytes(range(256)) * 8 + data[2048:],
@@ -98,7 +132,7 @@ def test_a_foreign_database_and_another_version_are_refused(tmp_path: Path, path
 
 def test_a_file_that_can_not_be_opened_is_named(tmp_path: Path) -> None:
     with pytest.raises(JournalError, match=r"missing/job.db can't be opened \(No such file or directory\)"):
-        connect(tmp_path / "missing" / "job.db")
+        JournalStore(tmp_path / "missing" / "job.db")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no such permission bits")

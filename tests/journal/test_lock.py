@@ -211,3 +211,37 @@ def test_a_lock_that_can_not_be_taken_for_another_reason_is_reported(
     monkeypatch.setattr("smsc_async._journal.lock._lock", fail)
     with pytest.raises(JournalError, match="can't be opened \\(Function not implemented\\)"):
         JournalStore(path)
+
+
+def test_a_full_disk_stops_the_job_before_the_request_leaves(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    with closing(JournalStore(path)) as store:
+        monkeypatch.setattr(os, "write", full)
+        with pytest.raises(JournalError, match="the disk is full; nothing more is sent"):
+            store.attempt(1, NOW)
+        monkeypatch.undo()
+        assert store.chunk(1).attempted_at is None
+
+
+def test_a_log_of_another_kind_beside_the_file_is_refused(path: Path) -> None:
+    path.with_name("job.db-wal").write_bytes(b"x")
+    with pytest.raises(JournalError, match="a -wal file is beside it, which belongs to another file"):
+        JournalStore(path)
+
+
+def test_an_emptied_journal_without_its_lock_file_is_not_a_new_job(path: Path) -> None:
+    os.truncate(path, 0)
+    lock_of(path).unlink()
+    with pytest.raises(JournalError, match="it is empty; if no job was planned in it, delete it and start again"):
+        JournalStore(path)
+
+
+def test_a_process_killed_before_it_made_the_tables_leaves_a_new_job(path: Path) -> None:
+    new = path.with_name("new.db")
+    with closing(JournalLock(new)) as lock:
+        lock.update(job="", furthest=0)
+    new.touch()
+    with closing(JournalStore(new)) as store:
+        plan(store)
