@@ -112,7 +112,7 @@ class Case:
         self.figures.damages[self._damage()] += 1
         try:
             await self._send()
-        except JournalError:
+        except (JournalError, ValueError):  # a `ValueError` if the name of the job is damaged
             self.figures.refused += 1
             for file in self.folder.glob("job.db*"):
                 file.unlink()
