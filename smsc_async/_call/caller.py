@@ -131,9 +131,10 @@ class Caller:
         try:
             return await self._attempts(operation, timeout, end, trace, allow_duplicate=allow_duplicate)
         except SmscError as error:
-            if error.unresolved is None:  # an error of `check` already holds more details
-                error.concerning(getattr(operation, "id", None), operation.refs())
-            raise
+            if error.unresolved is not None:  # an error of `check` already holds more details
+                raise
+            about = {"id": getattr(operation, "id", None), "refs": operation.refs()}
+            raise error.replace(**about) from error.__cause__
         finally:
             self._running -= 1
 

@@ -34,7 +34,7 @@ No message holds a credential, a phone or a text; those of an interrupted send a
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from .types import MessageRef
 from .unresolved import UnresolvedSend
@@ -89,7 +89,7 @@ class Outcome(StrEnum):
 
 
 class SmscError(Exception):
-    """The base of all errors of this package except wrong arguments.
+    """The base of all errors of this package except wrong arguments. An error is not changed after it was raised.
 
     Attributes:
         outcome: Whether the request may have been executed.
@@ -106,10 +106,23 @@ class SmscError(Exception):
         self.refs: tuple[MessageRef, ...] = ()
         self.unresolved: UnresolvedSend | None = None
 
-    def concerning(self, id: str | None, refs: Sequence[MessageRef]) -> None:  # noqa: A002 - the service's own word
-        """Record which messages this is about; they are never part of `str()` or `repr()`."""
-        self.id = id
-        self.refs = tuple(refs)
+    def replace(self, message: str | None = None, /, **changes: object) -> Self:
+        """Return a new error of this class with another message or other attributes; this one stays as it is.
+
+        The new error takes over the traceback and the cause.
+
+        Raises:
+            TypeError: The class has no such attribute.
+        """
+        unknown = [name for name in changes if not hasattr(self, name)]
+        if unknown:
+            raise TypeError(f"{type(self).__name__} has no attribute {', '.join(unknown)}")
+        # The constructor of a subclass may take other arguments, so it is not called.
+        new = type(self).__new__(type(self), *self.args)
+        new.args = self.args if message is None else (message, *self.args[1:])
+        new.__dict__.update(self.__dict__, **changes)
+        new.__cause__ = self.__cause__
+        return new.with_traceback(self.__traceback__)
 
 
 class GuardError(SmscError):

@@ -190,8 +190,8 @@ def sent(chunk: Chunk, operation: Send | SendList, result: SentMessage) -> list[
         if error is None:
             outcomes.append(MessageOutcome(message, ref=ref, sent=result))
         else:
-            error.concerning(result.id, [ref])
-            outcomes.append(MessageOutcome(message, error=error, sent=result))
+            own = error.replace(id=result.id, refs=(ref,))
+            outcomes.append(MessageOutcome(message, error=own, sent=result))
     return outcomes
 
 
@@ -201,19 +201,23 @@ def failed(chunk: Chunk, error: SmscError | ValueError) -> list[MessageOutcome]:
 
 
 def _failed(message: Message, error: SmscError | ValueError) -> MessageOutcome:
-    own = copy.copy(error)
-    own.__cause__ = error.__cause__  # copy.copy does not copy it
-    if isinstance(own, SmscError) and own.id is not None:
-        ref = MessageRef(message.phone, own.id)
-        own.concerning(own.id, [ref])
-        own.unresolved = None if own.unresolved is None else own.unresolved.about(ref)
-        if isinstance(own, SendOutcomeUnknown):
-            if ref in own.accepted:
-                return MessageOutcome(message, ref=ref)
-            if ref in own.unsent:
-                # The service executes a request as a whole: if it knows other messages of it but not this one, this one
-                # was refused.
-                own.outcome, own.unresolved = Outcome.REJECTED if own.accepted else Outcome.NOT_SENT, None
-                own.args = ("not sent: the answer to the request is lost, and the service does not know this message",)
-            own.accepted = own.unsent = ()
+    if not isinstance(error, SmscError):
+        return MessageOutcome(message, error=copy.copy(error))
+    if error.id is None:
+        return MessageOutcome(message, error=error.replace())
+    ref = MessageRef(message.phone, error.id)
+    own = error.replace(refs=(ref,), unresolved=None if error.unresolved is None else error.unresolved.about(ref))
+    if isinstance(own, SendOutcomeUnknown):
+        if ref in own.accepted:
+            return MessageOutcome(message, ref=ref)
+        unsent, others = ref in own.unsent, own.accepted
+        own = own.replace(accepted=(), unsent=())
+        if unsent:
+            # The service executes a request as a whole: if it knows other messages of it but not this one, this one was
+            # refused.
+            own = own.replace(
+                "not sent: the answer to the request is lost, and the service does not know this message",
+                outcome=Outcome.REJECTED if others else Outcome.NOT_SENT,
+                unresolved=None,
+            )
     return MessageOutcome(message, error=own)

@@ -176,7 +176,8 @@ class Reconciler:
                     return found
                 if trace.may_have_left or (claimed and trace.check is not None):
                     # This attempt sent nothing, but the outcome of the earlier ones is unknown.
-                    error.outcome, error.unresolved = Outcome.UNKNOWN, _unresolved(operation, terms, trace.began)
+                    unresolved = _unresolved(operation, terms, trace.began)
+                    raise error.replace(outcome=Outcome.UNKNOWN, unresolved=unresolved) from error.__cause__
                 raise
             except SmscError as error:
                 lost, failed_at = error, anyio.current_time()
@@ -192,7 +193,7 @@ class Reconciler:
                 return found
             again_at = failed_at + self._delays.late + self._delays.duplicate
             if isinstance(lost, TooManyRequests) or self._on_unknown != "resend" or again_at >= terms.end:
-                raise _not_sent(lost)
+                raise _not_sent(lost) from lost.__cause__
             await anyio.sleep_until(again_at)
             is_repeat = True
 
@@ -205,8 +206,7 @@ class Reconciler:
             SmscError: It can't be reconciled, or `on_unknown` is "raise".
         """
         if self._on_unknown == "raise" and not isinstance(lost, TooManyRequests):
-            lost.unresolved = unresolved
-            raise lost
+            raise lost.replace(unresolved=unresolved) from lost.__cause__
         _log.info("the answer to a send is lost (%s); requesting its status to reconcile it", type(lost).__name__)
         evidence = await self._reconcile(unresolved, terms, self._delays.late)
         if evidence.is_conclusive:
@@ -326,19 +326,17 @@ def _is_worth_asking_again(answers: Sequence[DeliveryReport | SmscError]) -> boo
 
 def _not_sent(lost: SmscError) -> SmscError:
     """Return the error of a lost answer, with the outcome that status requests have proved: nothing was sent."""
-    if lost.outcome is Outcome.UNKNOWN:
-        lost.outcome = Outcome.NOT_SENT
-        lost.args = (f"{lost}; the service does not know the message, so it was not sent", *lost.args[1:])
-    return lost
+    if lost.outcome is not Outcome.UNKNOWN:
+        return lost
+    return lost.replace(
+        f"{lost}; the service does not know the message, so it was not sent", outcome=Outcome.NOT_SENT
+    )
 
 
 def _unknown(unresolved: UnresolvedSend, evidence: Evidence) -> SendOutcomeUnknown:
-    error = SendOutcomeUnknown(
+    return SendOutcomeUnknown(
         "the outcome is unknown: the message may have been sent; do not send it again, reconcile it with "
         "Client.resolve(error)",
         accepted=evidence.accepted,
         unsent=evidence.missing,
-    )
-    error.unresolved = unresolved
-    error.concerning(unresolved.id, evidence.unresolved)
-    return error
+    ).replace(id=unresolved.id, refs=evidence.unresolved, unresolved=unresolved)

@@ -174,7 +174,7 @@ def test_a_refusal_of_the_service_is_exit_code_1_with_its_outcome(monkeypatch: p
 def test_a_send_of_unknown_outcome_says_how_to_check_it() -> None:
     error = MalformedEnvelope("not what was asked for")
     assert list(error_lines(error)) == ["MalformedEnvelope: not what was asked for (outcome: unknown)"]
-    error.concerning("7", [MessageRef(PHONE, "7")])
+    error = error.replace(id="7", refs=(MessageRef(PHONE, "7"),))
     assert list(error_lines(error))[-1] == f"  smsc-async status {PHONE}:7"
 
 

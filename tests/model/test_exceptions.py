@@ -3,6 +3,7 @@
 import copy
 import inspect
 import pickle
+from datetime import UTC, datetime
 
 import pytest
 
@@ -45,8 +46,10 @@ from smsc_async._model.exceptions import (
 )
 from smsc_async._model.operations import BALANCE_ERRORS, SENDING_ERRORS, STATUS_ERRORS, api_error
 from smsc_async._model.types import MessageRef
+from smsc_async._model.unresolved import UnresolvedSend
 
 REF = MessageRef("+79991234568", "id-0")
+UNRESOLVED = UnresolvedSend(id="id-0", refs=(REF,), began=datetime.now(UTC), failed=datetime.now(UTC))
 NOT_SENT, REJECTED, UNKNOWN = Outcome.NOT_SENT, Outcome.REJECTED, Outcome.UNKNOWN
 
 GUARDS = (
@@ -159,8 +162,7 @@ def test_tree_in_the_docstring_names_every_exception_under_its_parent() -> None:
 
 @pytest.mark.parametrize("error", [error for error, _, _ in TABLE])
 def test_exception_survives_pickle_and_copies_with_all_its_attributes(error: SmscError) -> None:
-    error = copy.copy(error)
-    error.concerning("id-1", [MessageRef("+79991234567", "id-1")])
+    error = error.replace(id="id-1", refs=(MessageRef("+79991234567", "id-1"),), unresolved=UNRESOLVED)
     for again in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)):  # noqa: S301 - our own bytes
         assert type(again) is type(error)
         assert vars(again) == vars(error)
@@ -169,12 +171,47 @@ def test_exception_survives_pickle_and_copies_with_all_its_attributes(error: Sms
 
 @pytest.mark.parametrize("error", [error for error, _, _ in TABLE])
 def test_exception_keeps_phone_and_id_out_of_its_words(error: SmscError) -> None:
-    error = copy.copy(error)
     assert (error.id, error.refs) == (None, ())
-    error.concerning("canary-id", [MessageRef("+79991234567", "canary-id")])
+    error = error.replace(id="canary-id", refs=(MessageRef("+79991234567", "canary-id"),))
     assert (error.id, error.refs) == ("canary-id", (MessageRef("+79991234567", "canary-id"),))
     assert "canary" not in f"{error!s}{error!r}"
     assert "7999" not in f"{error!s}{error!r}"
+
+
+@pytest.mark.parametrize("error", [error for error, _, _ in TABLE])
+def test_replacing_makes_a_new_error_and_never_changes_the_one_that_was_raised(error: SmscError) -> None:
+    before = copy.deepcopy(vars(error)), error.args, error.outcome
+    new = error.replace("other words", id="id-1", refs=(REF,), unresolved=UNRESOLVED, outcome=NOT_SENT)
+    assert (vars(error), error.args, error.outcome) == before
+    assert type(new) is type(error)
+    assert (str(new), new.id, new.refs, new.unresolved, new.outcome) == (
+        "other words",
+        "id-1",
+        (REF,),
+        UNRESOLVED,
+        NOT_SENT,
+    )
+    assert vars(error.replace()) == vars(error)
+    with pytest.raises(TypeError, match=r"has no attribute refz$"):
+        error.replace(refz=(REF,))
+
+
+def test_replaced_error_has_the_traceback_and_the_cause_of_the_first() -> None:
+    with pytest.raises(ConnectError) as caught:
+        raise ConnectError("words") from OSError("why")
+    new = caught.value.replace(id="id-1")
+    assert new.__traceback__ is caught.value.__traceback__
+    assert new.__cause__ is caught.value.__cause__
+
+
+def test_error_of_a_users_own_class_is_replaced_without_its_constructor() -> None:
+    class Refused(ConnectError):
+        def __init__(self, host: str, port: int) -> None:
+            super().__init__(f"{host} refused port {port}")
+            self.port = port
+
+    new = Refused("sms.test", 443).replace(id="id-1")
+    assert (str(new), new.port, new.id) == ("sms.test refused port 443", 443, "id-1")
 
 
 @pytest.mark.parametrize(

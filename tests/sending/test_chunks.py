@@ -117,9 +117,10 @@ def test_refused_recipients_get_the_error_of_their_own() -> None:
 
 def test_error_of_a_request_is_an_error_for_each_message_with_its_own_reference() -> None:
     chunk = Chunk(tuple(_messages(2)))
-    cause = HTTPStatusError("HTTP 502", status_code=502)
+    cause = HTTPStatusError("HTTP 502", status_code=502).replace(
+        id="a1", refs=tuple(MessageRef(message.phone, "a1") for message in chunk.messages)
+    )
     cause.__cause__ = OSError("why")
-    cause.concerning("a1", [MessageRef(message.phone, "a1") for message in chunk.messages])
     outcomes = failed(chunk, cause)
     for outcome in outcomes:
         error = outcome.error
@@ -181,10 +182,12 @@ def test_zone_of_a_message_alone_needs_a_local_time_as_in_a_list() -> None:
 
 def test_partly_known_request_is_an_outcome_for_each_message() -> None:
     accepted, unresolved, refused = (MessageRef(f"+7999000000{number}", "a1") for number in range(3))
-    error = SendOutcomeUnknown("the outcome is unknown", accepted=[accepted], unsent=[refused])
-    error.concerning("a1", [unresolved])
     now = datetime(2026, 11, 25, tzinfo=UTC)
-    error.unresolved = UnresolvedSend(id="a1", refs=(accepted, unresolved, refused), began=now, failed=now)
+    error = SendOutcomeUnknown("the outcome is unknown", accepted=[accepted], unsent=[refused]).replace(
+        id="a1",
+        refs=(unresolved,),
+        unresolved=UnresolvedSend(id="a1", refs=(accepted, unresolved, refused), began=now, failed=now),
+    )
     first, second, third = failed(Chunk(tuple(_messages(3))), error)
     assert (first.ref, first.error) == (accepted, None)
     assert isinstance(second.error, SendOutcomeUnknown)
