@@ -84,6 +84,7 @@ from ._model import (
     Voice,
     WapPush,
     WhatsApp,
+    WrongEventLoop,
     parts,
 )
 from ._network import Reply, Timeout, Transport, TransportWithGet
@@ -192,6 +193,7 @@ __all__ = [
     "WapPush",
     "Watcher",
     "WhatsApp",
+    "WrongEventLoop",
     "__version__",
     "parts",
 ]

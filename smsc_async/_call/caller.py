@@ -24,6 +24,7 @@ from smsc_async._model import (
     SoapFault,
     TooManyRequests,
     TransportError,
+    WrongEventLoop,
 )
 from smsc_async._network import Reply, Timeout, Transport
 from smsc_async._protocol import decode, encode
@@ -272,7 +273,7 @@ class Caller:
         if token == self._token:
             return
         if self._running:
-            raise RuntimeError(
+            raise WrongEventLoop(
                 "this client is in use on another event loop; make a client for each event loop or thread"
             )
         # Needed the first time too: the client may have been made on another loop.

@@ -54,6 +54,7 @@ from .exceptions import (
     TooManyRequests,
     TransportError,
     Undeliverable,
+    WrongEventLoop,
 )
 from .limits import (
     BAD_CODES,
@@ -202,6 +203,7 @@ __all__ = [
     "Voice",
     "WapPush",
     "WhatsApp",
+    "WrongEventLoop",
     "api_error",
     "check_xml_text",
     "is_group",

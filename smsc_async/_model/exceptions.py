@@ -25,6 +25,7 @@ service refused it and executed nothing), UNKNOWN (it may have been executed: re
     x MessageForbidden 6       x InvalidPhone 7
     x Undeliverable 8          x TooManyRequests 9
   * SendOutcomeUnknown                                                 UNKNOWN
+  * WrongEventLoop (also a RuntimeError)                               NOT_SENT
   * JournalError                                                       UNKNOWN
     x JournalInUse                                                     NOT_SENT
 
@@ -74,6 +75,7 @@ __all__ = [
     "TooManyRequests",
     "TransportError",
     "Undeliverable",
+    "WrongEventLoop",
 ]
 
 
@@ -349,6 +351,12 @@ class SendOutcomeUnknown(SmscError):
         if len(self.refs) != 1:
             raise ValueError(f"{len(self.refs)} recipients are unresolved, not one; use .refs")
         return self.refs[0]
+
+
+class WrongEventLoop(SmscError, RuntimeError):
+    """A client, its transport or its guards are in use on another event loop, or don't work on this one."""
+
+    outcome = Outcome.NOT_SENT
 
 
 class JournalError(SmscError):

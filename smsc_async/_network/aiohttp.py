@@ -7,8 +7,7 @@ import asyncio
 import ssl
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Final
-from urllib.parse import urlsplit
+from typing import Final, TypedDict
 
 try:
     import aiohttp
@@ -20,10 +19,19 @@ except ModuleNotFoundError as error:  # pragma: no cover - tested in a process o
 from aiohttp.abc import AbstractStreamWriter
 from yarl import URL
 
-from smsc_async._model import ConnectError, ConnectionLost, PoolTimeout, ReadTimeout, TransportError
+from smsc_async._model import (
+    ConnectError,
+    ConnectionLost,
+    Outcome,
+    PoolTimeout,
+    ReadTimeout,
+    SmscError,
+    TransportError,
+    WrongEventLoop,
+)
 
 from .body import Body
-from .proxy import environment_proxy
+from .proxy import ProxyURL, environment_proxy, read_proxy
 from .tls import tls_context
 from .transport import DEFAULT_HEADERS, KEEPALIVE_EXPIRY, Reply, Timeout, failure
 
@@ -46,17 +54,23 @@ _OURS: Final[Mapping[type[BaseException], type[TransportError]]] = {
     TimeoutError: ReadTimeout,
     OSError: ConnectionLost,
 }
-# Their messages quote what the server sent, which may quote the request.
-_QUOTING: Final = (aiohttp.ClientResponseError, aiohttp.ClientPayloadError, aiohttp.ServerDisconnectedError)
 
 _ASYNCIO_ONLY: Final = "transport='aiohttp' works on asyncio only; leave transport= out on trio"
 _PIECE: Final = 65_536  # the event loop buffers this much without waiting
 _PROXY_SCHEMES: Final = frozenset({"http", "https"})
 
 
-def _ours(error: Exception) -> TransportError:
-    kind = next(_OURS[base] for base in type(error).__mro__ if base in _OURS)
+def _ours(error: Exception, *, begun: bool = True) -> TransportError:
+    kind = next((_OURS[base] for base in type(error).__mro__ if base in _OURS), ConnectionLost)
+    if kind.outcome is Outcome.UNKNOWN and not begun:
+        kind = ConnectError
     return failure(kind, type(error).__name__)
+
+
+def _may_quote(error: Exception) -> bool:
+    """Return whether the text of an exception may quote the request, or what the server sent, which may quote it."""
+    quoting = aiohttp.ClientResponseError, aiohttp.ClientPayloadError, aiohttp.ServerDisconnectedError
+    return isinstance(error, quoting) or not isinstance(error, aiohttp.ClientError | OSError)
 
 
 _parsed: Final = lru_cache(maxsize=64)(URL)
@@ -68,12 +82,21 @@ def _steps(timeout: Timeout) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(total=None, connect=timeout.connect, sock_read=timeout.read)
 
 
+class _Routing(TypedDict, total=False):
+    headers: Mapping[str, str]
+    proxy: str
+    proxy_headers: Mapping[str, str]
+
+
 class _Pieces(aiohttp.Payload):
-    """A body too large for the buffers, written in pieces, each with a timeout.
+    """A body; one too large for the buffers is written in pieces, each with a timeout.
 
     Args:
         value: The body.
         within: Seconds to write each piece.
+
+    Attributes:
+        begun: Whether any of it may have left; a server executes nothing before that.
     """
 
     _autoclose = True
@@ -82,6 +105,7 @@ class _Pieces(aiohttp.Payload):
         super().__init__(value)
         self._size = len(value)
         self._within = within
+        self.begun = not value
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
         """Return the body as text."""
@@ -89,6 +113,10 @@ class _Pieces(aiohttp.Payload):
 
     async def write(self, writer: AbstractStreamWriter) -> None:
         """Write the body; a piece that can't be written in time ends the wait for the answer."""
+        self.begun = True
+        if len(self._value) <= _PIECE:
+            await writer.write(self._value)
+            return
         for start in range(0, len(self._value), _PIECE):
             async with asyncio.timeout(self._within):
                 await writer.write(self._value[start : start + _PIECE])
@@ -107,7 +135,7 @@ class AiohttpTransport:
         max_response_bytes: The largest answer that is read, in bytes.
 
     Raises:
-        ValueError: The proxy is neither http nor https.
+        ValueError: The proxy can't be used.
     """
 
     def __init__(
@@ -118,13 +146,11 @@ class AiohttpTransport:
         max_connections: int = 20,
         max_response_bytes: int = 1_048_576,
     ) -> None:
-        if proxy is not None and urlsplit(proxy).scheme not in _PROXY_SCHEMES:
-            raise ValueError("transport='aiohttp' supports http and https proxies only")
-        self._proxy = proxy
+        self._proxy = _given_proxy(proxy)
         self._verify = verify
         self._max_connections = max_connections
         self._max_bytes = max_response_bytes
-        self._proxy_of: dict[str, str | None] = {}
+        self._proxy_of: dict[str, ProxyURL | None] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._session: aiohttp.ClientSession | None = None
         self._slots = asyncio.Semaphore(max_connections)
@@ -151,6 +177,24 @@ class AiohttpTransport:
     async def _exchange(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout: Timeout
     ) -> Reply:
+        content = None if body is None else _Pieces(body, timeout.write)
+        try:
+            return await self._try(method, url, headers, content, timeout)
+        except SmscError:
+            raise
+        except Exception as error:  # noqa: BLE001 - no exception of another library leaves a call
+            ours = _ours(error, begun=content is None or content.begun)
+            cause = None if _may_quote(error) else error
+        raise ours from cause  # here, so that one that may quote is not its context either
+
+    async def _try(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        content: _Pieces | None,
+        timeout: Timeout,
+    ) -> Reply:
         session = await self._bound_session()
         proxy = self._route(url)
         slots = self._slots
@@ -158,22 +202,15 @@ class AiohttpTransport:
         try:
             if session.closed:  # closed while this request waited for its slot
                 raise failure(PoolTimeout)
-            try:
-                response = await session.request(
-                    method,
-                    _parsed(url),
-                    headers=headers,
-                    data=body if body is None or len(body) <= _PIECE else _Pieces(body, timeout.write),
-                    proxy=proxy,
-                    timeout=_steps(timeout),
-                    allow_redirects=False,
-                )
-                return await self._read(response)
-            except _QUOTING as error:
-                raise _ours(error) from None
-            except (aiohttp.ClientError, OSError) as error:
-                # With a proxy its `repr` shows the proxy's password.
-                raise _ours(error) from (error if proxy is None else None)
+            response = await session.request(
+                method,
+                _parsed(url),
+                data=content,
+                timeout=_steps(timeout),
+                allow_redirects=False,
+                **_through(proxy, url, headers),
+            )
+            return await self._read(response)
         finally:
             slots.release()
 
@@ -198,19 +235,18 @@ class AiohttpTransport:
         except TimeoutError:
             raise failure(PoolTimeout) from None
 
-    def _route(self, url: str) -> str | None:
+    def _route(self, url: str) -> ProxyURL | None:
+        if self._proxy is not None:
+            return self._proxy
         if url not in self._proxy_of:
-            self._proxy_of[url] = self._proxy or environment_proxy(url)
-        proxy = self._proxy_of[url]
-        if proxy is not None and urlsplit(proxy).scheme not in _PROXY_SCHEMES:
-            raise ConnectError("transport='aiohttp' supports http and https proxies only, nothing was sent")
-        return proxy
+            self._proxy_of[url] = environment_proxy(url, _PROXY_SCHEMES)
+        return self._proxy_of[url]
 
     async def _bound_session(self) -> aiohttp.ClientSession:
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
-            raise RuntimeError(_ASYNCIO_ONLY) from None
+            raise WrongEventLoop(_ASYNCIO_ONLY) from None
         if self._session is not None and self._loop is loop:
             return self._session
         old, old_loop = self._session, self._loop
@@ -231,6 +267,24 @@ class AiohttpTransport:
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
         )
+
+
+def _given_proxy(proxy: object) -> ProxyURL | None:
+    found = None if proxy is None else read_proxy(proxy, _PROXY_SCHEMES)
+    if isinstance(found, str):
+        raise ValueError(f"proxy {found}")  # noqa: TRY004 - `found` says what is wrong
+    return found
+
+
+def _through(proxy: ProxyURL | None, url: str, headers: Mapping[str, str]) -> _Routing:
+    """Return the arguments of a request through a proxy; aiohttp itself can't send a password that isn't Latin-1."""
+    if proxy is None:
+        return {"headers": headers}
+    authorization = proxy.authorization()
+    known = {} if authorization is None else {"Proxy-Authorization": authorization}
+    if url.startswith("https:"):  # the proxy gets a CONNECT, with headers of its own
+        return {"headers": headers, "proxy": proxy.url, "proxy_headers": known}
+    return {"headers": {**headers, **known}, "proxy": proxy.url}
 
 
 async def _close_session(session: aiohttp.ClientSession, loop: asyncio.AbstractEventLoop | None) -> None:

@@ -6,17 +6,26 @@ own command line.
 
 import functools
 import ssl
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Final, cast
 
 import httpx
 from anyio.lowlevel import EventLoopToken, current_token
 
-from smsc_async._model import ConnectError, ConnectionLost, PoolTimeout, ReadTimeout, TransportError
+from smsc_async._model import (
+    ConnectError,
+    ConnectionLost,
+    Outcome,
+    PoolTimeout,
+    ReadTimeout,
+    SmscError,
+    TransportError,
+    WrongEventLoop,
+)
 
 from .body import Body
 from .pool import ConnectionPool
-from .proxy import environment_proxy
+from .proxy import LAST_PORT, ProxyURL, environment_proxy, read_proxy
 from .tls import tls_context
 from .transport import DEFAULT_HEADERS, KEEPALIVE_EXPIRY, Reply, Timeout, failure
 
@@ -40,9 +49,44 @@ _OURS: Final[Mapping[type[Exception], type[TransportError]]] = {
 }
 
 
-def _ours(error: Exception) -> TransportError:
-    kind = next(_OURS[base] for base in type(error).__mro__ if base in _OURS)
+_PROXY_SCHEMES: Final = frozenset({"http", "https", "socks5", "socks5h"})
+
+
+class _Content(httpx.AsyncByteStream):
+    """The body of a request; a server executes nothing before it has begun to leave.
+
+    Args:
+        data: The body, None for none.
+
+    Attributes:
+        data: The body.
+        begun: Whether any of it may have left.
+    """
+
+    def __init__(self, data: bytes | None) -> None:
+        self.data = data
+        self.begun = not data
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self.begun or self.data is None:
+            raise StopAsyncIteration
+        self.begun = True
+        return self.data
+
+
+def _ours(error: Exception, content: _Content) -> TransportError:
+    kind = next((_OURS[base] for base in type(error).__mro__ if base in _OURS), ConnectionLost)
+    if kind.outcome is Outcome.UNKNOWN and not content.begun:
+        kind = ConnectError
     return failure(kind, type(error).__name__)
+
+
+def _may_quote(error: Exception) -> bool:
+    """Return whether the text of an exception may quote the request, or what the server sent, which may quote it."""
+    return isinstance(error, httpx.ProtocolError) or not isinstance(error, httpx.RequestError | OSError)
 
 
 _parsed: Final = functools.lru_cache(maxsize=64)(httpx.URL)
@@ -61,6 +105,9 @@ class HttpxTransport:
         verify: An SSL context, or False to accept any certificate, which is only for tests.
         max_connections: The largest number of connections at once.
         max_response_bytes: The largest answer that is read, in bytes.
+
+    Raises:
+        ValueError: The proxy can't be used.
     """
 
     def __init__(
@@ -73,11 +120,11 @@ class HttpxTransport:
         max_response_bytes: int = 1_048_576,
     ) -> None:
         self._given = transport
-        self._proxy = proxy
+        self._proxy = _given_proxy(proxy)
         self._verify = verify
         self._max_connections = max_connections
         self._max_bytes = max_response_bytes
-        self._routes: dict[str | None, ConnectionPool] = {}
+        self._routes: dict[ProxyURL | None, ConnectionPool] = {}
         self._route_of: dict[str, ConnectionPool] = {}
         self._token: EventLoopToken | None = None
 
@@ -108,10 +155,27 @@ class HttpxTransport:
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout: Timeout
     ) -> Reply:
         self._bind()
+        content = _Content(body)
+        try:
+            return await self._try(method, url, headers, content, timeout)
+        except SmscError:
+            raise
+        except Exception as error:  # noqa: BLE001 - no exception of another library leaves a call
+            ours, cause = _ours(error, content), None if _may_quote(error) else error
+        raise ours from cause  # here, so that one that may quote is not its context either
+
+    async def _try(
+        self, method: str, url: str, headers: Mapping[str, str], content: _Content, timeout: Timeout
+    ) -> Reply:
         steps = {"connect": timeout.connect, "read": timeout.read, "write": timeout.write, "pool": timeout.pool}
-        request = httpx.Request(method, _parsed(url), headers=headers, content=body, extensions={"timeout": steps})
+        request = httpx.Request(
+            method, _parsed(url), headers=headers, content=content.data, extensions={"timeout": steps}
+        )
         if self._given is not None:
+            content.begun = True
             return await self._send(self._given, request)
+        if content.data:
+            request.stream = content
         pool = self._route_of.get(url) or self._route(url)
         connection = await pool.take(timeout.pool)
         try:
@@ -124,17 +188,11 @@ class HttpxTransport:
         return reply
 
     async def _send(self, transport: httpx.AsyncBaseTransport, request: httpx.Request) -> Reply:
+        response = await transport.handle_async_request(request)
         try:
-            response = await transport.handle_async_request(request)
-            try:
-                body = await self._read(response)
-            finally:
-                await response.aclose()
-        except httpx.ProtocolError as error:
-            # Its message quotes what the server sent, which may quote the request.
-            raise _ours(error) from None
-        except (httpx.RequestError, OSError) as error:
-            raise _ours(error) from error
+            body = await self._read(response)
+        finally:
+            await response.aclose()
         return Reply(response.status_code, response.headers.get("Content-Type", ""), body)
 
     async def _read(self, response: httpx.Response) -> bytes:
@@ -150,7 +208,7 @@ class HttpxTransport:
         if self._token == token:
             return
         if self._token is not None and isinstance(self._given, httpx.AsyncHTTPTransport):
-            raise RuntimeError(
+            raise WrongEventLoop(
                 "the httpx transport given to this client has connections of another event loop; "
                 "make a client for each event loop, or let the client make its own transport"
             )
@@ -158,16 +216,40 @@ class HttpxTransport:
         self._routes, self._route_of, self._token = {}, {}, token
 
     def _route(self, url: str) -> ConnectionPool:
-        proxy = self._proxy or environment_proxy(url)
-        name = proxy if isinstance(proxy, str) else None
-        if name not in self._routes:
+        named = None if self._proxy is not None else environment_proxy(url, _PROXY_SCHEMES)
+        if named not in self._routes:
+            proxy = self._proxy if named is None else httpx.Proxy(named.url, auth=named.auth)
             make = functools.partial(_connection, tls_context(self._verify), proxy)
-            self._routes[name] = ConnectionPool(make, most=self._max_connections, expiry=KEEPALIVE_EXPIRY)
-        self._route_of[url] = self._routes[name]
-        return self._routes[name]
+            self._routes[named] = ConnectionPool(make, most=self._max_connections, expiry=KEEPALIVE_EXPIRY)
+        self._route_of[url] = self._routes[named]
+        return self._routes[named]
 
 
-def _connection(verify: ssl.SSLContext, proxy: str | httpx.Proxy | None) -> httpx.AsyncHTTPTransport:
+def _given_proxy(proxy: object) -> httpx.Proxy | None:
+    """Return a proxy that the caller passed; its password is in no exception."""
+    if proxy is None:
+        return None
+    found = proxy if isinstance(proxy, httpx.Proxy) else read_proxy(proxy, _PROXY_SCHEMES)
+    if isinstance(found, ProxyURL):
+        found = httpx.Proxy(found.url, auth=found.auth)
+    problem = found if isinstance(found, str) else _problem(found)
+    if isinstance(found, str) or problem is not None:
+        raise ValueError(f"proxy {problem}")
+    return found
+
+
+def _problem(proxy: httpx.Proxy) -> str | None:
+    """Return why httpx can't use a proxy, None if it can."""
+    if not proxy.url.host or not (proxy.url.port is None or 0 < proxy.url.port <= LAST_PORT):
+        return "must have a valid host, and a port from 1 to 65535 or none"
+    try:
+        _connection(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), proxy)
+    except ConnectError as error:
+        return f"can't be used: {error}"
+    return None
+
+
+def _connection(verify: ssl.SSLContext, proxy: httpx.Proxy | None) -> httpx.AsyncHTTPTransport:
     try:
         return httpx.AsyncHTTPTransport(verify=verify, limits=_ONE, proxy=proxy)
     except (ImportError, ValueError) as error:

@@ -328,9 +328,7 @@ def _not_sent(lost: SmscError) -> SmscError:
     """Return the error of a lost answer, with the outcome that status requests have proved: nothing was sent."""
     if lost.outcome is not Outcome.UNKNOWN:
         return lost
-    return lost.replace(
-        f"{lost}; the service does not know the message, so it was not sent", outcome=Outcome.NOT_SENT
-    )
+    return lost.replace(f"{lost}; the service does not know the message, so it was not sent", outcome=Outcome.NOT_SENT)
 
 
 def _unknown(unresolved: UnresolvedSend, evidence: Evidence) -> SendOutcomeUnknown:

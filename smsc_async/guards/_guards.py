@@ -12,7 +12,7 @@ import anyio
 from anyio.lowlevel import EventLoopToken, current_token
 
 from smsc_async._clock import asyncio_loop
-from smsc_async._model import Credentials, Operation, Result
+from smsc_async._model import Credentials, Operation, Result, WrongEventLoop
 
 from ._demands import Completion, Part, Planner, releases, window_of
 from ._limits import Release
@@ -134,7 +134,7 @@ class Guards:
         """Bind these guards to the running event loop.
 
         Raises:
-            RuntimeError: Another event loop is using these guards.
+            WrongEventLoop: Another event loop is using these guards.
         """
         loop = asyncio_loop()
         if loop is not None and loop is self._loop:
@@ -143,7 +143,7 @@ class Guards:
         if token == self._token:
             return
         if self._busy:
-            raise RuntimeError(
+            raise WrongEventLoop(
                 "these guards are in use on another event loop; create separate guards for each event loop or thread, "
                 "with a shared RedisStore if they use one account"
             )
