@@ -5,14 +5,24 @@ import ssl
 from collections.abc import Callable, Iterable
 from datetime import timedelta, timezone, tzinfo
 from functools import cached_property
-from inspect import iscoroutinefunction
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Literal, Self, TypeVar, cast, get_args
 
 from pydantic import SecretStr
 
-from ._call import Caller, Namespaces, checked_url, credentials_from, positive, transport_from
-from ._model import UNSET, Operation, Result, Send, SendList, UnresolvedSend, Unset
+from ._call import (
+    Caller,
+    Namespaces,
+    checked,
+    checked_namespace,
+    credentials_from,
+    is_listener,
+    positive,
+    service_urls,
+    transport_from,
+    without_arguments,
+)
+from ._model import UNSET, Operation, Result, Send, SendList, UnresolvedSend, Unset, is_seconds
 from ._network import Timeout, Transport
 from ._sending import OnUnknown, ReconcileDelays, Reconciler
 from ._watching import Curve
@@ -35,6 +45,7 @@ _GUARDING: Final = Guards()
 class Session:
     """A client without the methods for single tasks; see `Client` for the arguments."""
 
+    @without_arguments
     def __init__(
         self,
         *,
@@ -62,18 +73,24 @@ class Session:
         on_unresolved: Callable[[UnresolvedSend], None] | None = None,
         clock_skew: float = 5.0,
     ) -> None:
-        if min(max_recipients, batch_size, max_response_bytes) < 1 or min(retries, clock_skew) < 0:
+        sizes = max_recipients, batch_size, max_response_bytes
+        are_whole = all(isinstance(each, int) for each in (*sizes, retries))
+        if not are_whole or min(sizes) < 1 or retries < 0 or not is_seconds(clock_skew):
             raise ValueError(
                 "max_recipients, batch_size and max_response_bytes must be at least 1, "
                 "retries and clock_skew at least 0"
             )
-        if on_unknown not in get_args(OnUnknown):
-            raise ValueError("on_unknown must be 'reconcile', 'raise' or 'resend'")
-        if iscoroutinefunction(on_unresolved):
-            raise ValueError("on_unresolved must be a plain function: it is called and not awaited")
-        first = checked_url(url, allow_http=allow_http)
-        urls = (first, *(checked_url(each, allow_http=allow_http) for each in fallback_urls))
-        self._url = first
+        checked(
+            timezone=isinstance(timezone, tzinfo),
+            guards=guards is None or guards is UNSET or isinstance(guards, Guards),
+            account=account is None or isinstance(account, str),
+            egress=isinstance(egress, str),
+            verify=isinstance(verify, bool | ssl.SSLContext),
+            on_unknown=on_unknown in get_args(OnUnknown),
+            on_unresolved=on_unresolved is None or is_listener(on_unresolved),
+        )
+        urls = service_urls(url, fallback_urls, allow_http=allow_http)
+        self._url = urls[0]
         self._timeout = Timeout.of(timeout)
         self._deadline = positive(deadline)
         self.guards: Guards | None = Guards() if guards is UNSET else guards
@@ -84,7 +101,7 @@ class Session:
         self._caller = Caller(
             who=Identity(credentials_from(apikey, login, password), account, egress),
             urls=urls,
-            namespaces=Namespaces(namespace, urls[0]),
+            namespaces=Namespaces(None if namespace is None else checked_namespace(namespace), urls[0]),
             transport=transport_from(
                 transport,
                 proxy=proxy,

@@ -15,6 +15,7 @@ from smsc_async._clock import asyncio_loop, loop_time
 from smsc_async._model import (
     ApiError,
     GuardError,
+    MalformedEnvelope,
     Operation,
     Outcome,
     PoolTimeout,
@@ -27,7 +28,7 @@ from smsc_async._model import (
     WrongEventLoop,
 )
 from smsc_async._network import Reply, Timeout, Transport
-from smsc_async._protocol import decode, encode
+from smsc_async._protocol import Request, decode, encode
 from smsc_async.guards import Completion, Guards, Identity, Part
 
 from .namespaces import Namespaces
@@ -247,20 +248,43 @@ class Caller:
         attempt.posted = attempt.trace.may_have_left = True
         attempt.trace.began = attempt.trace.began or datetime.now(UTC)
         with anyio.CancelScope(deadline=attempt.end):
-            reply = await self._transport.post(attempt.url, request.headers, request.body, attempt.timeout.within(left))
+            reply = await self._carry(attempt.url, request, attempt.timeout.within(left))
         if reply is None:
             raise ReadTimeout("the request was sent and no complete answer came before the deadline")
         if _log.isEnabledFor(logging.DEBUG):
             took = self.now() - start
             _log.debug("%s: HTTP %d, %d bytes, %.3f s", request.method, reply.status_code, len(reply.body), took)
-        return decode(
-            operation,
-            request,
-            status_code=reply.status_code,
-            content_type=reply.content_type,
-            body=reply.body,
-            timezone=self._timezone,
-        )
+        return self._read(operation, request, reply)
+
+    async def _carry(self, url: str, request: Request, timeout: Timeout) -> Reply:
+        """Post a request; our transports raise our exceptions, those of a caller may raise any."""
+        try:
+            reply: object = await self._transport.post(url, request.headers, request.body, timeout)
+            if isinstance(reply, Reply):
+                return reply
+            kind = f"it returned {type(reply).__name__}, not Reply"
+        except SmscError:
+            raise
+        except Exception as error:  # noqa: BLE001 - no exception of another library leaves a call
+            kind = type(error).__name__
+        # Here, as the text of the exception may quote the request. Nobody knows what it means, so it proves nothing.
+        raise TransportError(f"the transport failed ({kind}), and the request may have been sent")
+
+    def _read(self, operation: Operation[R], request: Request, reply: Reply) -> R:
+        try:
+            return decode(
+                operation,
+                request,
+                status_code=reply.status_code,
+                content_type=reply.content_type,
+                body=reply.body,
+                timezone=self._timezone,
+            )
+        except SmscError:
+            raise
+        except Exception as error:  # noqa: BLE001 - after a send it must not be taken for a wrong argument
+            kind = type(error).__name__
+        raise MalformedEnvelope(f"the answer can't be read ({kind})")
 
     def bind(self) -> None:
         """Switch to the running event loop; slots and locks of another loop do not work here."""

@@ -1,27 +1,97 @@
 """The configuration of a client, from arguments or the environment: the credentials, the URL and the transport."""
 
+import inspect
 import os
+import re
 import ssl
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final, Literal
+from collections.abc import Callable, Iterable, Mapping
+from functools import wraps
+from typing import TYPE_CHECKING, Final, Literal, ParamSpec
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import SecretStr
 
-from smsc_async._model import ApiKey, Credentials, Login
-from smsc_async._network import Transport, is_loopback
+from smsc_async._model import ApiKey, Credentials, Login, is_seconds
+from smsc_async._network import Transport, ascii_host, is_loopback
 from smsc_async._protocol import CONTRACT
 
 if TYPE_CHECKING:
     import httpx
     from typing_extensions import TypeIs
 
-__all__ = ["checked_url", "credentials_from", "positive", "transport_from"]
+__all__ = [
+    "checked",
+    "checked_namespace",
+    "checked_url",
+    "credentials_from",
+    "is_listener",
+    "positive",
+    "service_urls",
+    "transport_from",
+    "without_arguments",
+]
+
+P = ParamSpec("P")
 
 _HOW: Final = (
     "pass apikey=..., or login=... and password=..., "
     "or set SMSC_APIKEY, or SMSC_LOGIN and SMSC_PASSWORD, in the environment"
 )
+
+_LONGEST: Final = 2048  # characters; a namespace is also a header
+_PLAIN: Final = re.compile(r"(?:[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*")
+_NOT_IN_A_URL: Final = re.compile("[\x00-\x20\x7f-\x9f\ud800-\udfff]")
+
+
+def without_arguments(constructor: Callable[P, None]) -> Callable[P, None]:
+    """Cut the frames of a constructor off its `ValueError`: their variables hold passwords."""
+
+    @wraps(constructor)
+    def checking(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            constructor(*args, **kwargs)
+        except ValueError as error:
+            wrong = error.with_traceback(None)
+        else:
+            return
+        del args, kwargs
+        raise wrong
+
+    return checking
+
+
+def checked(**conditions: bool) -> None:
+    """Raise a `ValueError` for the first argument whose condition does not hold; see `_MUST`."""
+    for name, holds in conditions.items():
+        if not holds:
+            raise ValueError(f"{name} must be {_MUST[name]}")
+
+
+_MUST: Final = {
+    "timezone": "a tzinfo object, such as zoneinfo.ZoneInfo('Europe/Moscow')",
+    "guards": "a Guards object, or None for no guards",
+    "account": "a string, or None for the login or API key",
+    "egress": "a string",
+    "verify": "an ssl.SSLContext, True, or False for tests",
+    "on_unknown": "'reconcile', 'raise' or 'resend'",
+    "on_unresolved": "a plain function: it is called and not awaited",
+}
+
+
+def is_listener(value: object) -> bool:
+    """Return whether a value can be called without being awaited."""
+    return callable(value) and not inspect.iscoroutinefunction(value)
+
+
+def service_urls(url: str | None, others: object, *, allow_http: bool) -> tuple[str, ...]:
+    """Return the URL of the service and the fallback URLs, checked.
+
+    Raises:
+        ValueError: One of them can't be used; see `checked_url`.
+    """
+    if not isinstance(others, Iterable) or isinstance(others, str):
+        raise ValueError("fallback_urls must be a list of URLs")  # noqa: TRY004 - as for all arguments
+    return checked_url(url, allow_http=allow_http), *(checked_url(each, allow_http=allow_http) for each in others)
 
 
 def credentials_from(
@@ -57,7 +127,10 @@ def checked_url(url: str | None, *, allow_http: bool = False, environment: Mappi
     url = url or environment.get("SMSC_URL") or CONTRACT.namespace
     parts = _parts(url)
     if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError("url must be the URL of the SOAP service, such as https://smscentre.com/sys/soap.php")
+        raise ValueError(
+            "url must be the URL of the SOAP service, such as https://smscentre.com/sys/soap.php: at most 2048 "
+            "characters, no spaces, special characters outside of the host written as %XX"
+        )
     if parts.username is not None or parts.password is not None:
         raise ValueError("url must not hold a user name or a password; they would end up in logs")
     if parts.scheme == "http" and not allow_http and not is_loopback(parts.hostname):
@@ -66,14 +139,43 @@ def checked_url(url: str | None, *, allow_http: bool = False, environment: Mappi
     return parts._replace(query=query, fragment="").geturl()
 
 
-def _parts(url: str) -> SplitResult | None:
-    """Return the parts of the URL, None if it isn't one; urllib's own error messages would quote passwords."""
+def _parts(url: object) -> SplitResult | None:
+    """Return the parts of the URL, None if it isn't one; urllib's own error messages would quote passwords.
+
+    A host with other letters than those of ASCII is returned in the form that DNS and HTTP use.
+    """
+    if not isinstance(url, str) or len(url) > _LONGEST or _NOT_IN_A_URL.search(url):
+        return None
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
         return None
-    return None if port == 0 else parts
+    host = parts.hostname or ""
+    name = ascii_host(f"[{host}]" if ":" in host else host)
+    if name is None or port == 0 or not _PLAIN.fullmatch(f"{parts.path}?{parts.query}"):
+        return None
+    if parts.netloc.isascii() or "@" in parts.netloc:  # the caller refuses a user
+        return parts
+    return parts._replace(netloc=name if port is None else f"{name}:{port}")
+
+
+def _is_plain(text: object) -> bool:
+    return isinstance(text, str) and len(text) <= _LONGEST and _PLAIN.fullmatch(text) is not None
+
+
+def checked_namespace(namespace: str) -> str:
+    """Return a namespace that can be sent in an HTTP header and in XML.
+
+    Raises:
+        ValueError: It can't.
+    """
+    if not _is_plain(namespace):
+        raise ValueError(
+            "namespace must be the targetNamespace of the service's WSDL: at most 2048 characters, no spaces, special "
+            "characters written as %XX"
+        )
+    return namespace
 
 
 def transport_from(
@@ -93,6 +195,8 @@ def transport_from(
     if isinstance(transport, str):
         return _named(transport, proxy, verify, max_connections, max_response_bytes)
     if transport is not None and not _is_httpx(transport):
+        if not _can_post(transport):
+            raise ValueError(_TRANSPORT)
         return transport
     from smsc_async._network import HttpxTransport  # noqa: PLC0415 - slow to import, see its module
 
@@ -109,7 +213,7 @@ def _named(
     name: str, proxy: object, verify: ssl.SSLContext | bool, max_connections: int, max_response_bytes: int
 ) -> Transport:
     if name != "aiohttp":
-        raise ValueError("transport must be 'aiohttp', a transport object, or None for the default")
+        raise ValueError(_TRANSPORT)
     if not (proxy is None or isinstance(proxy, str)):
         raise ValueError("proxy must be a URL with transport='aiohttp'")
     from smsc_async._network import AiohttpTransport  # noqa: PLC0415 - an extra, and slow to import
@@ -119,8 +223,28 @@ def _named(
     )
 
 
+_TRANSPORT: Final = (
+    "transport must be 'aiohttp', an object with the methods of Transport, an httpx.AsyncBaseTransport, "
+    "or None for the default"
+)
+
+
 def _is_httpx(transport: object) -> "TypeIs[httpx.AsyncBaseTransport]":
-    return hasattr(transport, "handle_async_request")
+    return hasattr(transport, "handle_async_request") and not isinstance(transport, type)
+
+
+def _can_post(transport: object) -> bool:
+    """Return whether this is an object with the methods of `Transport`."""
+    post, close = getattr(transport, "post", None), getattr(transport, "aclose", None)
+    if isinstance(transport, type) or not callable(post) or not callable(close):
+        return False
+    try:
+        inspect.signature(post).bind("url", {}, b"", None)
+    except TypeError:  # such as the `post` of httpx.AsyncClient
+        return False
+    except ValueError:  # it has no signature that Python can read
+        pass
+    return True
 
 
 def positive(seconds: float | None) -> float | None:
@@ -129,6 +253,6 @@ def positive(seconds: float | None) -> float | None:
     Raises:
         ValueError: It is not more than 0.
     """
-    if seconds is not None and seconds <= 0:
-        raise ValueError("a deadline must be more than 0 seconds, or None for no deadline")
+    if seconds is not None and not (is_seconds(seconds) and seconds):
+        raise ValueError("a deadline must be more than 0 seconds and finite, or None for no deadline")
     return seconds

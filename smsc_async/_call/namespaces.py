@@ -9,6 +9,8 @@ from smsc_async._model import SmscError, SoapFault
 from smsc_async._network import Timeout, Transport, TransportWithGet
 from smsc_async._protocol import namespace_of, target_namespace
 
+from .config import checked_namespace
+
 __all__ = ["Namespaces"]
 
 _log = logging.getLogger("smsc_async")
@@ -72,11 +74,15 @@ class Namespaces:
         except SmscError as error:
             self._problems[url] = f"its ?wsdl could not be read ({type(error).__name__}: {error})"
             return
+        except Exception as error:  # noqa: BLE001 - of the caller's own transport; its text may be private
+            self._problems[url] = f"its ?wsdl could not be read ({type(error).__name__})"
+            return
         self._read.add(url)
         if found == wrong:
             self._problems[url] = "its ?wsdl names the same one, so this may not be the URL of the service"
             return
         self._adopted[url] = found
+        self._problems[url] = "it has refused the one that its ?wsdl names too"
         if self._warn:
             self._warn = False
             _log.warning(
@@ -94,4 +100,9 @@ async def _published(url: str, transport: Transport, timeout: Timeout) -> str:
     reply = await transport.get(f"{url}{'&' if '?' in url else '?'}wsdl", timeout)
     if reply.status_code != _OK:
         raise SmscError(f"HTTP {reply.status_code}")
-    return target_namespace(reply.body)
+    found = target_namespace(reply.body)
+    try:
+        return checked_namespace(found)
+    except ValueError:
+        pass
+    raise SmscError("its targetNamespace can't be sent in an HTTP header")

@@ -99,6 +99,7 @@ from .types import (
     is_group,
     is_international,
     is_phone,
+    is_seconds,
     recipient_key,
 )
 from .unresolved import UnresolvedSend
@@ -210,6 +211,7 @@ __all__ = [
     "is_international",
     "is_own_id",
     "is_phone",
+    "is_seconds",
     "new_id",
     "parts",
     "recipient_key",

@@ -1,6 +1,7 @@
 """The credentials: an API key, or a login and a password. Neither is ever printed."""
 
-from typing import TypeAlias
+import re
+from typing import Final, TypeAlias
 
 from pydantic import SecretStr, field_validator
 
@@ -9,9 +10,15 @@ from .types import FrozenModel
 __all__ = ["ApiKey", "Credentials", "Login"]
 
 
-def _not_empty(value: SecretStr) -> SecretStr:
+_LONGEST: Final = 1000
+_NOT_SENDABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+
+
+def _sendable(value: SecretStr) -> SecretStr:
     if not value.get_secret_value().strip():
         raise ValueError("must not be empty")
+    if len(value) > _LONGEST or _NOT_SENDABLE.search(value.get_secret_value()):
+        raise ValueError(f"must be at most {_LONGEST} characters, without line breaks and other control characters")
     return value
 
 
@@ -24,7 +31,7 @@ class ApiKey(FrozenModel):
 
     key: SecretStr
 
-    _check = field_validator("key")(_not_empty)
+    _check = field_validator("key")(_sendable)
 
     def fields(self) -> dict[str, str]:
         """Return the wire fields, in clear text."""
@@ -42,7 +49,7 @@ class Login(FrozenModel):
     login: SecretStr
     password: SecretStr
 
-    _check = field_validator("login", "password")(_not_empty)
+    _check = field_validator("login", "password")(_sendable)
 
     def fields(self) -> dict[str, str]:
         """Return the wire fields, in clear text."""

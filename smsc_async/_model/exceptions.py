@@ -34,11 +34,10 @@ No message holds a credential, a phone or a text; those of an interrupted send a
 """
 
 from collections.abc import Sequence
-from enum import StrEnum
-from typing import ClassVar, Self
+from typing import ClassVar
 
+from .outcome import Outcome, SmscError
 from .types import MessageRef
-from .unresolved import UnresolvedSend
 
 __all__ = [
     "AddressBlocked",
@@ -77,54 +76,6 @@ __all__ = [
     "Undeliverable",
     "WrongEventLoop",
 ]
-
-
-class Outcome(StrEnum):
-    """Whether a request that failed may have been executed."""
-
-    NOT_SENT = "not_sent"
-    """Nothing left this machine: repeating is safe."""
-    REJECTED = "rejected"
-    """The service refused it and executed nothing."""
-    UNKNOWN = "unknown"
-    """It may have been executed: ask for the status of `refs` before repeating a send."""
-
-
-class SmscError(Exception):
-    """The base of all errors of this package except wrong arguments. An error is not changed after it was raised.
-
-    Attributes:
-        outcome: Whether the request may have been executed.
-        id: The message id of the send that failed, None for other operations.
-        refs: One reference for each recipient of the send that failed, for `Client.status`.
-        unresolved: The unresolved send for `Client.resolve`, if a send may have been executed; None otherwise.
-    """
-
-    outcome: Outcome = Outcome.UNKNOWN
-
-    def __init__(self, message: str, /) -> None:
-        super().__init__(message)
-        self.id: str | None = None
-        self.refs: tuple[MessageRef, ...] = ()
-        self.unresolved: UnresolvedSend | None = None
-
-    def replace(self, message: str | None = None, /, **changes: object) -> Self:
-        """Return a new error of this class with another message or other attributes; this one stays as it is.
-
-        The new error takes over the traceback and the cause.
-
-        Raises:
-            TypeError: The class has no such attribute.
-        """
-        unknown = [name for name in changes if not hasattr(self, name)]
-        if unknown:
-            raise TypeError(f"{type(self).__name__} has no attribute {', '.join(unknown)}")
-        # The constructor of a subclass may take other arguments, so it is not called.
-        new = type(self).__new__(type(self), *self.args)
-        new.args = self.args if message is None else (message, *self.args[1:])
-        new.__dict__.update(self.__dict__, **changes)
-        new.__cause__ = self.__cause__
-        return new.with_traceback(self.__traceback__)
 
 
 class GuardError(SmscError):

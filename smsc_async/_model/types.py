@@ -1,5 +1,6 @@
 """The basic types of the domain: recipients, messages, message references and money."""
 
+import math
 import re
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from decimal import Decimal
@@ -47,6 +48,7 @@ __all__ = [
     "is_international",
     "is_message_id",
     "is_phone",
+    "is_seconds",
     "recipient_key",
 ]
 
@@ -145,6 +147,11 @@ _TELEGRAM = re.compile(r"#[0-9]{1,20}|@?[A-Za-z][A-Za-z0-9_]{3,31}")
 _ID = re.compile(r"[A-Za-z0-9._-]{1,40}")
 _MAX_ID: Final = 2_147_483_647
 _RUSSIAN_DIGITS: Final = 11
+
+
+def is_seconds(value: object) -> bool:
+    """Return whether a value is a finite number of at least 0."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
 
 
 def check_xml_text(value: str) -> str:

@@ -2,14 +2,23 @@
 
 from typing import TYPE_CHECKING, Any
 
-from .proxy import is_loopback
+from .proxy import ascii_host, is_loopback
 from .transport import Reply, Timeout, Transport, TransportWithGet
 
 if TYPE_CHECKING:
     from .aiohttp import AiohttpTransport as AiohttpTransport
     from .httpx import HttpxTransport as HttpxTransport
 
-__all__ = ["AiohttpTransport", "HttpxTransport", "Reply", "Timeout", "Transport", "TransportWithGet", "is_loopback"]
+__all__ = [
+    "AiohttpTransport",
+    "HttpxTransport",
+    "Reply",
+    "Timeout",
+    "Transport",
+    "TransportWithGet",
+    "ascii_host",
+    "is_loopback",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol, Self, runtime_checkable
 
-from smsc_async._model import ConnectError, ConnectionLost, PoolTimeout, ReadTimeout, TransportError
+from smsc_async._model import ConnectError, ConnectionLost, PoolTimeout, ReadTimeout, TransportError, is_seconds
 from smsc_async._version import __version__
 
 __all__ = ["DEFAULT_HEADERS", "KEEPALIVE_EXPIRY", "Reply", "Timeout", "Transport", "TransportWithGet", "failure"]
@@ -50,14 +50,16 @@ class Timeout:
     pool: float = 10.0
 
     def __post_init__(self) -> None:
-        if min(self.connect, self.read, self.write, self.pool) <= 0:
-            raise ValueError("connect, read, write and pool must be more than 0 seconds")
+        if not all(is_seconds(each) and each for each in (self.connect, self.read, self.write, self.pool)):
+            raise ValueError("connect, read, write and pool must be more than 0 seconds and finite")
 
     @classmethod
     def of(cls, value: "Timeout | float") -> "Timeout":
         """Return a timeout of `value` seconds for each step, at most 5 to connect and 10 to get a connection."""
         if isinstance(value, Timeout):
             return value
+        if not is_seconds(value) or not value:
+            raise ValueError("timeout must be more than 0 seconds and finite, or a Timeout")
         return cls(connect=min(5.0, value), read=value, write=value, pool=min(10.0, value))
 
     def within(self, seconds: float) -> Self:

@@ -1,6 +1,7 @@
 """The guards: a request reserves its slots before it leaves, waits or is refused, and releases them afterwards."""
 
 import asyncio
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,17 +13,19 @@ import anyio
 from anyio.lowlevel import EventLoopToken, current_token
 
 from smsc_async._clock import asyncio_loop
-from smsc_async._model import Credentials, Operation, Result, WrongEventLoop
+from smsc_async._model import Credentials, Operation, Result, WrongEventLoop, is_seconds
 
 from ._demands import Completion, Part, Planner, releases, window_of
 from ._limits import Release
 from ._memory import MemoryStore
 from ._refusals import MAY_CLEAR, refused
 from ._rules import Policy, Rule, Rules
-from ._store import Demand, Refusal, Reservation, Store
+from ._store import Demand, Refusal, Reservation, Store, answer_of, written
 from ._waiters import Waiters
 
 __all__ = ["Guards", "Identity", "RuleSnapshot", "Snapshot"]
+
+_log = logging.getLogger("smsc_async")
 
 _FLUSH_WITHIN: Final = 2.0
 _LATEST: Final = 60.0
@@ -108,10 +111,13 @@ class Guards:
         margin: float = 1.2,
         late_arrival: float = 5.0,
     ) -> None:
-        if max_waiters < 0 or margin < 0 or not 0 <= late_arrival <= _LATEST or (max_wait is not None and max_wait < 0):
+        seconds = (margin, late_arrival) if max_wait is None else (margin, late_arrival, max_wait)
+        if not all(map(is_seconds, (max_waiters, *seconds))) or late_arrival > _LATEST:
             raise ValueError(
                 "max_wait, max_waiters, margin and late_arrival must be at least 0, and late_arrival at most 60"
             )
+        if not _are_objects(store, rules):
+            raise ValueError("store must be an object such as MemoryStore(), and rules a Rules object")
         self.rules = rules
         self._store: Store = MemoryStore() if store is None else store
         self._limits = rules.limits(margin)
@@ -169,10 +175,11 @@ class Guards:
         self.bind()
         self._busy += 1
         try:
-            salt = self._store.salt or await self._store.open()
+            known = self._store.salt
+            salt = await answer_of(self._store.open()) if known is None else known
             demands = self._demands(who, operation, salt, allow_duplicate=allow_duplicate, part=part)
             queued = self._waiters.ahead_of(demands) is not None
-            answer = (queued and await self._behind(demands, within)) or await self._store.acquire(demands, within)
+            answer = (queued and await self._behind(demands, within)) or await self._acquire(demands, within)
             if isinstance(answer, Reservation):
                 return answer
             return await self._wait(demands, answer, within)
@@ -186,7 +193,10 @@ class Guards:
         given = releases(
             reservation.demands, reservation.amounts, completion, late=self.late_arrival, slack=self.margin
         )
-        self._store.release(reservation, given)
+        try:
+            self._store.release(reservation, given)
+        except Exception as error:  # noqa: BLE001 - the request has ended, and its result must not be lost
+            _log.error("the store failed to release slots (%s); they stay reserved", type(error).__name__)
         self._waiters.wake(reservation.demands)
 
     def awaits(self, operation: Operation[Result]) -> bool:
@@ -197,7 +207,7 @@ class Guards:
     async def flush(self) -> None:
         """Wait until every client that shares the store can see the releases, for 2 seconds at most."""
         with anyio.move_on_after(_FLUSH_WITHIN, shield=True):
-            await self._store.flush()
+            await written(self._store.flush())
 
     async def snapshot(self) -> Snapshot:
         """Return the requests in flight, those that wait, and the keys that are full and until when.
@@ -207,7 +217,7 @@ class Guards:
         """
         self.bind()
         now = datetime.now(UTC)
-        states = await self._store.snapshot(self._limits)
+        states = await answer_of(self._store.snapshot(self._limits))
         waiting = self._waiters.by_rule()
         rules = {
             name: RuleSnapshot(
@@ -233,7 +243,7 @@ class Guards:
     async def aclose(self) -> None:
         """Flush the releases and close the connections of the store; the histories stay."""
         with anyio.move_on_after(_FLUSH_WITHIN, shield=True):
-            await self._store.aclose()
+            await written(self._store.aclose())
 
     def _demands(
         self, who: Identity, operation: Operation[Result], salt: bytes, *, allow_duplicate: bool, part: Part
@@ -255,13 +265,16 @@ class Guards:
         """Return the refusal of a request that has to wait behind others for a demand, None if it need not wait."""
         # A request that is refused at once must not queue first; proven credentials never wait behind unproven ones.
         asked = [each for each in demands if each.proof is not None or self._policy(each) == "raise"]
-        answer = await self._store.acquire(asked, within)
+        answer = await self._acquire(asked, within)
         if isinstance(answer, Refusal):
             return answer
         self._store.release(answer, [Release()] * len(asked))
         proven = {each.rule for each, amount in zip(asked, answer.amounts, strict=True) if each.proof and not amount}
         ahead = self._waiters.ahead_of([each for each in demands if each.rule not in proven])
         return None if ahead is None else Refusal(ahead, self._waiters.delay(ahead, anyio.current_time()))
+
+    async def _acquire(self, demands: Sequence[Demand], hold: float) -> Reservation | Refusal:
+        return await answer_of(self._store.acquire(demands, hold))
 
     def _policy(self, demand: Demand) -> Policy:
         rule: Rule = getattr(self.rules, demand.rule)
@@ -291,7 +304,7 @@ class Guards:
                     if now >= give_up:
                         raise refused(refusal, self._waiters.delay(refusal.demand, now))
                     continue
-                answer = await self._store.acquire(demands, max(end - now, 0.0))
+                answer = await self._acquire(demands, max(end - now, 0.0))
                 if isinstance(answer, Reservation):
                     return answer
                 refusal, now, tries = answer, anyio.current_time(), tries + 1
@@ -310,3 +323,7 @@ class Guards:
         if now >= give_up or give_up < now + delay < math.inf:
             raise refused(refusal, delay)
         return now + delay
+
+
+def _are_objects(store: object, rules: object) -> bool:
+    return isinstance(rules, Rules) and not isinstance(store, type) and (store is None or hasattr(store, "acquire"))

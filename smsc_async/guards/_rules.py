@@ -14,6 +14,7 @@ from smsc_async._model import (
     STATUS,
     STATUS_IN_FLIGHT,
     SUBSCRIBER,
+    is_seconds,
 )
 
 from ._limits import BlockLimit, Limit, StreakLimit, WindowLimit
@@ -44,7 +45,7 @@ class Rule:
     policy: Policy = "wait"
 
     def __post_init__(self) -> None:
-        if self.count < 1 or self.seconds < 0:
+        if not is_seconds(self.count) or not is_seconds(self.seconds) or self.count < 1:
             raise ValueError("count must be at least 1 and seconds at least 0; to switch a rule off, pass policy='off'")
         if self.policy not in {"wait", "raise", "off"}:
             raise ValueError("policy must be 'wait', 'raise' or 'off'")

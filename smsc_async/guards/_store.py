@@ -1,12 +1,18 @@
 """The store of the histories, so that all clients of an account count together."""
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
+
+from smsc_async._model import GuardStoreError, SmscError
 
 from ._limits import Limit, Release
 
-__all__ = ["Demand", "Refusal", "Reservation", "RuleState", "Store"]
+__all__ = ["Demand", "Refusal", "Reservation", "RuleState", "Store", "answer_of", "written"]
+
+_log = logging.getLogger("smsc_async")
+T = TypeVar("T")
 
 
 class Demand(NamedTuple):
@@ -114,3 +120,26 @@ class Store(Protocol):
 
     async def aclose(self) -> None:
         """Flush, and free the resources of the event loop; the histories stay."""
+
+
+async def answer_of(asking: Awaitable[T]) -> T:
+    """Return the answer of a store.
+
+    Raises:
+        GuardStoreError: It raised an exception of another library, whose text may be private.
+    """
+    try:
+        return await asking
+    except SmscError:
+        raise
+    except Exception as error:  # noqa: BLE001 - no exception of another library leaves a call
+        kind = type(error).__name__
+    raise GuardStoreError(f"the store of the guards failed ({kind}), nothing was sent")
+
+
+async def written(writing: Awaitable[None]) -> None:
+    """Wait for a store to write releases; that fails no request, as they all have ended."""
+    try:
+        await writing
+    except Exception as error:  # noqa: BLE001 - see above
+        _log.error("the store of the guards failed to write releases (%s)", type(error).__name__)

@@ -9,6 +9,7 @@ from smsc_async._call.config import checked_url, credentials_from, transport_fro
 from smsc_async._model.credentials import ApiKey, Credentials, Login
 from smsc_async._network.aiohttp import AiohttpTransport
 from smsc_async._network.httpx import HttpxTransport
+from tests.doubles import FakeService
 
 KEY = ApiKey.model_validate({"key": "k"})
 LOGIN = Login.model_validate({"login": "l", "password": "p"})
@@ -117,7 +118,7 @@ def _transport(transport: object, proxy: object = None) -> object:
 
 
 def test_transport_is_the_default_the_fast_one_or_what_is_given() -> None:
-    mine = object()
+    mine = FakeService()
     assert isinstance(_transport(None), HttpxTransport)
     assert isinstance(_transport("aiohttp"), AiohttpTransport)
     assert isinstance(_transport(httpx.MockTransport(lambda _: httpx.Response(200))), HttpxTransport)

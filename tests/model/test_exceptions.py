@@ -43,6 +43,7 @@ from smsc_async._model.exceptions import (
     TooManyRequests,
     TransportError,
     Undeliverable,
+    WrongEventLoop,
 )
 from smsc_async._model.operations import BALANCE_ERRORS, SENDING_ERRORS, STATUS_ERRORS, api_error
 from smsc_async._model.types import MessageRef
@@ -66,6 +67,7 @@ TABLE: list[tuple[SmscError, Outcome, str]] = [
     (SmscError("words"), UNKNOWN, "words"),
     (SendOutcomeUnknown("words", accepted=[REF], unsent=[]), UNKNOWN, "words"),
     (JournalError("words"), UNKNOWN, "words"),
+    (WrongEventLoop("words"), NOT_SENT, "words"),
     (JournalInUse("words"), NOT_SENT, "words"),
     (GuardError("words", retry_after=1.5), NOT_SENT, "words"),
     *((kind("words"), NOT_SENT, "words") for kind in GUARDS),

@@ -120,11 +120,16 @@ class Link:
             async with asyncio.timeout(self._timeout):
                 return await ask()
         except (TimeoutError, RedisTimeoutError):
-            raise GuardStoreError(f"Redis didn't answer within {self._timeout:g} s") from None
-        except ResponseError as error:  # its text may quote what was sent
-            raise GuardStoreError(f"Redis refused the request ({_code(error)})") from None
+            words = f"Redis didn't answer within {self._timeout:g} s"
+        except ResponseError as error:
+            words = f"Redis refused the request ({_code(error)})"
         except (RedisError, OSError) as error:
             raise GuardStoreError(f"Redis can't be reached ({type(error).__name__})") from error
+        except GuardStoreError:
+            raise
+        except Exception as error:  # noqa: BLE001 - no exception of another library leaves a call
+            words = f"Redis can't be reached ({type(error).__name__})"
+        raise GuardStoreError(words)  # here: the text of the exception may quote what was sent
 
     async def _run(self, calls: Sequence[ScriptCall]) -> str:
         loaded = fresh = False
