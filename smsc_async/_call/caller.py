@@ -4,7 +4,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, tzinfo
 from typing import Final, Generic, TypeVar
 
@@ -248,7 +248,7 @@ class Caller:
         attempt.posted = attempt.trace.may_have_left = True
         attempt.trace.began = attempt.trace.began or datetime.now(UTC)
         with anyio.CancelScope(deadline=attempt.end):
-            reply = await self._carry(attempt.url, request, attempt.timeout.within(left))
+            reply = await self._carry(attempt.url, request, _in_time(attempt.timeout, left))
         if reply is None:
             raise ReadTimeout("the request was sent and no complete answer came before the deadline")
         if _log.isEnabledFor(logging.DEBUG):
@@ -309,6 +309,17 @@ class Caller:
 
 def _left(end: float) -> float:
     return max(0.0, end - anyio.current_time())
+
+
+def _in_time(timeout: Timeout, left: float) -> Timeout:
+    """Return a timeout with which a connection fails well before the deadline, which would leave the outcome unknown.
+
+    A connection waits for its turn, is made, and may need one more step for TLS.
+    """
+    steps, most = timeout.within(left), left / 4
+    if steps.connect <= most and steps.pool <= most:
+        return steps
+    return replace(steps, connect=min(steps.connect, most), pool=min(steps.pool, most))
 
 
 def _may_repeat(operation: Operation[R], error: TransportError) -> bool:

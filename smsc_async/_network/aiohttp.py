@@ -22,7 +22,6 @@ from yarl import URL
 from smsc_async._model import (
     ConnectError,
     ConnectionLost,
-    Outcome,
     PoolTimeout,
     ReadTimeout,
     SmscError,
@@ -33,14 +32,14 @@ from smsc_async._model import (
 from .body import Body
 from .proxy import ProxyURL, environment_proxy, read_proxy
 from .tls import tls_context
-from .transport import DEFAULT_HEADERS, KEEPALIVE_EXPIRY, Reply, Timeout, failure
+from .transport import DEFAULT_HEADERS, KEEPALIVE_EXPIRY, Reply, Timeout, failure, ours
 
 __all__ = ["AiohttpTransport"]
 
 # aiohttp's exceptions and ours; the nearest class in the method resolution order counts. An error raised before a byte
 # of the request leaves is NOT_SENT: a proxy refuses the CONNECT. After any other the request may have reached the
 # service.
-_OURS: Final[Mapping[type[BaseException], type[TransportError]]] = {
+_OURS: Final[Mapping[type[Exception], type[TransportError]]] = {
     aiohttp.ClientConnectorError: ConnectError,
     aiohttp.ClientHttpProxyError: ConnectError,
     aiohttp.ConnectionTimeoutError: ConnectError,
@@ -58,13 +57,6 @@ _OURS: Final[Mapping[type[BaseException], type[TransportError]]] = {
 _ASYNCIO_ONLY: Final = "transport='aiohttp' works on asyncio only; leave transport= out on trio"
 _PIECE: Final = 65_536  # the event loop buffers this much without waiting
 _PROXY_SCHEMES: Final = frozenset({"http", "https"})
-
-
-def _ours(error: Exception, *, begun: bool = True) -> TransportError:
-    kind = next((_OURS[base] for base in type(error).__mro__ if base in _OURS), ConnectionLost)
-    if kind.outcome is Outcome.UNKNOWN and not begun:
-        kind = ConnectError
-    return failure(kind, type(error).__name__)
 
 
 def _may_quote(error: Exception) -> bool:
@@ -96,7 +88,8 @@ class _Pieces(aiohttp.Payload):
         within: Seconds to write each piece.
 
     Attributes:
-        begun: Whether any of it may have left; a server executes nothing before that.
+        left: Whether it has begun to leave, None if it is empty; a server executes nothing before that.
+        step: 0 before the network is used, 1 until an answer begins to arrive, 2 from then on.
     """
 
     _autoclose = True
@@ -105,7 +98,14 @@ class _Pieces(aiohttp.Payload):
         super().__init__(value)
         self._size = len(value)
         self._within = within
-        self.begun = not value
+        self.left: bool | None = False if value else None
+        self.step = 0
+
+    def had_left(self, error: Exception) -> bool | None:
+        """Return whether it had begun to leave before an exception, None if only the class of the exception tells."""
+        if self.step != 1:
+            return self.step > 1
+        return None if isinstance(error, aiohttp.ClientError) and not self.left else self.left
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
         """Return the body as text."""
@@ -113,7 +113,7 @@ class _Pieces(aiohttp.Payload):
 
     async def write(self, writer: AbstractStreamWriter) -> None:
         """Write the body; a piece that can't be written in time ends the wait for the answer."""
-        self.begun = True
+        self.left = True
         if len(self._value) <= _PIECE:
             await writer.write(self._value)
             return
@@ -177,22 +177,22 @@ class AiohttpTransport:
     async def _exchange(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout: Timeout
     ) -> Reply:
-        content = None if body is None else _Pieces(body, timeout.write)
+        content = _Pieces(body or b"", timeout.write)
         try:
             return await self._try(method, url, headers, content, timeout)
         except SmscError:
             raise
         except Exception as error:  # noqa: BLE001 - no exception of another library leaves a call
-            ours = _ours(error, begun=content is None or content.begun)
+            failed = ours(error, _OURS, left=content.had_left(error))
             cause = None if _may_quote(error) else error
-        raise ours from cause  # here, so that one that may quote is not its context either
+        raise failed from cause  # here, so that one that may quote is not its context either
 
     async def _try(
         self,
         method: str,
         url: str,
         headers: Mapping[str, str],
-        content: _Pieces | None,
+        content: _Pieces,
         timeout: Timeout,
     ) -> Reply:
         session = await self._bound_session()
@@ -202,14 +202,12 @@ class AiohttpTransport:
         try:
             if session.closed:  # closed while this request waited for its slot
                 raise failure(PoolTimeout)
+            target, steps, routing = _parsed(url), _steps(timeout), _through(proxy, url, headers)
+            content.step = 1
             response = await session.request(
-                method,
-                _parsed(url),
-                data=content,
-                timeout=_steps(timeout),
-                allow_redirects=False,
-                **_through(proxy, url, headers),
+                method, target, data=content if content.size else None, timeout=steps, allow_redirects=False, **routing
             )
+            content.step = 2
             return await self._read(response)
         finally:
             slots.release()

@@ -15,7 +15,6 @@ from anyio.lowlevel import EventLoopToken, current_token
 from smsc_async._model import (
     ConnectError,
     ConnectionLost,
-    Outcome,
     PoolTimeout,
     ReadTimeout,
     SmscError,
@@ -27,7 +26,7 @@ from .body import Body
 from .pool import ConnectionPool
 from .proxy import LAST_PORT, ProxyURL, environment_proxy, read_proxy
 from .tls import tls_context
-from .transport import DEFAULT_HEADERS, KEEPALIVE_EXPIRY, Reply, Timeout, failure
+from .transport import DEFAULT_HEADERS, KEEPALIVE_EXPIRY, Reply, Timeout, ours
 
 __all__ = ["HttpxTransport"]
 
@@ -60,28 +59,31 @@ class _Content(httpx.AsyncByteStream):
 
     Attributes:
         data: The body.
-        begun: Whether any of it may have left.
+        left: Whether it has begun to leave, None if that is unknown.
+        step: 0 before the network is used, 1 until an answer begins to arrive, 2 from then on.
     """
 
     def __init__(self, data: bytes | None) -> None:
         self.data = data
-        self.begun = not data
+        self.left: bool | None = False if data else None
+        self.step = 0
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
 
     async def __anext__(self) -> bytes:
-        if self.begun or self.data is None:
+        if self.left is not False or self.data is None:
             raise StopAsyncIteration
-        self.begun = True
+        self.left = True
         return self.data
 
-
-def _ours(error: Exception, content: _Content) -> TransportError:
-    kind = next((_OURS[base] for base in type(error).__mro__ if base in _OURS), ConnectionLost)
-    if kind.outcome is Outcome.UNKNOWN and not content.begun:
-        kind = ConnectError
-    return failure(kind, type(error).__name__)
+    def had_left(self, error: Exception) -> bool | None:
+        """Return whether it had begun to leave before an exception, None if only the class of the exception tells."""
+        if self.step != 1:
+            return self.step > 1
+        # Those of httpx come from httpcore; a mock raises them by itself.
+        is_mock = isinstance(error, httpx.RequestError) and not type(error.__cause__).__module__.startswith("httpcore")
+        return None if is_mock else self.left
 
 
 def _may_quote(error: Exception) -> bool:
@@ -161,8 +163,8 @@ class HttpxTransport:
         except SmscError:
             raise
         except Exception as error:  # noqa: BLE001 - no exception of another library leaves a call
-            ours, cause = _ours(error, content), None if _may_quote(error) else error
-        raise ours from cause  # here, so that one that may quote is not its context either
+            failed, cause = ours(error, _OURS, left=content.had_left(error)), None if _may_quote(error) else error
+        raise failed from cause  # here, so that one that may quote is not its context either
 
     async def _try(
         self, method: str, url: str, headers: Mapping[str, str], content: _Content, timeout: Timeout
@@ -172,14 +174,14 @@ class HttpxTransport:
             method, _parsed(url), headers=headers, content=content.data, extensions={"timeout": steps}
         )
         if self._given is not None:
-            content.begun = True
-            return await self._send(self._given, request)
+            content.left = None
+            return await self._send(self._given, request, content)
         if content.data:
             request.stream = content
         pool = self._route_of.get(url) or self._route(url)
         connection = await pool.take(timeout.pool)
         try:
-            reply = await self._send(connection, request)
+            reply = await self._send(connection, request, content)
         except BaseException:
             await pool.drop(connection)
             raise
@@ -187,8 +189,10 @@ class HttpxTransport:
             await pool.drop(connection)
         return reply
 
-    async def _send(self, transport: httpx.AsyncBaseTransport, request: httpx.Request) -> Reply:
+    async def _send(self, transport: httpx.AsyncBaseTransport, request: httpx.Request, content: _Content) -> Reply:
+        content.step = 1
         response = await transport.handle_async_request(request)
+        content.step = 2
         try:
             body = await self._read(response)
         finally:

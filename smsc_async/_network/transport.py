@@ -4,10 +4,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol, Self, runtime_checkable
 
-from smsc_async._model import ConnectError, ConnectionLost, PoolTimeout, ReadTimeout, TransportError, is_seconds
+from smsc_async._model import (
+    ConnectError,
+    ConnectionLost,
+    Outcome,
+    PoolTimeout,
+    ReadTimeout,
+    TransportError,
+    is_seconds,
+)
 from smsc_async._version import __version__
 
-__all__ = ["DEFAULT_HEADERS", "KEEPALIVE_EXPIRY", "Reply", "Timeout", "Transport", "TransportWithGet", "failure"]
+__all__ = [
+    "DEFAULT_HEADERS",
+    "KEEPALIVE_EXPIRY",
+    "Reply",
+    "Timeout",
+    "Transport",
+    "TransportWithGet",
+    "failure",
+    "ours",
+]
 
 # Answers are a few hundred bytes: compressing them costs more than it saves.
 DEFAULT_HEADERS: Final[Mapping[str, str]] = {
@@ -31,6 +48,25 @@ _WORDS: Final[Mapping[type[TransportError], str]] = {
 def failure(kind: type[TransportError], foreign: str = "") -> TransportError:
     """Return the exception of this kind; `foreign` is the name of the library's exception; its text may be private."""
     return kind(f"{_WORDS[kind]} ({foreign})" if foreign else _WORDS[kind])
+
+
+def ours(
+    error: Exception, table: Mapping[type[Exception], type[TransportError]], *, left: bool | None
+) -> TransportError:
+    """Return our exception for one of a library.
+
+    Args:
+        error: The exception.
+        table: Our classes for those of the library; the nearest in the method resolution order counts.
+        left: Whether the body has left, without which a server executes nothing; None if only the class of the
+            exception tells.
+    """
+    kind = next((table[base] for base in type(error).__mro__ if base in table), ConnectionLost)
+    if left is False and kind.outcome is Outcome.UNKNOWN:
+        kind = ConnectError
+    if left and kind.outcome is Outcome.NOT_SENT:
+        kind = ConnectionLost
+    return failure(kind, type(error).__name__)
 
 
 @dataclass(frozen=True, slots=True)

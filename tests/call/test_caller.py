@@ -1,6 +1,7 @@
 """Every call of a client reserves with its guards, and releases its reservation however it ends."""
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -27,9 +28,12 @@ from smsc_async import (
     StatusTooOften,
     TooManyInFlight,
     TooManyRequests,
+    UnresolvedSend,
 )
 from smsc_async.guards import MemoryStore
 from tests.doubles import FakeService, answer, fault, make_client
+from tests.faults.fault_network import URL as HANGING
+from tests.faults.fault_network import Fault, Kind, Network, Side
 
 T = TypeVar("T")
 PHONE = "+79991234567"
@@ -364,3 +368,19 @@ def test_a_clients_guards_go_on_with_it_on_another_event_loop() -> None:
         assert 50 < (caught.value.retry_after or 0) <= 61.2
 
     trio.run(sixth)
+
+
+@pytest.mark.parametrize("deadline", [0.1, 1.0, 3.0, 8.0, 90.0])
+def test_a_connection_that_does_not_come_about_before_a_short_deadline_is_no_lost_request(deadline: float) -> None:
+    async def main() -> None:
+        kept: list[UnresolvedSend] = []
+        async with anyio.create_task_group() as group:
+            network = Network(group)
+            network.break_down(Fault(Kind.STALL, Side.CONNECT, lasts=math.inf))
+            with network.installed():
+                client = Client(apikey="demo", url=HANGING, on_unresolved=kept.append)
+                with pytest.raises(ConnectError) as caught:
+                    await client.send(PHONE, "Hi", deadline=deadline)
+        assert (caught.value.outcome, kept) == (Outcome.NOT_SENT, [])
+
+    virtually(main)

@@ -15,7 +15,8 @@ import trio
 from yarl import URL
 
 from smsc_async import Client, ConnectError, ConnectionLost, Outcome, ReadTimeout, SmscError, Timeout, TransportError
-from smsc_async._network.aiohttp import AiohttpTransport, _ours, _Pieces
+from smsc_async._network.aiohttp import _OURS, AiohttpTransport, _Pieces
+from smsc_async._network.transport import ours
 from tests.doubles import RawRequest, http_bytes, raw_server
 
 ADDRESS = "https://sms.test/sys/soap.php"
@@ -75,7 +76,7 @@ def test_table_says_what_becomes_of_every_exception_of_aiohttp() -> None:
 
 @pytest.mark.parametrize("name", sorted(KINDS))
 def test_foreign_exception_becomes_ours(name: str) -> None:
-    error = _ours(KINDS[name].__new__(KINDS[name]))
+    error = ours(KINDS[name].__new__(KINDS[name]), _OURS, left=None)
     assert type(error) is EXPECTED[name]
     assert name in str(error)
     assert error.outcome is (Outcome.NOT_SENT if EXPECTED[name] is ConnectError else Outcome.UNKNOWN)
@@ -85,7 +86,7 @@ def test_foreign_exception_becomes_ours(name: str) -> None:
     ("foreign", "kind"), [(builtins.TimeoutError(), ReadTimeout), (ConnectionResetError("reset"), ConnectionLost)]
 )
 def test_bare_exception_of_a_socket_leaves_the_outcome_unknown(foreign: Exception, kind: type[TransportError]) -> None:
-    assert type(_ours(foreign)) is kind
+    assert type(ours(foreign, _OURS, left=None)) is kind
 
 
 def test_trio_is_refused_in_one_sentence() -> None:
