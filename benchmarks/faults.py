@@ -17,7 +17,9 @@ another value. "doubled" are messages that the sandbox accepted more than once.
 "many" are three recipients, one of which the sandbox refuses; each recipient counts as one answer. In process, on a
 virtual clock, with the client's own stack down to the bytes. A lasting fault is tried at every 8th byte of those of a
 single fault, and the rows with many recipients, except the first ones, at every 4th. Over real sockets a proxy on
-loopback causes the faults. The clients that send again try three times, 1 s or 180 s apart.
+loopback causes the faults. A set-up error is an argument, or certificates or a proxy of the environment, that can't be
+used: it must be a ValueError of the constructor, or a ConnectError of five sends, without its secret; then the set-up
+is mended, and the same message must be accepted once. The clients that send again try three times, 1 s or 180 s apart.
 """
 
 import argparse
@@ -37,6 +39,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from tests.faults.fault_cancel import SITUATIONS, cancel_at_each_await
 from tests.faults.fault_cases import LATE, READS, SENDS, VERBS, OnUnknown, Summary, Verb, cases, try_cases
 from tests.faults.fault_naive import SendAgain, ZeepAgain, try_naively
+from tests.faults.fault_setup import try_setups
 from tests.faults.fault_sockets import TRANSPORTS, try_over_sockets
 
 MAYBE_LATE: Final = (None, 0.0, LATE / 2, LATE - 0.1)
@@ -103,6 +106,9 @@ def rows(step: int, socket_step: int) -> Iterator[Row]:
     for (index, transport), verb in product(enumerate(TRANSPORTS), VERBS):
         name = (verb, "reconcile", transport or "default transport")
         yield Row("over real sockets", name, partial(over_sockets, verb, index, socket_step))
+    for transport in TRANSPORTS:
+        name = ("set-up errors", "", transport or "default transport")
+        yield Row("before anything is sent", name, partial(try_setups, transport))
     kinds: dict[str, type[SendAgain | ZeepAgain]] = {"httpx": SendAgain, "zeep": ZeepAgain}
     for kind, pause in product(kinds, (1.0, 180.0)):
         name = (kind, f"after {pause:.0f} s", "one fault")

@@ -15,6 +15,7 @@ from tests.faults.fault_cancel import SITUATIONS, cancel_at_each_await
 from tests.faults.fault_cases import LATE, READS, SENDS, OnUnknown, Summary, Verb, cases, try_cases
 from tests.faults.fault_naive import SendAgain, ZeepAgain, try_naively
 from tests.faults.fault_network import Fault
+from tests.faults.fault_setup import try_setups
 from tests.faults.fault_sockets import TRANSPORTS, try_over_sockets
 
 pytestmark = pytest.mark.filterwarnings(
@@ -92,6 +93,11 @@ def test_no_fault_on_a_real_socket_makes_a_send_twice_or_its_answer_wrong(transp
 @pytest.mark.parametrize("verb", ["send_batch", *READS])
 def test_no_fault_on_a_real_socket_makes_another_call_wrong(transport: object, verb: Verb) -> None:
     assert_right(try_over_sockets(cases(verb, step=96, late=(None, 0.05)), transport), 50)
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_no_wrong_set_up_is_taken_for_a_lost_request_and_a_mended_one_sends_once(transport: object) -> None:
+    assert_right(try_setups(transport), 200)
 
 
 def test_judge_catches_a_request_that_arrives_later_than_the_client_waits() -> None:
