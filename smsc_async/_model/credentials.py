@@ -1,24 +1,24 @@
 """The credentials: an API key, or a login and a password. Neither is ever printed."""
 
-import re
 from typing import Final, TypeAlias
 
 from pydantic import SecretStr, field_validator
 
-from .types import FrozenModel
+from .types import NOT_XML, FrozenModel
 
 __all__ = ["ApiKey", "Credentials", "Login"]
 
 
 _LONGEST: Final = 1000
-_NOT_SENDABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
 def _sendable(value: SecretStr) -> SecretStr:
     if not value.get_secret_value().strip():
         raise ValueError("must not be empty")
-    if len(value) > _LONGEST or _NOT_SENDABLE.search(value.get_secret_value()):
-        raise ValueError(f"must be at most {_LONGEST} characters, without line breaks and other control characters")
+    if len(value) > _LONGEST or NOT_XML.search(value.get_secret_value()):
+        raise ValueError(
+            f"must be at most {_LONGEST} characters, all of which XML can carry; remove control characters"
+        )
     return value
 
 

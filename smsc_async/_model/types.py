@@ -26,6 +26,7 @@ from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError
 from pydantic_core.core_schema import no_info_wrap_validator_function
 
 __all__ = [
+    "NOT_XML",
     "UNSET",
     "Choice",
     "FrozenModel",
@@ -137,7 +138,7 @@ class Choice(FrozenModel):
 
 
 # XML 1.0, production 2 (Char): nothing else is allowed in a document, not even escaped; PHP answers it with a Fault.
-_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _PHONE = re.compile(r"\+?[0-9]{4,20}")
 # A country code and a number after it. 8, 0 and 10 digits or fewer may be a local number, +7 and +1 have 11 digits.
 _COMPLETE = re.compile(r"[17][0-9]{10}|[2-6][0-9]{10,14}|9[0-9]{11,14}")
@@ -156,7 +157,7 @@ def is_seconds(value: object) -> bool:
 
 def check_xml_text(value: str) -> str:
     """Return the string, or raise a `ValueError` that names the first character that XML can't carry."""
-    found = _NOT_XML.search(value)
+    found = NOT_XML.search(value)
     if found:
         raise ValueError(
             f"character U+{ord(found[0]):04X} at position {found.start()} is not allowed in XML; remove control "

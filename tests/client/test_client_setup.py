@@ -321,11 +321,11 @@ WRONG_OPTIONS: list[dict[str, Any]] = [
     {"transport": httpx.HTTPTransport()},
     {"transport": httpx.AsyncClient()},
     {"transport": "slow"},
-    {"apikey": f"{SECRET}\n"},
+    {"apikey": f"{SECRET}\x1b"},
     {"apikey": f"{SECRET}\ud800"},
     {"apikey": SECRET * 1000},
     {"apikey": None, "login": "ann", "password": f"{SECRET}\0"},
-    {"apikey": None, "login": f"{SECRET}\x9f", "password": SECRET},
+    {"apikey": None, "login": f"{SECRET}\uffff", "password": SECRET},
     {"apikey": SECRET, "password": SECRET},
 ]
 

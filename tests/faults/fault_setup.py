@@ -43,7 +43,7 @@ _ARGUMENTS: Final[tuple[Mapping[str, Any], ...]] = (
     *({"url": f"https://sms.test/{text}"} for text in _TEXTS),
     *({"fallback_urls": [f"https://sms.test/{text}"]} for text in _TEXTS),
     *({"namespace": f"urn:{text}"} for text in _TEXTS),
-    *({"apikey": f"{_SECRET}{text}"} for text in _TEXTS[2:]),
+    *({"apikey": f"{_SECRET}{text}"} for text in _TEXTS[3:]),
     {"verify": "/gone"},
 )
 

@@ -219,6 +219,13 @@ async def test_a_transport_that_is_not_one_sends_nobody_knows_what() -> None:
         await _judge(_client(kept, transport=service), kept, sent=True)
 
 
+async def test_no_exception_while_an_answer_is_read_leaves_a_call() -> None:
+    for kind in ALL:
+        kept: list[UnresolvedSend] = []
+        with _failing("smsc_async._call.caller.decode", _make(kind)):
+            await _judge(_client(kept, transport=FakeService(namespace=URL)), kept, sent=True)
+
+
 class _Stream(httpx.AsyncByteStream):
     def __init__(self, step: str, error: Exception) -> None:
         self._step = step
@@ -311,14 +318,11 @@ async def test_no_exception_of_a_guard_store_leaves_a_call(step: str) -> None:
 @pytest.mark.parametrize("step", ["release", "flush", "close"])
 async def test_a_guard_store_that_fails_afterwards_hides_no_answer(step: str) -> None:
     for kind in ALL:
-        service = FakeService([lambda _: answer("send_sms", id="a1", cnt="1"), answer("send_sms", error="7")])
-        async with _client([], url=FAKE, transport=service, guards=Guards(_Store(step, _make(kind)))) as client:
+        service = FakeService([answer("send_sms", id="a1", cnt="1"), answer("send_sms", error="7")])
+        async with _client([], transport=service, guards=Guards(_Store(step, _make(kind)))) as client:
             assert (await client.send(PHONE, "Hi", id="a1")).id == "a1"
             with pytest.raises(SmscError, match="error 7"):
                 await client.send(PHONE, "Ho")
-
-
-FAKE: Final = "https://sms.test/sys/soap.php"
 
 
 class _Redis:

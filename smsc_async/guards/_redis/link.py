@@ -125,8 +125,6 @@ class Link:
             words = f"Redis refused the request ({_code(error)})"
         except (RedisError, OSError) as error:
             raise GuardStoreError(f"Redis can't be reached ({type(error).__name__})") from error
-        except GuardStoreError:
-            raise
         except Exception as error:  # noqa: BLE001 - no exception of another library leaves a call
             words = f"Redis can't be reached ({type(error).__name__})"
         raise GuardStoreError(words)  # here: the text of the exception may quote what was sent
