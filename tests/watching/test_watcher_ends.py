@@ -4,6 +4,8 @@ import asyncio
 import gc
 import random
 from datetime import UTC, datetime, timedelta
+from typing import Any
+from unittest import mock
 
 import anyio
 import anyio.lowlevel
@@ -244,19 +246,19 @@ def test_one_worker_starts_so_that_wrong_credentials_fail_once() -> None:
 
 def test_unexpected_error_ends_the_watch_unchanged() -> None:
     async def main() -> None:
-        fake = service((1e9, 0))
-        client = make_client(fake)
-        watcher = client.watch(REFS)
+        client = make_client(service((1e9, 0)))
+        call = client.call
+
+        async def broken(*arguments: Any, **options: Any) -> Any:
+            if anyio.current_time() > 30:
+                raise LookupError("broken")
+            return await call(*arguments, **options)
+
+        with mock.patch.object(client, "call", broken):
+            watcher = client.watch(REFS)
         taken: list[Update] = []
-        async with anyio.create_task_group() as group:
-
-            async def close() -> None:
-                await anyio.sleep(30)
-                fake.script.insert(0, LookupError("broken"))
-
-            group.start_soon(close)
-            with pytest.raises(LookupError, match="broken"):
-                await take(watcher, taken)
+        with pytest.raises(LookupError, match="broken"):
+            await take(watcher, taken)
         assert len(watcher.unfinished) == 5
         assert {unfinished.status for unfinished in watcher.unfinished} == {0}
 
