@@ -113,6 +113,7 @@ class Session:
             retries=retries,
             guards=self.guards,
         )
+        self.clock_skew = clock_skew
         guarding = self.guards or _GUARDING
         delays = ReconcileDelays(guarding.late_arrival, rules.identical_send.seconds + guarding.margin, clock_skew)
         self._reconciler = Reconciler(

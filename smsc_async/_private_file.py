@@ -5,7 +5,7 @@ import os
 import stat
 from pathlib import Path
 
-__all__ = ["make_private", "resolved"]
+__all__ = ["check_regular", "make_private", "resolved"]
 
 _OTHERS = 0o077
 
@@ -19,10 +19,11 @@ def resolved(path: str | Path) -> Path:
     try:
         os.fsencode(path)
         found = Path(path).resolve()
-    except (OSError, RuntimeError, ValueError):
-        found = None
-    if found is None or found.is_dir():
-        raise ValueError("pass the path of a file, not of a folder, without NUL characters and loops of symbolic links")
+        reason = "it is a folder" if found.is_dir() else ""
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = getattr(error, "strerror", "") or "it has NUL characters or a loop of symbolic links"
+    if reason:
+        raise ValueError(f"pass the path of a file, {path!r} can't be one: {reason}")
     return found
 
 
@@ -37,12 +38,21 @@ def make_private(path: Path) -> None:
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
     except FileExistsError:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise OSError(errno.EINVAL, "it is not a regular file") from None
+        check_regular(path)
     if _is_open_to_others(path):
         path.chmod(0o600)
         if _is_open_to_others(path):
             raise OSError(errno.EACCES, "other users can read it, and this file system does not let it be protected")
+
+
+def check_regular(path: Path) -> None:
+    """Raise an `OSError` if there is something other than a regular file, such as a pipe or a symbolic link."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISREG(mode):
+        raise OSError(errno.EINVAL, "it is not a regular file")
 
 
 def _is_open_to_others(path: Path) -> bool:

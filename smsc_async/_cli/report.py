@@ -1,15 +1,18 @@
 """The report of `send-file`: a CSV file with one row for each row of the job."""
 
 import csv
+import errno
 import io
 import os
+import re
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import anyio
 
@@ -22,6 +25,9 @@ _REPORT: Final = (
     *("row", "phone", "id", "result", "status", "status_name", "code", "error", "cost", "parts"),
     *("attempted_at", "accepted_at", "final_at"),
 )
+_STREAMS: Final = {"/dev/stdout": 1, "/dev/stderr": 2}
+_OPEN_FILE: Final = re.compile(r"(?:/dev/fd|/proc/self/fd)/([0-9]+)")
+_AT_ONCE: Final = getattr(os, "O_NONBLOCK", 0)  # a pipe that no process reads would block for ever
 
 
 async def write_report(path: Path | None, journal: Journal) -> None:
@@ -56,23 +62,30 @@ def _report_row(row: JournalRow) -> dict[str, str]:
     return {name: "" if value is None else str(value) for name, value in values.items()}
 
 
-def check_files(files: Mapping[str, Path | None]) -> None:
-    """Raise a `ValueError` if a file is given for two purposes, or can't be written; the keys name the purposes."""
+def check_files(files: Mapping[str, Path | None], written: Container[str]) -> None:
+    """Check the files of a command before it does anything; the keys name their purposes.
+
+    Raises:
+        ValueError: A file is given for two purposes, or one of those that are `written` can't be.
+    """
     known: dict[Path, str] = {}
     for name, path in files.items():
         if path is None or str(path) == os.devnull:
             continue
-        if not path.parent.is_dir():
-            raise ValueError(f"{name}: can't write {path}: there is no such folder")
-        place = resolved(path)
-        for other, purpose in known.items():
-            if place == other or (place.exists() and other.exists() and place.samefile(other)):
-                raise ValueError(f"{purpose} and {name} are the same file, {path}; pass different ones")
-        known[place] = name
+        try:
+            place = resolved(path)
+            for other, purpose in known.items():
+                if place == other or (place.exists() and other.exists() and place.samefile(other)):
+                    raise ValueError(f"{purpose} and {name} are the same file, {path}; pass different ones")
+            known[place] = name
+            if name in written and not _is_special(path):
+                tempfile.TemporaryFile(dir=place.parent).close()
+        except OSError as error:
+            raise ValueError(f"{name}: can't write {path}: {error.strerror}") from None
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[dict[str, str]]) -> None:
-    """Write a CSV file: a regular one atomically, a pipe or a device such as /dev/stdout as it is.
+    """Write a CSV file: a regular one atomically; a pipe, a device or an open file such as /dev/stdout as it is.
 
     Raises:
         ValueError: The file can't be written.
@@ -81,24 +94,44 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[dict[str, str]]
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
+    content = text.getvalue().encode()
     try:
-        if _is_stdout(path):
-            sys.stdout.write(text.getvalue())
-            sys.stdout.flush()
-        elif path.exists() and not path.is_file():
-            path.write_text(text.getvalue(), encoding="utf-8")
-        else:
-            _replace(resolved(path), text.getvalue().encode())
+        if not _is_special(path):
+            _replace(resolved(path), content)
+            return
+        sys.stdout.flush()
+        with _opened(path) as file:
+            file.write(content)
     except OSError as error:
-        raise ValueError(f"can't write {path}: {error.strerror}") from None
+        reason = "no process reads it" if error.errno == errno.ENXIO else error.strerror
+        raise ValueError(f"can't write {path}: {reason}") from None
 
 
-def _is_stdout(path: Path) -> bool:
-    """Return whether this is stdout: opened again, a file behind it would be overwritten by what is printed later."""
-    try:
-        return os.path.samestat(path.stat(), os.fstat(sys.stdout.fileno()))
-    except (OSError, ValueError):
-        return False
+def _descriptor(path: Path) -> int | None:
+    """Return the number of the open file that a path stands for, such as /dev/stdout or /dev/fd/5."""
+    name = str(path)
+    if name in _STREAMS:
+        return _STREAMS[name]
+    found = _OPEN_FILE.fullmatch(name)
+    if found:
+        return int(found[1])
+    with suppress(OSError):
+        if os.path.samestat(path.stat(), os.fstat(1)):  # stdout goes to this file
+            return 1
+    return None
+
+
+def _is_special(path: Path) -> bool:
+    return _descriptor(path) is not None or (path.exists() and not path.is_file())
+
+
+def _opened(path: Path) -> BinaryIO:
+    number = _descriptor(path)
+    if number is not None:  # opened again, a file behind it would be overwritten by what is written to it later
+        return os.fdopen(os.dup(number), "wb")
+    file = os.open(path, os.O_WRONLY | _AT_ONCE)
+    os.set_blocking(file, True)
+    return os.fdopen(file, "wb")
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -176,8 +176,10 @@ async def _work(job: _Job) -> Summary:
         ) from None
     journal = Journal(job.journal, trust=job.trust_journal)
     check_files(
-        {"MESSAGES": job.messages, "--report": job.report, "--skip-bad": job.skip_bad}
-        | {f"--journal ({each.name})": each for each in journal.files}
+        {"MESSAGES": job.messages, "--json": Path("/dev/stdout") if job.as_json else None}
+        | {"--report": job.report, "--skip-bad": job.skip_bad}
+        | {f"--journal ({each.name})": each for each in journal.files},
+        written={"--report", "--skip-bad"},
     )
     content = _read(job.messages)
     async with journal:

@@ -1,15 +1,21 @@
 """Open and check the file of a journal; all functions block."""
 
-import contextlib
-import errno
+import logging
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from smsc_async._model import JournalError, JournalInUse
+from smsc_async._model import JournalError
+from smsc_async._private_file import make_private
 
-__all__ = ["connect", "damaged", "explained", "readable"]
+from .damage import damaged, explained
+from .lock import JournalLock
+
+__all__ = ["NO_JOB", "connect", "open_locked"]
+
+NO_JOB: Final = "it has no job, although one may have been planned in it; if none was, delete it and start again"
+
+_log = logging.getLogger("smsc_async")
 
 _APPLICATION: Final = 0x534D5343  # "SMSC", which `file` and SQLite's own tools show
 _VERSION: Final = 3
@@ -55,10 +61,49 @@ _IS_INCOMPLETE: Final = """
 SELECT 1 FROM job WHERE name = 'size'
     AND value != (SELECT count(*) FROM chunk) || ' ' || (SELECT count(*) FROM message)
 """
+_HAS_JOB: Final = "SELECT (SELECT count(*) FROM job WHERE name = 'identity'), (SELECT count(*) FROM unresolved)"
 _REPAIR: Final = """
 UPDATE chunk SET state = 'attempted'
     WHERE (state = 'done') = EXISTS (SELECT 1 FROM message WHERE chunk = key AND state = 'open')
 """
+
+
+def open_locked(path: Path, lock: JournalLock) -> tuple[sqlite3.Connection, bool]:
+    """Open the file of a journal; create it if it does not exist.
+
+    Returns:
+        The connection, and whether the file has no job although one may have been planned in it: it was emptied, or is
+        a copy from before that. Planning would start the job anew.
+
+    Raises:
+        JournalInUse: Another process has the file open.
+        JournalError: The file can't be opened, is damaged, or is not a journal.
+    """
+    was_used, is_new = bool(lock.record.job) or lock.is_new, not path.exists()
+    if is_new:
+        if lock.record.job:
+            _log.warning("there was a job in the journal %s, and the file is gone: this is a new job", path)
+        lock.update(job="", furthest=0)
+        make_private(path)
+    connection = connect(path)
+    try:
+        for file in (path, path.with_name(f"{path.name}-journal")):
+            if file.exists():
+                make_private(file)
+        ((jobs, others),) = connection.execute(_HAS_JOB)
+        may_have_lost_its_job = was_used and not is_new and not jobs
+        _check_job(path, is_lost=may_have_lost_its_job and not others)
+        lock.update()
+        lock.mark()
+    except BaseException:
+        connection.close()
+        raise
+    return connection, may_have_lost_its_job
+
+
+def _check_job(path: Path, *, is_lost: bool) -> None:
+    if is_lost:
+        raise damaged(path, NO_JOB)
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -70,7 +115,10 @@ def connect(path: Path) -> sqlite3.Connection:
     """
     with explained(path):
         if path.with_name(f"{path.name}-wal").exists():
-            raise damaged(path, "a -wal file is beside it, which belongs to another file")
+            raise JournalError(
+                f"beside the journal {path} is a file {path.name}-wal, which belongs to another file; nothing was "
+                "sent, move it away and start again"
+            )
         connection = sqlite3.connect(path, timeout=_WAIT_FOR_LOCK, isolation_level=None, check_same_thread=False)
         try:
             _prepare(connection, path)
@@ -108,67 +156,3 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         raise damaged(path, "its pages are inconsistent")
     # Parts of a transaction can be left if the -journal file is lost. The service knows what became of such a request.
     connection.execute(_REPAIR)
-
-
-@contextlib.contextmanager
-def explained(path: Path) -> Iterator[None]:
-    """Convert errors of SQLite and of the system to `JournalError`, with a message that says what to do."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in _FULL:
-            raise _full(path) from None
-        raise JournalError(
-            f"the journal {path} can't be opened ({error.strerror}); what has not been sent stays planned"
-        ) from None
-    except sqlite3.Error as error:
-        name = getattr(error, "sqlite_errorname", "")
-        explain = next((words for start, words in _WORDS.items() if name.startswith(start)), None)
-        if explain is None:
-            raise JournalError(
-                f"the journal {path} can't be used ({error}); what has not been sent stays planned"
-            ) from None
-        raise explain(path) from None
-    except UnicodeDecodeError:  # in a message of SQLite that quotes the file
-        raise damaged(path, "its pages can't be read") from None
-
-
-@contextlib.contextmanager
-def readable(path: Path) -> Iterator[None]:
-    """Convert errors of values that were not written by this package to `JournalError`."""
-    try:
-        yield
-    except (ValueError, TypeError, ArithmeticError):
-        raise damaged(path, "its values can't be read") from None
-
-
-def damaged(path: Path, why: str) -> JournalError:
-    """Return the error for a file whose content can't be trusted."""
-    return JournalError(
-        f"the journal {path} is damaged: {why}; nothing more is sent, so that nothing is sent twice. Put back a copy "
-        "of it, and the next start asks the service what was sent since; or look that up before you start another "
-        "journal"
-    )
-
-
-def _in_use(path: Path) -> JournalError:
-    return JournalInUse(f"another process is using the journal {path}; wait until it ends, or stop it")
-
-
-def _full(path: Path) -> JournalError:
-    return JournalError(
-        f"the journal {path} can't be written, because the disk is full; nothing more is sent and nothing is lost: "
-        "free some space and start again"
-    )
-
-
-_FULL: Final = {errno.ENOSPC, errno.EDQUOT}
-_WORDS: Final[Mapping[str, Callable[[Path], JournalError]]] = {
-    "SQLITE_BUSY": _in_use,
-    "SQLITE_LOCKED": _in_use,
-    "SQLITE_FULL": _full,
-    "SQLITE_IOERR_WRITE": _full,
-    "SQLITE_CORRUPT": lambda path: damaged(path, "its pages can't be read"),
-    "SQLITE_NOTADB": lambda path: damaged(path, "its header is not that of a journal"),
-    "SQLITE_CONSTRAINT": lambda path: damaged(path, "its tables are inconsistent"),
-}

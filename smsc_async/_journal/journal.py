@@ -27,7 +27,7 @@ from smsc_async._private_file import resolved
 from smsc_async._watching import Unfinished, Update
 from smsc_async.guards import Guards, Rules
 
-from .file import readable
+from .damage import readable
 from .guard_store import JournalGuardStore
 from .requests import cost_of, digest_of_rows, divide, numbered, operation_of
 from .rows import ChunkPlan, ChunkState, JournalRow, PlannedMessage, RowPlan, Summary
@@ -73,6 +73,8 @@ class Journal:
         self._limiter: anyio.CapacityLimiter | None = None
         self._opened_at = datetime.now(UTC)
         self._is_current = False
+        self._held: frozenset[int] = frozenset()
+        self._turn = anyio.Lock()
 
     def __repr__(self) -> str:
         return f"<smsc_async.Journal {self._path}>"
@@ -94,7 +96,7 @@ class Journal:
         self._limiter = anyio.CapacityLimiter(1)
         self._store = await anyio.to_thread.run_sync(JournalStore, self._path, limiter=self._limiter)
         self._opened_at = datetime.now(UTC)
-        self._is_current = False
+        self._is_current, self._held, self._turn = False, frozenset(), anyio.Lock()
         return self
 
     async def __aexit__(
@@ -137,18 +139,19 @@ class Journal:
             raise ValueError("batch_size must be at least 1")
         arguments = {"sender": sender, "at": at, "via": via, "cost": 2, **options}
         terms = json.dumps({"batch_size": batch_size, **arguments}, default=repr, sort_keys=True)
-        # A known source need not be read again.
-        rows = (
-            numbered(messages)
-            if source is None or not await self._run_blocking(self._is_planned, source, terms)
-            else []
-        )
-        source = digest_of_rows(rows) if source is None else source
-        if await self._run_blocking(self._is_planned, source, terms):
-            return False
-        await self._run_blocking(self._plan, source, terms, rows, divide(rows, arguments, batch_size))
-        self._is_current = True
-        return True
+        async with self._turn:
+            # A known source need not be read again.
+            rows = (
+                numbered(messages)
+                if source is None or not await self._run_blocking(self._is_planned, source, terms)
+                else []
+            )
+            source = digest_of_rows(rows) if source is None else source
+            if await self._run_blocking(self._is_planned, source, terms):
+                return False
+            await self._run_blocking(self._plan, source, terms, rows, divide(rows, arguments, batch_size))
+            self._is_current = True
+            return True
 
     async def send(self, client: Client, *, workers: int = 4, on_progress: Callable[[int], None] | None = None) -> None:
         """Reconcile the requests that an earlier process attempted, and send the planned ones.
@@ -157,7 +160,8 @@ class Journal:
         sent. A request that can't be reconciled stays unresolved and is not sent again.
 
         If an earlier process planned the job, the service is first asked which of the planned requests it has; that
-        takes seconds, and minutes for a large job. After 20 unknown messages one is asked a second.
+        takes seconds, and minutes for a large job. After 20 unknown messages one is asked a second. Concurrent calls
+        take turns.
 
         Args:
             client: The client that sends, preferably with the `guards()` of this journal.
@@ -178,10 +182,12 @@ class Journal:
             opened_at=self._opened_at,
             note=on_progress or _ignore,
         )
-        if not self._is_current:
-            await sending.catch_up(trust=self._trust)
-            self._is_current = True
-        await sending.run()
+        async with self._turn:
+            if not self._is_current:
+                unproved = await sending.catch_up()
+                self._held = frozenset() if self._trust else frozenset(unproved)
+                self._is_current = True
+            await sending.run(self._held)
 
     async def follow(
         self,
@@ -246,7 +252,9 @@ class Journal:
         """
         if older_than < timedelta():
             raise ValueError("older_than must not be negative")
-        return await self._run_blocking(self._file.erase, datetime.now(UTC) - older_than)
+        now = datetime.now(UTC)
+        before = now - min(older_than, now - datetime.min.replace(tzinfo=UTC))
+        return await self._run_blocking(self._file.erase, before)
 
     def guards(self, *, rules: Rules = _RULES, margin: float = 1.2, late_arrival: float = 5.0) -> Guards:
         """Return guards for the client of this job whose histories survive a restart."""

@@ -12,6 +12,8 @@ from typing import Any, Final
 from smsc_async._model import JournalError, JournalInUse
 from smsc_async._private_file import make_private
 
+from .damage import explained
+
 __all__ = ["JournalLock", "LockRecord"]
 
 _SIZE: Final = 256  # one record, always overwritten as a whole
@@ -77,9 +79,17 @@ class JournalLock:
         """Unlock the file."""
         os.close(self._file)
 
+    def discard(self) -> None:
+        """Unlock the file, and remove it if it is new: the journal can't be opened."""
+        if self.is_new:
+            self._path.unlink(missing_ok=True)
+        self.close()
+
     def mark(self) -> None:
-        """Remember the journal as it is now, after a change by this process."""
-        self._marked = _seen(self._journal)
+        """Remember the journal as it is now, after a change by this process; not one that replaced it."""
+        found = _seen(self._journal)
+        if not self._marked or found[:2] == self._marked[:2]:
+            self._marked = found
 
     def check(self) -> None:
         """Raise a `JournalError` if the journal is not as it was marked, or this file is not in its place."""
@@ -97,9 +107,9 @@ class JournalLock:
         """Change the record; a killed process leaves the old one or the new one.
 
         Raises:
-            OSError: It can't be written.
+            JournalError: It can't be written.
         """
-        with self._writing:
+        with self._writing, explained(self._journal):
             self.record = replace(self.record, **changes)
             os.lseek(self._file, 0, os.SEEK_SET)
             os.write(self._file, json.dumps(asdict(self.record)).encode().ljust(_SIZE))

@@ -1,4 +1,4 @@
-"""Limits how often a job may get the answer "unknown message", because frequent errors block the IP address."""
+"""Limits how often a job may get an error such as "unknown message": frequent errors block the IP address."""
 
 import time
 from typing import Final
@@ -6,7 +6,7 @@ from typing import Final
 import anyio
 
 from smsc_async._client import Client
-from smsc_async._model import DeliveryReport, GetStatus, MessageNotFound
+from smsc_async._model import ApiError, DeliveryReport, GetStatus
 
 from .lock import JournalLock
 
@@ -17,7 +17,7 @@ _INTERVAL: Final = 1.0  # seconds for each further one
 
 
 class UnknownPace:
-    """Requests statuses; after 20 answers "unknown message" there is one a second. The limit survives a restart.
+    """Requests statuses; after 20 answers that are errors there is one a second. The limit survives a restart.
 
     Args:
         client: The client that asks.
@@ -49,7 +49,7 @@ class UnknownPace:
         self._asking += 1
         try:
             return await self._client.call(operation)
-        except MessageNotFound:
+        except ApiError:
             self._until = max(self._until, anyio.current_time()) + _INTERVAL
             self._lock.update(unknown_until=time.time() + self._until - anyio.current_time())
             raise

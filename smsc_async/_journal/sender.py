@@ -2,7 +2,7 @@
 
 import math
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -49,9 +49,9 @@ _UNRESOLVED: Final = 3  # an unresolved send counts as three network failures
 # With these, every further request would be refused too.
 _STOPS: Final = (AuthenticationFailed, AddressBlocked, InsufficientFunds, BreakerOpen, GuardStoreError)
 _NO_PROOF: Final = (
-    "the job was planned by an earlier process, and the service can't prove which of its messages were sent since, "
-    "because it may store their phones in another form; nothing more is sent. If the journal was not restored from an "
-    "older copy and its last changes are not lost, continue with trust=True (--trust-journal)"
+    "the job was planned by an earlier process, and the service can't prove which of the planned messages were sent "
+    "since, because it may store their phones in another form, or has older messages with their ids; they are not "
+    "sent. If the journal was not restored from an older copy, continue with trust=True (--trust-journal)"
 )
 
 
@@ -90,20 +90,29 @@ class JournalSender:
         self._stopped = anyio.Event()
         self._reason: Exception | None = None
 
-    async def catch_up(self, *, trust: bool) -> None:
+    async def catch_up(self) -> list[int]:
         """Reconcile the planned requests that the service may have, because the journal may be behind the truth.
 
+        Returns:
+            The keys of the requests that the service may have although no status can show it.
+
         Raises:
-            JournalError: No status can prove that the service does not have the requests, and `trust` is false.
             SmscError: A status can't be requested.
         """
         keys = await self._run_blocking(self._store.chunks, ChunkState.PLANNED)
         if not keys:
-            return
+            return []
         guards = self._client.guards
         await anyio.sleep(_LATE_ARRIVAL if guards is None else guards.late_arrival)
         planned_at = await self._run_blocking(self._store.planned_at)
-        witness = Witness(self._store, self._run_blocking, self._status, workers=self._workers, planned_at=planned_at)
+        witness = Witness(
+            self._store,
+            self._run_blocking,
+            self._status,
+            workers=self._workers,
+            planned_at=planned_at,
+            skew=self._client.clock_skew,
+        )
         known = bisect_right(keys, await self._run_blocking(self._store.furthest))
         while True:
             if known:
@@ -111,20 +120,20 @@ class JournalSender:
                 keys = keys[known:]
             if self._reason is not None:
                 raise self._reason
-            if keys and not trust and not await witness.can_prove(keys):
-                raise JournalError(_NO_PROOF)
             last = await witness.last_known(keys)
             if last is None:
-                return
+                return witness.unproved
             known = last + 1
 
-    async def run(self) -> None:
-        """Send and reconcile until no request is planned.
+    async def run(self, held: Container[int] = ()) -> None:
+        """Send and reconcile until no request is planned but those that are held back.
 
         Raises:
+            JournalError: Some are held back.
             SmscError: The job had to stop; planned messages stay planned.
         """
-        planned = await self._run_blocking(self._store.chunks, ChunkState.PLANNED)
+        keys = await self._run_blocking(self._store.chunks, ChunkState.PLANNED)
+        planned = [key for key in keys if key not in held]
         unreconciled = await self._run_blocking(self._store.chunks, ChunkState.ATTEMPTED, ChunkState.UNRESOLVED)
         # One request alone first: with wrong credentials all workers would fail at once, and five failures block the
         # IP address.
@@ -136,6 +145,8 @@ class JournalSender:
             await self._round(self._unresolved.copy(), [])
         if self._reason is not None:
             raise self._reason
+        if len(planned) < len(keys):
+            raise JournalError(_NO_PROOF)
 
     async def _round(self, unreconciled: Sequence[int], planned: Sequence[int]) -> None:
         """Reconcile some requests while sending others; also send the reconciled ones that were definitely not sent."""

@@ -3,7 +3,6 @@
 import hashlib
 import itertools
 import json
-import logging
 import secrets
 import sqlite3
 import time
@@ -16,9 +15,10 @@ from pathlib import Path
 from threading import RLock
 from typing import Any, Final, Protocol, TypeVar
 
-from smsc_async._private_file import make_private
+from smsc_async._private_file import check_regular
 
-from .file import connect, damaged, explained, readable
+from .damage import damaged, explained, readable
+from .file import NO_JOB, open_locked
 from .lock import JournalLock
 from .requests import without
 from .rows import (
@@ -38,7 +38,6 @@ __all__ = ["JournalStore", "RunBlocking"]
 
 T = TypeVar("T")
 
-_log: Final = logging.getLogger("smsc_async")
 _FOREVER: Final = 1e11  # Unix time
 _ROWS: Final = """
 SELECT row, phone, id, CASE message.state WHEN 'open' THEN CASE chunk.state WHEN 'done' THEN 'attempted'
@@ -78,14 +77,13 @@ class JournalStore:
         self._lock = RLock()
         self._path = path
         with explained(path):
+            check_regular(path)
             self.lock_file = JournalLock(path)
         try:
             with explained(path):
-                self._create_file()
-                self._connection = connect(path)
-                self.lock_file.mark()
+                self._connection, self._may_have_lost_its_job = open_locked(path, self.lock_file)
         except BaseException:
-            self.lock_file.close()
+            self.lock_file.discard()
             raise
 
     def close(self) -> None:
@@ -118,8 +116,8 @@ class JournalStore:
         Raises:
             JournalError: The file is a copy from before its job was planned.
         """
-        if self.lock_file.record.job:
-            raise damaged(self._path, "it has no job, although a job was planned in it")
+        if self._may_have_lost_its_job:
+            raise damaged(self._path, NO_JOB)
         job = secrets.token_hex(8)
         with self.change() as connection:
             connection.executemany(
@@ -143,8 +141,8 @@ class JournalStore:
             connection.execute(
                 "INSERT INTO job SELECT 'size', (SELECT count(*) FROM chunk) || ' ' || (SELECT count(*) FROM message)"
             )
-        with explained(self._path):
-            self.lock_file.update(job=job, furthest=0)
+        self.lock_file.update(job=job, furthest=0)
+        self._may_have_lost_its_job = False
 
     def planned_at(self) -> datetime:
         """Return when the job was planned, aware."""
@@ -179,8 +177,7 @@ class JournalStore:
         record = self.lock_file.record
         job = self.get("job") or ""
         if record.job != job or record.furthest < key:
-            with explained(self._path):
-                self.lock_file.update(job=job, furthest=max(key, self.furthest()))
+            self.lock_file.update(job=job, furthest=max(key, self.furthest()))
         self._move(key, ChunkState.ATTEMPTED, attempted_at=at.isoformat(), failed_at=None)
 
     def take_back(self, key: int) -> None:
@@ -291,7 +288,10 @@ class JournalStore:
         """
         with self.change() as connection:
             due = connection.execute(_DUE, (before.isoformat(),)).fetchall()
-            connection.executemany("UPDATE message SET phone = '' WHERE row = ?", [(row,) for row, *_ in due])
+            connection.executemany(
+                "UPDATE message SET phone = '', error = iif(state = 'skipped', NULL, error) WHERE row = ?",
+                [(row,) for row, *_ in due],
+            )
             for key, messages in itertools.groupby(due, itemgetter(1)):
                 phones = {phone for *_, phone in messages}
                 for (content,) in self._all("SELECT content FROM chunk WHERE key = ?", key):
@@ -319,17 +319,6 @@ class JournalStore:
                 raise
             finally:
                 self.lock_file.mark()
-
-    def _create_file(self) -> None:
-        """Create the file if it does not exist; refuse one that was emptied."""
-        is_new = not self._path.exists()
-        if is_new:
-            if self.lock_file.record.job:
-                _log.warning("there was a job in the journal %s, and the file is gone: this is a new job", self._path)
-            self.lock_file.update(job="", furthest=0)
-        make_private(self._path)
-        if not is_new and self.lock_file.is_new and not self._path.stat().st_size:
-            raise damaged(self._path, "it is empty; if no job was planned in it, delete it and start again")
 
     def _move(self, key: int, state: ChunkState, **columns: str | None) -> None:
         settings = ", ".join(f"{name} = ?" for name in columns)

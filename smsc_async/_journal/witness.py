@@ -24,7 +24,6 @@ __all__ = ["Witness"]
 
 _ENOUGH_MESSAGES: Final = 100  # the service blocks an IP address after this many bad messages in a row
 _ENOUGH_RECIPIENTS: Final = 3
-_SKEW: Final = timedelta(seconds=5)
 
 
 class _Request(NamedTuple):
@@ -50,6 +49,7 @@ class Witness:
         status: Requests a status.
         workers: How many requests may have been in flight at once, and so may have arrived in any order.
         planned_at: When the job was planned; an older message with the same id is a different one.
+        skew: Seconds by which the service's clock may be behind this machine's.
     """
 
     def __init__(
@@ -60,49 +60,49 @@ class Witness:
         *,
         workers: int,
         planned_at: datetime,
+        skew: float,
     ) -> None:
         self._store = store
         self._run_blocking = run_blocking
         self._status = status
         self._workers = workers
-        self._since = planned_at - _SKEW
-
-    async def can_prove(self, keys: Sequence[int]) -> bool:
-        """Return whether the status of any message of these requests proves whether the service has it."""
-        for key in keys:
-            if (await self._request(key)).refs:
-                return True
-        return False
+        self._since = planned_at - timedelta(seconds=skew)
+        self.unproved: list[int] = []
 
     async def last_known(self, keys: Sequence[int]) -> int | None:
         """Return the position of a request that the service has, None if the search finds none.
 
         The requests are asked in sending order until unknown ones in a row cover 100 messages and as many requests as
         there are workers: messages that were refused are unknown too. Then the distances double, to the end. Behind a
-        known request they also double, as long as requests are known.
+        known request they also double, as long as requests are known. Afterwards `unproved` has the keys of the
+        requests before the end of that row about which nothing can be proved.
 
         Raises:
             SmscError: A status could not be requested.
         """
+        self.unproved = []
         position = messages = requests = 0
         while position < len(keys) and (messages < _ENOUGH_MESSAGES or requests < self._workers):
             request = await self._request(keys[position])
-            if await self._is_known(request):
+            found = await self._is_known(request)
+            if found:
                 return await self._end_of_known(keys, position)
-            if request.refs:
+            if found is None:
+                self.unproved.append(keys[position])
+            else:
                 messages += request.messages
                 requests += 1
             position += 1
         distance = 1
         while position < len(keys):
-            request = await self._request(keys[position])
-            if await self._is_known(request):
+            found = await self._is_known(await self._request(keys[position]))
+            if found:
                 return await self._end_of_known(keys, position)
-            if request.refs:
+            if found is None:  # the next one that can prove something
+                position += 1
+            else:
                 distance *= 2
                 position += distance
-            else:  # the next one that can prove something
-                position += 1
         return None
 
     async def _end_of_known(self, keys: Sequence[int], position: int) -> int:
@@ -112,15 +112,21 @@ class Witness:
             distance *= 2
         return position
 
-    async def _is_known(self, request: _Request) -> bool:
+    async def _is_known(self, request: _Request) -> bool | None:
+        """Return whether the service has a request, None if the answers prove nothing."""
+        found: bool | None = None
         for ref in request.refs:
             try:
                 report = await self._status(GetStatus(ref=ref, detail=1))
-            except (MessageNotFound, InvalidParameters):
+            except MessageNotFound:
+                found = False
+                continue
+            except InvalidParameters:
                 continue
             if request.is_own_id or (report.sent_at is not None and report.sent_at >= self._since):
                 return True
-        return False
+            return None  # an older message with the same id: ours can't be told from it
+        return found
 
     async def _request(self, key: int) -> _Request:
         chunk = await self._run_blocking(self._store.chunk, key)

@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 import threading
 from functools import partialmethod
 from pathlib import Path
@@ -28,13 +27,19 @@ ROWS = [{"a": "1"}]
         (("--report", "job.db"), "--report and --journal (job.db) are the same file"),
         (("--skip-bad", "job.db.lock"), "--skip-bad and --journal (job.db.lock) are the same file"),
         (("--report", "job.db-journal"), "--report and --journal (job.db-journal) are the same file"),
-        (("--report", "."), "pass the path of a file, not of a folder"),
+        (("--report", "."), "can't be one: it is a folder"),
+        (("--report", "missing/out.csv"), "--report: can't write missing/out.csv: No such file or directory"),
+        (("--report", "dangling.csv"), "--report: can't write dangling.csv: No such file or directory"),
+        (("--skip-bad", "x" * 300), "can't be one: File name too long"),
+        (("--journal", "x" * 300), "can't be one: File name too long"),
+        (("--json", "--report", "/dev/stdout"), "--json and --report are the same file"),
     ],
 )
 def test_one_file_for_two_purposes_is_refused_and_left_alone(arguments: tuple[str, ...], words: str) -> None:
     write(f"{PHONES[0]},Hi")
     Path("hard.csv").hardlink_to("messages.csv")
     Path("link.csv").symlink_to("out.csv")
+    Path("dangling.csv").symlink_to("missing/out.csv")
     content = Path("messages.csv").read_bytes()
     result = send_file(*arguments)
     assert result.exit_code == 2
@@ -44,7 +49,7 @@ def test_one_file_for_two_purposes_is_refused_and_left_alone(arguments: tuple[st
 
 
 def test_the_null_device_may_take_anything() -> None:
-    check_files({"--report": Path(os.devnull), "--skip-bad": Path(os.devnull), "other": None})
+    check_files({"--report": Path(os.devnull), "--skip-bad": Path(os.devnull), "other": None}, {"--report"})
 
 
 @pytest.mark.usefixtures("folder")
@@ -80,7 +85,9 @@ def test_a_pipe_is_written_to(tmp_path: Path) -> None:
     read: list[str] = []
     reader = threading.Thread(target=lambda: read.append((tmp_path / "pipe").read_text(encoding="utf-8")))
     reader.start()
+    writer = (tmp_path / "pipe").open("wb")  # waits until the pipe is read
     write_csv(tmp_path / "pipe", ["a"], ROWS)
+    writer.close()
     reader.join(20)
     assert read == ["a\n1\n"]
     assert (tmp_path / "pipe").is_fifo()
@@ -94,11 +101,33 @@ def test_a_symbolic_link_stays_and_its_target_is_written(tmp_path: Path) -> None
     assert (tmp_path / "out.csv").read_text(encoding="utf-8") == "a\n1\n"
 
 
-def test_a_closed_stdout_is_no_reason_to_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with (tmp_path / "closed").open("w", encoding="utf-8") as file:
-        monkeypatch.setattr(sys, "stdout", file)
-    write_csv(tmp_path / "out.csv", ["a"], ROWS)
-    assert (tmp_path / "out.csv").read_text(encoding="utf-8") == "a\n1\n"
+@pytest.mark.skipif(not Path("/dev/fd").exists(), reason="no /dev/fd here")
+@pytest.mark.parametrize("name", ["/dev/fd/{}", "/proc/self/fd/{}"])
+def test_an_open_file_is_continued(tmp_path: Path, name: str) -> None:
+    with (tmp_path / "out.csv").open("wb", buffering=0) as file:
+        file.write(b"before\n")
+        write_csv(Path(name.format(file.fileno())), ["a"], ROWS)
+        file.write(b"after\n")
+    assert (tmp_path / "out.csv").read_bytes() == b"before\na\n1\nafter\n"
+
+
+@pytest.mark.usefixtures("sandbox")
+@pytest.mark.skipif(not Path("/dev/stderr").exists(), reason="no /dev/stderr here")
+def test_a_report_on_stderr_is_among_what_is_said(folder: Path) -> None:  # noqa: F811 - a fixture
+    write(f"{PHONES[0]},Hi")
+    command = [*PROGRAM, "messages.csv", "--journal", "job.db", "--report", "/dev/stderr", "--no-follow"]
+    with (folder / "errors.txt").open("wb") as file:
+        subprocess.run(command, stdout=subprocess.DEVNULL, stderr=file, timeout=60, check=True)  # noqa: S603 - our own program
+    lines = (folder / "errors.txt").read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "a new job: 1 messages planned in job.db"
+    assert lines[-2].startswith("row,phone,id,result")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no FIFO")
+def test_a_pipe_that_no_process_reads_is_an_error_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ValueError, match=r"can't write .*pipe: no process reads it"):
+        write_csv(tmp_path / "pipe", ["a"], ROWS)
 
 
 @pytest.mark.usefixtures("folder")

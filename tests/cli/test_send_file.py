@@ -238,7 +238,7 @@ def test_messages_pending_at_the_timeout_are_reported() -> None:
         (("--max-cost", "-1"), "--max-cost must be an amount of money"),
         (("--at", "tomorrow"), "--at must be a date and time such as"),
         (("--sender", "far too long a name"), "row 2: sender: a sender is up to 11"),
-        (("--report", "missing/out.csv"), "can't write missing/out.csv: there is no such folder"),
+        (("--report", "missing/out.csv"), "can't write missing/out.csv: No such file or directory"),
     ],
 )
 def test_a_wrong_argument_is_one_clear_line(arguments: tuple[str, ...], words: str) -> None:

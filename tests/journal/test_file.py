@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from smsc_async import JournalError, JournalInUse
-from smsc_async._journal.file import connect, explained
+from smsc_async._journal.damage import explained
+from smsc_async._journal.file import connect
 from smsc_async._journal.rows import ChunkPlan, ChunkState, KeyHistory, RowPlan
 from smsc_async._journal.store import JournalStore
 

@@ -195,11 +195,8 @@ def test_an_emptied_journal_is_not_a_new_job(path: Path, size: int) -> None:
     else:
         os.truncate(path, 0)
     for _ in range(2):
-        with (
-            closing(JournalStore(path)) as store,
-            pytest.raises(JournalError, match="it has no job, although a job was planned in it"),
-        ):
-            plan(store)
+        with pytest.raises(JournalError, match="it has no job, although one may have been planned in it"):
+            JournalStore(path)
 
 
 def test_a_lock_that_can_not_be_taken_for_another_reason_is_reported(
@@ -227,15 +224,73 @@ def test_a_full_disk_stops_the_job_before_the_request_leaves(path: Path, monkeyp
 
 def test_a_log_of_another_kind_beside_the_file_is_refused(path: Path) -> None:
     path.with_name("job.db-wal").write_bytes(b"x")
-    with pytest.raises(JournalError, match="a -wal file is beside it, which belongs to another file"):
+    with pytest.raises(
+        JournalError, match=r"a file job\.db-wal, which belongs to another file; nothing was sent, move it away"
+    ):
         JournalStore(path)
 
 
-def test_an_emptied_journal_without_its_lock_file_is_not_a_new_job(path: Path) -> None:
-    os.truncate(path, 0)
+@pytest.mark.parametrize("size", [0, 1])
+def test_an_emptied_journal_without_its_lock_file_is_not_a_new_job(path: Path, size: int) -> None:
+    if size:
+        path.unlink()
+        JournalStore(path).close()
+    else:
+        os.truncate(path, 0)
     lock_of(path).unlink()
-    with pytest.raises(JournalError, match="it is empty; if no job was planned in it, delete it and start again"):
+    for _ in range(2):
+        with pytest.raises(JournalError, match=r"it has no job, .* if none was, delete it and start again"):
+            JournalStore(path)
+    assert not lock_of(path).exists()
+
+
+def test_unresolved_sends_of_other_programs_can_be_read_without_the_lock_file(path: Path) -> None:
+    new = path.with_name("new.db")
+    with closing(JournalStore(new)) as store:
+        store.keep_unresolved("{}")
+    lock_of(new).unlink()
+    with closing(JournalStore(new)) as store:
+        assert len(store.unresolved_sends()) == 1
+        with pytest.raises(JournalError, match="it has no job"):
+            plan(store)
+
+
+def test_a_file_put_in_place_during_a_transaction_is_noticed(path: Path) -> None:
+    with closing(JournalStore(path)) as store:
+        with store.change():
+            replaced(path)
+        with pytest.raises(JournalError, match="another program has changed"):
+            store.attempt(1, NOW)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such permission bits")
+def test_a_log_that_was_put_back_is_protected(path: Path) -> None:
+    log = path.with_name("job.db-journal")
+    log.write_bytes(bytes(5000))
+    log.chmod(0o644)
+    with closing(JournalStore(path)):
+        assert log.stat().st_mode & 0o077 == 0
+
+
+def test_a_link_in_place_of_the_lock_file_is_refused_and_its_target_left_alone(path: Path) -> None:
+    victim = path.with_name("victim")
+    victim.write_text("mine", encoding="utf-8")
+    lock_of(path).unlink()
+    lock_of(path).symlink_to(victim)
+    with pytest.raises(JournalError, match="it is not a regular file"):
         JournalStore(path)
+    assert victim.read_text(encoding="utf-8") == "mine"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such permission bits")
+def test_a_file_that_is_not_a_journal_is_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "messages.csv"
+    path.write_text("phone,text\n" * 100, encoding="utf-8")
+    path.chmod(0o644)
+    with pytest.raises(JournalError, match="its header is not that of a journal"):
+        JournalStore(path)
+    assert path.stat().st_mode & 0o777 == 0o644
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_process_killed_before_it_made_the_tables_leaves_a_new_job(path: Path) -> None:

@@ -76,14 +76,14 @@ def test_a_relative_path_stays_the_same_file_when_the_folder_changes(monkeypatch
 
 @pytest.mark.parametrize("name", ["", ".", "/", "a\0b", "\ud800"])
 def test_what_can_not_be_a_file_is_refused(name: str) -> None:
-    with pytest.raises(ValueError, match="pass the path of a file, not of a folder"):
+    with pytest.raises(ValueError, match=r"pass the path of a file, .* can't be one"):
         Journal(name)
 
 
 def test_a_loop_of_symbolic_links_is_refused() -> None:
     Path("a").symlink_to("b")
     Path("b").symlink_to("a")
-    with pytest.raises(ValueError, match="loops of symbolic links"):
+    with pytest.raises(ValueError, match="can't be one"):
         Journal("a")
 
 

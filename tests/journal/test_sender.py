@@ -32,24 +32,8 @@ from tests.doubles import FakeService, answer, make_client
 from tests.sending.lossy_service import Network
 
 T = TypeVar("T")
+pytestmark = pytest.mark.usefixtures("no_threads")
 MESSAGES = [Message(f"+7916123456{number}", f"Hi {number}") for number in range(6)]
-
-
-@pytest.fixture(autouse=True)
-def _no_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run without threads, because a virtual clock would jump while a thread works."""
-
-    async def run_sync(function: Callable[..., T], *arguments: Any, limiter: object) -> T:
-        assert limiter is not None
-        await anyio.lowlevel.checkpoint()
-        return function(*arguments)
-
-    monkeypatch.setattr("anyio.to_thread.run_sync", run_sync)
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "job.db"
 
 
 def virtually(main: Callable[[], Awaitable[T]]) -> T:
