@@ -103,8 +103,9 @@ class Link:
         """
         task = self.take_up().create_task(self._reach(ask))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return await asyncio.shield(task)
+        task.add_done_callback(self._finished)
+        await asyncio.wait([task])  # a shield would leave the exception of a cancelled caller's request unretrieved
+        return task.result()
 
     async def aclose(self) -> None:
         """Close the connections, unless the client belongs to the user."""
@@ -156,6 +157,11 @@ class Link:
             pipe.execute_command(*_command(call))
         answers: list[Any] = await pipe.execute()
         return answers[-1]
+
+    def _finished(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # its caller may have been cancelled, and asyncio reports what nobody retrieves
 
     def _drop(self) -> None:
         # Sockets of an event loop that may be closed can't be closed; they are freed with their objects.
