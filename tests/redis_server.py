@@ -24,17 +24,20 @@ class RedisServer:
     Args:
         options: More options of redis-server, such as `"--maxmemory", "100mb"`.
         persistent: Whether it keeps what it knows over a restart.
+        below: The port is lower than this; a node of a cluster adds 10000 for its bus.
     """
 
-    def __init__(self, *options: str, persistent: bool = False) -> None:
+    def __init__(self, *options: str, persistent: bool = False, below: int = 65_536) -> None:
         self._binary = _binary()
         self._options = options
         self._persistent = persistent
         self._folder = tempfile.TemporaryDirectory(prefix="redis-")
         self._process: subprocess.Popen[bytes] | None = None
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = below
+        while self.port >= below:
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", 0))
+                self.port = probe.getsockname()[1]
         self.url = f"redis://127.0.0.1:{self.port}/0"
 
     def __enter__(self) -> Self:
@@ -45,15 +48,15 @@ class RedisServer:
         self.stop()
         self._folder.cleanup()
 
-    def start(self) -> None:
-        """Start it and wait until it answers."""
+    def start(self, *options: str, awaiting: bytes = b"+PONG") -> None:
+        """Start it, this time with more options, and wait until it answers like this, or asks for a password."""
         persistence = ("--appendonly", "yes", "--appendfsync", "always") if self._persistent else ("--appendonly", "no")
         arguments = [self._binary, "--bind", "127.0.0.1", "--port", str(self.port), "--save", "", *persistence]
-        arguments += ["--dir", self._folder.name, "--loglevel", "warning", *self._options]
+        arguments += ["--dir", self._folder.name, "--loglevel", "warning", *self._options, *options]
         with (Path(self._folder.name) / "log").open("ab") as log:
             self._process = subprocess.Popen(arguments, stdout=log, stderr=log)  # noqa: S603 - our own words
         end = time.monotonic() + _STARTS_WITHIN
-        while not self._answers():
+        while not self._answers(awaiting):
             assert self._process.poll() is None, (Path(self._folder.name) / "log").read_text()
             assert time.monotonic() < end, "redis-server doesn't answer"
             time.sleep(0.01)
@@ -70,11 +73,11 @@ class RedisServer:
         self.stop()
         self.start()
 
-    def _answers(self) -> bool:
+    def _answers(self, awaited: bytes) -> bool:
         try:
             with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
                 connection.sendall(b"PING\r\n")
-                return connection.recv(64).startswith((b"+PONG", b"-NOAUTH"))
+                return connection.recv(64).startswith((awaited, b"-NOAUTH", b"-MASTERDOWN"))
         except OSError:
             return False
 

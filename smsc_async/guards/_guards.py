@@ -13,7 +13,7 @@ import anyio
 from anyio.lowlevel import EventLoopToken, current_token
 
 from smsc_async._clock import asyncio_loop
-from smsc_async._model import Credentials, Operation, Result, WrongEventLoop, is_seconds
+from smsc_async._model import Credentials, GuardStoreError, Operation, Result, WrongEventLoop, is_seconds
 
 from ._demands import Completion, Part, Planner, releases, window_of
 from ._limits import Release
@@ -176,7 +176,7 @@ class Guards:
         self._busy += 1
         try:
             known = self._store.salt
-            salt = await answer_of(self._store.open()) if known is None else known
+            salt = await self._open(within) if known is None else known
             demands = self._demands(who, operation, salt, allow_duplicate=allow_duplicate, part=part)
             queued = self._waiters.ahead_of(demands) is not None
             answer = (queued and await self._behind(demands, within)) or await self._acquire(demands, within)
@@ -260,6 +260,11 @@ class Guards:
                     f"{demand.limit.count}; split the request or change the rule in Guards(rules=)"
                 )
         return demands
+
+    async def _open(self, within: float) -> bytes:
+        with anyio.move_on_after(within):  # a store may wait for the end of a failover
+            return await answer_of(self._store.open())
+        raise GuardStoreError("the store of the guards could not be opened before the deadline, so nothing was sent")
 
     async def _behind(self, demands: Sequence[Demand], within: float) -> Refusal | None:
         """Return the refusal of a request that has to wait behind others for a demand, None if it need not wait."""

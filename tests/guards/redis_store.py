@@ -4,7 +4,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
@@ -12,7 +12,7 @@ import pytest
 from redis.asyncio import Redis
 
 from smsc_async.guards import RedisStore
-from smsc_async.guards._limits import Limit, Release, WindowLimit
+from smsc_async.guards._limits import BlockLimit, Limit, Release, WindowLimit
 from smsc_async.guards._redis import store as _redis
 from smsc_async.guards._store import Demand, Refusal, Reservation
 from tests.redis_server import RedisServer
@@ -65,6 +65,8 @@ def on(key: str = "a", limit: Limit = ONCE, rule: str = "status", amount: int = 
     return Demand(rule, key.encode(), limit, amount)
 
 
+# A rule that holds no histories which a failover could lose.
+BLOCKED = on("a", BlockLimit(60, 60, 60), "blocked", 0)
 LOGIN = Demand("login_failures", b"a", WindowLimit(3, 1800), proof=b"credentials")
 
 
@@ -94,12 +96,18 @@ class Wire:
         sent: The number of requests, or parts of them, that have passed.
         losing: The number of answers still to be lost with their connection.
         holding: Seconds for which each request is delayed.
+        port: The port of the server to which new connections lead.
+        connections: The number of connections so far.
+        refusing: Answers with which the next scripts are answered instead, at most one for each request.
     """
 
     url: str
+    port: int
     sent: int = 0
     losing: int = 0
     holding: float = 0.0
+    connections: int = 0
+    refusing: list[bytes] = field(default_factory=list)
 
 
 @asynccontextmanager
@@ -112,11 +120,15 @@ async def wire_to(server: RedisServer) -> AsyncIterator[Wire]:
         serving.add(task)
         writers = [writer]
         with suppress(OSError, asyncio.CancelledError):
-            up_reader, up_writer = await asyncio.open_connection("127.0.0.1", server.port)
+            wire.connections += 1
+            up_reader, up_writer = await asyncio.open_connection("127.0.0.1", wire.port)
             writers.append(up_writer)
             while data := await reader.read(65_536):
                 wire.sent += 1
                 await asyncio.sleep(wire.holding)
+                if wire.refusing and b"EVAL" in data:
+                    writer.write(wire.refusing.pop(0) * data.count(b"\r\nEVAL"))
+                    continue
                 up_writer.write(data)
                 answer = await up_reader.read(65_536)
                 if wire.losing:
@@ -130,7 +142,7 @@ async def wire_to(server: RedisServer) -> AsyncIterator[Wire]:
                 await closing.wait_closed()
 
     listening = await asyncio.start_server(serve, "127.0.0.1", 0)
-    wire = Wire(f"redis://127.0.0.1:{listening.sockets[0].getsockname()[1]}/0")
+    wire = Wire(f"redis://127.0.0.1:{listening.sockets[0].getsockname()[1]}/0", server.port)
     async with listening:
         yield wire
         listening.close()

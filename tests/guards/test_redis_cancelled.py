@@ -2,7 +2,7 @@
 
 import asyncio
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
@@ -23,7 +23,7 @@ async def test_a_caller_cancelled_while_redis_is_slow_leaves_no_exception_behind
         store = stores(wire.url, timeout=0.1)
         await store.open()
         wire.holding = 30
-        calls = {
+        calls: dict[str, Callable[[], Coroutine[Any, Any, object]]] = {
             "open": store.open,
             "acquire": lambda: store.acquire([on()], 30),
             "snapshot": lambda: store.snapshot({}),

@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 from smsc_async import GuardStoreError, Outcome
 from smsc_async.guards import RedisStore
 from smsc_async.guards._limits import BlockLimit
+from smsc_async.guards._redis import store as _redis
 from tests.guards.redis_store import SECRET, on, take, wire_to
 from tests.redis_server import RedisServer
 
@@ -67,7 +68,8 @@ async def test_forbidden_info_is_reported(prefix: str) -> None:
         await store.aclose()
 
 
-async def test_replica_is_refused(server: RedisServer, prefix: str) -> None:
+async def test_replica_is_refused(server: RedisServer, prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_redis, "_FAILOVER_WITHIN", 0.1)
     with RedisServer("--replicaof", "127.0.0.1", str(server.port)) as replica:
         store = RedisStore.from_url(replica.url, prefix=prefix)
         with pytest.raises(GuardStoreError, match=r"READONLY|ReadOnly|MASTERDOWN|LOADING"):
@@ -129,22 +131,13 @@ async def test_answer_without_a_code_is_reported_by_its_type(stores: Callable[..
         await store._link.reach(lambda: raw.eval("return redis.error_reply('odd words')", 0))
 
 
-async def test_redis_that_stores_no_scripts_is_reported(
-    stores: Callable[..., RedisStore], raw: Redis, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    store = stores()
-    await raw.script_flush()
-    pipeline: Callable[..., Any] = store._link.client.pipeline
-
-    def forgetful(**options: Any) -> Any:
-        pipe = pipeline(**options)
-        execute = pipe.execute_command
-        pipe.execute_command = lambda *words: None if words[0] == "SCRIPT LOAD" else execute(*words)
-        return pipe
-
-    monkeypatch.setattr(store._link.client, "pipeline", forgetful)
-    with pytest.raises(GuardStoreError, match=r"NOSCRIPT|NoScript"):
-        await store.open()
+async def test_redis_that_runs_no_scripts_is_reported(server: RedisServer, stores: Callable[..., RedisStore]) -> None:
+    async with wire_to(server) as wire:
+        store = stores(wire.url)
+        wire.refusing = [b"-NOSCRIPT No matching script. Please use EVAL.\r\n"] * 3
+        with pytest.raises(GuardStoreError, match=r"NOSCRIPT|NoScript"):
+            await store.open()
+        assert len(wire.refusing) == 1
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ def test_one_store_serves_one_loop_after_the_other(server: RedisServer, prefix: 
 def test_connections_of_another_loop_are_dropped(server: RedisServer, prefix: str) -> None:
     async def one(store: RedisStore) -> None:
         await take(store, on(uuid4().hex))
-        await store._link.client.connection_pool.disconnect()
+        await store._link._disconnect(in_use=True)
 
     def use(store: RedisStore) -> None:
         asyncio.run(one(store))

@@ -77,7 +77,7 @@ async def test_request_that_was_given_up_is_void_when_it_arrives_later(
     await store.open()
     store._give_up([on()], "0123456789abcdef", 1.0)
     await store.flush()
-    line = await store._ask([on()], "0123456789abcdef", store._epoch, 1.0)
+    line = await store._ask([on()], "0123456789abcdef", store._epoch, 1.0, 0.0)
     assert line == "void"
     assert 0 < await raw.pttl(f"{{{prefix}}}:token:0123456789abcdef") <= 1_000
     await take(stores(), on())

@@ -2,16 +2,29 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, TypeVar
 
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.exceptions import (
+    AskError,
+    BusyLoadingError,
+    ClusterDownError,
+    MasterDownError,
+    MovedError,
+    NoScriptError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+    SlotNotCoveredError,
+    TryAgainError,
+)
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from smsc_async._model import GuardStoreError
@@ -22,7 +35,42 @@ __all__ = ["Link", "connecting"]
 
 _CONNECTIONS: Final = 32
 _CODE: Final = re.compile(r"[A-Z]{2,}")
+# redis-py removes the code from the text of some errors, pipelines put words in front of it, and so do scripts of
+# Redis 6.
+_FAILOVER_CODE: Final = re.compile(
+    r"(?:^|: |-)(READONLY|NOREPLICAS|MOVED|ASK|TRYAGAIN|LOADING|MASTERDOWN|CLUSTERDOWN)\b(?= )"
+)
+_FAILOVER_ERRORS: Final[Mapping[type[Exception], str]] = {
+    ReadOnlyError: "READONLY",
+    MovedError: "MOVED",
+    AskError: "ASK",
+    TryAgainError: "TRYAGAIN",
+    BusyLoadingError: "LOADING",
+    MasterDownError: "MASTERDOWN",
+    ClusterDownError: "CLUSTERDOWN",
+    SlotNotCoveredError: "CLUSTERDOWN",
+}
+# Seconds between two tries during a failover: the first pause doubles up to the longest one.
+_FIRST_PAUSE: Final = 0.05
+_LONGEST_PAUSE: Final = 0.5
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """A request to Redis that failed.
+
+    Attributes:
+        words: What happened.
+        failover: The code of an answer that a failover causes, "" for other failures.
+        is_answered: Whether Redis answered.
+        cause: The exception, unless its text may quote what was sent.
+    """
+
+    words: str
+    failover: str = ""
+    is_answered: bool = False
+    cause: Exception | None = None
 
 
 def connecting(url: str, timeout: float) -> Redis:
@@ -57,7 +105,7 @@ class Link:
         client: The client for the running event loop.
     """
 
-    def __init__(self, client: Redis, make: Callable[[], Redis] | None, timeout: float) -> None:
+    def __init__(self, client: Redis | RedisCluster, make: Callable[[], Redis] | None, timeout: float) -> None:
         self.client = client
         self._make = make
         self._timeout = timeout
@@ -68,7 +116,7 @@ class Link:
         """Return the running event loop; drop the connections of another one.
 
         Raises:
-            GuardStoreError: The event loop isn't asyncio's.
+            GuardStoreError: The event loop isn't asyncio's, or a cluster client is used on another one.
         """
         try:
             loop = asyncio.get_running_loop()
@@ -82,7 +130,7 @@ class Link:
             self._loop = loop
         return loop
 
-    async def run(self, *calls: ScriptCall) -> str:
+    async def run(self, *calls: ScriptCall, within: float = 0.0) -> str:
         """Run scripts one after the other, in one round trip unless Redis has forgotten them; return the last answer.
 
         They may run twice: if the answer is lost with its connection, they are run again.
@@ -90,45 +138,66 @@ class Link:
         Raises:
             GuardStoreError: There is no answer, or one of them is an error.
         """
-        return await self.reach(partial(self._run, calls))
+        return await self.reach(partial(self._run, calls), within)
 
-    async def reach(self, ask: Callable[[], Awaitable[T]]) -> T:
+    async def reach(self, ask: Callable[[], Awaitable[T]], within: float = 0.0) -> T:
         """Send a request to Redis and wait for its answer until the timeout.
 
-        A caller that is cancelled meanwhile returns at once, and its request continues in the background: a client of
-        redis-py that is cancelled more than once may lose a connection of its pool.
+        An answer that a failover causes drops the connections, so that the next ones lead to the new primary, and the
+        request is repeated for `within` seconds. A caller that is cancelled meanwhile returns at once, and its request
+        continues in the background: a client of redis-py that is cancelled more than once may lose a connection of its
+        pool.
 
         Raises:
             GuardStoreError: There is no answer, or it is an error.
         """
-        task = self.take_up().create_task(self._reach(ask))
+        loop = self.take_up()
+        began = loop.time()
+        pause, failover = _FIRST_PAUSE, ""
+        while True:
+            answer = await self._await(self._attempt(ask))
+            if not isinstance(answer, _Failure):
+                return answer
+            failover = answer.failover or failover
+            left = began + within - loop.time()
+            # During a failover the address may also refuse connections or be silent for a while.
+            if not failover or left <= 0 or (answer.is_answered and not answer.failover):
+                raise GuardStoreError(_words(answer, failover, loop.time() - began)) from answer.cause
+            await self._await(self._disconnect())
+            await asyncio.sleep(min(pause, left))
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    async def aclose(self) -> None:
+        """Close the connections, unless the client belongs to the user."""
+        if self._make is not None:
+            with suppress(GuardStoreError):
+                self.take_up()
+                if self._tasks:
+                    await asyncio.wait(self._tasks)
+                await self._disconnect(in_use=True)
+
+    async def _await(self, asking: Coroutine[Any, Any, T]) -> T:
+        """Wait for a request that continues in the background if the caller is cancelled."""
+        task = self.take_up().create_task(asking)
         self._tasks.add(task)
         task.add_done_callback(self._finished)
         await asyncio.wait([task])  # a shield would leave the exception of a cancelled caller's request unretrieved
         return task.result()
 
-    async def aclose(self) -> None:
-        """Close the connections, unless the client belongs to the user."""
-        if self._make is not None:
-            with suppress(GuardStoreError, RedisError, OSError):
-                self.take_up()
-                if self._tasks:
-                    await asyncio.wait(self._tasks)
-                await self.client.connection_pool.disconnect()
-
-    async def _reach(self, ask: Callable[[], Awaitable[T]]) -> T:
+    async def _attempt(self, ask: Callable[[], Awaitable[T]]) -> T | _Failure:
         try:
             async with asyncio.timeout(self._timeout):
                 return await ask()
         except (TimeoutError, RedisTimeoutError):
-            words = f"Redis didn't answer within {self._timeout:g} s"
-        except ResponseError as error:
-            words = f"Redis refused the request ({_code(error)})"
-        except (RedisError, OSError) as error:
-            raise GuardStoreError(f"Redis can't be reached ({type(error).__name__})") from error
+            return _Failure(f"Redis didn't answer within {self._timeout:g} s")
         except Exception as error:  # noqa: BLE001 - no exception of another library leaves a call
-            words = f"Redis can't be reached ({type(error).__name__})"
-        raise GuardStoreError(words)  # here: the text of the exception may quote what was sent
+            return _failure(error)
+
+    async def _disconnect(self, *, in_use: bool = False) -> None:
+        """Drop the idle connections, or all; a cluster client follows its cluster itself."""
+        if not isinstance(self.client, RedisCluster):
+            with suppress(RedisError, OSError):
+                await self.client.connection_pool.disconnect(inuse_connections=in_use)
 
     async def _run(self, calls: Sequence[ScriptCall]) -> str:
         loaded = fresh = False
@@ -147,24 +216,26 @@ class Link:
                 return reply if isinstance(reply, str) else reply.decode()
 
     async def _send(self, calls: Sequence[ScriptCall], *, load: bool) -> Any:
-        if len(calls) == 1 and not load:
+        if len(calls) == 1:
             execute: Callable[..., Awaitable[Any]] = self.client.execute_command
-            return await execute(*_command(calls[0]))
-        pipe = self.client.pipeline(transaction=False)
+            return await execute(*_command(calls[0], load=load))
+        pipe: Any = self.client.pipeline(transaction=False)
         for call in calls:
-            if load:
-                pipe.execute_command("SCRIPT LOAD", call.script.text)
-            pipe.execute_command(*_command(call))
+            pipe.execute_command(*_command(call, load=load))
         answers: list[Any] = await pipe.execute()
         return answers[-1]
 
     def _finished(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled():
+        with suppress(asyncio.CancelledError):
             task.exception()  # its caller may have been cancelled, and asyncio reports what nobody retrieves
 
     def _drop(self) -> None:
         # Sockets of an event loop that may be closed can't be closed; they are freed with their objects.
+        if isinstance(self.client, RedisCluster):
+            raise GuardStoreError(
+                "a RedisCluster works on one event loop only, so nothing was sent; create a RedisStore for each"
+            )
         self._tasks.clear()
         if self._make is not None:
             self.client = self._make()
@@ -173,10 +244,38 @@ class Link:
             reset()
 
 
-def _code(error: ResponseError) -> str:
-    match = _CODE.match(str(error))
-    return type(error).__name__ if match is None else match.group()
+def _failure(error: Exception) -> _Failure:
+    """Return what an exception of redis-py means; the text of an answer may quote what was sent."""
+    failover = next((code for kind, code in _FAILOVER_ERRORS.items() if type(error) is kind), "")
+    if not failover and isinstance(error, ResponseError):
+        found = _FAILOVER_CODE.search(str(error))
+        failover = "" if found is None else found.group(1)
+    if failover:
+        return _Failure("", failover, is_answered=True)
+    if isinstance(error, ResponseError):
+        match = _CODE.match(str(error))
+        code = type(error).__name__ if match is None else match.group()
+        return _Failure(f"Redis refused the request ({code})", is_answered=True)
+    cause = error if isinstance(error, RedisError | OSError) else None
+    return _Failure(f"Redis can't be reached ({type(error).__name__})", cause=cause)
 
 
-def _command(call: ScriptCall) -> tuple[str | int, ...]:
-    return ("EVALSHA", call.script.sha, len(call.keys), *call.keys, *call.arguments)
+def _words(failure: _Failure, failover: str, lasted: float) -> str:
+    if failover in {"MOVED", "ASK"}:
+        return (
+            f"this Redis is a node of a cluster and refers to another one ({failover}), so nothing was sent; pass "
+            "redis.asyncio.RedisCluster to RedisStore, or the address of the primary"
+        )
+    if failover:
+        last = f"; in the end {failure.words}" if failure.words else ""
+        return (
+            f"Redis is failing over, loading or without replicas ({failover}): it accepted no request for "
+            f"{lasted:.1f} s, so nothing was sent{last}"
+        )
+    return f"{failure.words}, so nothing was sent"
+
+
+def _command(call: ScriptCall, *, load: bool) -> tuple[str | int, ...]:
+    # EVAL also stores the script, on the node of its keys.
+    script = ("EVAL", call.script.text) if load else ("EVALSHA", call.script.sha)
+    return (*script, len(call.keys), *call.keys, *call.arguments)

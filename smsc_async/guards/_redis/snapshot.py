@@ -1,10 +1,10 @@
 """The state of each rule in Redis."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from math import inf, isinf
 from typing import Any, Final
 
-from redis.asyncio import Redis
+from redis.asyncio import Redis, RedisCluster
 
 from smsc_async.guards._limits import BlockLimit, History, Limit
 from smsc_async.guards._store import RuleState
@@ -16,9 +16,13 @@ _SHOWN: Final = 10_000
 _SCANNED: Final = 1_000
 _PAGE: Final = 1_000
 _READ: Final = 500
+# A script, because a cluster client sends it to the node of the keys.
+_SCAN: Final = """
+return {redis.call('TIME'), redis.call('SCAN', ARGV[1], 'MATCH', ARGV[2], 'COUNT', ARGV[3])}
+"""
 
 
-async def read_states(client: Redis, start: str, limits: Mapping[str, Limit]) -> Mapping[str, RuleState]:
+async def read_states(client: Redis | RedisCluster, start: str, limits: Mapping[str, Limit]) -> Mapping[str, RuleState]:
     """Return the state of each rule.
 
     Args:
@@ -26,12 +30,11 @@ async def read_states(client: Redis, start: str, limits: Mapping[str, Limit]) ->
         start: The prefix of all key names.
         limits: The limits, by the name of their rule.
     """
-    now = await _time(client)
-    found = await _find(client, start, limits)
+    now, found = await _find(client, start, limits)
     states = {name: _Counts(limit) for name, limit in limits.items()}
     for first in range(0, len(found), _READ):
         some = found[first : first + _READ]
-        pipe = client.pipeline(transaction=False)
+        pipe: Any = client.pipeline(transaction=False)
         for rule, key in some:
             if isinstance(limits[rule], BlockLimit):
                 pipe.get(key)
@@ -62,23 +65,23 @@ class _Counts:
         return RuleState(self._keys, self._in_flight, self._full)
 
 
-async def _time(client: Redis) -> int:
-    seconds, microseconds = await client.time()
-    return int(seconds) * _MICROSECONDS + int(microseconds)
-
-
-async def _find(client: Redis, start: str, limits: Mapping[str, Limit]) -> list[tuple[str, str]]:
+async def _find(
+    client: Redis | RedisCluster, start: str, limits: Mapping[str, Limit]
+) -> tuple[int, list[tuple[str, str]]]:
+    """Return the server's time when the search began, and the rules and names of the histories."""
+    execute: Callable[..., Awaitable[Any]] = client.execute_command
     found: list[tuple[str, str]] = []
-    cursor = 0
+    began, cursor = None, b"0"
     for _ in range(_SCANNED):
-        cursor, names = await client.scan(cursor, match=f"{start}*", count=_PAGE)
+        (seconds, microseconds), (cursor, names) = await execute("EVAL", _SCAN, 1, start, cursor, f"{start}*", _PAGE)
+        began = int(seconds) * _MICROSECONDS + int(microseconds) if began is None else began
         for name in map(_text, names):
             rule = name.removeprefix(start).partition(":")[0]
             if rule in limits:
                 found.append((rule, name))
-        if not cursor or len(found) >= _SHOWN:
+        if not int(cursor) or len(found) >= _SHOWN:
             break
-    return found
+    return began or 0, found
 
 
 def _history(answer: Any, now: int) -> History:

@@ -17,7 +17,7 @@ from typing import Final, Self
 
 import anyio
 from pydantic import SecretStr
-from redis.asyncio import Redis
+from redis.asyncio import Redis, RedisCluster
 
 from smsc_async._model import GuardStoreError
 from smsc_async.guards._limits import Limit, Release
@@ -37,6 +37,8 @@ _PREFIX: Final = re.compile(r"[\w.:-]+", re.ASCII)
 # A request may arrive `late_arrival` and this many seconds after its reservation has expired.
 _SLACK: Final = 5.0
 _BATCH: Final = 64
+# Seconds for which requests without a deadline wait for the end of a failover.
+_FAILOVER_WITHIN: Final = 30.0
 _LOOK_EVERY: Final = 30.0
 # Seconds by which the epoch outlives everything that was reserved under it.
 _EPOCH_OUTLIVES: Final = 43_200.0
@@ -77,7 +79,7 @@ class RedisStore:
     | `blocked` | 0: the next answer reports a block again |
 
     Args:
-        client: A redis-py client for asyncio; the store does not close it.
+        client: A `Redis` or, for a cluster, `RedisCluster` of `redis.asyncio`; the store does not close it.
         prefix: The prefix of the key names: letters, digits, and `_ . : -`.
         salt: A secret of the deployment, the same in all processes. Without it, a reader of Redis can check whether a
             key stands for a phone or text that they guess.
@@ -91,7 +93,7 @@ class RedisStore:
 
     def __init__(
         self,
-        client: Redis,
+        client: Redis | RedisCluster,
         *,
         prefix: str = "smsc",
         salt: str | bytes | SecretStr | None = None,
@@ -164,7 +166,7 @@ class RedisStore:
         """
         self._look_at = -inf
         known = None if self.salt is None else self._epoch
-        line = trusted(await self._ask((), "", known, 0.0))
+        line = trusted(await self._ask((), "", known, 0.0, _FAILOVER_WITHIN))
         if line.startswith("epoch "):
             self._begin(line, known)
         assert self._salt is not None  # noqa: S101 - Redis answers with an epoch if the caller knows none
@@ -179,6 +181,7 @@ class RedisStore:
         if self._epoch is None:
             await self.open()
         self._link.take_up()
+        within = _FAILOVER_WITHIN if isinf(hold) else hold
         hold = min(hold, self._max_hold)
         expires = anyio.current_time() + hold
         lease = hold + self._overtime
@@ -186,9 +189,9 @@ class RedisStore:
         token = f"{self._name}{os.getpid() & 0xFFFF:04x}{secrets.token_hex(8)}"
         known = self._epoch
         try:
-            line = await self._ask(demands, token, known, lease)
+            line = await self._ask(demands, token, known, lease, within)
             if line.startswith("epoch ") and self._begin(line, known):
-                line = await self._ask(demands, token, self._epoch, lease)
+                line = await self._ask(demands, token, self._epoch, lease, expires - anyio.current_time())
         except BaseException:
             self._give_up(demands, token, lease)
             raise
@@ -250,8 +253,13 @@ class RedisStore:
         await self.flush()
         await self._link.aclose()
 
-    async def _ask(self, demands: Sequence[Demand], token: str, known: Epoch | None, lease: float) -> str:
-        """Ask for slots, and send queued releases in the same round trip; return the answer."""
+    async def _ask(
+        self, demands: Sequence[Demand], token: str, known: Epoch | None, lease: float, within: float
+    ) -> str:
+        """Ask for slots, and send queued releases in the same round trip; return the answer.
+
+        During a failover the request is repeated for `within` seconds.
+        """
         self._link.take_up()
         now = time.monotonic()
         salt = secrets.token_hex(16) if self._epoch is None else self._epoch.salt
@@ -268,17 +276,17 @@ class RedisStore:
             proven={proof for proof in proofs if now < self._proven.get(proof, -inf) + _PROOF_LASTS},
         )
         released = self._take_batch()
-        line = await (self._carrying(released, call) if released else self._link.run(call))
+        line = await (self._carrying(released, call, within) if released else self._link.run(call, within=within))
         if line != "silent" and not line.startswith("evicting "):
             self._look_at = now + _LOOK_EVERY if now >= self._look_at else self._look_at
             self._trusted_until = max(self._trusted_until, now + span_of(demands) + lease + _EPOCH_OUTLIVES)
         return line
 
-    async def _carrying(self, released: list[ScriptCall], call: ScriptCall) -> str:
+    async def _carrying(self, released: list[ScriptCall], call: ScriptCall, within: float) -> str:
         arrived = asyncio.get_running_loop().create_future()
         self._carried.add(arrived)
         try:
-            return await self._link.run(joined(released), call)
+            return await self._link.run(joined(released), call, within=within)
         except BaseException:
             self._queue.extendleft(reversed(released))
             self._send_soon()
@@ -319,7 +327,7 @@ class RedisStore:
     async def _send(self) -> None:
         while batch := self._take_batch():
             try:
-                await self._link.run(joined(batch))
+                await self._link.run(joined(batch), within=_FAILOVER_WITHIN)
             except GuardStoreError as error:
                 _log.warning("%d requests keep their slots until their leases end: %s", len(batch), error)
             except asyncio.CancelledError:  # the event loop ends; another one may send them
