@@ -124,7 +124,7 @@ class SmscTasks:
         rules: The rules of the guards.
         margin: The margin of the guards.
         late_arrival: The `late_arrival` of the guards.
-        salt: A secret of the deployment for the keys of the guards; see `RedisStore`.
+        salt: A secret of the deployment for the keys of the guards, None for SMSC_GUARD_SALT; see `RedisStore`.
         prefix: The prefix of the names of the tasks and of all keys in Redis.
         batch_size: The maximum number of messages in one request of `send_batch`. The messages of a killed worker count
             as refused ones until another send is accepted, and 100 refused ones in a row block an IP address, so choose

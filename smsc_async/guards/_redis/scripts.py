@@ -1,21 +1,38 @@
 """The calls of the Lua scripts and their answers; pure. The scripts describe their protocol."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from hashlib import sha1
+from hashlib import blake2b, sha1
 from importlib.resources import files
 from itertools import chain
 from typing import Final, NamedTuple
+
+from pydantic import SecretBytes, SecretStr
 
 from smsc_async._model import GuardStoreError
 from smsc_async.guards._limits import BlockLimit, Limit, Release, StreakLimit
 from smsc_async.guards._store import Demand, Reservation
 
-__all__ = ["Epoch", "Names", "Script", "ScriptCall", "acquiring", "joined", "releasing", "span_of", "trusted"]
+__all__ = [
+    "Epoch",
+    "Names",
+    "Script",
+    "ScriptCall",
+    "acquiring",
+    "joined",
+    "pepper_of",
+    "releasing",
+    "span_of",
+    "trusted",
+]
 
 _MICROSECONDS: Final = 1_000_000
 _MILLISECONDS: Final = 1_000
 _NO_RELEASE: Final = Release()
+_BAD_SALT: Final = (
+    "salt must be a secret text or bytes, not empty, the same in all processes; leave it out to have none"
+)
 
 
 class Script(NamedTuple):
@@ -38,6 +55,21 @@ class Epoch(NamedTuple):
 
     id: str
     salt: str
+
+
+def pepper_of(salt: object, environment: Mapping[str, str] = os.environ) -> bytes:
+    """Return the deployment's part of the hash key, which is not in Redis, from its salt or SMSC_GUARD_SALT.
+
+    Raises:
+        ValueError: The salt is empty or not text or bytes.
+    """
+    if salt is None:
+        salt = environment.get("SMSC_GUARD_SALT") or b""
+    else:
+        salt = salt.get_secret_value() if isinstance(salt, SecretStr | SecretBytes) else salt
+        if not isinstance(salt, str | bytes) or not salt:
+            raise ValueError(_BAD_SALT)
+    return blake2b(salt if isinstance(salt, bytes) else salt.encode(errors="surrogatepass")).digest()
 
 
 class Names:

@@ -16,7 +16,7 @@ from math import inf, isinf
 from typing import Final, Self
 
 import anyio
-from pydantic import SecretStr
+from pydantic import SecretBytes, SecretStr
 from redis.asyncio import Redis, RedisCluster
 
 from smsc_async._model import GuardStoreError
@@ -24,7 +24,7 @@ from smsc_async.guards._limits import Limit, Release
 from smsc_async.guards._store import Demand, Refusal, Reservation, RuleState
 
 from .link import Link, connecting
-from .scripts import Epoch, Names, ScriptCall, acquiring, joined, releasing, span_of, trusted
+from .scripts import Epoch, Names, ScriptCall, acquiring, joined, pepper_of, releasing, span_of, trusted
 from .snapshot import read_states
 
 __all__ = ["RedisStore"]
@@ -81,14 +81,15 @@ class RedisStore:
     Args:
         client: A `Redis` or, for a cluster, `RedisCluster` of `redis.asyncio`; the store does not close it.
         prefix: The prefix of the key names: letters, digits, and `_ . : -`.
-        salt: A secret of the deployment, the same in all processes. Without it, a reader of Redis can check whether a
-            key stands for a phone or text that they guess.
+        salt: A secret of the deployment, the same in all processes: those with another one count by themselves. None
+            for the environment variable SMSC_GUARD_SALT. Without it all that keys are hashed with lies in the same
+            Redis, so a reader of Redis can check whether a key stands for a phone or text that they guess.
         timeout: Seconds for each answer of Redis.
         max_hold: The maximum seconds for which a reservation without a deadline is valid.
         late_arrival: The same as in `Guards`.
 
     Raises:
-        ValueError: A number is out of range, or the prefix holds other characters.
+        ValueError: A number is out of range, the salt is empty, or the prefix holds other characters.
     """
 
     def __init__(
@@ -96,7 +97,7 @@ class RedisStore:
         client: Redis | RedisCluster,
         *,
         prefix: str = "smsc",
-        salt: str | bytes | SecretStr | None = None,
+        salt: str | bytes | SecretStr | SecretBytes | None = None,
         timeout: float = 2.0,
         max_hold: float = 600.0,
         late_arrival: float = 5.0,
@@ -109,7 +110,7 @@ class RedisStore:
         self._names = Names(prefix)
         self._name = secrets.token_hex(4)
         self._prefix = prefix
-        self._pepper = _pepper(salt)
+        self._pepper = pepper_of(salt)
         self._max_hold = max_hold
         self._overtime = late_arrival + _SLACK
         self._epoch: Epoch | None = None
@@ -131,7 +132,7 @@ class RedisStore:
         url: str,
         *,
         prefix: str = "smsc",
-        salt: str | bytes | SecretStr | None = None,
+        salt: str | bytes | SecretStr | SecretBytes | None = None,
         timeout: float = 2.0,
         max_hold: float = 600.0,
         late_arrival: float = 5.0,
@@ -337,11 +338,3 @@ class RedisStore:
     def _take_batch(self) -> list[ScriptCall]:
         queue = self._queue
         return [queue.popleft() for _ in range(min(len(queue), _BATCH))]
-
-
-def _pepper(salt: str | bytes | SecretStr | None) -> bytes:
-    if isinstance(salt, SecretStr):
-        salt = salt.get_secret_value()
-    if isinstance(salt, str):
-        salt = salt.encode()
-    return blake2b(salt or b"").digest()
