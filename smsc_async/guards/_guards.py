@@ -216,7 +216,7 @@ class Guards:
             GuardStoreError: The store can't be reached.
         """
         self.bind()
-        now = datetime.now(UTC)
+        now = _now()
         states = await answer_of(self._store.snapshot(self._limits))
         waiting = self._waiters.by_rule()
         rules = {
@@ -292,7 +292,9 @@ class Guards:
         refusal = next((Refusal(sends[key], math.inf) for key in sends.keys() & self._sends), refusal)
         free = self._free_at(refusal, now, give_up)
         if len(self._waiters) >= self._max_waiters:
-            raise refused(refusal, free - now, f"{self._max_waiters} requests are already waiting (max_waiters)")
+            raise refused(
+                refusal, free - now, _now(), f"{self._max_waiters} requests are already waiting (max_waiters)"
+            )
         waiter = self._waiters.join(refusal.demand, free)
         if self.rules.identical_send.policy == "raise":
             self._sends |= sends.keys()
@@ -307,7 +309,7 @@ class Guards:
                 now = anyio.current_time()
                 if not self._waiters.is_first(waiter):
                     if now >= give_up:
-                        raise refused(refusal, self._waiters.delay(refusal.demand, now))
+                        raise refused(refusal, self._waiters.delay(refusal.demand, now), _now())
                     continue
                 answer = await self._acquire(demands, max(end - now, 0.0))
                 if isinstance(answer, Reservation):
@@ -324,10 +326,14 @@ class Guards:
         demand, delay = refusal
         if self._policy(demand) == "raise" and not (math.isinf(delay) and demand.rule in MAY_CLEAR):
             # A request in flight counts for a whole span after its answer; at a gate the delay is unknown.
-            raise refused(refusal, (demand.limit.span or delay) if math.isinf(delay) else delay)
+            raise refused(refusal, (demand.limit.span or delay) if math.isinf(delay) else delay, _now())
         if now >= give_up or give_up < now + delay < math.inf:
-            raise refused(refusal, delay)
+            raise refused(refusal, delay, _now())
         return now + delay
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _are_objects(store: object, rules: object) -> bool:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from smsc_async._model import (
@@ -17,7 +18,7 @@ from smsc_async._model import (
 
 from ._store import Refusal
 
-__all__ = ["MAY_CLEAR", "refused"]
+__all__ = ["MAY_CLEAR", "refused", "until"]
 
 _REFUSALS: Final[Mapping[str, tuple[type[GuardError], str]]] = {
     "identical_send": (
@@ -44,17 +45,29 @@ _REFUSALS: Final[Mapping[str, tuple[type[GuardError], str]]] = {
 # If requests in flight hold the slots of these rules, one may be free in a moment, so the request waits whatever the
 # policy is.
 MAY_CLEAR: Final = frozenset({"login_failures", "address_failures", "bad_sends"})
+# A whole second that has been reached by then.
+_ROUNDED_UP: Final = 0.999999
 _MAY_FAIL: Final = (
     "the requests in flight may be refused, and with more of them the service might block this address; none was "
     "answered in time"
 )
 
 
-def refused(refusal: Refusal, delay: float, why: str = "") -> GuardError:
-    """Return the exception for a refusal that ends after `delay` seconds, infinity if unknown."""
+def refused(refusal: Refusal, delay: float, now: datetime, why: str = "") -> GuardError:
+    """Return the exception for a refusal that ends `delay` seconds after `now`, infinity if unknown."""
     kind, words = _REFUSALS[refusal.demand.rule]
     if math.isinf(refusal.delay) and refusal.demand.rule in MAY_CLEAR:
         kind, words = TooManyInFlight, _MAY_FAIL
     after = None if math.isinf(delay) else max(delay, 0.0)
-    when = "" if after is None else f"; free in {after:.1f} s"
+    end = "no such request is sent until" if kind is BreakerOpen else "free at"
+    when = "" if after is None else f"; {end} {until(after, now)}"
     return kind(f"{why}; {words}{when}" if why else f"{words}{when}", retry_after=after)
+
+
+def until(seconds: float, now: datetime) -> str:
+    """Return when a wait ends, in UTC and in seconds from now."""
+    try:
+        end = (now + timedelta(seconds=seconds + _ROUNDED_UP)).astimezone(UTC)
+    except OverflowError:  # a rule may count for ages
+        return f"{seconds:.1f} s from now"
+    return f"{end:%Y-%m-%d %H:%M:%S} UTC (in {seconds:.1f} s)"

@@ -272,7 +272,8 @@ def _words(failure: _Failure, failover: str, lasted: float) -> str:
             f"Redis is failing over, loading or without replicas ({failover}): it accepted no request for "
             f"{lasted:.1f} s, so nothing was sent{last}"
         )
-    return f"{failure.words}, so nothing was sent"
+    wait = "" if failure.is_answered else "; requests are refused until it answers again"
+    return f"{failure.words}, so nothing was sent{wait}"
 
 
 def _command(call: ScriptCall, *, load: bool) -> tuple[str | int, ...]:

@@ -1,7 +1,8 @@
-"""The calls of the Lua scripts and their answers; pure. The scripts describe their protocol."""
+"""The calls of the Lua scripts and their answers. The scripts describe their protocol."""
 
 import os
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from functools import lru_cache
 from hashlib import blake2b, sha1
 from importlib.resources import files
@@ -12,6 +13,7 @@ from pydantic import SecretBytes, SecretStr
 
 from smsc_async._model import GuardStoreError
 from smsc_async.guards._limits import BlockLimit, Limit, Release, StreakLimit
+from smsc_async.guards._refusals import until
 from smsc_async.guards._store import Demand, Reservation
 
 __all__ = [
@@ -203,7 +205,7 @@ def trusted(line: str) -> str:
         delay = int(value) / _MICROSECONDS
         raise GuardStoreError(
             "this Redis was flushed, restarted or replaced, so its histories are incomplete; "
-            f"nothing is sent for {delay:.0f} s",
+            f"nothing is sent until the windows of the lost requests are over, {until(delay, datetime.now(UTC))}",
             retry_after=delay,
         )
     return line
