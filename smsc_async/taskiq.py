@@ -13,11 +13,12 @@ have sent the message before. If so, the worker asks the service first (`attempt
 lease > deadline + margin. A task is acknowledged only when its result is saved; otherwise it is delivered again.
 
 This relies on the following behaviour of taskiq-redis (1.2.4). A stream entry that was delivered but not acknowledged
-stays pending, and a worker that fetches entries also takes over those that have been pending for `idle_timeout`, in one
-transaction. It does so only after fetching new entries, so each worker looks for stale entries itself and queues an
-empty task to wake the others. `maxlen` drops unread entries, and a group that begins at `$` never receives entries that
-were queued before it was created: both settings are refused. A worker that does not know a task acknowledges and drops
-it: no other workers may read this queue.
+stays pending, and a worker that fetches entries also takes over those that have been pending for `idle_timeout`. It
+does so only after fetching new entries, so each worker looks for stale entries itself and queues an empty task to wake
+the others. Its `listen` ends at an entry that is not a task, so it is replaced by one that acknowledges and logs it.
+`maxlen` drops unread entries, and a group that begins at `$` never receives entries that were queued before it was
+created: both settings are refused. A worker that does not know a task acknowledges and drops it: no other workers may
+read this queue.
 
 Assumptions:
 
@@ -71,6 +72,7 @@ try:
         Failure,
         Followed,
         FollowResult,
+        FollowTask,
         Over,
         Queue,
         SendResult,
@@ -95,6 +97,7 @@ _RULES: Final = Rules()
 _SMS: Final = Sms()
 _OPERATION: Final[TypeAdapter[Send | SendList]] = TypeAdapter(Send | SendList)
 _MOST_REFS: Final = 100
+_NOT_UNDERSTOOD: Final = "this task was queued by another version of this package or is damaged; nothing was sent"
 _GRACE: Final = 30.0
 """Seconds for which the service may not know a message yet."""
 _PACE: Final = 0.1
@@ -192,7 +195,7 @@ class SmscTasks:
         other program may use that id.
 
         Raises:
-            ValueError: An argument is wrong; nothing was queued.
+            ValueError: An argument is wrong, or the task too large; nothing was queued.
             taskiq.exceptions.SendTaskError: Redis did not confirm it, so it may or may not be queued.
         """
         arguments = {"to": to, "text": text, "id": id, "sender": sender, "at": at, "via": via, "cost": cost, **options}
@@ -265,9 +268,11 @@ class SmscTasks:
         )  # before the claim, or a worker that is held up in between could post after its lease
         try:
             operation = _OPERATION.validate_python(delivery.arguments)
-        except ValueError:  # queued by another version of this package
+        except ValueError:
+            operation = None
+        if operation is None:
             delivery.done()
-            raise
+            raise ValueError(_NOT_UNDERSTOOD)  # here: the exception may quote the message
         claim = await self._claims.take(operation.id, delivery.ticket)
         if isinstance(claim, Over):
             await delivery.drop()
@@ -303,10 +308,17 @@ class SmscTasks:
 
     async def _follow(self, delivery: Delivery) -> FollowResult:
         """Ask once for the status of each pending message."""
-        refs = [MessageRef.parse(each) for each in delivery.arguments["refs"]]
-        ended = [Followed.model_validate(each) for each in delivery.arguments["ended"]]
-        age = time.time() - delivery.arguments["since"]
-        is_over = age >= (delivery.arguments["timeout"] or math.inf)
+        try:
+            task = FollowTask.model_validate(delivery.arguments)
+            refs = [MessageRef.parse(each) for each in task.refs]
+        except ValueError:
+            refs = None
+        if refs is None:
+            delivery.done()
+            raise ValueError(_NOT_UNDERSTOOD)
+        ended = list(task.ended)
+        age = time.time() - task.since
+        is_over = age >= (task.timeout or math.inf)
         left = []
         for ref, answer in zip(refs, await self._worker_client().statuses(refs), strict=True):
             end = end_of(ref, answer, is_young=age < _GRACE, is_over=is_over)

@@ -2,7 +2,7 @@
 
 from .claims import Busy, Claim, Claims, Over
 from .queue import Delivery, Queue, check_broker
-from .results import Failure, Followed, FollowResult, SendResult, end_of
+from .results import Failure, Followed, FollowResult, FollowTask, SendResult, end_of
 from .retry import pause_after
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "Delivery",
     "Failure",
     "FollowResult",
+    "FollowTask",
     "Followed",
     "Over",
     "Queue",

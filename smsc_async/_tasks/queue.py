@@ -4,10 +4,11 @@
 """
 
 import asyncio
+import json
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -15,7 +16,16 @@ from typing import Annotated, Any, Final, NoReturn, TypeVar
 
 from redis.asyncio import Redis
 from redis.exceptions import LockError, RedisError
-from taskiq import AsyncTaskiqTask, BrokerMessage, Context, TaskiqDepends, TaskiqMessage, TaskiqMiddleware, TaskiqResult
+from taskiq import (
+    AckableMessage,
+    AsyncTaskiqTask,
+    BrokerMessage,
+    Context,
+    TaskiqDepends,
+    TaskiqMessage,
+    TaskiqMiddleware,
+    TaskiqResult,
+)
 from taskiq.acks import AcknowledgeType
 from taskiq.exceptions import NoResultError, SendTaskError
 from taskiq_redis import RedisStreamBroker
@@ -29,6 +39,9 @@ _FROM_THE_BEGINNING: Final = frozenset({"0", "0-0"})
 _LOOK_EVERY: Final = 1.0
 _MOVES: Final = 100
 _MOVES_WITHIN: Final = 5.0
+# Bytes of the arguments of a task when it is queued, and of an entry of the stream, which also holds names and labels.
+_LARGEST_TASK: Final = 4_000_000
+_LARGEST_ENTRY: Final = 2 * _LARGEST_TASK
 # A task that has just been queued may fail and be postponed again, as the same bytes, before this script runs.
 _NO_LONGER_DUE: Final = """
 local due = redis.call('ZSCORE', KEYS[1], ARGV[1])
@@ -144,7 +157,9 @@ class Queue:
         self._later = f"{prefix}:later:{{{broker.queue_name}}}"
         self._mover = self._redis.lock(f"{self._later}:mover", timeout=_MOVES_WITHIN, blocking=False)
         self._no_longer_due = self._redis.register_script(_NO_LONGER_DUE)
+        self._names: set[str] = set()
         broker.add_middlewares(_AcknowledgeWhenSaved())
+        broker.listen = self._listen  # type: ignore[method-assign]  # its own ends at an entry without data
 
     def register(self, name: str, work: Callable[[Delivery], Awaitable[T]], result: type[T]) -> None:
         """Register a function as a task under a name."""
@@ -162,14 +177,22 @@ class Queue:
             raise NoResultError
 
         handle.__annotations__["return"] = result
+        self._names.add(f"{self._prefix}:{name}")
         self._broker.register_task(handle, f"{self._prefix}:{name}", ack_type=AcknowledgeType.MANUAL.value)
 
     async def put(self, name: str, arguments: Mapping[str, Any]) -> AsyncTaskiqTask[Any]:
         """Queue a task.
 
         Raises:
+            ValueError: The arguments are too large.
             taskiq.exceptions.SendTaskError: Redis did not confirm it.
         """
+        size = len(json.dumps(arguments))
+        if size > _LARGEST_TASK:
+            raise ValueError(
+                f"a task of {size} bytes is too large, at most {_LARGEST_TASK} are allowed; nothing was queued: split "
+                "its recipients or messages into several tasks"
+            )
         task = self._broker.local_task_registry[f"{self._prefix}:{name}"]
         return await task.kiq(arguments=dict(arguments))
 
@@ -191,6 +214,57 @@ class Queue:
         stream, group, idle = self._broker.queue_name, self._broker.consumer_group_name, self._broker.idle_timeout
         if await self._redis.xpending_range(stream, group, "-", "+", 1, idle=idle):
             await self._wake.kiq()
+
+    async def _listen(self) -> AsyncGenerator[AckableMessage, None]:
+        """Yield tasks as the broker's own `listen` does, without the entries that no worker can execute."""
+        broker, group, name = self._broker, self._broker.consumer_group_name, self._broker.consumer_name
+        new: Any = {broker.queue_name: ">", **broker.additional_streams}
+        idle, most = broker.idle_timeout, broker.unacknowledged_batch_size
+        while True:
+            fetched: Any = await self._redis.xreadgroup(group, name, new, block=broker.block, count=broker.count)
+            for stream, entries in fetched:
+                for entry in entries:
+                    if message := await self._read(stream, *entry):
+                        yield message
+            for stream in new if fetched else ():
+                stale: Any = await self._redis.xautoclaim(stream, group, name, min_idle_time=idle, count=most)
+                for entry in stale[1]:
+                    if message := await self._read(stream, *entry):
+                        yield message
+
+    async def _read(self, stream: str, number: str, fields: Mapping[bytes, bytes] | None) -> AckableMessage | None:
+        """Return the task of an entry; acknowledge an entry that is none, or it would be delivered again for ever."""
+
+        async def acknowledge() -> None:
+            await self._redis.xack(stream, self._broker.consumer_group_name, number)
+
+        data = (fields or {}).get(b"data", b"")
+        fault = self._fault(data)
+        if not fault:
+            return AckableMessage(data=data, ack=acknowledge)
+        _log.error("an entry of the queue was dropped: %s", fault)
+        await acknowledge()
+        return None
+
+    def _fault(self, data: bytes) -> str:
+        """Return why the data of an entry is not a task, in words that quote nothing of it; "" if it is one."""
+        if not data:
+            return "it has no data"
+        if len(data) > _LARGEST_ENTRY:
+            return f"it holds {len(data)} bytes, more than the {_LARGEST_ENTRY} of the largest task"
+        try:
+            message = self._broker.formatter.loads(data)
+            message.parse_labels()
+        except Exception as error:  # noqa: BLE001 - anything may be in it
+            return f"it is not a task of taskiq ({type(error).__name__})"
+        is_ours = message.task_name in self._names
+        is_manual = message.labels.get("ack_type") == AcknowledgeType.MANUAL.value
+        arguments = message.kwargs.get("arguments")
+        if is_ours and not (
+            is_manual and not message.args and len(message.kwargs) == 1 and isinstance(arguments, dict)
+        ):
+            return "it is a task of another version of this package"
+        return ""
 
     async def _postpone(self, message: bytes, pause: float) -> None:
         await self._redis.zadd(self._later, {message: time.time() + pause})
@@ -227,6 +301,8 @@ class Queue:
                 _log.warning("the queue could not be maintained (%s); trying again later", type(error).__name__)
             except SendTaskError:
                 _log.warning("no worker could be woken; trying again later")
+            except Exception as error:  # noqa: BLE001 - without its keeper the queue would stand still
+                _log.error("the queue could not be maintained (%s); trying again later", type(error).__name__)
 
 
 async def _pass() -> None:

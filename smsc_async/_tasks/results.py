@@ -2,7 +2,7 @@
 
 from typing import Self
 
-from pydantic import Field
+from pydantic import Field, FiniteFloat
 
 from smsc_async._model import (
     ApiError,
@@ -19,7 +19,7 @@ from smsc_async._model import (
 
 from .retry import pause_after
 
-__all__ = ["Failure", "FollowResult", "Followed", "SendResult", "end_of"]
+__all__ = ["Failure", "FollowResult", "FollowTask", "Followed", "SendResult", "end_of"]
 
 
 class Failure(FrozenModel):
@@ -85,6 +85,22 @@ class Followed(FrozenModel):
     ref: MessageRef
     report: DeliveryReport | None = None
     failure: Failure | None = None
+
+
+class FollowTask(FrozenModel):
+    """The queued arguments of the task `follow`.
+
+    Attributes:
+        refs: The messages to ask about.
+        ended: The messages that have ended, and how.
+        since: When the task was queued first, in seconds since 1970.
+        timeout: Seconds after which the task ends, None for never.
+    """
+
+    refs: tuple[str, ...]
+    ended: tuple[Followed, ...]
+    since: FiniteFloat
+    timeout: float | None
 
 
 class FollowResult(FrozenModel):
