@@ -99,6 +99,24 @@ async def test_a_refusal_after_a_failover_is_reported_at_once(
             await store.acquire([on()], 30)
 
 
+async def test_an_address_that_falls_silent_during_a_failover_is_left_at_the_deadline(
+    server: RedisServer, stores: Callable[..., RedisStore]
+) -> None:
+    async with wire_to(server) as wire:
+        store = stores(wire.url, timeout=20)
+        await store.open()
+        wire.refusing = [TRANSIENT[0]]
+        start = time.monotonic()
+        asking = asyncio.create_task(store.acquire([on()], 0.5))
+        while wire.refusing:  # noqa: ASYNC110 - a proxy sets no event
+            await asyncio.sleep(0)
+        wire.holding = 30
+        with pytest.raises(GuardStoreError, match=r"READONLY.*in the end Redis didn't answer"):
+            await asking
+        assert time.monotonic() - start < 2
+        wire.holding = 0
+
+
 async def test_a_caller_cancelled_during_a_failover_stops_asking(
     server: RedisServer, stores: Callable[..., RedisStore]
 ) -> None:

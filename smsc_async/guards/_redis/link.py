@@ -153,9 +153,9 @@ class Link:
         """
         loop = self.take_up()
         began = loop.time()
-        pause, failover = _FIRST_PAUSE, ""
+        pause, failover, timeout = _FIRST_PAUSE, "", self._timeout
         while True:
-            answer = await self._await(self._attempt(ask))
+            answer = await self._await(self._attempt(ask, timeout))
             if not isinstance(answer, _Failure):
                 return answer
             failover = answer.failover or failover
@@ -165,6 +165,7 @@ class Link:
                 raise GuardStoreError(_words(answer, failover, loop.time() - began)) from answer.cause
             await self._await(self._disconnect())
             await asyncio.sleep(min(pause, left))
+            timeout = min(self._timeout, max(left - pause, _FIRST_PAUSE))
             pause = min(2 * pause, _LONGEST_PAUSE)
 
     async def aclose(self) -> None:
@@ -184,12 +185,12 @@ class Link:
         await asyncio.wait([task])  # a shield would leave the exception of a cancelled caller's request unretrieved
         return task.result()
 
-    async def _attempt(self, ask: Callable[[], Awaitable[T]]) -> T | _Failure:
+    async def _attempt(self, ask: Callable[[], Awaitable[T]], timeout: float) -> T | _Failure:
         try:
-            async with asyncio.timeout(self._timeout):
+            async with asyncio.timeout(timeout):
                 return await ask()
         except (TimeoutError, RedisTimeoutError):
-            return _Failure(f"Redis didn't answer within {self._timeout:g} s")
+            return _Failure(f"Redis didn't answer within {timeout:.3g} s")
         except Exception as error:  # noqa: BLE001 - no exception of another library leaves a call
             return _failure(error)
 
