@@ -97,9 +97,9 @@ LEFT += [_chunked(b"<another/>"), http_bytes(b"<another/>") * 3, b"HTTP/1.1 100 
 async def test_complete_answer_before_other_bytes_is_used_and_its_connection_is_not(
     make: Make, *, extra: bytes, tls: bool
 ) -> None:
-    for answer in (http_bytes, _chunked, _large):
+    for form in (http_bytes, _chunked, _large):
         for extras in ([extra], [b"", extra], [extra[:1], extra[1:], extra]):
-            server = Server(answer)
+            server = Server(form)
             server.extra = extras
             async with server.running(make, tls=tls) as post:
                 bodies = [(await post(body)).strip() for body in (b"<1/>", b"<2/>", b"<3/>")]
