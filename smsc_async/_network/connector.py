@@ -3,7 +3,7 @@
 import asyncio
 import select
 import ssl
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
@@ -14,6 +14,8 @@ from .tls import tls_context
 from .transport import KEEPALIVE_EXPIRY
 
 __all__ = ["Connector", "NothingSent"]
+
+_POLL: Final = getattr(select, "poll", None)  # None on Windows, where asyncio reads ahead
 
 
 class NothingSent(aiohttp.ClientError):
@@ -82,11 +84,10 @@ class _OneAnswer(asyncio.Protocol):
 
 def _is_readable(transport: asyncio.Transport) -> bool:
     """Return whether bytes or the end have been received that the event loop has not read yet."""
-    file = transport.get_extra_info("socket").fileno()
-    if file < 0 or not hasattr(select, "poll"):  # on Windows asyncio reads ahead
-        return bool(file < 0)
-    poll = select.poll()
-    poll.register(file, select.POLLIN)
+    if _POLL is None:
+        return False
+    poll = _POLL()
+    poll.register(transport.get_extra_info("socket"), select.POLLIN)
     return bool(poll.poll(0))
 
 
