@@ -121,14 +121,19 @@ class Connector(aiohttp.TCPConnector):
     ) -> Connection:
         """Return a connection; whatever fails here, nothing was sent."""
         try:
-            async with asyncio.timeout(timeout.connect) as scope:
-                self._connecting.add(scope)
-                try:
-                    return await self._clean(req, traces, timeout)
-                finally:
-                    self._connecting.discard(scope)
+            return await self._clean(req, traces, timeout)
         except (aiohttp.ClientError, OSError) as error:
             raise NothingSent(error) from error
+
+    async def _create_connection(
+        self, req: aiohttp.ClientRequest, traces: list[Any], timeout: aiohttp.ClientTimeout
+    ) -> ResponseHandler:
+        async with asyncio.timeout(timeout.connect) as scope:
+            self._connecting.add(scope)
+            try:
+                return await super()._create_connection(req, traces, timeout)
+            finally:
+                self._connecting.discard(scope)
 
     async def _clean(self, req: aiohttp.ClientRequest, traces: list[Any], timeout: aiohttp.ClientTimeout) -> Connection:
         while True:

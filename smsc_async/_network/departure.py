@@ -16,6 +16,7 @@ class RequestDeparture:
     A transport without a network never calls it, so nothing is known about its requests.
 
     Args:
+        extensions: Those of the request; httpcore finds `notice` there.
         connect: Seconds to make a connection, TLS and the proxy's CONNECT included.
         is_noticed: Whether `notice` will be called, also if the request first waits for a connection.
 
@@ -23,9 +24,11 @@ class RequestDeparture:
         scope: The scope in which the request is made; it is cancelled if no connection is made in time.
     """
 
-    __slots__ = ("_connect", "_has_left", "_is_connecting", "_is_noticed", "_stream", "scope")
+    __slots__ = ("_connect", "_extensions", "_has_left", "_is_connecting", "_is_noticed", "_stream", "scope")
 
-    def __init__(self, connect: float, *, is_noticed: bool) -> None:
+    def __init__(self, extensions: dict[str, Any], connect: float, *, is_noticed: bool) -> None:
+        extensions["trace"] = self.notice
+        self._extensions = extensions
         self._connect = connect
         self._is_noticed = is_noticed
         self._is_connecting = self._has_left = False
@@ -45,6 +48,7 @@ class RequestDeparture:
             if self.scope.cancel_called:
                 await checkpoint()
             self._has_left, self.scope.deadline = True, math.inf
+            self._extensions.pop("trace", None)  # no later step matters, and each would cost time
         elif not self._is_connecting:
             self._is_connecting, self.scope.deadline = True, anyio.current_time() + self._connect
         elif step.endswith("connect_tcp.complete"):

@@ -212,8 +212,8 @@ class HttpxTransport:
         """Return the answer, and whether the transport can be used again."""
         if self._is_stopped:
             raise failure(PoolTimeout)
-        departure = RequestDeparture(connect, is_noticed=isinstance(transport, httpx.AsyncHTTPTransport))
-        request.extensions["trace"] = departure.notice
+        is_noticed = isinstance(transport, httpx.AsyncHTTPTransport)
+        departure = RequestDeparture(request.extensions, connect, is_noticed=is_noticed)
         self._departures.add(departure)
         content.step = 1
         try:
@@ -234,7 +234,7 @@ class HttpxTransport:
         content.step = 2
         try:
             body = await self._read(response)
-            can_be_kept = is_last(response, body)
+            can_be_kept = is_last(response, body, is_tls=request.url.scheme == "https")
         finally:
             await response.aclose()
         return Reply(response.status_code, response.headers.get("Content-Type", ""), body), can_be_kept

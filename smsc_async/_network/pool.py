@@ -147,22 +147,22 @@ class ConnectionPool:
         return waiter.connection
 
 
-def is_last(response: httpx.Response, body: bytes) -> bool:
+def is_last(response: httpx.Response, body: bytes, *, is_tls: bool) -> bool:
     """Let the connection be closed if anything follows the answer; return False if that is unknown."""
     try:
         state = _STATE(response.stream)
         follows = state.trailing_data[0] or len(body) > _LARGE
     except AttributeError:
         return False
-    if follows or _holds_more(response.extensions["network_stream"].get_extra_info("ssl_object")):
+    if follows or (is_tls and _holds_more(response.extensions["network_stream"].get_extra_info("ssl_object"))):
         state.send_failed()  # so httpcore closes it, before another request can get it
     return True
 
 
-def _holds_more(tls: ssl.SSLObject | None) -> bool:
+def _holds_more(tls: ssl.SSLObject) -> bool:
     """Return whether bytes or the end were received behind TLS and not read yet; they are dropped."""
     try:
-        return tls is not None and tls.read(1) is not None
+        return tls.read(1) is not None
     except ssl.SSLWantReadError:
         return False
     except ssl.SSLError:
