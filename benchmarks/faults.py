@@ -17,9 +17,12 @@ another value. "doubled" are messages that the sandbox accepted more than once.
 "many" are three recipients, one of which the sandbox refuses; each recipient counts as one answer. In process, on a
 virtual clock, with the client's own stack down to the bytes. A lasting fault is tried at every 8th byte of those of a
 single fault, and the rows with many recipients, except the first ones, at every 4th. Over real sockets a proxy on
-loopback causes the faults. A set-up error is an argument, or certificates or a proxy of the environment, that can't be
-used: it must be a ValueError of the constructor, or a ConnectError of five sends, without its secret; then the set-up
-is mended, and the same message must be accepted once. The clients that send again try three times, 1 s or 180 s apart.
+loopback causes the faults. "leftover bytes" are the beginning of a refusal without an id after the answer; "foreign
+ids" are results and refusals of another message; both leave the connection open, and the next call is judged too.
+"broken chunks": the rest of a chunked answer can't be read, and nothing follows. A set-up error is an argument, or
+certificates or a proxy of the environment, that can't be used: it must be a ValueError of the constructor, or a
+ConnectError of five sends, without its secret; then the set-up is mended, and the same message must be accepted once.
+The clients that send again try three times, 1 s or 180 s apart.
 """
 
 import argparse
@@ -37,8 +40,21 @@ from typing import Final
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from tests.faults.fault_cancel import SITUATIONS, cancel_at_each_await
-from tests.faults.fault_cases import LATE, READS, SENDS, VERBS, OnUnknown, Summary, Verb, cases, try_cases
+from tests.faults.fault_cases import (
+    LATE,
+    ODD_ANSWERS,
+    READS,
+    SENDS,
+    VERBS,
+    OnUnknown,
+    Summary,
+    Verb,
+    cases,
+    odd_answers,
+    try_cases,
+)
 from tests.faults.fault_naive import SendAgain, ZeepAgain, try_naively
+from tests.faults.fault_network import Kind
 from tests.faults.fault_setup import try_setups
 from tests.faults.fault_sockets import TRANSPORTS, try_over_sockets
 
@@ -83,6 +99,12 @@ def over_sockets(verb: Verb, index: int, step: int) -> Summary:
     return try_over_sockets(cases(verb, step=step, late=(None, 0.05)), TRANSPORTS[index])
 
 
+def odd(verb: Verb, kind: Kind, index: int | None, step: int) -> Summary:
+    """Try odd answers to a verb, in process or over real sockets."""
+    some = odd_answers(verb, kind, step=step)
+    return try_cases(some) if index is None else try_over_sockets(some, TRANSPORTS[index])
+
+
 def again(kind: type[SendAgain | ZeepAgain], pause: float, step: int) -> Summary:
     """Try a client that sends again."""
     return try_naively(lambda http: kind(http, pause), cases("send", step=step))
@@ -106,6 +128,10 @@ def rows(step: int, socket_step: int) -> Iterator[Row]:
     for (index, transport), verb in product(enumerate(TRANSPORTS), VERBS):
         name = (verb, "reconcile", transport or "default transport")
         yield Row("over real sockets", name, partial(over_sockets, verb, index, socket_step))
+    routes = [(None, "in process", step), *((i, each or "httpx", socket_step) for i, each in enumerate(TRANSPORTS))]
+    for (words, kind), verb, (index, route, pace) in product(ODD_ANSWERS.items(), VERBS, routes):
+        if kind is not Kind.FOREIGN or verb in SENDS:
+            yield Row(words, (verb, "reconcile", route), partial(odd, verb, kind, index, pace))
     for transport in TRANSPORTS:
         name = ("set-up errors", "", transport or "default transport")
         yield Row("before anything is sent", name, partial(try_setups, transport))

@@ -137,9 +137,18 @@ class Session:
     ) -> None:
         await self.aclose()
 
-    async def aclose(self) -> None:
-        """Close all connections; a second call does nothing."""
-        await self._caller.aclose()
+    async def aclose(self, timeout: float = 5.0) -> None:
+        """Close the client: no request leaves any more, and all connections are closed.
+
+        Calls that wait raise `ClientClosed`. Requests in flight get `timeout` seconds to end; then they are cut, and
+        the outcome of a send that is cut is unknown.
+
+        Raises:
+            ValueError: `timeout` is less than 0.
+        """
+        if not timeout >= 0:
+            raise ValueError("timeout must be at least 0 seconds; 0 cuts the requests in flight at once")
+        await self._caller.aclose(timeout)
 
     async def call(
         self,
@@ -168,7 +177,8 @@ class Session:
             SmscError: The operation failed; `outcome` says whether it may have been executed.
             ValueError: An argument is wrong, or a value can't be written in XML.
         """
-        self._caller.bind()
+        if not self._caller.closed:  # a repeated send reports its earlier attempt if the client is closed
+            self._caller.bind()
         steps, end = self._times(timeout, deadline)
         asked: object = operation
         if isinstance(asked, Send | SendList):

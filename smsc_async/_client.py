@@ -322,6 +322,7 @@ class Client(Session):
             grace=grace,
             delay_per_request=delay_per_request,
             curve=self._curve,
+            closed=self._caller.closing.wait,
             on_progress=on_progress,
         )
 

@@ -58,7 +58,7 @@ ONLY_IN: Final = {
     "lxml": {"_protocol.envelope"},
     # The other modules use its types in annotations, or make one of its transports on demand.
     "httpx": {"_network.httpx", "_network.pool", "_base_client", "_call.config", "sandbox.__init__"},
-    "aiohttp": {"_network.aiohttp"},
+    "aiohttp": {"_network.aiohttp", "_network.connector"},
     "yarl": {"_network.aiohttp"},
     "certifi": {"_network.tls"},
     "sqlite3": {"_journal.damage", "_journal.file", "_journal.store", "_cli.watch_state"},

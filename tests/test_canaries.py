@@ -150,7 +150,7 @@ async def test_successful_call_logs_nothing_private(
     transport: Literal["aiohttp"] | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    handler = _replying(lambda _: http_bytes(answer("send_sms", id="a1", cnt="1").body), stays=True)
+    handler = _replying(lambda _: http_bytes(answer("send_sms", cnt="1").body), stays=True)
     async with (
         raw_server(handler) as url,
         Client(login=LOGIN, password=PASSWORD, url=url, transport=transport) as client,

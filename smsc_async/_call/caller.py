@@ -14,11 +14,13 @@ from anyio.lowlevel import EventLoopToken, current_token
 from smsc_async._clock import asyncio_loop, loop_time
 from smsc_async._model import (
     ApiError,
+    ConnectionLost,
     GuardError,
     MalformedEnvelope,
     Operation,
     Outcome,
     PoolTimeout,
+    ProtocolError,
     ReadTimeout,
     Result,
     SmscError,
@@ -27,10 +29,11 @@ from smsc_async._model import (
     TransportError,
     WrongEventLoop,
 )
-from smsc_async._network import Reply, Timeout, Transport
+from smsc_async._network import PooledTransport, Reply, Timeout, Transport
 from smsc_async._protocol import Request, decode, encode
 from smsc_async.guards import Completion, Guards, Identity, Part
 
+from .closing import Closing
 from .namespaces import Namespaces
 
 __all__ = ["Caller", "Trace"]
@@ -112,8 +115,7 @@ class Caller:
         self._token: EventLoopToken | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self.now: Callable[[], float] = anyio.current_time
-        self._running = 0
-        self.closed = False
+        self.closing = Closing()
         if guards is not None:
             guards.attach()
 
@@ -127,10 +129,12 @@ class Caller:
         trace: Trace[R] | None = None,
     ) -> R:
         """Execute an operation; `end` is a time of the event loop, infinity for no deadline. See `Client.call`."""
-        self.bind()
+        if not self.closed:
+            self.bind()
         trace = Trace() if trace is None else trace
-        self._running += 1
+        self.closing.running += 1
         try:
+            self.closing.check()
             return await self._attempts(operation, timeout, end, trace, allow_duplicate=allow_duplicate)
         except SmscError as error:
             if error.unresolved is not None:  # an error of `check` already holds more details
@@ -138,16 +142,12 @@ class Caller:
             about = {"id": getattr(operation, "id", None), "refs": operation.refs()}
             raise error.replace(**about) from error.__cause__
         finally:
-            self._running -= 1
+            self.closing.leave()
 
-    async def aclose(self) -> None:
-        """Close all connections; calling it again does nothing."""
-        if not self.closed:
-            self.closed = True
-            with anyio.CancelScope(shield=True):
-                await self._transport.aclose()
-                if self._guards is not None:
-                    await self._guards.detach()
+    async def aclose(self, timeout: float) -> None:
+        """Let no request leave any more, give those in flight some time, and close all connections."""
+        # Calls of another event loop have ended with it.
+        await self.closing.end(self._transport, self._guards, timeout, is_here=self._token in (None, current_token()))
 
     async def _attempts(
         self, operation: Operation[R], timeout: Timeout, end: float, trace: Trace[R], *, allow_duplicate: bool
@@ -161,6 +161,8 @@ class Caller:
                 return await self._guarded(operation, attempt, allow_duplicate=allow_duplicate)
             except TransportError as error:
                 trace.may_have_left = error.outcome is Outcome.UNKNOWN
+                if not trace.may_have_left:
+                    self.closing.check()
                 pause = min(_FIRST_PAUSE * 2**number, _LONGEST_PAUSE) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
                 if number >= self._retries or not _may_repeat(operation, error) or _left(end) <= pause:
                     raise
@@ -176,8 +178,7 @@ class Caller:
                     raise too_often from None
                 raise
             number += 1
-            await anyio.sleep(pause)
-            self.bind()  # the client may have been closed meanwhile
+            await self.closing.sleep_until(self.now() + pause)
 
     async def _guarded(self, operation: Operation[R], attempt: _Attempt[R], *, allow_duplicate: bool) -> R:
         check = attempt.trace.check
@@ -209,7 +210,12 @@ class Caller:
         if guards is None:
             return await work(operation, attempt)
         reservation = await guards.reserve(
-            self._who, operation, within=max(0.0, attempt.end - self.now()), allow_duplicate=allow_duplicate, part=part
+            self._who,
+            operation,
+            within=max(0.0, attempt.end - self.now()),
+            allow_duplicate=allow_duplicate,
+            part=part,
+            waiting=self.closing.waiting,
         )
         attempt.end = min(attempt.end, reservation.expires)
         try:
@@ -229,8 +235,9 @@ class Caller:
         except SoapFault as fault:
             if not fault.procedure_missing:
                 raise
+            self.closing.check()
             left = _left(attempt.end)
-            with anyio.move_on_after(left) as scope:
+            with self.closing.cut_at(attempt.end) as scope:
                 healed = await self._namespaces.heal(
                     fault, attempt.url, namespace, self._transport, attempt.timeout.within(left)
                 )
@@ -245,10 +252,13 @@ class Caller:
         left = attempt.end - start
         if left <= 0:
             raise PoolTimeout("the deadline passed before the request could leave, nothing was sent")
+        self.closing.check()
         attempt.posted = attempt.trace.may_have_left = True
         attempt.trace.began = attempt.trace.began or datetime.now(UTC)
-        with anyio.CancelScope(deadline=attempt.end):
+        with self.closing.cut_at(attempt.end):
             reply = await self._carry(attempt.url, request, _in_time(attempt.timeout, left))
+        if reply is None and self.closing.is_begun:
+            raise ConnectionLost("the request was sent and the client was closed before the answer came")
         if reply is None:
             raise ReadTimeout("the request was sent and no complete answer came before the deadline")
         if _log.isEnabledFor(logging.DEBUG):
@@ -280,23 +290,33 @@ class Caller:
                 body=reply.body,
                 timezone=self._timezone,
             )
-        except SmscError:
+        except SmscError as error:
+            if isinstance(error, ProtocolError) and not isinstance(error, SoapFault):
+                self._distrust()
             raise
         except Exception as error:  # noqa: BLE001 - after a send it must not be taken for a wrong argument
             kind = type(error).__name__
         raise MalformedEnvelope(f"the answer can't be read ({kind})")
 
+    def _distrust(self) -> None:
+        if isinstance(self._transport, PooledTransport):
+            self._transport.distrust()
+
+    @property
+    def closed(self) -> bool:
+        """Whether no request may leave any more."""
+        return self.closing.is_begun
+
     def bind(self) -> None:
         """Switch to the running event loop; slots and locks of another loop do not work here."""
-        if self.closed:
-            raise RuntimeError("this client is closed; make a new one")
+        self.closing.check()
         loop = asyncio_loop()
         if loop is not None and loop is self._loop:
             return
         token = current_token()
         if token == self._token:
             return
-        if self._running:
+        if self.closing.running:
             raise WrongEventLoop(
                 "this client is in use on another event loop; make a client for each event loop or thread"
             )
@@ -304,6 +324,7 @@ class Caller:
         if self._guards is not None:
             self._guards.bind()
         self._namespaces.rebind()
+        self.closing.rebind()
         self._token, self._loop, self.now = token, loop, loop_time()
 
 

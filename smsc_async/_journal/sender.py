@@ -15,6 +15,7 @@ from smsc_async._model import (
     ApiError,
     AuthenticationFailed,
     BreakerOpen,
+    ClientClosed,
     DeliveryReport,
     GetStatus,
     GuardError,
@@ -47,7 +48,7 @@ _LATE_ARRIVAL: Final = 5.0  # seconds in which a request of a process that has e
 _PATIENCE: Final = 90.0  # seconds to reconcile a request, besides those that its unknown messages have to wait
 _UNRESOLVED: Final = 3  # an unresolved send counts as three network failures
 # With these, every further request would be refused too.
-_STOPS: Final = (AuthenticationFailed, AddressBlocked, InsufficientFunds, BreakerOpen, GuardStoreError)
+_STOPS: Final = (AuthenticationFailed, AddressBlocked, InsufficientFunds, BreakerOpen, GuardStoreError, ClientClosed)
 _NO_PROOF: Final = (
     "the job was planned by an earlier process, and the service can't prove which of the planned messages were sent "
     "since, because it may store their phones in another form, or has older messages with their ids; they are not "

@@ -5,27 +5,22 @@ service refused it and executed nothing), UNKNOWN (it may have been executed: re
 
 * SmscError
   * GuardError                                 NOT_SENT; UNKNOWN if an earlier attempt may have been executed
-    x DuplicateSend          x SubscriberFlood
-    x StatusTooOften         x CostTooOften           x BalanceTooOften
-    x TooManyInFlight        x BreakerOpen            x GuardStoreError
+    x DuplicateSend      x SubscriberFlood    x StatusTooOften     x CostTooOften
+    x BalanceTooOften    x TooManyInFlight    x BreakerOpen        x GuardStoreError
   * TransportError
     x ConnectError (also a ConnectionError)                            NOT_SENT
     x PoolTimeout (also a TimeoutError)                                NOT_SENT
-    x ConnectionLost (also a ConnectionError)                          UNKNOWN
-    x ReadTimeout (also a TimeoutError)                                UNKNOWN
+    x ConnectionLost (also a ConnectionError)    x ReadTimeout (also a TimeoutError)    UNKNOWN
     x HTTPStatusError                          REJECTED for 3xx, 404, 405, 413, else UNKNOWN
   * ProtocolError                                                      UNKNOWN
-    x MalformedEnvelope
-    x SoapFault                                REJECTED where the Fault proves that nothing was executed
+    x MalformedEnvelope    x SoapFault         REJECTED where the Fault proves that nothing was executed
   * ApiError                                                           REJECTED
-    x InvalidParameters 1      x AuthenticationFailed 2
-    x InsufficientFunds 3 (sending and prices)
-    x MessageNotFound 3 (status)
-    x AddressBlocked 4         x InvalidDate 5
-    x MessageForbidden 6       x InvalidPhone 7
-    x Undeliverable 8          x TooManyRequests 9
+    x InvalidParameters 1    x AuthenticationFailed 2    x InsufficientFunds 3 (sending and prices)
+    x MessageNotFound 3 (status)    x AddressBlocked 4    x InvalidDate 5    x MessageForbidden 6
+    x InvalidPhone 7         x Undeliverable 8           x TooManyRequests 9
   * SendOutcomeUnknown                                                 UNKNOWN
   * WrongEventLoop (also a RuntimeError)                               NOT_SENT
+  * ClientClosed (also a RuntimeError)                                 as for GuardError
   * JournalError                                                       UNKNOWN
     x JournalInUse                                                     NOT_SENT
 
@@ -45,6 +40,7 @@ __all__ = [
     "AuthenticationFailed",
     "BalanceTooOften",
     "BreakerOpen",
+    "ClientClosed",
     "ConnectError",
     "ConnectionLost",
     "CostTooOften",
@@ -125,6 +121,12 @@ class BreakerOpen(GuardError):
 
 class GuardStoreError(GuardError):
     """The shared store of the guards is unreachable or inconsistent, so nothing is sent."""
+
+
+class ClientClosed(SmscError, RuntimeError):
+    """The client was closed before the request could leave."""
+
+    outcome = Outcome.NOT_SENT
 
 
 class TransportError(SmscError):

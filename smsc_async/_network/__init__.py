@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from .proxy import ascii_host, is_loopback
-from .transport import Reply, Timeout, Transport, TransportWithGet
+from .transport import PooledTransport, Reply, Timeout, Transport, TransportWithGet
 
 if TYPE_CHECKING:
     from .aiohttp import AiohttpTransport as AiohttpTransport
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AiohttpTransport",
     "HttpxTransport",
+    "PooledTransport",
     "Reply",
     "Timeout",
     "Transport",

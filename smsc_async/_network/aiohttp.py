@@ -7,7 +7,7 @@ import asyncio
 import ssl
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Final, TypedDict
+from typing import Final, TypedDict, cast
 
 try:
     import aiohttp
@@ -30,9 +30,9 @@ from smsc_async._model import (
 )
 
 from .body import Body
+from .connector import Connector, NothingSent
 from .proxy import ProxyURL, environment_proxy, read_proxy
-from .tls import tls_context
-from .transport import DEFAULT_HEADERS, KEEPALIVE_EXPIRY, Reply, Timeout, failure, ours
+from .transport import DEFAULT_HEADERS, Reply, Timeout, failure, ours
 
 __all__ = ["AiohttpTransport"]
 
@@ -154,6 +154,7 @@ class AiohttpTransport:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._session: aiohttp.ClientSession | None = None
         self._slots = asyncio.Semaphore(max_connections)
+        self._is_stopped = False
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes, timeout: Timeout) -> Reply:
         """Post a request and return the whole answer, whatever its status.
@@ -168,24 +169,42 @@ class AiohttpTransport:
         """Fetch a document and return the whole answer; raises as `post` does."""
         return await self._exchange("GET", url, {}, None, timeout)
 
+    def stop(self) -> None:
+        """Let no request leave that has not left yet; those that wait fail with an error that says so."""
+        self._is_stopped = True
+        if self._session is not None:
+            cast("Connector", self._session.connector).stop()
+        self._slots.release()  # a request that waits for a slot hands it to the next
+
+    def distrust(self) -> None:
+        """Use no connection again that exists now."""
+        if self._session is not None:
+            cast("Connector", self._session.connector).distrust()
+
     async def aclose(self) -> None:
         """Close all connections."""
-        session, self._session = self._session, None
+        session = self._session
         if session is not None:
+            if self._loop is asyncio.get_running_loop():
+                self.stop()
+            self._session = None
             await _close_session(session, self._loop)
 
     async def _exchange(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout: Timeout
     ) -> Reply:
         content = _Pieces(body or b"", timeout.write)
+        left: bool | None = False
         try:
             return await self._try(method, url, headers, content, timeout)
         except SmscError:
             raise
+        except NothingSent as error:
+            foreign = error.error
         except Exception as error:  # noqa: BLE001 - no exception of another library leaves a call
-            failed = ours(error, _OURS, left=content.had_left(error))
-            cause = None if _may_quote(error) else error
-        raise failed from cause  # here, so that one that may quote is not its context either
+            foreign, left = error, content.had_left(error)
+        # Here, so that one that may quote is not its context either.
+        raise ours(foreign, _OURS, left=left) from (None if _may_quote(foreign) else foreign)
 
     async def _try(
         self,
@@ -200,7 +219,7 @@ class AiohttpTransport:
         slots = self._slots
         await self._take_slot(slots, timeout.pool)
         try:
-            if session.closed:  # closed while this request waited for its slot
+            if self._is_stopped:
                 raise failure(PoolTimeout)
             target, steps, routing = _parsed(url), _steps(timeout), _through(proxy, url, headers)
             content.step = 1
@@ -208,15 +227,21 @@ class AiohttpTransport:
                 method, target, data=content if content.size else None, timeout=steps, allow_redirects=False, **routing
             )
             content.step = 2
-            return await self._read(response)
+            return await self._read(response, timeout.read)
         finally:
             slots.release()
 
-    async def _read(self, response: aiohttp.ClientResponse) -> Reply:
+    async def _read(self, response: aiohttp.ClientResponse, within: float) -> Reply:
+        content = response.content
         try:
             body = Body(self._max_bytes, response.headers.get("Content-Encoding", ""))
-            async for piece in response.content.iter_any():
-                body.add(piece)
+            while not content.at_eof():
+                if content.is_eof():  # all of it has been received
+                    body.add(content.read_nowait())
+                    continue
+                # aiohttp's own timer ends with an error of its parser, about which this reader may not be told.
+                async with asyncio.timeout(within):
+                    body.add(await content.readany())
         except BaseException:
             response.close()  # part of an answer is left in this connection, so it is not used again
             raise
@@ -247,6 +272,8 @@ class AiohttpTransport:
             raise WrongEventLoop(_ASYNCIO_ONLY) from None
         if self._session is not None and self._loop is loop:
             return self._session
+        if self._is_stopped:
+            raise failure(PoolTimeout)
         old, old_loop = self._session, self._loop
         session, self._loop = self._new_session(), loop
         self._session, self._slots = session, asyncio.Semaphore(self._max_connections)
@@ -255,11 +282,8 @@ class AiohttpTransport:
         return session
 
     def _new_session(self) -> aiohttp.ClientSession:
-        # The semaphore limits the connections: with aiohttp's own limit a timeout of the pool and one of the network
-        # look the same.
-        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_EXPIRY, ssl=tls_context(self._verify))
         return aiohttp.ClientSession(
-            connector=connector,
+            connector=Connector(self._verify),
             headers=DEFAULT_HEADERS,
             skip_auto_headers=["Content-Type"],
             cookie_jar=aiohttp.DummyCookieJar(),

@@ -23,10 +23,11 @@ from smsc_async._model import (
 )
 
 from .body import Body
-from .pool import ConnectionPool
+from .departure import RequestDeparture
+from .pool import ConnectionPool, is_last
 from .proxy import LAST_PORT, ProxyURL, environment_proxy, read_proxy
 from .tls import tls_context
-from .transport import DEFAULT_HEADERS, KEEPALIVE_EXPIRY, Reply, Timeout, ours
+from .transport import DEFAULT_HEADERS, KEEPALIVE_EXPIRY, Reply, Timeout, failure, ours
 
 __all__ = ["HttpxTransport"]
 
@@ -129,6 +130,8 @@ class HttpxTransport:
         self._routes: dict[ProxyURL | None, ConnectionPool] = {}
         self._route_of: dict[str, ConnectionPool] = {}
         self._token: EventLoopToken | None = None
+        self._departures: set[RequestDeparture] = set()
+        self._is_stopped = False
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes, timeout: Timeout) -> Reply:
         """Post a request and return the whole answer, whatever its status.
@@ -143,15 +146,29 @@ class HttpxTransport:
         """Fetch a document and return the whole answer; raises as `post` does."""
         return await self._exchange("GET", url, DEFAULT_HEADERS, None, timeout)
 
+    def stop(self) -> None:
+        """Let no request leave that has not left yet; those that wait fail with an error that says so."""
+        self._is_stopped = True
+        for departure in self._departures:
+            departure.prevent()
+        for pool in self._routes.values():
+            pool.stop()
+
+    def distrust(self) -> None:
+        """Use no idle connection again; those of a given transport are its own."""
+        for pool in self._routes.values():
+            pool.distrust()
+
     async def aclose(self) -> None:
         """Close all connections; one in use is closed when its request ends, so that no answer is lost."""
-        routes, self._routes, self._route_of = self._routes, {}, {}
         if self._token is not None and self._token == current_token():
+            self.stop()
             self._token = None
-            for pool in routes.values():
+            for pool in self._routes.values():
                 await pool.aclose()
             if self._given is not None:
                 await self._given.aclose()
+        self._routes, self._route_of = {}, {}
 
     async def _exchange(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout: Timeout
@@ -175,29 +192,52 @@ class HttpxTransport:
         )
         if self._given is not None:
             content.left = None
-            return await self._send(self._given, request, content)
+            return (await self._send(self._given, request, content, timeout.connect))[0]
         if content.data:
             request.stream = content
         pool = self._route_of.get(url) or self._route(url)
         connection = await pool.take(timeout.pool)
         try:
-            reply = await self._send(connection, request, content)
+            reply, can_be_kept = await self._send(connection, request, content, timeout.connect)
         except BaseException:
             await pool.drop(connection)
             raise
-        if not pool.give(connection):
+        if not can_be_kept or not pool.give(connection):
             await pool.drop(connection)
         return reply
 
-    async def _send(self, transport: httpx.AsyncBaseTransport, request: httpx.Request, content: _Content) -> Reply:
+    async def _send(
+        self, transport: httpx.AsyncBaseTransport, request: httpx.Request, content: _Content, connect: float
+    ) -> tuple[Reply, bool]:
+        """Return the answer, and whether the transport can be used again."""
+        if self._is_stopped:
+            raise failure(PoolTimeout)
+        is_noticed = isinstance(transport, httpx.AsyncHTTPTransport)
+        departure = RequestDeparture(request.extensions, connect, is_noticed=is_noticed)
+        self._departures.add(departure)
         content.step = 1
+        try:
+            with departure.scope:
+                return await self._answer(transport, request, content)
+        except Exception:
+            content.left = False if departure.sent_nothing else content.left
+            raise
+        finally:
+            self._departures.discard(departure)
+            await departure.clean_up()
+        raise failure(ConnectError)
+
+    async def _answer(
+        self, transport: httpx.AsyncBaseTransport, request: httpx.Request, content: _Content
+    ) -> tuple[Reply, bool]:
         response = await transport.handle_async_request(request)
         content.step = 2
         try:
             body = await self._read(response)
+            can_be_kept = is_last(response, body, is_tls=request.url.scheme == "https")
         finally:
             await response.aclose()
-        return Reply(response.status_code, response.headers.get("Content-Type", ""), body)
+        return Reply(response.status_code, response.headers.get("Content-Type", ""), body), can_be_kept
 
     async def _read(self, response: httpx.Response) -> bytes:
         body = Body(self._max_bytes, response.headers.get("Content-Encoding", ""))

@@ -5,9 +5,13 @@ that is most of the time of a call. Here each connection is an httpx transport o
 last is used first.
 """
 
+import math
+import ssl
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from operator import attrgetter
+from typing import Final
 
 import anyio
 import httpx
@@ -16,7 +20,11 @@ from smsc_async._model import PoolTimeout
 
 from .transport import failure
 
-__all__ = ["ConnectionPool"]
+__all__ = ["ConnectionPool", "is_last"]
+
+# The state of a connection: h11 knows what was received after an answer, and nothing public shows it.
+_STATE: Final = attrgetter("_httpcore_stream._stream._connection._h11_state")
+_LARGE: Final = 32_768  # anyio may hold back what it received together with more than 64 kB
 
 
 class _Waiter:
@@ -44,6 +52,7 @@ class ConnectionPool:
         self._idle: deque[tuple[float, httpx.AsyncBaseTransport]] = deque()
         self._waiters: deque[_Waiter] = deque()
         self._is_closed = False
+        self._distrusted_at = -math.inf
 
     def __len__(self) -> int:
         return len(self._connections)
@@ -59,8 +68,12 @@ class ConnectionPool:
             stale = self._idle.popleft()[1]
             self._connections.remove(stale)
             await stale.aclose()
-        if self._idle:
-            return self._idle.pop()[1]
+        while self._idle:
+            since, connection = self._idle.pop()
+            if since > self._distrusted_at:
+                return connection
+            self._connections.remove(connection)
+            await connection.aclose()
         if len(self._connections) < self._most:
             return self._new()
         return await self._wait(within)
@@ -83,15 +96,23 @@ class ConnectionPool:
         with anyio.CancelScope(shield=True):
             await connection.aclose()
 
+    def distrust(self) -> None:
+        """Close the connections that are idle now instead of using them again."""
+        self._distrusted_at = anyio.current_time()
+
+    def stop(self) -> None:
+        """Fail the callers that wait for a connection."""
+        self._is_closed = True
+        while self._waiters:
+            self._waiters.popleft().woken.set()
+
     async def aclose(self) -> None:
         """Close the idle connections and fail the callers that wait for one.
 
         One in use is closed by its caller in `drop`: an httpx transport closed while it connects leaks the connection.
         """
-        self._is_closed = True
+        self.stop()
         self._connections.clear()
-        while self._waiters:
-            self._waiters.popleft().woken.set()
         while self._idle:
             await self._idle.pop()[1].aclose()
 
@@ -124,3 +145,25 @@ class ConnectionPool:
         if waiter.connection is None:
             raise failure(PoolTimeout)
         return waiter.connection
+
+
+def is_last(response: httpx.Response, body: bytes, *, is_tls: bool) -> bool:
+    """Let the connection be closed if anything follows the answer; return False if that is unknown."""
+    try:
+        state = _STATE(response.stream)
+        follows = state.trailing_data[0] or len(body) > _LARGE
+    except AttributeError:
+        return False
+    if follows or (is_tls and _holds_more(response.extensions["network_stream"].get_extra_info("ssl_object"))):
+        state.send_failed()  # so httpcore closes it, before another request can get it
+    return True
+
+
+def _holds_more(tls: ssl.SSLObject) -> bool:
+    """Return whether bytes or the end were received behind TLS and not read yet; they are dropped."""
+    try:
+        return tls.read(1) is not None
+    except ssl.SSLWantReadError:
+        return False
+    except ssl.SSLError:
+        return True

@@ -18,6 +18,7 @@ from smsc_async._version import __version__
 __all__ = [
     "DEFAULT_HEADERS",
     "KEEPALIVE_EXPIRY",
+    "PooledTransport",
     "Reply",
     "Timeout",
     "Transport",
@@ -139,6 +140,17 @@ class Transport(Protocol):
 
     async def aclose(self) -> None:
         """Close all connections."""
+
+
+@runtime_checkable
+class PooledTransport(Transport, Protocol):
+    """A transport that keeps connections, in which requests may wait before they leave."""
+
+    def stop(self) -> None:
+        """Let no request leave that has not left yet; those that wait fail as if there were no connection."""
+
+    def distrust(self) -> None:
+        """Use no idle connection again: an answer belonged to another request, so the next one may too."""
 
 
 @runtime_checkable

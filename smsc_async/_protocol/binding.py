@@ -21,6 +21,7 @@ from smsc_async._model import (
     MalformedEnvelope,
     Message,
     Operation,
+    ProtocolError,
     Result,
     SoapFault,
     api_error,
@@ -122,6 +123,7 @@ def decode(
         SoapFault: The answer is a Fault.
         HTTPStatusError: The answer is an HTTP error without a Fault.
         MalformedEnvelope: The answer doesn't match the contract.
+        ProtocolError: The answer has the id of another message, so it belongs to another request.
     """
     try:
         # An empty line before the opening tag of a PHP page is output before each of its answers.
@@ -135,6 +137,8 @@ def decode(
     if status_code != _OK:
         raise _http_error(status_code)
     wire = _result_fields(envelope, operation)
+    if _is_of_another(wire.get("id"), request.told[0].get("id")):
+        raise ProtocolError("the answer has the id of another message, so it belongs to another request")
     code = _error_code(wire)
     if code:
         raise api_error(operation.errors, code)
@@ -198,6 +202,18 @@ def _result_fields(envelope: _envelope.Envelope, operation: Operation[R]) -> dic
             fields = envelope.fields[contract.result]
             return fields if isinstance(fields, dict) else {}
     raise MalformedEnvelope("the envelope holds no answer to this operation")
+
+
+def _is_of_another(said: JsonValue, asked: str | None) -> bool:
+    """Return whether an answer has an id that isn't the request's; errors 1, 2, 4, 5, 9 and reads have none."""
+    if asked is None or not said or said == asked:
+        return False
+    if isinstance(said, list):
+        return any(_is_of_another(each, asked) for each in said)
+    text = said.strip() if isinstance(said, str) else str(said)
+    if text.isdecimal() and asked.isdecimal():  # 0 is no id, and the service may write a number without its zeros
+        text, asked = text.lstrip("0"), asked.lstrip("0")
+    return text not in ("", "0", asked)
 
 
 def _error_code(wire: Mapping[str, JsonValue]) -> int:

@@ -135,9 +135,15 @@ async def statuses_of(
         if on_progress is not None:
             on_progress(len(answers), len(operations))
 
+    failures: list[Exception] = []
+
     async def work() -> None:
-        for position, operation in waiting:
-            await ask(position, operation)
+        try:
+            for position, operation in waiting:
+                await ask(position, operation)
+        except Exception as error:  # noqa: BLE001 - raised below, and not in an exception group
+            failures.append(error)
+            group.cancel_scope.cancel()
 
     # One request first: with wrong credentials all workers would fail at once, and five failures block the IP address.
     for position, operation in waiting:
@@ -146,4 +152,6 @@ async def statuses_of(
     async with anyio.create_task_group() as group:
         for _ in range(min(workers, len(operations))):
             group.start_soon(work)
+    if failures:
+        raise failures[0]
     return [answers[position] for position in range(len(operations))]

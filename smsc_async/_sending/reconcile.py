@@ -15,6 +15,7 @@ from smsc_async._model import (
     AnySend,
     AuthenticationFailed,
     BreakerOpen,
+    ClientClosed,
     DeliveryReport,
     DuplicateSend,
     GuardError,
@@ -49,7 +50,7 @@ _PATIENCE: Final = 90.0  # seconds, where there is no deadline
 _FIRST_PAUSE: Final = 1.0
 _LONGEST_PAUSE: Final = 15.0
 # After these errors no status request would succeed.
-_ENDS_ALL: Final = (AuthenticationFailed, AddressBlocked, BreakerOpen)
+_ENDS_ALL: Final = (AuthenticationFailed, AddressBlocked, BreakerOpen, ClientClosed)
 # After these errors the same status request would get the same answer.
 _WILL_NOT_CHANGE: Final = (MessageNotFound, InvalidParameters)
 
@@ -168,7 +169,7 @@ class Reconciler:
                 return await self._caller.call(
                     operation, terms.timeout, terms.end, allow_duplicate=terms.allow_duplicate, trace=trace
                 )
-            except GuardError as error:
+            except (GuardError, ClientClosed) as error:
                 # Another attempt that holds or recently held the claim to this message may have sent it.
                 claimed = is_repeat and isinstance(error, DuplicateSend)
                 found = await self._look_up(operation, terms, wait=False) if claimed else None
@@ -194,7 +195,7 @@ class Reconciler:
             again_at = failed_at + self._delays.late + self._delays.duplicate
             if isinstance(lost, TooManyRequests) or self._on_unknown != "resend" or again_at >= terms.end:
                 raise _not_sent(lost) from lost.__cause__
-            await anyio.sleep_until(again_at)
+            await self._caller.closing.sleep_until(again_at)
             is_repeat = True
 
     async def _reconciled_by_status(
@@ -257,12 +258,12 @@ class Reconciler:
                 await self._learn(evidence, evidence.unresolved, terms, end, in_time=False)
             if not evidence.unresolved or arrived >= end:
                 return
-            await anyio.sleep_until(arrived)
+            await self._caller.closing.sleep_until(arrived)
         while evidence.unresolved and anyio.current_time() < end:
             answers = await self._learn(evidence, evidence.unresolved, terms, end, in_time=True)
             if not _is_worth_asking_again(answers) or anyio.current_time() + pause >= end:
                 break
-            await anyio.sleep(pause)
+            await self._caller.closing.sleep_until(anyio.current_time() + pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
 
     async def _learn(

@@ -3,7 +3,7 @@
 import math
 import time
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 from types import TracebackType
 from typing import Final, Protocol, Self, TypeAlias
 
@@ -15,6 +15,7 @@ from smsc_async._model import (
     AddressBlocked,
     AuthenticationFailed,
     BreakerOpen,
+    ClientClosed,
     DeliveryReport,
     GetStatus,
     InvalidParameters,
@@ -36,10 +37,9 @@ _PACE: Final = 0.05
 # With a shorter pause, the sum of a time and the pause may be the time itself.
 _SHORTEST_PAUSE: Final = 0.001
 # After these errors no later request would succeed.
-_ENDS_ALL: Final = (AuthenticationFailed, AddressBlocked, BreakerOpen)
+_ENDS_ALL: Final = (AuthenticationFailed, AddressBlocked, BreakerOpen, ClientClosed)
 # After these errors the same request would get the same answer.
 _NO_USE_ASKING: Final = (MessageNotFound, InvalidParameters)
-
 
 Watched: TypeAlias = MessageRef | Unfinished
 Source: TypeAlias = Iterable[Watched] | AsyncIterable[Watched]
@@ -81,6 +81,7 @@ class Watcher:
         grace: The seconds for which the service may not know a message yet.
         delay_per_request: The seconds of delay between a final status and its update that one request is worth.
         curve: The delivery times learnt by earlier watches, updated by this one. None for a new curve.
+        closed: Waits until no request can be made any more, and raises the error that ends the watch.
         on_progress: Is called after each last update with the number of messages that have had theirs and the number
             of messages watched so far.
     """
@@ -95,12 +96,14 @@ class Watcher:
         grace: float,
         delay_per_request: float,
         curve: Curve | None = None,
+        closed: Callable[[], Awaitable[None]] = anyio.sleep_forever,
         on_progress: OnProgress | None = None,
     ) -> None:
         self._ask = ask
         self._source = source
         self._workers = workers
         self._grace = grace
+        self._closed = closed
         self._on_progress = on_progress
         self._registry = Registry()
         self._plan = Plan(delay_per_request=delay_per_request, curve=curve)
@@ -204,6 +207,10 @@ class Watcher:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._feed)
                 tasks.start_soon(self._work, tasks)
+                try:
+                    await self._closed()
+                except ClientClosed as error:
+                    self._end(error)
 
     async def _feed(self) -> None:
         """Add the messages of the source, which may still be producing them."""

@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -165,8 +166,11 @@ class Guards:
         within: float,
         allow_duplicate: bool = False,
         part: Part = Part.ALL,
+        waiting: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> Reservation:
         """Reserve the slots of a request that has to end `within` seconds, infinity for no deadline.
+
+        A request that has to wait does so within the context that `waiting` returns.
 
         Raises:
             GuardError: A slot isn't free, or won't be in time; `retry_after` is the number of seconds until it is.
@@ -182,7 +186,8 @@ class Guards:
             answer = (queued and await self._behind(demands, within)) or await self._acquire(demands, within)
             if isinstance(answer, Reservation):
                 return answer
-            return await self._wait(demands, answer, within)
+            with waiting():
+                return await self._wait(demands, answer, within)
         except BaseException:
             self._busy -= 1
             raise

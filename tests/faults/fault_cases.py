@@ -32,7 +32,9 @@ from smsc_async.sandbox import Sandbox
 from tests.faults.fault_network import URL, Fault, Kind, Network, Side
 
 __all__ = [
+    "FOLLOWED",
     "LATE",
+    "ODD_ANSWERS",
     "READS",
     "SENDS",
     "VERBS",
@@ -41,6 +43,7 @@ __all__ = [
     "Summary",
     "cases",
     "faults",
+    "odd_answers",
     "run",
     "scene",
     "try_case",
@@ -56,6 +59,8 @@ SENDS: Final[tuple[Verb, ...]] = ("send", "send to many", "send_batch")
 READS: Final[tuple[Verb, ...]] = ("status", "cost", "balance")
 VERBS: Final = SENDS + READS
 LATE: Final = Guards().late_arrival
+FOLLOWED: Final = frozenset({Kind.LEFTOVER, Kind.FOREIGN})
+"""Faults after which the connection stays open, so that the next call is judged too."""
 _WRONG: Final = "+75"
 """The prefix of numbers that the sandbox refuses with error 7, without refusing the other recipients."""
 _CASES_A_CLIENT: Final = 25
@@ -197,6 +202,9 @@ async def _judge_send(scene: Scene, case: Case) -> None:
     people = recipients(scene, case.verb)
     scene.network.break_down(case.fault, reconnect=case.reconnect)
     await judge_answers(scene, people, await SENDERS[case.verb](scene.client, scene.timeout, people))
+    if case.fault.kind in FOLLOWED:
+        people = recipients(scene, case.verb)
+        await judge_answers(scene, people, await SENDERS[case.verb](scene.client, scene.timeout, people))
     if case.on_unknown == "resend" and not case.fault.lasts and case.fault.kind is not Kind.SHORTENED:
         assert scene.accepted(people[0]) == 1, "not sent again"
 
@@ -324,6 +332,8 @@ async def _judge_read(scene: Scene, case: Case, read: Callable[[], Awaitable[obj
     else:
         scene.summary.said["right"] += 1
         assert value == expected, f"read {value!r} instead of {expected!r}"
+    if case.fault.kind in FOLLOWED:
+        assert await read() == expected, "the next read"
 
 
 async def _judge_status(scene: Scene, case: Case) -> None:
@@ -395,6 +405,17 @@ def cases(
     delays, turns = cycle(late), cycle([False, False, True])
     for fault in faults(request, answer, step=step):
         yield Case(verb, replace(fault, late=next(delays), lasts=lasts), on_unknown, reconnect=next(turns))
+
+
+ODD_ANSWERS: Final = {"leftover bytes": Kind.LEFTOVER, "foreign ids": Kind.FOREIGN, "broken chunks": Kind.BROKEN_CHUNK}
+"""Faults of the answer alone; a read has no id that could be a foreign one, which is a known gap."""
+
+
+def odd_answers(verb: Verb, kind: Kind, *, step: int = 1) -> Iterator[Case]:
+    """Yield the cases of a verb with one of `ODD_ANSWERS` at every `step`-th byte; with foreign ids, of each kind."""
+    _, answer = run(lambda: _lengths(verb))
+    for offset in range(1, answer, step):
+        yield Case(verb, Fault(kind, Side.RESPONSE, offset))
 
 
 def try_cases(some: Iterable[Case]) -> Summary:

@@ -31,6 +31,7 @@ PAGE: Final = (
     % (len(_PAGE_BODY), _PAGE_BODY)
 )
 _END_OF_HEAD: Final = b"\r\n\r\n"
+_RESULT: Final = re.compile(rb"(<\w*result>).*(</\w*result>)", re.DOTALL)
 _LENGTH: Final = re.compile(rb"(content-length: *)([0-9]+)", re.IGNORECASE)
 
 
@@ -49,6 +50,12 @@ class Kind(StrEnum):
     """A gateway answers with a page and HTTP 502, before or within the answer."""
     SHORTENED = "shortened"
     """The body ends here and its Content-Length agrees."""
+    LEFTOVER = "leftover"
+    """The beginning of a refusal without an id follows the answer, and the connection stays open."""
+    FOREIGN = "foreign"
+    """The answer to another message comes instead, and the connection stays open."""
+    BROKEN_CHUNK = "broken chunk"
+    """The answer comes in chunks, of which one can't be read here, and nothing follows."""
 
 
 class Side(StrEnum):
@@ -215,7 +222,7 @@ class _Stream(httpcore.AsyncNetworkStream):
             self._written.clear()
             return piece
         kind = self._fault.kind if self._fault else Kind.STALL
-        if kind in {Kind.STALL, Kind.CHOKE} and not self.is_closed_by_server:
+        if kind in {Kind.STALL, Kind.CHOKE, Kind.BROKEN_CHUNK} and not self.is_closed_by_server:
             await anyio.sleep(_seconds(timeout))
             raise httpcore.ReadTimeout
         if kind is Kind.RESET:
@@ -244,7 +251,7 @@ class _Stream(httpcore.AsyncNetworkStream):
             answer = network.execute(request)
             reach = 0 if fault.side is Side.REQUEST else fault.offset
             self._answer = damaged(answer, fault.kind, reach)
-            self.is_closed_by_server = fault.kind not in {Kind.STALL, Kind.CHOKE, Kind.SHORTENED}
+            self.is_closed_by_server = fault.kind in {Kind.CUT, Kind.RESET, Kind.PAGE}
 
 
 def is_whole(message: bytes | bytearray) -> bool:
@@ -258,6 +265,15 @@ def damaged(answer: bytes, kind: Kind, offset: int) -> bytes:
     """Return the bytes that are received of an answer with a fault at this offset."""
     if kind is Kind.SHORTENED:
         return shortened(answer, offset)
+    if kind is Kind.LEFTOVER:
+        return answer + (b"\r\n" * (offset % 3) + _of_another(answer, b"<error>3</error>"))[:offset]
+    if kind is Kind.FOREIGN:
+        said = (*(b"<error>%d</error>" % code for code in (3, 6, 7, 8)), b"<cnt>1</cnt>")[offset % 5]
+        return _of_another(answer, b"<id>another</id>" + said)
+    if kind is Kind.BROKEN_CHUNK:
+        head, end, body = answer.partition(_END_OF_HEAD)
+        chunk = b"%x\r\n%b\r\n" % (offset, body[:offset]) if offset else b""
+        return _LENGTH.sub(b"Transfer-Encoding: chunked", head) + end + chunk + b"zz\r\n"
     return answer[:offset] + (PAGE if kind is Kind.PAGE else b"")
 
 
@@ -266,6 +282,12 @@ def shortened(message: bytes, offset: int) -> bytes:
     head, end, body = message.partition(_END_OF_HEAD)
     body = body[: max(0, offset - len(head) - len(end))]
     return _LENGTH.sub(rb"\g<1>%d" % len(body), head) + end + body
+
+
+def _of_another(answer: bytes, fields: bytes) -> bytes:
+    """Return an answer with other fields."""
+    body = _RESULT.sub(rb"\g<1>%b\g<2>" % fields, answer.partition(_END_OF_HEAD)[2])
+    return _http(200, body)
 
 
 def _http(status: int, body: bytes) -> bytes:

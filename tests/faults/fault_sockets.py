@@ -15,7 +15,7 @@ import uvicorn
 from smsc_async import Client, Guards, Timeout, UnresolvedSend
 from smsc_async.guards import Rule, Rules
 from smsc_async.sandbox import DeliveryPlan, Limits, Sandbox
-from tests.faults.fault_cases import Case, Scene, Summary, try_case
+from tests.faults.fault_cases import FOLLOWED, Case, Scene, Summary, try_case
 from tests.faults.fault_network import PAGE, Fault, Kind, Side, damaged, is_whole, shortened
 
 __all__ = ["TRANSPORTS", "try_over_sockets"]
@@ -141,6 +141,8 @@ class _Proxy:
             writer.write(answer)
             return True
         writer.write(damaged(answer, fault.kind, fault.offset if fault.side is Side.RESPONSE else 0))
+        if fault.kind in FOLLOWED:
+            return True
         await _fail(replace(fault, side=Side.RESPONSE), reader, writer, bytearray())
         return False
 
@@ -150,7 +152,7 @@ async def _fail(fault: Fault, reader: asyncio.StreamReader, writer: asyncio.Stre
     if fault.kind is Kind.RESET:
         writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         writer.transport.abort()
-    elif fault.kind in {Kind.STALL, Kind.CHOKE, Kind.SHORTENED}:
+    elif fault.kind in {Kind.STALL, Kind.CHOKE, Kind.SHORTENED, Kind.BROKEN_CHUNK}:
         with suppress(ConnectionError, asyncio.IncompleteReadError):
             while True:
                 request += await _some(reader)

@@ -12,9 +12,21 @@ import httpx
 import pytest
 
 from tests.faults.fault_cancel import SITUATIONS, cancel_at_each_await
-from tests.faults.fault_cases import LATE, READS, SENDS, OnUnknown, Summary, Verb, cases, try_cases
+from tests.faults.fault_cases import (
+    LATE,
+    ODD_ANSWERS,
+    READS,
+    SENDS,
+    VERBS,
+    OnUnknown,
+    Summary,
+    Verb,
+    cases,
+    odd_answers,
+    try_cases,
+)
 from tests.faults.fault_naive import SendAgain, ZeepAgain, try_naively
-from tests.faults.fault_network import Fault
+from tests.faults.fault_network import Fault, Kind
 from tests.faults.fault_setup import try_setups
 from tests.faults.fault_sockets import TRANSPORTS, try_over_sockets
 
@@ -81,6 +93,24 @@ def test_send_cancelled_at_any_await_leaves_an_unresolved_send_that_resolves_to_
 ) -> None:
     said = assert_right(cancel_at_each_await(verb, situation), 5)
     assert said["cancelled, unresolved"]
+
+
+ODD = [(verb, kind) for verb, kind in product(VERBS, ODD_ANSWERS.values()) if kind is not Kind.FOREIGN or verb in SENDS]
+
+
+@pytest.mark.parametrize(("verb", "kind"), ODD)
+def test_no_answer_of_another_request_is_taken_for_this_ones(verb: Verb, kind: Kind) -> None:
+    said = assert_right(try_cases(odd_answers(verb, kind, step=5)), 50)
+    expected = {"accepted"} if verb == "send" else {"accepted", "REJECTED"}  # one of many is refused
+    assert said.keys() == (expected if verb in SENDS else {"right"})
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize(("verb", "kind"), ODD)
+def test_no_answer_of_another_request_on_a_real_socket_is_taken_for_this_ones(
+    transport: object, verb: Verb, kind: Kind
+) -> None:
+    assert_right(try_over_sockets(odd_answers(verb, kind, step=29), transport), 8)
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)

@@ -135,7 +135,7 @@ async def test_messages_pending_at_the_timeout_stay_accepted(path: Path) -> None
 async def test_an_undelivered_message_and_one_without_a_status_say_why(path: Path) -> None:
     service = FakeService(
         [
-            answer("send_sms2", id="a1", cnt="2", cost="3"),
+            answer("send_sms2", cnt="2", cost="3"),
             answer("get_status", status="20", err="6", last_timestamp="0"),
             answer("get_status", error="1"),
         ]

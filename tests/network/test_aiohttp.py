@@ -15,7 +15,9 @@ import trio
 from yarl import URL
 
 from smsc_async import Client, ConnectError, ConnectionLost, Outcome, ReadTimeout, SmscError, Timeout, TransportError
+from smsc_async._network import connector
 from smsc_async._network.aiohttp import _OURS, AiohttpTransport, _Pieces
+from smsc_async._network.connector import Connector
 from smsc_async._network.transport import ours
 from tests.doubles import RawRequest, http_bytes, raw_server
 
@@ -202,6 +204,52 @@ async def test_many_requests_take_turns_on_few_connections() -> None:
 def _collected() -> Iterator[None]:
     yield
     gc.collect()
+
+
+async def test_connection_that_is_made_while_the_transport_stops_is_not_used() -> None:
+    bodies: list[bytes] = []
+
+    async def serve(request: RawRequest, writer: asyncio.StreamWriter) -> bool:
+        bodies.append(request.body)
+        writer.write(http_bytes(b"<a/>"))
+        return True
+
+    transport = AiohttpTransport()
+    async with raw_server(serve) as url:
+        await transport.post(url, {}, b"1", QUICK)
+        assert transport._session is not None
+        assert isinstance(transport._session.connector, Connector)
+        transport._session.connector.stop()
+        with pytest.raises(ConnectError, match="nothing was sent"):
+            await transport.post(url, {}, b"2", QUICK)
+        await transport.aclose()
+    assert bodies == [b"1"]
+
+
+async def test_windows_reads_ahead_so_nothing_is_asked_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def serve(request: RawRequest, writer: asyncio.StreamWriter) -> bool:
+        writer.write(http_bytes(request.body))
+        return True
+
+    monkeypatch.setattr(connector, "_POLL", None)
+    transport = AiohttpTransport()
+    async with raw_server(serve) as url:
+        for body in (b"1", b"2"):
+            assert (await transport.post(url, {}, body, QUICK)).body == body
+        await transport.aclose()
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.usefixtures("_collected")
+def test_transport_may_be_closed_on_another_loop() -> None:
+    transport = AiohttpTransport()
+
+    async def post() -> None:
+        with pytest.raises(ConnectError):
+            await transport.post("http://127.0.0.1:9/", {}, b"", QUICK)
+
+    asyncio.run(post())
+    asyncio.run(transport.aclose())
 
 
 @pytest.mark.usefixtures("_collected")

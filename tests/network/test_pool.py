@@ -1,6 +1,8 @@
 """The pool: the last idle connection is taken first, waiters are served in order, a failed one is not reused."""
 
+import ssl
 from collections.abc import Awaitable, Callable
+from unittest import mock
 
 import anyio
 import anyio.lowlevel
@@ -10,7 +12,7 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from smsc_async import PoolTimeout
-from smsc_async._network.pool import ConnectionPool
+from smsc_async._network.pool import ConnectionPool, _holds_more
 
 
 class Connection(httpx.AsyncBaseTransport):
@@ -235,3 +237,9 @@ async def test_thousands_of_cancelled_requests_leak_no_connection() -> None:
     assert len(pool) <= 3
     for _ in range(3):
         await pool.take(0.001)
+
+
+@pytest.mark.parametrize("error", [ssl.SSLZeroReturnError, ssl.SSLEOFError])
+def test_end_that_was_received_behind_tls_is_noticed(error: type[ssl.SSLError]) -> None:
+    tls = mock.Mock(spec=ssl.SSLObject, **{"read.side_effect": error})
+    assert _holds_more(tls)

@@ -371,6 +371,7 @@ def test_transport_is_what_the_protocols_ask_for(make: Make) -> None:
 
 async def test_closing_twice_or_unused_does_nothing(make: Make) -> None:
     transport = make()
+    transport.distrust()
     await transport.aclose()
     await transport.aclose()
 

@@ -23,11 +23,12 @@ from smsc_async._model.exceptions import (
     MessageForbidden,
     MessageNotFound,
     Outcome,
+    ProtocolError,
     SoapFault,
     TooManyRequests,
     Undeliverable,
 )
-from smsc_async._model.operations import Operation
+from smsc_async._model.operations import Operation, Send
 from smsc_async._model.types import MessageRef
 from smsc_async._protocol.binding import (
     RequestFault,
@@ -225,7 +226,7 @@ def test_an_error_code_is_read_by_the_table_of_its_operation(
     for operation in operations:
         for code in (-1, *range(1, 11), 77):
             with pytest.raises(ApiError) as raised:
-                decoded(operation, answer_to(operation, {"id": "7", "error": str(code)}))
+                decoded(operation, answer_to(operation, {"error": str(code)}))
             assert type(raised.value) is errors.get(code, ApiError)
             assert (raised.value.code, raised.value.outcome) == (code, Outcome.REJECTED)
 
@@ -275,6 +276,54 @@ def test_what_is_no_answer_to_the_question_is_malformed_and_leaves_the_outcome_u
         decoded(operation, body)
     assert raised.value.outcome is Outcome.UNKNOWN
     assert not any(private in str(raised.value) for private in ("79215550101", "delivered", "much", "some"))
+
+
+@pytest.mark.parametrize("operation", [SEND, SEND_MANY, SEND_LIST], ids=["one", "many", "list"])
+@pytest.mark.parametrize("fields", [{"cnt": "1"}, *({"error": str(code)} for code in (2, 3, 6, 7, 8, 77))], ids=str)
+def test_answer_with_the_id_of_another_message_is_nobodys_answer(
+    operation: Operation[Any], fields: dict[str, str]
+) -> None:
+    own = operation.fields()["id"]
+    others: tuple[JsonValue, ...] = (
+        "7",
+        f"{own}0",
+        "4821-a",
+        "no id at all",
+        "9" * 5000,
+        ["7", "8"],
+        [own, "7"],
+        {"b": own},
+    )
+    for other in others:
+        with pytest.raises(ProtocolError, match="belongs to another request") as raised:
+            decoded(operation, answer_to(operation, {"id": other, **fields}))
+        assert raised.value.outcome is Outcome.UNKNOWN
+        assert "4821-a" not in str(raised.value)
+
+
+@pytest.mark.parametrize("operation", [SEND, SEND_MANY, SEND_LIST], ids=["one", "many", "list"])
+def test_missing_id_is_not_another_one_and_the_service_may_write_a_number_in_its_way(operation: Operation[Any]) -> None:
+    own = operation.fields()["id"]
+    wire: tuple[JsonValue, ...] = (own, f" {own}\n", f"0{own}", "", " ", "0", None, [own, own])
+    for same in wire:
+        assert decoded(operation, answer_to(operation, {"id": same, "cnt": "1"})).sms_count == 1
+        with pytest.raises(InvalidPhone):
+            decoded(operation, answer_to(operation, {"id": same, "error": "7"}))
+
+
+def test_id_of_letters_is_compared_exactly() -> None:
+    operation = Send.model_validate({"to": PHONES[0], "text": "Hi", "id": "0a"})
+    assert decoded(operation, answer_to(operation, {"id": "0a", "cnt": "1"})).id == "0a"
+    for other in ("a", "0A", "00a"):
+        with pytest.raises(ProtocolError):
+            decoded(operation, answer_to(operation, {"id": other, "cnt": "1"}))
+
+
+def test_reads_carry_no_id_and_one_that_does_is_checked() -> None:
+    assert decoded(COST, answer_to(COST, {"id": "7", "cost": "1"})).amount == 1
+    assert decoded(STATUS, answer_to(STATUS, {"id": STATUS.ref.id, "status": "1"})).ref == STATUS.ref
+    with pytest.raises(ProtocolError):
+        decoded(STATUS, answer_to(STATUS, {"id": f"{STATUS.ref.id}0", "status": "1"}))
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from smsc_async import (
 )
 from smsc_async._network.httpx import HttpxTransport
 from smsc_async.sandbox import Account, Limits, Sandbox
-from tests.doubles import URL
+from tests.doubles import URL, answer
 
 T = TypeVar("T")
 
@@ -41,7 +41,8 @@ class Network:
     "late": it arrives 4 seconds after the client has given up. "refused": no connection can be made. "full": no
     connection becomes free. "html" and "empty": the service executes it, and a proxy answers with an error page, or PHP
     with nothing. "slow": it takes a tenth of a second. "stall": it never arrives and the client waits. "hang": the
-    service executes it, and the client waits for the answer.
+    service executes it, and the client waits for the answer. "foreign": the service executes it, and the answer is a
+    refusal of another message.
     """
 
     def __init__(self, *script: str, then: str = "ok", limits: Limits | None = None) -> None:
@@ -78,7 +79,12 @@ class Network:
             raise ConnectionLost("cut")
         if arrival == "hang":
             await anyio.sleep_forever()
-        return {"html": Reply(502, "text/html", b"<html>"), "empty": Reply(500, "text/html", b"")}.get(arrival, reply)
+        others = {
+            "html": Reply(502, "text/html", b"<html>"),
+            "empty": Reply(500, "text/html", b""),
+            "foreign": answer("send_sms", id="another", error="3"),
+        }
+        return others.get(arrival, reply)
 
     async def _arrive_late(self, url: str, headers: Mapping[str, str], body: bytes, timeout: Timeout) -> None:
         await anyio.sleep(4)

@@ -172,7 +172,7 @@ async def test_errors_are_outcomes_once_the_first_request_was_sent() -> None:
     service.script = [
         lambda request: answer("send_sms2", id=str(request.fields["id"]), cnt="2"),
         ConnectionLost("cut"),
-        answer("send_sms2", id="c", error="3"),
+        lambda request: answer("send_sms2", id=str(request.fields["id"]), error="3"),
         ConnectError("gone"),
     ]
     messages = _messages(8)

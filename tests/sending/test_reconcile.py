@@ -16,7 +16,7 @@ from tests.doubles import FakeService, answer, make_client
 from tests.sending.lossy_service import OTHER, PHONE, Network, virtually
 
 
-@pytest.mark.parametrize("arrival", ["lost", "html", "empty"])
+@pytest.mark.parametrize("arrival", ["lost", "html", "empty", "foreign"])
 def test_send_that_was_executed_is_found_and_returned(arrival: str) -> None:
     async def main() -> None:
         network = Network(arrival)

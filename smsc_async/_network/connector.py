@@ -1,0 +1,153 @@
+"""The connections of the aiohttp transport: each carries one answer for each request, and nothing that follows it."""
+
+import asyncio
+import select
+import ssl
+from typing import Any, Final, cast
+
+import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.connector import Connection
+
+from .framing import Framing
+from .tls import tls_context
+from .transport import KEEPALIVE_EXPIRY
+
+__all__ = ["Connector", "NothingSent"]
+
+_POLL: Final = getattr(select, "poll", None)  # None on Windows, where asyncio reads ahead
+
+
+class NothingSent(aiohttp.ClientError):
+    """A failure while connecting, through a proxy too.
+
+    Args:
+        error: The failure.
+    """
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+
+class _OneAnswer(asyncio.Protocol):
+    """Hands one answer for each request to aiohttp's protocol, and no byte that follows it.
+
+    Args:
+        inner: The protocol of aiohttp.
+        transport: Its connection.
+        generation: The number of times that all connections had been distrusted when it was made.
+    """
+
+    def __init__(self, inner: ResponseHandler, transport: asyncio.Transport, generation: int) -> None:
+        self._inner = inner
+        self._transport = transport
+        self._generation = generation
+        self._framing = Framing()
+
+    def begin(self, generation: int) -> bool:
+        """Expect another answer; return False if other bytes may come first."""
+        if generation != self._generation or not self._framing.is_complete or _is_readable(self._transport):
+            return False
+        self._framing = Framing()
+        return True
+
+    def data_received(self, data: bytes) -> None:
+        """Hand over what belongs to the answer."""
+        used = self._framing.feed(data)
+        if self._framing.is_broken:
+            self._transport.abort()  # aiohttp would not tell the reader of the answer
+            return
+        if used < len(data) or not self._framing.is_known:
+            self._inner.force_close()  # before aiohttp sees the end of the answer and keeps the connection
+        if used:
+            self._inner.data_received(data[:used])
+        else:
+            self._transport.abort()
+
+    def eof_received(self) -> None:
+        """Pass on the event."""
+        self._inner.eof_received()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Pass on the event."""
+        self._inner.connection_lost(error)
+
+    def pause_writing(self) -> None:
+        """Pass on the event."""
+        self._inner.pause_writing()
+
+    def resume_writing(self) -> None:
+        """Pass on the event."""
+        self._inner.resume_writing()
+
+
+def _is_readable(transport: asyncio.Transport) -> bool:
+    """Return whether bytes or the end have been received that the event loop has not read yet."""
+    if _POLL is None:
+        return False
+    poll = _POLL()
+    poll.register(transport.get_extra_info("socket"), select.POLLIN)
+    return bool(poll.poll(0))
+
+
+class Connector(aiohttp.TCPConnector):
+    """Connections that are used again only if nothing follows the answers on them.
+
+    Args:
+        verify: As for the transport.
+    """
+
+    def __init__(self, verify: ssl.SSLContext | bool) -> None:
+        # The transport limits the connections: with aiohttp's own limit a timeout of the pool and one of the network
+        # look the same.
+        super().__init__(limit=0, keepalive_timeout=KEEPALIVE_EXPIRY, ssl=tls_context(verify))
+        self._connecting: set[asyncio.Timeout] = set()
+        self._is_stopped = False
+        self._generation = 0
+
+    def stop(self) -> None:
+        """Let no request leave that has not left yet."""
+        self._is_stopped = True
+        for scope in self._connecting:
+            scope.reschedule(asyncio.get_running_loop().time())
+
+    def distrust(self) -> None:
+        """Use no connection again that exists now."""
+        self._generation += 1
+
+    async def connect(
+        self, req: aiohttp.ClientRequest, traces: list[Any], timeout: aiohttp.ClientTimeout
+    ) -> Connection:
+        """Return a connection; whatever fails here, nothing was sent."""
+        try:
+            return await self._clean(req, traces, timeout)
+        except (aiohttp.ClientError, OSError) as error:
+            raise NothingSent(error) from error
+
+    async def _create_connection(
+        self, req: aiohttp.ClientRequest, traces: list[Any], timeout: aiohttp.ClientTimeout
+    ) -> ResponseHandler:
+        async with asyncio.timeout(timeout.connect) as scope:
+            self._connecting.add(scope)
+            try:
+                return await super()._create_connection(req, traces, timeout)
+            finally:
+                self._connecting.discard(scope)
+
+    async def _clean(self, req: aiohttp.ClientRequest, traces: list[Any], timeout: aiohttp.ClientTimeout) -> Connection:
+        while True:
+            connection = await super().connect(req, traces, timeout)
+            transport = cast("asyncio.Transport", connection.transport)
+            answers = transport.get_protocol()
+            if self._is_stopped:
+                connection.close()
+                raise TimeoutError
+            if not isinstance(answers, _OneAnswer):
+                transport.set_protocol(
+                    _OneAnswer(cast("ResponseHandler", connection.protocol), transport, self._generation)
+                )
+                return connection
+            if answers.begin(self._generation):
+                return connection
+            connection.close()
