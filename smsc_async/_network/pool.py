@@ -159,10 +159,10 @@ def is_last(response: httpx.Response, body: bytes, *, is_tls: bool) -> bool:
     return True
 
 
-def _holds_more(tls: ssl.SSLObject) -> bool:
+def _holds_more(tls: ssl.SSLObject | None) -> bool:
     """Return whether bytes or the end were received behind TLS and not read yet; they are dropped."""
     try:
-        return tls.read(1) is not None
+        return tls is not None and tls.read(1) is not None
     except ssl.SSLWantReadError:
         return False
     except ssl.SSLError:
