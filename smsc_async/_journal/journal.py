@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable
+from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -24,12 +25,13 @@ from smsc_async._model import (
     UnresolvedSend,
 )
 from smsc_async._private_file import resolved
+from smsc_async._sending import each_item
 from smsc_async._watching import Unfinished, Update
 from smsc_async.guards import Guards, Rules
 
 from .damage import readable
 from .guard_store import JournalGuardStore
-from .requests import cost_of, digest_of_rows, divide, numbered, operation_of
+from .requests import Numbering, cost_of, digest_of_rows, divide, operation_of
 from .rows import ChunkPlan, ChunkState, JournalRow, PlannedMessage, RowPlan, Summary
 from .sender import JournalSender
 from .store import JournalStore
@@ -140,13 +142,14 @@ class Journal:
         arguments = {"sender": sender, "at": at, "via": via, "cost": 2, **options}
         terms = json.dumps({"batch_size": batch_size, **arguments}, default=repr, sort_keys=True)
         async with self._turn:
+            rows = Numbering()
             # A known source need not be read again.
-            rows = (
-                numbered(messages)
-                if source is None or not await self._run_blocking(self._is_planned, source, terms)
-                else []
-            )
-            source = digest_of_rows(rows) if source is None else source
+            if source is None or not await self._run_blocking(self._is_planned, source, terms):
+                async with aclosing(each_item(messages)) as items:
+                    async for item in items:
+                        rows.add(item)
+                await self._run_blocking(rows.arrange)
+            source = await self._run_blocking(digest_of_rows, rows) if source is None else source
             if await self._run_blocking(self._is_planned, source, terms):
                 return False
             await self._run_blocking(self._plan, source, terms, rows, divide(rows, arguments, batch_size))
@@ -210,7 +213,7 @@ class Journal:
         """
         note = on_progress or _ignore
         pending = await self._run_blocking(self._file.pending)
-        unfinished = [Unfinished(ref=MessageRef(phone, id_), since=at) for phone, id_, at in pending]
+        unfinished = (Unfinished(ref=MessageRef(phone, id_), since=at) for phone, id_, at in pending)
         with anyio.move_on_after(timeout):
             async with client.watch(unfinished, timeout=None, delay_per_request=delay_per_request) as updates:
                 async for update in updates:

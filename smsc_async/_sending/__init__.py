@@ -1,6 +1,6 @@
 """Bulk calls, and the reconciliation of sends whose answer was lost."""
 
-from .bulk import AskStatus, cost_in_chunks, send_in_chunks, statuses_of
+from .bulk import AskStatus, cost_in_chunks, each_item, send_in_chunks, statuses_of
 from .chunks import Chunk, ChunkCost, Chunker, MessageOutcome, goes_with, to_send
 from .reconcile import OnUnknown, ReconcileDelays, Reconciler, unresolved_of
 
@@ -14,6 +14,7 @@ __all__ = [
     "ReconcileDelays",
     "Reconciler",
     "cost_in_chunks",
+    "each_item",
     "goes_with",
     "send_in_chunks",
     "statuses_of",

@@ -3,9 +3,10 @@
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from functools import partial
-from typing import Any, Literal, Protocol, TypeAlias, TypeVar
+from typing import Any, Final, Literal, Protocol, TypeAlias, TypeVar
 
 import anyio
+import anyio.lowlevel
 
 from smsc_async._model import (
     DeliveryReport,
@@ -22,7 +23,7 @@ from smsc_async._model import (
 
 from .chunks import Brake, Chunk, ChunkCost, Chunker, MessageOutcome, failed, goes_with, sent, to_cost, to_send
 
-__all__ = ["AskStatus", "cost_in_chunks", "send_in_chunks", "statuses_of"]
+__all__ = ["AskStatus", "cost_in_chunks", "each_item", "send_in_chunks", "statuses_of"]
 
 T = TypeVar("T")
 R = TypeVar("R", bound=Result)
@@ -37,20 +38,34 @@ class CallOperation(Protocol):
         """Execute an operation and return its result."""
 
 
-async def _each(items: Many[T]) -> AsyncGenerator[T, None]:
+_AT_ONCE: Final = 50  # a few milliseconds of work
+
+
+async def each_item(items: Many[T]) -> AsyncGenerator[T, None]:
+    """Yield the items of a caller, of which there may be very many, and let the event loop go on in between."""
+    number = 0
     if isinstance(items, AsyncIterable):
         async for item in items:
             yield item
+            number += 1
+            await _take_turns(number)
     else:
         for item in items:
             yield item
+            number += 1
+            await _take_turns(number)
+
+
+async def _take_turns(number: int) -> None:
+    if not number % _AT_ONCE:
+        await anyio.lowlevel.checkpoint()
 
 
 async def _chunks(messages: Many[Message], size: int, fits: Callable[[Message], bool]) -> AsyncGenerator[Chunk, None]:
     """Yield the chunks; if the source fails, yield what it returned before, and then raise its error."""
     chunker = Chunker(size, fits)
     try:
-        async with aclosing(_each(messages)) as each:
+        async with aclosing(each_item(messages)) as each:
             async for message in each:
                 for chunk in chunker.add(message):
                     yield chunk
@@ -120,7 +135,7 @@ async def statuses_of(
     on_progress: OnProgress | None = None,
 ) -> list[DeliveryReport | SmscError]:
     """Request each status once, at most `workers` at a time; see `Client.statuses`."""
-    operations = [GetStatus.model_validate({"ref": ref, "detail": detail}) async for ref in _each(refs)]
+    operations = [GetStatus.model_validate({"ref": ref, "detail": detail}) async for ref in each_item(refs)]
     answers: dict[int, DeliveryReport | SmscError] = {}
     waiting = iter(enumerate(operations))
     brake = Brake()
@@ -134,6 +149,7 @@ async def statuses_of(
             answers[position] = error
         if on_progress is not None:
             on_progress(len(answers), len(operations))
+        await anyio.lowlevel.checkpoint()  # the guards may refuse all of them at once
 
     failures: list[Exception] = []
 

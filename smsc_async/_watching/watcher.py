@@ -32,7 +32,7 @@ from .registry import Expiries, Registry, Unfinished, Update
 __all__ = ["Source", "Watcher", "last_report"]
 
 _BUFFER: Final = 64
-_FED_AT_ONCE: Final = 1_000
+_FED_AT_ONCE: Final = 100
 _PACE: Final = 0.05
 # With a shorter pause, the sum of a time and the pause may be the time itself.
 _SHORTEST_PAUSE: Final = 0.001

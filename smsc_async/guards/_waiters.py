@@ -68,9 +68,10 @@ class Waiters:
     def __init__(self) -> None:
         self._queues: dict[SlotKey, _Queue] = {}
         self._tickets = count()
+        self._count = 0  # each new waiter asks for it, and there may be as many queues as waiters
 
     def __len__(self) -> int:
-        return sum(len(queue.waiters) for queue in self._queues.values())
+        return self._count
 
     def ahead_of(self, demands: Sequence[Demand]) -> Demand | None:
         """Return the first of these demands that already has waiters."""
@@ -87,6 +88,7 @@ class Waiters:
         """Add a waiter for a demand, with a new ticket."""
         waiter = Waiter(next(self._tickets), demand, free)
         self._queue(demand).add(waiter)
+        self._count += 1
         return waiter
 
     def move(self, waiter: Waiter, demand: Demand, free: float) -> None:
@@ -94,6 +96,7 @@ class Waiters:
         if demand[:2] != waiter.demand[:2]:
             self.leave(waiter)
             self._queue(demand).add(waiter)
+            self._count += 1
         waiter.demand = demand
         waiter.free = free
 
@@ -102,6 +105,7 @@ class Waiters:
         slot = waiter.demand[:2]
         queue = self._queues[slot]
         queue.remove(waiter)
+        self._count -= 1
         following = queue.first()
         if following is None:
             del self._queues[slot]

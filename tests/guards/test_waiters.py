@@ -1,6 +1,7 @@
 """Waiters for keys: turns, tickets, and nothing left of waiters that are gone."""
 
 from math import inf
+from typing import NoReturn
 
 import pytest
 
@@ -173,3 +174,20 @@ async def test_an_empty_queue_has_no_first(waiters: Waiters) -> None:
     assert queue.first() is None
     assert waiters.delay(on("a"), 0) == inf
     waiters.wake([on("a")])
+
+
+async def test_the_number_of_waiters_is_known_without_counting_their_queues(waiters: Waiters) -> None:
+    class Uncounted(dict[object, object]):
+        def values(self) -> NoReturn:
+            raise AssertionError("8,000 waiters for 8,000 keys would take 32 million steps")
+
+    waiters._queues = Uncounted()  # type: ignore[assignment]
+    first, second = (waiters.join(on(key), inf) for key in "ab")
+    assert len(waiters) == 2
+    waiters.move(first, on("b"), inf)
+    assert len(waiters) == 2
+    waiters.move(first, on("b"), 5.0)
+    waiters.leave(second)
+    assert len(waiters) == 1
+    waiters.leave(first)
+    assert len(waiters) == 0
