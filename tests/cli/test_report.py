@@ -160,3 +160,19 @@ def test_erase_removes_phones_and_texts_and_a_rerun_sends_nothing(sandbox: Sandb
         assert b"Secret" not in Path(file).read_bytes()
     assert len(sandbox.messages) == 2
     assert send_file("--erase", "-1").exit_code == 2
+
+
+@pytest.mark.skipif(not Path("/dev/stdout").exists(), reason="no /dev/stdout here")
+def test_stdout_is_written_to_by_either_name(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    write_csv(Path("/dev/stdout"), ["a"], ROWS)
+    assert capfd.readouterr().out == "a\n1\n"
+    before = os.dup(1)
+    with (tmp_path / "out.csv").open("wb", buffering=0) as file:
+        os.dup2(file.fileno(), 1)
+        try:
+            write_csv(tmp_path / "out.csv", ["a"], ROWS)
+            os.write(1, b"after\n")
+        finally:
+            os.dup2(before, 1)
+            os.close(before)
+    assert (tmp_path / "out.csv").read_bytes() == b"a\n1\nafter\n"
