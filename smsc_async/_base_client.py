@@ -146,7 +146,7 @@ class Session:
         Raises:
             ValueError: `timeout` is less than 0.
         """
-        if not timeout >= 0:
+        if not is_seconds(timeout) and timeout != math.inf:
             raise ValueError("timeout must be at least 0 seconds; 0 cuts the requests in flight at once")
         await self._caller.aclose(timeout)
 

@@ -164,7 +164,8 @@ class Caller:
                 if not trace.may_have_left:
                     self.closing.check()
                 pause = min(_FIRST_PAUSE * 2**number, _LONGEST_PAUSE) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
-                if number >= self._retries or not _may_repeat(operation, error) or _left(end) <= pause:
+                is_over = self.closing.is_begun or number >= self._retries or _left(end) <= pause
+                if is_over or not _may_repeat(operation, error):
                     raise
                 _log.debug("%s: %s; again in %.2f s", operation.methods[0], type(error).__name__, pause)
             except TooManyRequests as error:

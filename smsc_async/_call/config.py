@@ -170,10 +170,10 @@ def checked_namespace(namespace: str) -> str:
     Raises:
         ValueError: It can't.
     """
-    if not _is_plain(namespace):
+    if not _is_plain(namespace) or "@" in namespace:
         raise ValueError(
-            "namespace must be the targetNamespace of the service's WSDL: at most 2048 characters, no spaces, special "
-            "characters written as %XX"
+            "namespace must be the targetNamespace of the service's WSDL: at most 2048 characters, no spaces, no user "
+            "name or password, special characters written as %XX"
         )
     return namespace
 

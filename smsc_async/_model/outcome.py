@@ -46,9 +46,9 @@ class SmscError(Exception):
         Raises:
             TypeError: The class has no such attribute.
         """
-        unknown = [name for name in changes if not hasattr(self, name)]
+        unknown = changes.keys() - {"outcome", *self.__dict__}
         if unknown:
-            raise TypeError(f"{type(self).__name__} has no attribute {', '.join(unknown)}")
+            raise TypeError(f"{type(self).__name__} has no attribute {', '.join(sorted(unknown))}")
         # The constructor of a subclass may take other arguments, so it is not called.
         new = type(self).__new__(type(self), *self.args)
         new.args = self.args if message is None else (message, *self.args[1:])

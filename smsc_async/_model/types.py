@@ -1,7 +1,7 @@
 """The basic types of the domain: recipients, messages, message references and money."""
 
-import math
 import re
+import sys
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from decimal import Decimal
 from enum import Enum
@@ -152,7 +152,7 @@ _RUSSIAN_DIGITS: Final = 11
 
 def is_seconds(value: object) -> bool:
     """Return whether a value is a finite number of at least 0."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= sys.float_info.max
 
 
 def check_xml_text(value: str) -> str:

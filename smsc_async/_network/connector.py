@@ -108,6 +108,8 @@ class Connector(aiohttp.TCPConnector):
 
     def stop(self) -> None:
         """Let no request leave that has not left yet."""
+        if self._is_stopped:
+            return
         self._is_stopped = True
         for scope in self._connecting:
             scope.reschedule(asyncio.get_running_loop().time())

@@ -6,12 +6,12 @@ from typing import Final
 
 __all__ = ["Framing"]
 
-_END_OF_HEAD: Final = b"\r\n\r\n"
+_END_OF_HEAD: Final = re.compile(rb"\r?\n\r?\n")
 _LONGEST_HEAD: Final = 65_536
 _LONGEST_LINE: Final = 4_096
-_STATUS: Final = re.compile(rb"HTTP/1\.[01] ([1-5][0-9][0-9])[ \r]")
+_STATUS: Final = re.compile(rb"HTTP/1\.[01] ([1-5][0-9][0-9])(?:[ \r\n]|$)")
 _FIELD: Final = re.compile(
-    rb"\r\n(content-length|transfer-encoding)[ \t]*:[ \t]*([^\r\n]*?)[ \t]*(?=\r\n)", re.IGNORECASE
+    rb"\n(content-length|transfer-encoding)[ \t]*:[ \t]*([^\r\n]*?)[ \t]*(?=\r?\n)", re.IGNORECASE
 )
 _SIZE: Final = re.compile(rb"([0-9a-fA-F]{1,15})[ \t]*(;[^\n]*)?\n")
 _EMPTY: Final = frozenset({b"204", b"304"})
@@ -42,14 +42,15 @@ class Framing:
 
     def _head(self, data: bytes) -> int:
         before = len(self._held)
-        head, end, _ = (self._held + data).partition(_END_OF_HEAD)
-        if not end:
-            self._held = head
-            return len(data) if len(head) <= _LONGEST_HEAD else self._unknown(data)
-        used = len(head) + len(end) - before
+        whole = self._held + data
+        end = _END_OF_HEAD.search(whole)
+        if end is None:
+            self._held = whole
+            return len(data) if len(whole) <= _LONGEST_HEAD else self._unknown(data)
+        head, used = whole[: end.start()], end.end() - before
         self._held = b""
         status = _STATUS.match(head)
-        fields = [(name.lower(), value.lower()) for name, value in _FIELD.findall(head + b"\r\n")]
+        fields = list(dict.fromkeys((name.lower(), value.lower()) for name, value in _FIELD.findall(head + b"\n")))
         if status is None or len(fields) > 1:
             return self._unknown(data)
         if status[1][:1] == b"1" and status[1] != b"101":  # another head follows

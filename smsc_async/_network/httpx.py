@@ -7,8 +7,9 @@ own command line.
 import functools
 import ssl
 from collections.abc import AsyncIterator, Mapping
-from typing import Final, cast
+from typing import Any, Final, cast
 
+import anyio
 import httpx
 from anyio.lowlevel import EventLoopToken, current_token
 
@@ -132,6 +133,7 @@ class HttpxTransport:
         self._token: EventLoopToken | None = None
         self._departures: set[RequestDeparture] = set()
         self._is_stopped = False
+        self._suspects: set[Any] = set()  # connections of httpcore
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes, timeout: Timeout) -> Reply:
         """Post a request and return the whole answer, whatever its status.
@@ -155,9 +157,10 @@ class HttpxTransport:
             pool.stop()
 
     def distrust(self) -> None:
-        """Use no idle connection again; those of a given transport are its own."""
+        """Use no connection again that exists now."""
         for pool in self._routes.values():
             pool.distrust()
+        self._suspects.update(getattr(getattr(self._given, "_pool", None), "connections", ()))
 
     async def aclose(self) -> None:
         """Close all connections; one in use is closed when its request ends, so that no answer is lost."""
@@ -192,6 +195,7 @@ class HttpxTransport:
         )
         if self._given is not None:
             content.left = None
+            await self._close_suspects()
             return (await self._send(self._given, request, content, timeout.connect))[0]
         if content.data:
             request.stream = content
@@ -205,6 +209,13 @@ class HttpxTransport:
         if not can_be_kept or not pool.give(connection):
             await pool.drop(connection)
         return reply
+
+    async def _close_suspects(self) -> None:
+        """Close the connections of a given transport that are not to be used again, as soon as each is idle."""
+        for connection in [each for each in self._suspects if each.is_idle() or each.is_closed()]:
+            self._suspects.discard(connection)
+            with anyio.CancelScope(shield=True):
+                await connection.aclose()
 
     async def _send(
         self, transport: httpx.AsyncBaseTransport, request: httpx.Request, content: _Content, connect: float

@@ -5,7 +5,6 @@ that is most of the time of a call. Here each connection is an httpx transport o
 last is used first.
 """
 
-import math
 import ssl
 from collections import deque
 from collections.abc import Callable
@@ -48,11 +47,11 @@ class ConnectionPool:
         self._make = make
         self._most = most
         self._expiry = expiry
-        self._connections: set[httpx.AsyncBaseTransport] = set()
+        self._connections: dict[httpx.AsyncBaseTransport, int] = {}  # each with its generation
         self._idle: deque[tuple[float, httpx.AsyncBaseTransport]] = deque()
         self._waiters: deque[_Waiter] = deque()
         self._is_closed = False
-        self._distrusted_at = -math.inf
+        self._generation = 0
 
     def __len__(self) -> int:
         return len(self._connections)
@@ -66,13 +65,13 @@ class ConnectionPool:
         if self._idle and self._idle[0][0] < anyio.current_time() - self._expiry:
             # Close one per call, before anything is sent, so that no call has to close all that a busy hour left idle.
             stale = self._idle.popleft()[1]
-            self._connections.remove(stale)
+            del self._connections[stale]
             await stale.aclose()
         while self._idle:
-            since, connection = self._idle.pop()
-            if since > self._distrusted_at:
+            connection = self._idle.pop()[1]
+            if self._is_trusted(connection):
                 return connection
-            self._connections.remove(connection)
+            del self._connections[connection]
             await connection.aclose()
         if len(self._connections) < self._most:
             return self._new()
@@ -80,6 +79,8 @@ class ConnectionPool:
 
     def give(self, connection: httpx.AsyncBaseTransport) -> bool:
         """Take back a connection whose answer was read completely; return False if the caller must drop it instead."""
+        if not self._is_trusted(connection):
+            return False
         if self._waiters:
             self._hand_over(connection)
             return True
@@ -90,15 +91,15 @@ class ConnectionPool:
 
     async def drop(self, connection: httpx.AsyncBaseTransport) -> None:
         """Close a connection that failed: part of an answer may be left in it, so it is not used again."""
-        self._connections.discard(connection)
+        self._connections.pop(connection, None)
         if self._waiters:
             self._hand_over(self._new())
         with anyio.CancelScope(shield=True):
             await connection.aclose()
 
     def distrust(self) -> None:
-        """Close the connections that are idle now instead of using them again."""
-        self._distrusted_at = anyio.current_time()
+        """Close each connection that exists now instead of using it again."""
+        self._generation += 1
 
     def stop(self) -> None:
         """Fail the callers that wait for a connection."""
@@ -119,8 +120,11 @@ class ConnectionPool:
     def _new(self) -> httpx.AsyncBaseTransport:
         connection = self._make()
         if not self._is_closed:
-            self._connections.add(connection)
+            self._connections[connection] = self._generation
         return connection
+
+    def _is_trusted(self, connection: httpx.AsyncBaseTransport) -> bool:
+        return self._connections.get(connection, self._generation) == self._generation
 
     def _hand_over(self, connection: httpx.AsyncBaseTransport) -> None:
         waiter = self._waiters.popleft()
@@ -144,7 +148,14 @@ class ConnectionPool:
                     self._waiters.remove(waiter)
         if waiter.connection is None:
             raise failure(PoolTimeout)
-        return waiter.connection
+        if self._is_trusted(waiter.connection):
+            return waiter.connection
+        # Distrusted after it was handed over: its last answer was not the one to its request.
+        del self._connections[waiter.connection]
+        connection = self._new()
+        with anyio.CancelScope(shield=True):
+            await waiter.connection.aclose()
+        return connection
 
 
 def is_last(response: httpx.Response, body: bytes, *, is_tls: bool) -> bool:

@@ -9,6 +9,8 @@ import math
 from collections import deque
 from typing import Final
 
+from smsc_async._model import is_seconds
+
 from .buckets import Bucket, MessageTable, Position
 from .curve import BINS, EDGES, Curve, bin_at, edge_near
 
@@ -56,8 +58,8 @@ class Plan:
         interval_limit: tuple[int, float] = (5, 61.2),
         curve: Curve | None = None,
     ) -> None:
-        if not 0 < delay_per_request < math.inf:
-            raise ValueError(f"delay_per_request must be a number of seconds above 0, not {delay_per_request}")
+        if not is_seconds(delay_per_request) or not delay_per_request:
+            raise ValueError("delay_per_request must be a number of seconds above 0, and finite")
         if interval_limit[0] < 1 or not interval_limit[1] >= 0:
             raise ValueError(f"interval_limit must be (1 or more requests, 0 or more seconds), not {interval_limit}")
         self._most, self._interval = interval_limit

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from heapq import heapify, heappop, heappush
 from typing import Final
 
-from smsc_async._model import DeliveryReport, FrozenModel, MessageRef, MessageStatus, SmscError
+from smsc_async._model import DeliveryReport, FrozenModel, MessageRef, MessageStatus, SmscError, is_seconds
 
 __all__ = ["Expiries", "Registry", "Unfinished", "Update", "utc"]
 
@@ -168,12 +168,17 @@ class Expiries:
 
     Args:
         registry: The registry.
-        timeout: Seconds from `since` to the expiry, infinity for never.
+        timeout: Seconds from `since` to the expiry, None for never.
+
+    Raises:
+        ValueError: The timeout is not a number of seconds.
     """
 
-    def __init__(self, registry: Registry, timeout: float) -> None:
+    def __init__(self, registry: Registry, timeout: float | None) -> None:
+        if timeout is not None and not is_seconds(timeout):
+            raise ValueError("timeout must be at least 0 seconds and finite, or None for no timeout")
         self._registry = registry
-        self._timeout = timeout
+        self._timeout = math.inf if timeout is None else timeout
         self._queue: deque[int] = deque()  # keys added in order of time
         self._heap: list[tuple[float, int]] = []  # the others
 

@@ -107,7 +107,7 @@ class Watcher:
         self._on_progress = on_progress
         self._registry = Registry()
         self._plan = Plan(delay_per_request=delay_per_request, curve=curve)
-        self._expiries = Expiries(self._registry, math.inf if timeout is None else timeout)
+        self._expiries = Expiries(self._registry, timeout)
         self._late: set[int] = set()  # expired before this watch began: each is requested once before it expires
         self._handed_over: deque[tuple[int, Update]] = deque()
         self._news = anyio.Event()

@@ -192,3 +192,18 @@ async def test_logs_name_the_operation_without_its_content(caplog: pytest.LogCap
     caplog.set_level(logging.DEBUG, "smsc_async")
     await make_client(FakeService([ConnectError("gone")])).send(PHONE, "Hi")
     assert [record.message[:14] for record in caplog.records] == ["send_sms: Conn", "send_sms: HTTP"]
+
+
+@pytest.mark.parametrize("seconds", [10**400, float("nan"), float("inf"), -1.0, "60", True])
+async def test_seconds_that_are_none_are_refused(seconds: Any) -> None:
+    client = make_client(FakeService())
+    for call in (
+        lambda: client.watch([], timeout=seconds),
+        lambda: client.watch([], delay_per_request=seconds),
+        lambda: make_client(FakeService(), deadline=seconds),
+        lambda: Timeout(connect=seconds),
+    ):
+        with pytest.raises(ValueError, match="seconds"):
+            call()
+    with pytest.raises(ValueError, match="seconds"):
+        await client.balance(deadline=seconds)

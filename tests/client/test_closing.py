@@ -18,6 +18,9 @@ from smsc_async import (
     ClientClosed,
     ConnectError,
     DeliveryReport,
+    GetBalance,
+    GetCost,
+    GetStatus,
     Guards,
     Message,
     MessageRef,
@@ -430,3 +433,43 @@ async def test_request_that_is_still_connecting_never_leaves(transport: Callable
         assert asyncio.get_running_loop().time() - started < 2
         with pytest.raises(ClientClosed):
             await call
+
+
+@pytest.mark.parametrize("call", [GetBalance(), GetStatus(ref=REF), GetCost(to=(PHONE,), text="Hi")])
+def test_a_read_that_is_cut_is_unknown(call: GetBalance | GetStatus | GetCost) -> None:
+    async def main() -> None:
+        client = Network(then="hang").client(retries=3)
+        async with _calls(partial(client.call, call)) as ends:
+            await client.aclose(timeout=0)
+        (error,) = ends
+        assert isinstance(error, SmscError)
+        assert (isinstance(error, ClientClosed), error.outcome) == (False, Outcome.UNKNOWN)
+
+    virtually(main)
+
+
+@pytest.mark.parametrize("timeout", ["5", None, [], b"5", 1j, math.nan, -1, 10**400, True])
+async def test_wrong_time_to_close_is_refused_and_the_client_stays_open(timeout: Any) -> None:
+    client = make_client(FakeService())
+    with pytest.raises(ValueError, match="timeout must be at least 0 seconds; 0 cuts"):
+        await client.aclose(timeout=timeout)
+    await client.balance()
+    await client.aclose()
+
+
+async def test_closing_twice_while_connections_are_made_is_fine() -> None:
+    async def silent(*_: object) -> bool:
+        await anyio.sleep_forever()
+        return False
+
+    async with raw_server(silent) as url:
+        options = {"proxy": url.removesuffix("/sys/soap.php"), "transport": "aiohttp", "guards": None}
+        client = Client(apikey="demo", url="https://service.example/", **options)  # type: ignore[arg-type]
+        ends: list[object] = []
+        async with anyio.create_task_group() as group:
+            group.start_soon(_end, partial(client.send, PHONE, "Hi"), ends)
+            await anyio.wait_all_tasks_blocked()
+            group.start_soon(client.aclose)
+            await checkpoint()
+            await client.aclose()
+        assert [type(end) for end in ends] == [ClientClosed]

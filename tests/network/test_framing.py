@@ -14,6 +14,8 @@ COMPLETE = {
     "empty chunked": OK + b"transfer-encoding: Chunked\r\n\r\n0\r\n\r\n",
     "no content": b"HTTP/1.1 204 No Content\r\n\r\n",
     "after an interim answer": b"HTTP/1.1 100 Continue\r\n\r\n" + LENGTH,
+    "lines that end in LF": b"HTTP/1.1 200 OK\nContent-Length: 4\n\n<a/>",
+    "the same length twice": OK + b"Content-Length: 4\r\nContent-Length: 4\r\n\r\n<a/>",
     "a reason that is empty": b"HTTP/1.1 500\r\nContent-Length: 1\r\n\r\n!",
 }
 

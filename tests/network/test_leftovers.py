@@ -258,3 +258,15 @@ async def test_connection_with_somebody_elses_answer_is_not_used_again(transport
                 await client.send("+79991234567", "Hi")
             assert caught.value.outcome is Outcome.UNKNOWN
     assert len(set(server.connections)) == 3
+
+
+async def test_no_connection_is_used_again_once_answers_are_distrusted(make: Make) -> None:
+    server = Server()
+    transport = make(verify=False)
+    async with raw_server(server.serve) as url:
+        for _ in range(2):
+            assert await _body(transport, url, b"one") == b"one"
+        transport.distrust()
+        assert await _body(transport, url, b"two") == b"two"
+        assert len({id(writer) for writer in server.connections}) == 2
+        await transport.aclose()

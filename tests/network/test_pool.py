@@ -2,6 +2,7 @@
 
 import ssl
 from collections.abc import Awaitable, Callable
+from typing import cast
 from unittest import mock
 
 import anyio
@@ -243,3 +244,31 @@ async def test_thousands_of_cancelled_requests_leak_no_connection() -> None:
 def test_end_that_was_received_behind_tls_is_noticed(error: type[ssl.SSLError]) -> None:
     tls = mock.Mock(spec=ssl.SSLObject, **{"read.side_effect": error})
     assert _holds_more(tls)
+
+
+@virtual
+async def test_connection_distrusted_after_it_was_handed_over_is_closed_and_another_is_used() -> None:
+    pool = _connections(1)
+    first = await pool.take(1)
+    taken: list[httpx.AsyncBaseTransport] = []
+
+    async def wait() -> None:
+        taken.append(await pool.take(1))
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(wait)
+        await anyio.wait_all_tasks_blocked()
+        assert pool.give(first)
+        pool.distrust()  # the answer was read after the connection had been given back
+    assert taken[0] is not first
+    assert (len(pool), cast("Connection", first).closed) == (1, 1)
+
+
+@virtual
+async def test_distrusted_connection_in_use_is_not_taken_back() -> None:
+    pool = _connections(1)
+    first = await pool.take(1)
+    pool.distrust()
+    assert not pool.give(first)
+    await pool.drop(first)
+    assert pool.give(await pool.take(1))

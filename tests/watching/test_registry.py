@@ -80,6 +80,6 @@ def test_expiries_of_ended_messages_do_not_accumulate() -> None:
 
 def test_an_infinite_timeout_never_expires() -> None:
     registry = Registry()
-    expiries = Expiries(registry, math.inf)
+    expiries = Expiries(registry, None)
     expiries.add(enter(registry, 0))
     assert (len(expiries), expiries.next_at(), expiries.pop(1e12)) == (0, math.inf, None)
