@@ -154,8 +154,8 @@ class Client(Session):
     ) -> SentMessage | None:
         """Reconcile a send whose outcome is unknown; return None if it was definitely not executed.
 
-        "Not found" proves nothing about a recipient that the service may store in another form: a phone without +, or
-        an e-mail address. Such a send can only be reconciled if it is found.
+        "Not found" proves nothing about a recipient that the service may store in another form: a phone without + that
+        may be a local number, or an e-mail address. Such a send can only be reconciled if it is found.
 
         Args:
             send: The error, its `unresolved`, or a reference.
