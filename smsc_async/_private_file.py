@@ -8,6 +8,7 @@ from pathlib import Path
 __all__ = ["check_regular", "make_private", "resolved"]
 
 _OTHERS = 0o077
+_NO_PATH = "it has NUL characters or a loop of symbolic links"
 
 
 def resolved(path: str | Path) -> Path:
@@ -19,9 +20,10 @@ def resolved(path: str | Path) -> Path:
     try:
         os.fsencode(path)
         found = Path(path).resolve()
-        reason = "it is a folder" if found.is_dir() else ""
+        is_loop = found.is_symlink()  # from Python 3.13 on; earlier ones raise
+        reason = "it is a folder" if found.is_dir() else _NO_PATH if is_loop else ""
     except (OSError, RuntimeError, ValueError) as error:
-        reason = getattr(error, "strerror", "") or "it has NUL characters or a loop of symbolic links"
+        reason = getattr(error, "strerror", "") or _NO_PATH
     if reason:
         raise ValueError(f"pass the path of a file, {path!r} can't be one: {reason}")
     return found
