@@ -9,7 +9,7 @@ from typing import Final
 
 from smsc_async._model import JournalError, JournalInUse
 
-__all__ = ["damaged", "explained", "readable"]
+__all__ = ["damaged", "explained", "in_use", "readable"]
 
 
 @contextlib.contextmanager
@@ -53,7 +53,8 @@ def damaged(path: Path, why: str) -> JournalError:
     )
 
 
-def _in_use(path: Path) -> JournalError:
+def in_use(path: Path) -> JournalError:
+    """Return the error for a file that another process has open."""
     return JournalInUse(f"another process is using the journal {path}; wait until it ends, or stop it")
 
 
@@ -66,8 +67,8 @@ def _full(path: Path) -> JournalError:
 
 _FULL: Final = {errno.ENOSPC, errno.EDQUOT}
 _WORDS: Final[Mapping[str, Callable[[Path], JournalError]]] = {
-    "SQLITE_BUSY": _in_use,
-    "SQLITE_LOCKED": _in_use,
+    "SQLITE_BUSY": in_use,
+    "SQLITE_LOCKED": in_use,
     "SQLITE_FULL": _full,
     "SQLITE_IOERR_WRITE": _full,
     "SQLITE_CORRUPT": lambda path: damaged(path, "its pages can't be read"),

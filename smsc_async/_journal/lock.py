@@ -9,10 +9,10 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Final
 
-from smsc_async._model import JournalError, JournalInUse
+from smsc_async._model import JournalError
 from smsc_async._private_file import make_private
 
-from .damage import explained
+from .damage import explained, in_use
 
 __all__ = ["JournalLock", "LockRecord"]
 
@@ -127,9 +127,7 @@ class JournalLock:
             except OSError as error:
                 os.close(file)
                 if error.errno in _LOCKED:
-                    raise JournalInUse(
-                        f"another process is using the journal {self._journal}; wait until it ends, or stop it"
-                    ) from None
+                    raise in_use(self._journal) from None
                 raise
             os.close(file)  # it was removed or replaced before it was locked
 

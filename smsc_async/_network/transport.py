@@ -150,7 +150,7 @@ class PooledTransport(Transport, Protocol):
         """Let no request leave that has not left yet; those that wait fail as if there were no connection."""
 
     def distrust(self) -> None:
-        """Use no idle connection again: an answer belonged to another request, so the next one may too."""
+        """Use no connection again that exists now: an answer belonged to another request, so the next may too."""
 
 
 @runtime_checkable
