@@ -9,7 +9,7 @@ from typing import Final
 
 from smsc_async._clock import LoopClock
 from smsc_async._model import GuardStoreError, JournalError
-from smsc_async.guards import Demand, Limit, MemoryStore, Refusal, Release, Reservation, RuleState
+from smsc_async.guards import PROOF_LASTS, Demand, Limit, MemoryStore, Refusal, Release, Reservation, RuleState
 
 from .rows import KeyHistory
 from .store import JournalStore, RunBlocking
@@ -98,7 +98,7 @@ class JournalGuardStore:
             if demand.limit.span and (amount or release.keep or release.clear):
                 self._changed[demand.rule, demand.key] = demand.limit.span
             if demand.proof is not None and release.proof is not None:
-                self._changed[MemoryStore.proofs, demand.proof] = MemoryStore.proof_lasts
+                self._changed[MemoryStore.proofs, demand.proof] = PROOF_LASTS
 
     async def flush(self) -> None:
         """Write the pending releases; a journal that can't be written keeps its older histories, which count more."""

@@ -4,21 +4,23 @@ from typing import TYPE_CHECKING, Any
 
 from ._demands import Completion, Part
 from ._guards import Guards, Identity, RuleSnapshot, Snapshot
-from ._limits import BlockLimit, Limit, Release, StreakLimit, WindowLimit
+from ._limits import BlockLimit, Limit, LoginLimit, Release, StreakLimit, WindowLimit
 from ._memory import MemoryStore
 from ._rules import Policy, Rule, Rules
-from ._store import Demand, Refusal, Reservation, RuleState, Store
+from ._store import PROOF_LASTS, Demand, Refusal, Reservation, RuleState, Store
 
 if TYPE_CHECKING:
     from smsc_async.guards._redis.store import RedisStore as RedisStore
 
 __all__ = [
+    "PROOF_LASTS",
     "BlockLimit",
     "Completion",
     "Demand",
     "Guards",
     "Identity",
     "Limit",
+    "LoginLimit",
     "MemoryStore",
     "Part",
     "Policy",

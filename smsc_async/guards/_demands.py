@@ -156,8 +156,7 @@ def releases(
     if completion.arrival is RequestArrival.ANSWERED:
         code, bad, good = completion.code, completion.bad, completion.good
         return [_answered(each.rule, amount, code, bad, good) for each, amount in zip(demands, amounts, strict=True)]
-    foreign = completion.code == _NOT_THE_SERVICE
-    return [_lost(each, amount, late, slack, foreign=foreign) for each, amount in zip(demands, amounts, strict=True)]
+    return [_lost(each.rule, amount, late, slack) for each, amount in zip(demands, amounts, strict=True)]
 
 
 @lru_cache(maxsize=256)
@@ -176,11 +175,11 @@ def _answered(rule: str, amount: int, code: int, bad: int, good: bool) -> Releas
     return Release(keep=amount, fill=code == _TOO_OFTEN and rule in _SAID_BY_ERROR_9)
 
 
-def _lost(demand: Demand, amount: int, late: float, slack: float, *, foreign: bool) -> Release:
-    # The service answers wrong credentials with error 2, so an HTTP error or page is no sign of them; silence may be.
-    if demand.rule in {"login_failures", "blocked"} or (foreign and demand.rule == "address_failures"):
+def _lost(rule: str, amount: int, late: float, slack: float) -> Release:
+    # The service answers wrong credentials with error 2, so no answer is no sign of them.
+    if rule in {"login_failures", "address_failures", "blocked"}:
         return _NO_RELEASE
-    return Release(keep=amount, late=late + slack if demand.rule in _GATES else late)
+    return Release(keep=amount, late=late + slack if rule in _GATES else late)
 
 
 class Planner:

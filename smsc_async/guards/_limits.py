@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import NamedTuple, TypeAlias
 
-__all__ = ["BlockLimit", "History", "Limit", "Release", "StreakLimit", "WindowLimit"]
+__all__ = ["BlockLimit", "History", "Limit", "LoginLimit", "Release", "StreakLimit", "WindowLimit"]
 
 History: TypeAlias = tuple[float, ...]
 """Instants in seconds, in ascending order; requests in flight are infinite and come last."""
@@ -27,6 +27,7 @@ class Release(NamedTuple):
             requests, and this one has ended the row.
         fill: Whether the history is filled up to the limit, because the service says that it is full.
         proof: Whether the answer proves (True) or refutes (False) the credentials, None for neither.
+        hold: Whether the slots stay reserved until a later release of the same reservation.
     """
 
     keep: int = 0
@@ -34,6 +35,7 @@ class Release(NamedTuple):
     clear: bool = False
     fill: bool = False
     proof: bool | None = None
+    hold: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,34 @@ class StreakLimit:
 
 
 @dataclass(frozen=True, slots=True)
+class LoginLimit:
+    """At most one request in flight, and at most `count` kept entries in any window of `span` seconds.
+
+    Attributes:
+        count: The maximum number of entries, which refused logins leave.
+        span: The length of the window in seconds, including the margin for the service's own rounding.
+    """
+
+    count: int
+    span: float
+
+    def fresh(self, history: History, now: float) -> History:
+        """Return the entries of a history that still count."""
+        return history[bisect_right(history, now - self.span) :]
+
+    def delay(self, history: History, now: float, amount: int) -> float:
+        """Return the seconds until `amount` more fit: 0 for now, infinity if a request is in flight."""
+        if history and history[-1] == inf:
+            return inf
+        excess = len(history) + amount - self.count
+        return max(history[excess - 1] + self.span - now, 0.0) if excess > 0 else 0.0
+
+    def released(self, history: History, now: float, started: float, amount: int, release: Release) -> History:
+        """Return the history after the release of a request that held `amount` entries since `started`."""
+        return _released(self.count, history, now, started, amount, release)
+
+
+@dataclass(frozen=True, slots=True)
 class BlockLimit:
     """No requests until the block of the service is over; the history holds the instants at which blocks end.
 
@@ -125,7 +155,7 @@ class BlockLimit:
         return () if release.clear and history and history[-1] <= started else history
 
 
-Limit: TypeAlias = WindowLimit | StreakLimit | BlockLimit
+Limit: TypeAlias = WindowLimit | StreakLimit | LoginLimit | BlockLimit
 
 
 def _released(  # noqa: PLR0917 - the arguments of `released`, and the count

@@ -9,7 +9,7 @@ from typing import ClassVar, Final, TypeAlias
 from smsc_async._clock import LoopClock
 
 from ._limits import History, Limit, Release
-from ._store import Demand, Refusal, Reservation, RuleState
+from ._store import PROOF_LASTS, Demand, Refusal, Reservation, RuleState
 
 __all__ = ["MemoryStore"]
 
@@ -98,8 +98,6 @@ class MemoryStore:
 
     proofs: ClassVar[str] = "proofs"
     """The name under which `restore` and `history` keep the proofs of credentials."""
-    proof_lasts: ClassVar[float] = 86_400.0
-    """Seconds for which a proof counts."""
 
     def __init__(self, clock: Clock | None = None, *, salt: bytes | None = None) -> None:
         self._clock: Clock = LoopClock() if clock is None else clock
@@ -155,19 +153,23 @@ class MemoryStore:
         """Apply the release of each demand of a reservation; a second call does nothing."""
         if reservation not in self._flying:
             return
-        self._flying.remove(reservation)
+        if not any(release.hold for release in releases):
+            self._flying.remove(reservation)
         now = self._clock()
         started = reservation.started
-        for demand, amount, release in zip(reservation.demands, reservation.amounts, releases, strict=True):
+        for number, (demand, release) in enumerate(zip(reservation.demands, releases, strict=True)):
             rule, key, limit, _, proof, _ = demand
+            amount = reservation.amounts[number]
+            if release.hold:
+                continue
+            reservation.amounts[number] = 0
             if amount or release.keep or release.clear or release.fill:  # otherwise the history does not change
                 table = self._table(rule, limit.span, now)
                 history = table.get(key)
                 if history or release.keep or release.fill:
                     table.put(key, limit.released(history, now, started, amount, release), now)
-            # A refutation is always stored, a proof only if there was none, which is once a day.
-            if proof is not None and (release.proof is False or (release.proof and amount)):
-                self._table(self.proofs, self.proof_lasts, now).put(proof, (now,) if release.proof else (), now)
+            if proof is not None and release.proof is not None:
+                self._note(proof, now, proven=release.proof, is_new=amount > 0)
 
     async def flush(self) -> None:
         """Do nothing: releases take effect at once."""
@@ -223,5 +225,11 @@ class MemoryStore:
         return {demand.key: history for demand in demands if (history := table.get(demand.key))}
 
     def _is_proven(self, proof: bytes, now: float) -> bool:
-        proven = self._table(self.proofs, self.proof_lasts, now).get(proof)
-        return bool(proven) and now < proven[0] + self.proof_lasts
+        proven = self._table(self.proofs, PROOF_LASTS, now).get(proof)
+        return bool(proven) and now < proven[0] + PROOF_LASTS
+
+    def _note(self, proof: bytes, now: float, *, proven: bool, is_new: bool) -> None:
+        table = self._table(self.proofs, PROOF_LASTS, now)
+        # A request that was let through on an old proof renews it, but proves nothing if it has been refuted meanwhile.
+        if not proven or is_new or self._is_proven(proof, now):
+            table.put(proof, (now,) if proven else (), now)

@@ -17,7 +17,7 @@ from smsc_async._model import (
     is_seconds,
 )
 
-from ._limits import BlockLimit, Limit, StreakLimit, WindowLimit
+from ._limits import BlockLimit, Limit, LoginLimit, StreakLimit, WindowLimit
 
 __all__ = ["Policy", "Rule", "Rules"]
 
@@ -63,8 +63,9 @@ class Rules:
         subscriber: Messages of an account to one subscriber, in a row with gaps shorter than `seconds`.
         in_flight: Requests of an account in flight.
         status_in_flight: Status requests among them.
-        login_failures: Errors 2 of the same credentials. Credentials that have been accepted are exempt.
-        address_failures: Errors 2 of one address, for all credentials together.
+        login_failures: Errors 2 of the same credentials, and until these are accepted one request at a time. They are
+            exempt until an error 2, or 30 minutes after the last answer that accepted them.
+        address_failures: Errors 2 of one address, for all credentials together; the same credentials are exempt.
         bad_sends: Errors 6, 7 and 8 of one address in a row.
         blocked: After error 4 an address sends nothing for `seconds`, and for 30 minutes if it is still blocked then.
     """
@@ -114,6 +115,8 @@ class Rules:
                 limits[field.name] = BlockLimit(rule.seconds, max(rule.seconds, LOGIN_FAILURES[2]), LOGIN_FAILURES[2])
             elif field.name == "subscriber":
                 limits[field.name] = StreakLimit(rule.count, rule.seconds + margin)
+            elif field.name == "login_failures":
+                limits[field.name] = LoginLimit(rule.count, rule.seconds + margin)
             else:
                 limits[field.name] = WindowLimit(rule.count, rule.seconds + margin if rule.seconds else 0.0)
         return limits

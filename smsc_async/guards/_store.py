@@ -3,16 +3,19 @@
 import logging
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Final, NamedTuple, Protocol, TypeVar
 
-from smsc_async._model import GuardStoreError, SmscError
+from smsc_async._model import LOGIN_FAILURES, GuardStoreError, SmscError
 
 from ._limits import Limit, Release
 
-__all__ = ["Demand", "Refusal", "Reservation", "RuleState", "Store", "answer_of", "written"]
+__all__ = ["PROOF_LASTS", "Demand", "Refusal", "Reservation", "RuleState", "Store", "answer_of", "written"]
 
 _log = logging.getLogger("smsc_async")
 T = TypeVar("T")
+
+PROOF_LASTS: Final = LOGIN_FAILURES[1]
+"""Seconds for which an answer proves the credentials, unless error 2 refutes them."""
 
 
 class Demand(NamedTuple):
@@ -53,17 +56,24 @@ class Reservation:
 
     Attributes:
         demands: The demands of the request.
-        amounts: The number of slots under each demand: 0 if a proof made the demand unnecessary.
+        amounts: The number of slots under each demand: 0 if a proof made the demand unnecessary, or once released.
         started: The store's time of the reservation.
         token: The store's id of the reservation.
         expires: The time of the client's clock after which the request must not be sent, infinity for never.
     """
 
     demands: Sequence[Demand]
-    amounts: Sequence[int]
+    amounts: list[int]
     started: float
     token: str = ""
     expires: float = float("inf")
+
+    @property
+    def is_login(self) -> bool:
+        """Whether nothing proves the credentials of the request yet."""
+        return any(
+            demand.proof is not None and amount for demand, amount in zip(self.demands, self.amounts, strict=True)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +117,10 @@ class Store(Protocol):
         """
 
     def release(self, reservation: Reservation, releases: Sequence[Release]) -> None:
-        """Apply the release of each demand of a reservation, at once or soon."""
+        """Apply the release of each demand of a reservation, at once or soon.
+
+        Held slots stay reserved: a later call releases them, and leaves alone what has been released.
+        """
 
     async def flush(self) -> None:
         """Wait until every client that shares the store can see all releases."""

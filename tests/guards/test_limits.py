@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smsc_async.guards._limits import BlockLimit, History, Release, StreakLimit, WindowLimit
+from smsc_async.guards._limits import BlockLimit, History, LoginLimit, Release, StreakLimit, WindowLimit
 
 KEPT = Release(keep=1)
 
@@ -83,6 +83,29 @@ def test_a_lost_request_holds_its_slot_at_the_gate_for_a_while() -> None:
     assert history == (11.2, inf)
     assert gate.delay(gate.fresh(history, 8), 8, 1) == pytest.approx(3.2)
     assert gate.fresh(history, 11.2) == (inf,)
+
+
+# --- logins
+
+
+def test_one_login_is_in_flight_at_a_time() -> None:
+    login = LoginLimit(3, 1800)
+    assert login.delay((), 0, 1) == 0
+    assert login.delay((inf,), 0, 1) == inf
+    assert login.delay((10, inf), 20, 1) == inf
+
+
+def test_an_answered_login_leaves_an_entry_only_if_it_was_refused() -> None:
+    login = LoginLimit(3, 1800)
+    assert login.released((10, inf), 20, 15, 1, Release()) == (10,)
+    assert login.released((10, inf), 20, 15, 1, KEPT) == (10, 20)
+
+
+def test_as_many_refused_logins_as_it_allows_close_it_until_the_oldest_is_a_span_ago() -> None:
+    login = LoginLimit(3, 1800)
+    assert login.delay((10, 20), 30, 1) == 0
+    assert login.delay((10, 20, 30), 40, 1) == 1770
+    assert login.fresh((10, 20, 30), 1810) == (20, 30)
 
 
 # --- releasing, the same for windows and streaks

@@ -10,13 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smsc_async.guards import MemoryStore
-from smsc_async.guards._limits import BlockLimit, History, Limit, Release, StreakLimit, WindowLimit
+from smsc_async.guards._limits import BlockLimit, History, Limit, LoginLimit, Release, StreakLimit, WindowLimit
 from smsc_async.guards._store import Demand, Refusal, Reservation
 
 ONCE = WindowLimit(1, 60)
 TWICE = WindowLimit(2, 60)
 BLOCK = BlockLimit(600, 1800, 1800)
 STREAK = StreakLimit(2, 120)
+LOGIN = LoginLimit(2, 60)
 KEPT = Release(keep=1)
 PROVEN = Release(proof=True)
 REFUTED = Release(keep=1, proof=False)
@@ -214,13 +215,27 @@ async def test_refuted_credentials_need_slots_again(bench: Bench) -> None:
     await bench.refused(unproven())
 
 
-async def test_a_proof_lasts_a_day_from_the_answer_that_gave_it(bench: Bench) -> None:
+async def test_a_proof_lasts_half_an_hour_from_the_last_good_answer(bench: Bench) -> None:
     await bench.spend(unproven(), release=PROVEN)
-    bench.now = 86_399
+    bench.now = 1_799
     await bench.spend(unproven(), release=PROVEN)
+    bench.now = 1_799 + 1_799
     assert (await bench.take(unproven())).amounts == [0]
-    bench.now = 86_400
+    bench.now = 1_799 + 1_800
     assert (await bench.take(unproven())).amounts == [1]
+
+
+async def test_held_slots_stay_until_a_later_release_which_leaves_alone_what_has_been_released(bench: Bench) -> None:
+    reservation = await bench.take(on("held"), on("released"))
+    bench.store.release(reservation, [Release(hold=True), Release(keep=1)])
+    assert (await bench.refused(on("held"))).delay == math.inf
+    assert (await bench.refused(on("released"))).delay == 60
+    bench.now = 10
+    bench.store.release(reservation, [Release(keep=1), Release()])
+    assert (await bench.refused(on("held"))).delay == 60
+    assert (await bench.refused(on("released"))).delay == 50
+    bench.store.release(reservation, [Release(), Release()])
+    assert (await bench.refused(on("held"))).delay == 60
 
 
 # --- forgetting
@@ -338,9 +353,22 @@ class Forgetless:
             self.histories[demand[:2]] = limit.released(history, self.now, started, demand.amount, release)
 
 
-LIMITS: dict[str, Limit] = {"window": TWICE, "gate": WindowLimit(2, 0), "streak": STREAK, "blocked": BLOCK}
+LIMITS: dict[str, Limit] = {
+    "window": TWICE,
+    "gate": WindowLimit(2, 0),
+    "streak": STREAK,
+    "login": LOGIN,
+    "blocked": BLOCK,
+}
 DEMANDS = st.sets(st.tuples(st.sampled_from(sorted(LIMITS)), st.sampled_from([b"a", b"b"])), min_size=1)
-RELEASES = st.builds(Release, keep=st.integers(0, 1), late=st.integers(0, 60), clear=st.booleans(), fill=st.booleans())
+RELEASES = st.builds(
+    Release,
+    keep=st.integers(0, 1),
+    late=st.integers(0, 60),
+    clear=st.booleans(),
+    fill=st.booleans(),
+    hold=st.just(value=False),
+)
 STEPS = st.one_of(DEMANDS, st.tuples(st.integers(0, 30), RELEASES), st.floats(0, 200).map(round), st.just(2000))
 
 

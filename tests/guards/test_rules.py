@@ -6,7 +6,7 @@ import pytest
 
 from smsc_async._model.limits import BAD_CODES
 from smsc_async.guards import Policy, Rule, Rules
-from smsc_async.guards._limits import BlockLimit, StreakLimit, WindowLimit
+from smsc_async.guards._limits import BlockLimit, LoginLimit, StreakLimit, WindowLimit
 
 RULES = [field.name for field in fields(Rules)]
 
@@ -34,7 +34,7 @@ def test_bad_sends_are_forbidden_wrong_or_undeliverable() -> None:
     assert frozenset({6, 7, 8}) == BAD_CODES
 
 
-def test_limits_are_windows_with_the_margin_except_streak_gates_and_block() -> None:
+def test_limits_are_windows_with_the_margin_except_streak_gates_login_and_block() -> None:
     assert Rules().limits(1.25) == {
         "identical_send": WindowLimit(1, 61.25),
         "identical_cost": WindowLimit(5, 61.25),
@@ -43,7 +43,7 @@ def test_limits_are_windows_with_the_margin_except_streak_gates_and_block() -> N
         "subscriber": StreakLimit(50, 121.25),
         "in_flight": WindowLimit(14, 0),
         "status_in_flight": WindowLimit(4, 0),
-        "login_failures": WindowLimit(3, 1801.25),
+        "login_failures": LoginLimit(3, 1801.25),
         "address_failures": WindowLimit(4, 1801.25),
         "bad_sends": WindowLimit(99, 601.25),
         "blocked": BlockLimit(600, 1800, 1800),
