@@ -153,7 +153,8 @@ class MemoryStore:
         """Apply the release of each demand of a reservation; a second call does nothing."""
         if reservation not in self._flying:
             return
-        if not any(release.hold for release in releases):
+        holds = any(release.hold for release in releases)
+        if not holds:
             self._flying.remove(reservation)
         now = self._clock()
         started = reservation.started
@@ -162,7 +163,8 @@ class MemoryStore:
             amount = reservation.amounts[number]
             if release.hold:
                 continue
-            reservation.amounts[number] = 0
+            if holds:
+                reservation.amounts[number] = 0
             if amount or release.keep or release.clear or release.fill:  # otherwise the history does not change
                 table = self._table(rule, limit.span, now)
                 history = table.get(key)

@@ -34,7 +34,7 @@ _REFUSALS: Final[Mapping[str, tuple[type[GuardError], str]]] = {
     "login_failures": (BreakerOpen, "these credentials were refused too often (error 2); correct them"),
     "address_failures": (
         BreakerOpen,
-        "too many logins failed or got no answer; after a few more the service blocks this address for half an hour",
+        "too many logins of this address failed (error 2); after a few more the service blocks it for half an hour",
     ),
     "bad_sends": (
         BreakerOpen,

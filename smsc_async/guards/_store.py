@@ -56,7 +56,8 @@ class Reservation:
 
     Attributes:
         demands: The demands of the request.
-        amounts: The number of slots under each demand: 0 if a proof made the demand unnecessary, or once released.
+        amounts: The number of slots under each demand: 0 if a proof made the demand unnecessary, or if they were
+            released while others are held.
         started: The store's time of the reservation.
         token: The store's id of the reservation.
         expires: The time of the client's clock after which the request must not be sent, infinity for never.

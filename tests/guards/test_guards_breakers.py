@@ -35,14 +35,14 @@ def sends(number: int, text: str = "Hi") -> SendList:
 
 # --- credentials
 @virtual
-async def test_only_three_requests_go_at_once_until_their_credentials_are_accepted() -> None:
+async def test_one_request_goes_at_a_time_until_its_credentials_are_accepted() -> None:
     desk = Desk(Rules())
     async with trio.open_nursery() as nursery:
         for number in range(12):
             nursery.start_soon(lambda each: desk.call(send(f"text {each}"), GOOD, latency=10), number)
         await trio.sleep(5)
-        assert (await desk.guards.snapshot()).rules["login_failures"].waiting == 9
-    assert [start for start, _ in desk.started] == [0] * 3 + [10] * 9
+        assert (await desk.guards.snapshot()).rules["login_failures"].waiting == 11
+    assert [start for start, _ in desk.started] == [0] + [10] * 11
     assert await desk.state() == (0, 0)
 
 
@@ -104,6 +104,38 @@ async def test_many_tasks_with_a_wrong_password_cause_three_errors_2() -> None:
 
 
 @virtual
+async def test_an_error_2_lets_no_second_request_go_at_once() -> None:
+    desk = Desk(Rules())
+    async with trio.open_nursery() as nursery:
+        for number in range(2):
+            nursery.start_soon(lambda each: desk.call(send(f"text {each}"), code(2), latency=10), number)
+    assert [start for start, _ in desk.started] == [0, 10]
+
+
+@virtual
+async def test_lost_answers_accuse_no_credentials() -> None:
+    desk = Desk(Rules())
+    for number in range(100):
+        await desk.call(status(number), LOST)
+    assert (await desk.guards.snapshot()).rules["address_failures"].full == {}
+
+
+@virtual
+async def test_a_proof_ends_half_an_hour_after_the_last_good_answer() -> None:
+    desk = Desk(Rules())
+    await desk.call()
+    await trio.sleep(1799)
+    await desk.call()
+    await trio.sleep(1799)
+    for number in range(2):
+        await desk.reserve(status(number))
+    await trio.sleep(1)
+    await desk.reserve(status(2))
+    with pytest.raises(TooManyInFlight):
+        await desk.reserve(status(3), within=1)
+
+
+@virtual
 async def test_proven_credentials_are_exempt_whatever_others_do() -> None:
     desk = Desk(Rules())
     await desk.call()
@@ -137,8 +169,7 @@ async def test_a_password_that_is_changed_at_the_service_is_stopped_after_three_
 @virtual
 async def test_a_request_that_waited_in_vain_for_unproven_credentials_says_so() -> None:
     desk = Desk(Rules())
-    for number in range(3):
-        await desk.reserve(send(f"text {number}"))
+    await desk.reserve(send("first"))
     with pytest.raises(TooManyInFlight, match="might block this address") as caught:
         await desk.reserve(send(), within=5)
     assert caught.value.retry_after is None

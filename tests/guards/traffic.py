@@ -168,16 +168,19 @@ class Traffic:
     async def _call(self, limiter: Limiter, focus: str, chance: Random) -> None:
         wrong = focus == "login" and chance.random() < 0.5
         password = chance.choice(["wrong", "wronger"]) if wrong else "right"
-        cancelled = chance.random() < self.scenario.cancelled
+        cancelled = chance.random() < self.scenario.cancelled and not wrong
         with trio.move_on_after(chance.uniform(0, 45) if cancelled else math.inf):
             await self.call(limiter, operation_of(focus, chance), chance, password)
 
     async def call(self, limiter: Limiter, operation: Operation[Any], chance: Random, password: str = "right") -> None:
         """Reserve, send and release one request, as a client does."""
-        who, patient = self._who[password], self.scenario.patient
+        # Nobody can count wrong passwords whose answers are lost, so these wait for their answers.
+        is_wrong = password != "right"
+        who, patient = self._who[password], self.scenario.patient or is_wrong
         within = math.inf if patient else chance.choice([3.0, 20.0, 90.0, 600.0, math.inf])
         timeout = math.inf if patient else chance.choice([2.0, 10.0, 40.0, 100.0, 250.0])
-        flight, end = self._flight(who, operation, chance), trio.current_time() + within
+        flight = self._flight(who, operation, chance, lost=0.0 if is_wrong else self.scenario.lost)
+        end = trio.current_time() + within
         try:
             reservation = await limiter.reserve(who, operation, within=within)
         except GuardError as error:
@@ -193,11 +196,11 @@ class Traffic:
             if flight.completion.arrival is RequestArrival.LOST:
                 self._stray.start_soon(self._arrive_late, flight, chance)
 
-    def _flight(self, who: Identity, operation: Operation[Any], chance: Random) -> Flight:
+    def _flight(self, who: Identity, operation: Operation[Any], chance: Random, *, lost: float) -> Flight:
         scenario = self.scenario
         times = NETWORKS.get(scenario.network) or chance.choice(list(NETWORKS.values()))
         up, work, down = (chance.uniform(0, most) for most in times)
-        if chance.random() < scenario.lost:
+        if chance.random() < lost:
             up, down = chance.choice([(math.inf, down), (up, math.inf)])
         refused = up < math.inf and chance.random() < scenario.refused
         completion = Completion(RequestArrival.UNSENT if refused else RequestArrival.LOST)
