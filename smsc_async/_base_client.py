@@ -12,21 +12,34 @@ from pydantic import SecretStr
 
 from ._call import (
     Caller,
+    Identities,
     Namespaces,
     checked,
     checked_namespace,
     credentials_from,
+    credentials_source,
     is_listener,
     positive,
     service_urls,
     transport_from,
     without_arguments,
 )
-from ._model import UNSET, Operation, Result, Send, SendList, UnresolvedSend, Unset, is_seconds
+from ._model import (
+    UNSET,
+    Credentials,
+    CredentialsSource,
+    Operation,
+    Result,
+    Send,
+    SendList,
+    UnresolvedSend,
+    Unset,
+    is_seconds,
+)
 from ._network import Timeout, Transport
 from ._sending import OnUnknown, ReconcileDelays, Reconciler
 from ._watching import Curve
-from .guards import Guards, Identity, Rules
+from .guards import Guards, Rules
 
 if TYPE_CHECKING:
     import httpx
@@ -52,6 +65,7 @@ class Session:
         apikey: str | SecretStr | None = None,
         login: str | SecretStr | None = None,
         password: str | SecretStr | None = None,
+        credentials: CredentialsSource | None = None,
         url: str | None = None,
         fallback_urls: Iterable[str] = (),
         namespace: str | None = None,
@@ -89,6 +103,11 @@ class Session:
             on_unknown=on_unknown in get_args(OnUnknown),
             on_unresolved=on_unresolved is None or is_listener(on_unresolved),
         )
+        source: Credentials | CredentialsSource
+        if credentials is None:
+            source = credentials_from(apikey, login, password)
+        else:
+            source = credentials_source(credentials, apikey, login, password)
         urls = service_urls(url, fallback_urls, allow_http=allow_http)
         self._url = urls[0]
         self._timeout = Timeout.of(timeout)
@@ -99,7 +118,7 @@ class Session:
         self._max_recipients = max_recipients
         self._batch_size = batch_size
         self._caller = Caller(
-            who=Identity(credentials_from(apikey, login, password), account, egress),
+            identities=Identities(source, account, egress),
             urls=urls,
             namespaces=Namespaces(None if namespace is None else checked_namespace(namespace), urls[0]),
             transport=transport_from(
@@ -112,6 +131,7 @@ class Session:
             timezone=timezone,
             retries=retries,
             guards=self.guards,
+            timeout=self._timeout,
         )
         self.clock_skew = clock_skew
         guarding = self.guards or _GUARDING

@@ -58,6 +58,8 @@ class Client(Session):
             variable SMSC_APIKEY is used, or SMSC_LOGIN and SMSC_PASSWORD.
         login: The login of the account.
         password: The password, or its lower-case MD5 hex digest.
+        credentials: A function, also an async one, that returns an `ApiKey` or a `Login`. It is called before the first
+            request and again after each error 2, so that rotation needs no restart. Pass `account` too for a new key.
         url: The URL of the service. None for SMSC_URL, or https://smscentre.com/sys/soap.php if that is not set.
         fallback_urls: Further URLs of the same service, tried in turn when a request may be repeated.
         namespace: The targetNamespace. None to derive it from `url`. A wrong one is corrected from the `?wsdl`.

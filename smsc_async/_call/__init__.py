@@ -6,22 +6,26 @@ from .config import (
     checked_namespace,
     checked_url,
     credentials_from,
+    credentials_source,
     is_listener,
     positive,
     service_urls,
     transport_from,
     without_arguments,
 )
+from .login import Identities
 from .namespaces import Namespaces
 
 __all__ = [
     "Caller",
+    "Identities",
     "Namespaces",
     "Trace",
     "checked",
     "checked_namespace",
     "checked_url",
     "credentials_from",
+    "credentials_source",
     "is_listener",
     "positive",
     "service_urls",

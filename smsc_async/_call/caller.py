@@ -4,9 +4,8 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, tzinfo
-from typing import Final, Generic, TypeVar
+from typing import Final, TypeVar
 
 import anyio
 from anyio.lowlevel import EventLoopToken, current_token
@@ -14,7 +13,10 @@ from anyio.lowlevel import EventLoopToken, current_token
 from smsc_async._clock import asyncio_loop, loop_time
 from smsc_async._model import (
     ApiError,
+    AuthenticationFailed,
+    Balance,
     ConnectionLost,
+    GetBalance,
     GuardError,
     MalformedEnvelope,
     Operation,
@@ -23,6 +25,7 @@ from smsc_async._model import (
     ProtocolError,
     ReadTimeout,
     Result,
+    SentMessage,
     SmscError,
     SoapFault,
     TooManyRequests,
@@ -31,9 +34,11 @@ from smsc_async._model import (
 )
 from smsc_async._network import PooledTransport, Reply, Timeout, Transport
 from smsc_async._protocol import Request, decode, encode
-from smsc_async.guards import Completion, Guards, Identity, Part
+from smsc_async.guards import Completion, Guards, Identity, Part, RequestArrival, Reservation
 
+from .attempt import Attempt, Trace
 from .closing import Closing
+from .login import Identities, LoginProbe
 from .namespaces import Namespaces
 
 __all__ = ["Caller", "Trace"]
@@ -43,79 +48,48 @@ R = TypeVar("R", bound=Result)
 
 _FIRST_PAUSE: Final = 0.25
 _LONGEST_PAUSE: Final = 8.0
-
-
-@dataclass(slots=True)
-class Trace(Generic[R]):
-    """The record of a call, so that callers can tell whether the request may have been executed.
-
-    Attributes:
-        check: Returns the result if an earlier call has already executed the operation, else None. It is called while
-            this call holds its claim to the message, so that no other call can send it meanwhile.
-        began: When the first attempt that may have left began, aware; None if none has.
-        may_have_left: Whether the last attempt, or an earlier call that `check` has not disproved, may have left
-            without an answer that reports its outcome.
-    """
-
-    check: Callable[[], Awaitable[R | None]] | None = None
-    began: datetime | None = None
-    may_have_left: bool = False
-
-
-@dataclass(slots=True)
-class _Attempt(Generic[R]):
-    """One attempt of a call.
-
-    Attributes:
-        url: The URL of the service.
-        timeout: The timeout of each step.
-        end: The time of the event loop at which the attempt is given up.
-        trace: The record of the call.
-        posted: Whether any of the request may have left.
-    """
-
-    url: str
-    timeout: Timeout
-    end: float
-    trace: Trace[R] = field(default_factory=Trace)
-    posted: bool = False
+_UNSENT: Final = Completion(RequestArrival.UNSENT)
 
 
 class Caller:
     """Executes operations, on one event loop at a time.
 
     Args:
-        who: The account that calls.
+        identities: The account that calls.
         urls: The URLs of the service; each further attempt goes to the next one.
         namespaces: The namespace that each of them expects.
         transport: The transport that carries the requests.
         timezone: The zone in which the service writes local times.
         retries: How often a call may be repeated.
         guards: The guards that keep the requests inside the limits of the service, None for no guards.
+        timeout: The timeout of the client's own requests.
     """
 
     def __init__(
         self,
         *,
-        who: Identity,
+        identities: Identities,
         urls: tuple[str, ...],
         namespaces: Namespaces,
         transport: Transport,
         timezone: tzinfo,
         retries: int,
         guards: Guards | None,
+        timeout: Timeout,
     ) -> None:
-        self._who = who
+        self._identities = identities
         self._urls = urls
         self._namespaces = namespaces
         self._transport = transport
         self._timezone = timezone
         self._retries = retries
         self._guards = guards
+        self._timeout = timeout
         self._token: EventLoopToken | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self.now: Callable[[], float] = anyio.current_time
         self.closing = Closing()
+        self._probe = LoginProbe(self._ask_balance, self.closing)
         if guards is not None:
             guards.attach()
 
@@ -144,6 +118,12 @@ class Caller:
         finally:
             self.closing.leave()
 
+    def reconciled(self, trace: Trace[R], sent: SentMessage | None) -> None:
+        """Release what a lost send has held until it was reconciled; None if the service is not known to have it."""
+        held, trace.held = trace.held, None
+        if held is not None and self._guards is not None:
+            self._guards.release(held, Completion.of_reconciled(sent))
+
     async def aclose(self, timeout: float) -> None:
         """Let no request leave any more, give those in flight some time, and close all connections."""
         # Calls of another event loop have ended with it.
@@ -152,10 +132,11 @@ class Caller:
     async def _attempts(
         self, operation: Operation[R], timeout: Timeout, end: float, trace: Trace[R], *, allow_duplicate: bool
     ) -> R:
-        too_often: TooManyRequests | None = None
+        failure: SmscError | None = None
         number = 0
         while True:
-            attempt = _Attempt(self._urls[number % len(self._urls)], timeout, end, trace)
+            who = self._identities.known or await self._identities.read()
+            attempt = Attempt(who, self._urls[number % len(self._urls)], timeout, end, trace)
             pause = 0.0
             try:
                 return await self._guarded(operation, attempt, allow_duplicate=allow_duplicate)
@@ -164,29 +145,31 @@ class Caller:
                 if not trace.may_have_left:
                     self.closing.check()
                 pause = min(_FIRST_PAUSE * 2**number, _LONGEST_PAUSE) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
-                is_over = self.closing.is_begun or number >= self._retries or _left(end) <= pause
+                is_over = self.closing.is_begun or number >= self._retries or end - self.now() <= pause
                 if is_over or not _may_repeat(operation, error):
                     raise
+                failure = error if trace.may_have_left else failure
                 _log.debug("%s: %s; again in %.2f s", operation.methods[0], type(error).__name__, pause)
-            except TooManyRequests as error:
-                if number >= self._retries or self._guards is None or not self._guards.awaits(operation):
+            except (AuthenticationFailed, TooManyRequests) as error:
+                if number >= self._retries or not await self._is_worth_repeating(operation, who, error):
                     raise
-                too_often = error
-            except GuardError:
-                if (
-                    too_often is not None
-                ):  # the service's own refusal is more precise; no time is left to wait for its window
-                    raise too_often from None
-                raise
+                trace.may_have_left, failure = False, error
+            except GuardError as error:
+                raise failure or error from error.__cause__  # the attempt before says more
             number += 1
             await self.closing.sleep_until(self.now() + pause)
 
-    async def _guarded(self, operation: Operation[R], attempt: _Attempt[R], *, allow_duplicate: bool) -> R:
+    async def _is_worth_repeating(self, operation: Operation[R], who: Identity, error: ApiError) -> bool:
+        if isinstance(error, AuthenticationFailed):
+            return await self._identities.renew(who)
+        return self._guards is not None and self._guards.awaits(operation)
+
+    async def _guarded(self, operation: Operation[R], attempt: Attempt[R], *, allow_duplicate: bool) -> R:
         check = attempt.trace.check
         if check is None:
             return await self._hold(operation, attempt, Part.ALL, self._exchange, allow_duplicate=allow_duplicate)
 
-        async def unless_done(operation: Operation[R], attempt: _Attempt[R]) -> R:
+        async def unless_done(operation: Operation[R], attempt: Attempt[R]) -> R:
             found = await check()
             attempt.trace.may_have_left = False
             if found is not None:
@@ -200,9 +183,9 @@ class Caller:
     async def _hold(
         self,
         operation: Operation[R],
-        attempt: _Attempt[R],
+        attempt: Attempt[R],
         part: Part,
-        work: Callable[[Operation[R], _Attempt[R]], Awaitable[R]],
+        work: Callable[[Operation[R], Attempt[R]], Awaitable[R]],
         *,
         allow_duplicate: bool,
     ) -> R:
@@ -210,26 +193,58 @@ class Caller:
         guards = self._guards
         if guards is None:
             return await work(operation, attempt)
-        reservation = await guards.reserve(
-            self._who,
-            operation,
-            within=max(0.0, attempt.end - self.now()),
-            allow_duplicate=allow_duplicate,
-            part=part,
-            waiting=self.closing.waiting,
-        )
+        reservation = await self._reserve(guards, operation, attempt, part, allow_duplicate=allow_duplicate)
         attempt.end = min(attempt.end, reservation.expires)
         try:
             result = await work(operation, attempt)
         except BaseException as error:
-            guards.release(reservation, Completion.of_failure(error, posted=attempt.posted))
+            self._release_failed(guards, reservation, attempt, Completion.of_failure(error, posted=attempt.posted))
             if isinstance(error, ApiError):
                 await guards.flush()
             raise
         guards.release(reservation, Completion.of_result(operation, result))
         return result
 
-    async def _exchange(self, operation: Operation[R], attempt: _Attempt[R]) -> R:
+    async def _reserve(
+        self, guards: Guards, operation: Operation[R], attempt: Attempt[R], part: Part, *, allow_duplicate: bool
+    ) -> Reservation:
+        while True:
+            reservation = await guards.reserve(
+                attempt.who,
+                operation,
+                within=max(0.0, attempt.end - self.now()),
+                allow_duplicate=allow_duplicate,
+                part=part,
+                waiting=self.closing.waiting,
+            )
+            if not (reservation.is_login and self._probe.is_due) or attempt.is_probe:
+                return reservation
+            guards.release(reservation, _UNSENT)
+            await self._probe.wait(min(attempt.end, self.now() + guards.max_wait))
+
+    def _release_failed(
+        self, guards: Guards, reservation: Reservation, attempt: Attempt[R], completion: Completion
+    ) -> None:
+        trace = attempt.trace
+        is_lost = completion.arrival is RequestArrival.LOST
+        if reservation.is_login and completion.arrival is not RequestArrival.UNSENT:
+            self._probe.is_due = is_lost
+        if not (is_lost and trace.reconciles):
+            guards.release(reservation, completion)
+        elif guards.release_lost(reservation, completion):
+            trace.held = reservation
+
+    async def _ask_balance(self) -> None:
+        who, timeout = self._identities.known or await self._identities.read(), self._timeout
+        end = self.now() + timeout.pool + timeout.connect + timeout.read
+        attempt: Attempt[Balance] = Attempt(who, self._urls[0], timeout, end, is_probe=True)
+        try:
+            await self._hold(GetBalance(), attempt, Part.ALL, self._exchange, allow_duplicate=False)
+        except AuthenticationFailed:
+            await self._identities.renew(who)
+            raise
+
+    async def _exchange(self, operation: Operation[R], attempt: Attempt[R]) -> R:
         namespace = self._namespaces.of(attempt.url)
         try:
             return await self._post(operation, attempt, namespace)
@@ -237,7 +252,7 @@ class Caller:
             if not fault.procedure_missing:
                 raise
             self.closing.check()
-            left = _left(attempt.end)
+            left = max(0.0, attempt.end - self.now())
             with self.closing.cut_at(attempt.end) as scope:
                 healed = await self._namespaces.heal(
                     fault, attempt.url, namespace, self._transport, attempt.timeout.within(left)
@@ -246,8 +261,8 @@ class Caller:
                 raise
         return await self._post(operation, attempt, healed)
 
-    async def _post(self, operation: Operation[R], attempt: _Attempt[R], namespace: str) -> R:
-        request = encode(operation, self._who.credentials, namespace)
+    async def _post(self, operation: Operation[R], attempt: Attempt[R], namespace: str) -> R:
+        request = encode(operation, attempt.who.credentials, namespace)
         reply: Reply | None = None
         start = self.now()
         left = attempt.end - start
@@ -257,7 +272,7 @@ class Caller:
         attempt.posted = attempt.trace.may_have_left = True
         attempt.trace.began = attempt.trace.began or datetime.now(UTC)
         with self.closing.cut_at(attempt.end):
-            reply = await self._carry(attempt.url, request, _in_time(attempt.timeout, left))
+            reply = await self._carry(attempt.url, request, attempt.timeout.in_time(left))
         if reply is None and self.closing.is_begun:
             raise ConnectionLost("the request was sent and the client was closed before the answer came")
         if reply is None:
@@ -325,23 +340,10 @@ class Caller:
         if self._guards is not None:
             self._guards.bind()
         self._namespaces.rebind()
+        self._identities.rebind()
+        self._probe.rebind()
         self.closing.rebind()
         self._token, self._loop, self.now = token, loop, loop_time()
-
-
-def _left(end: float) -> float:
-    return max(0.0, end - anyio.current_time())
-
-
-def _in_time(timeout: Timeout, left: float) -> Timeout:
-    """Return a timeout with which a connection fails well before the deadline, which would leave the outcome unknown.
-
-    A connection waits for its turn, is made, and may need one more step for TLS.
-    """
-    steps, most = timeout.within(left), left / 4
-    if steps.connect <= most and steps.pool <= most:
-        return steps
-    return replace(steps, connect=min(steps.connect, most), pool=min(steps.pool, most))
 
 
 def _may_repeat(operation: Operation[R], error: TransportError) -> bool:

@@ -6,12 +6,12 @@ import re
 import ssl
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
-from typing import TYPE_CHECKING, Final, Literal, ParamSpec
+from typing import TYPE_CHECKING, Final, Literal, ParamSpec, cast
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import SecretStr
 
-from smsc_async._model import ApiKey, Credentials, Login, is_seconds
+from smsc_async._model import ApiKey, Credentials, CredentialsSource, Login, is_seconds
 from smsc_async._network import Transport, ascii_host, is_loopback
 from smsc_async._protocol import CONTRACT
 
@@ -116,6 +116,19 @@ def credentials_from(
     if login is None or password is None:
         raise ValueError(f"credentials are missing; {_HOW}")
     return Login.model_validate({"login": login, "password": password})
+
+
+def credentials_source(credentials: object, *others: object) -> CredentialsSource:
+    """Return the callable that a client reads its credentials from.
+
+    Raises:
+        ValueError: It can't be called, or other credentials were passed too.
+    """
+    if not callable(credentials) or isinstance(credentials, type):
+        raise ValueError("credentials must be a function that returns an ApiKey or a Login")  # noqa: TRY004 - as above
+    if any(other is not None for other in others):
+        raise ValueError("give an apikey, a login and password, or credentials, not several of them")
+    return cast("CredentialsSource", credentials)
 
 
 def checked_url(url: str | None, *, allow_http: bool = False, environment: Mapping[str, str] = os.environ) -> str:

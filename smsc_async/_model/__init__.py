@@ -18,7 +18,7 @@ from .channels import (
     WhatsApp,
 )
 from .codes import DeliveryError, MessageStatus, Resend
-from .credentials import ApiKey, Credentials, Login
+from .credentials import ApiKey, Credentials, CredentialsSource, Login
 from .exceptions import (
     AddressBlocked,
     ApiError,
@@ -136,6 +136,7 @@ __all__ = [
     "Cost",
     "CostTooOften",
     "Credentials",
+    "CredentialsSource",
     "DeliveryError",
     "DeliveryReport",
     "DuplicateSend",

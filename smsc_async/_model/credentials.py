@@ -1,12 +1,13 @@
 """The credentials: an API key, or a login and a password. Neither is ever printed."""
 
+from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias
 
 from pydantic import SecretStr, field_validator
 
 from .types import NOT_XML, FrozenModel
 
-__all__ = ["ApiKey", "Credentials", "Login"]
+__all__ = ["ApiKey", "Credentials", "CredentialsSource", "Login"]
 
 
 _LONGEST: Final = 1000
@@ -57,3 +58,6 @@ class Login(FrozenModel):
 
 
 Credentials: TypeAlias = ApiKey | Login
+
+CredentialsSource: TypeAlias = Callable[[], Credentials | Awaitable[Credentials]]
+"""Returns the credentials that are valid now; it may be a coroutine function and must not block."""

@@ -99,6 +99,16 @@ class Timeout:
             raise ValueError("timeout must be more than 0 seconds and finite, or a Timeout")
         return cls(connect=min(5.0, value), read=value, write=value, pool=min(10.0, value))
 
+    def in_time(self, left: float) -> Self:
+        """Return a timeout with which a connection fails well before a deadline, which would leave the outcome unknown.
+
+        A connection waits for its turn, is made, and may need one more step for TLS.
+        """
+        steps, most = self.within(left), left / 4
+        if steps.connect <= most and steps.pool <= most:
+            return steps
+        return replace(steps, connect=min(steps.connect, most), pool=min(steps.pool, most))
+
     def within(self, seconds: float) -> Self:
         """Return a timeout with no step longer than `seconds`."""
         if seconds >= self.read and seconds >= self.write and seconds >= self.connect and seconds >= self.pool:

@@ -128,7 +128,7 @@ class Reconciler:
         """Send, and give up at the event loop time `end` (infinity for never); see `Client.call`."""
         is_own_id = unique_id or attempt > 1 or "id" not in operation.model_fields_set
         terms = _Terms(timeout, end, allow_duplicate, is_own_id)
-        trace: Trace[SentMessage] = Trace()
+        trace: Trace[SentMessage] = Trace(reconciles=self._on_unknown != "raise")
         if attempt > 1:
             trace.check = lambda: self._look_up(operation, terms, wait=True)
             trace.may_have_left = True
@@ -143,6 +143,8 @@ class Reconciler:
             if trace.may_have_left:
                 self._hand_over(_unresolved(operation, terms, trace.began))
             raise
+        finally:
+            self._caller.reconciled(trace, None)
 
     async def resolve(
         self, unresolved: UnresolvedSend, timeout: Timeout, end: float, ask: AskStatus | None = None
@@ -190,6 +192,7 @@ class Reconciler:
                     raise
             found = await self._reconciled_by_status(lost, _unresolved(operation, terms, trace.began), terms)
             trace.may_have_left = False
+            self._caller.reconciled(trace, found)
             if found is not None:
                 return found
             again_at = failed_at + self._delays.late + self._delays.duplicate

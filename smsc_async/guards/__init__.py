@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING, Any
 
-from ._demands import Completion, Part
-from ._guards import Guards, Identity, RuleSnapshot, Snapshot
+from ._demands import Completion, Part, RequestArrival
+from ._guards import Guards, Identity
 from ._limits import BlockLimit, Limit, LoginLimit, Release, StreakLimit, WindowLimit
 from ._memory import MemoryStore
 from ._rules import Policy, Rule, Rules
-from ._store import PROOF_LASTS, Demand, Refusal, Reservation, RuleState, Store
+from ._store import PROOF_LASTS, Demand, Refusal, Reservation, RuleSnapshot, RuleState, Snapshot, Store
 
 if TYPE_CHECKING:
     from smsc_async.guards._redis.store import RedisStore as RedisStore
@@ -26,6 +26,7 @@ __all__ = [
     "Policy",
     "Refusal",
     "Release",
+    "RequestArrival",
     "Reservation",
     "Rule",
     "RuleSnapshot",

@@ -108,6 +108,11 @@ class Completion:
         return cls(RequestArrival.ANSWERED, bad=bad, good=True)
 
     @classmethod
+    def of_reconciled(cls, sent: SentMessage | None) -> "Completion":
+        """Return the completion of a lost send that has been reconciled; None if the service isn't known to have it."""
+        return _LOST if sent is None else cls(RequestArrival.ANSWERED, bad=len(sent.missing), good=True)
+
+    @classmethod
     def of_failure(cls, error: BaseException, *, posted: bool) -> "Completion":
         """Return the completion of a request that failed; `posted` says whether anything may have left before."""
         if isinstance(error, ApiError):

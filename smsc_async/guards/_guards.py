@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -21,10 +21,10 @@ from ._limits import Release
 from ._memory import MemoryStore
 from ._refusals import MAY_CLEAR, refused
 from ._rules import Policy, Rule, Rules
-from ._store import Demand, Refusal, Reservation, Store, answer_of, written
+from ._store import Demand, Refusal, Reservation, RuleSnapshot, Snapshot, Store, answer_of, written
 from ._waiters import Waiters
 
-__all__ = ["Guards", "Identity", "RuleSnapshot", "Snapshot"]
+__all__ = ["Guards", "Identity"]
 
 _log = logging.getLogger("smsc_async")
 
@@ -46,40 +46,6 @@ class Identity:
     credentials: Credentials
     account: str | None = None
     egress: str = "default"
-
-
-@dataclass(frozen=True, slots=True)
-class RuleSnapshot:
-    """The state of one rule.
-
-    Attributes:
-        count: The limit of the rule.
-        keys: The number of keys with a history: messages, accounts or addresses, depending on the rule.
-        in_flight: The number of slots that requests in flight hold.
-        waiting: The number of requests of these guards that wait for a slot.
-        full: The keys without a free slot, as hashes, and until when; None if that depends on requests in flight.
-    """
-
-    count: int
-    keys: int
-    in_flight: int
-    waiting: int
-    full: Mapping[str, datetime | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """The state of the guards.
-
-    Attributes:
-        taken_at: The moment at which it was taken.
-        waiting: The number of requests of these guards that wait.
-        rules: The state of each rule that isn't off.
-    """
-
-    taken_at: datetime
-    waiting: int
-    rules: Mapping[str, RuleSnapshot]
 
 
 class Guards:
@@ -122,7 +88,7 @@ class Guards:
         self.rules = rules
         self._store: Store = MemoryStore() if store is None else store
         self._limits = rules.limits(margin)
-        self._max_wait = math.inf if max_wait is None else max_wait
+        self.max_wait = math.inf if max_wait is None else max_wait
         self._max_waiters = max_waiters
         self.margin = margin
         self.late_arrival = late_arrival
@@ -195,9 +161,26 @@ class Guards:
     def release(self, reservation: Reservation, completion: Completion) -> None:
         """Release the slots of a request that has ended; what the service may have counted stays in the history."""
         self._busy -= 1
-        given = releases(
-            reservation.demands, reservation.amounts, completion, late=self.late_arrival, slack=self.margin
-        )
+        self._release(reservation, self._releases(reservation, completion))
+
+    def release_lost(self, reservation: Reservation, completion: Completion) -> bool:
+        """Release the slots of a lost send that will be reconciled: until then its messages don't count as bad.
+
+        Return whether `release` is to be called too, when it is reconciled.
+        """
+        given = [
+            release._replace(hold=demand.rule == "bad_sends")
+            for demand, release in zip(reservation.demands, self._releases(reservation, completion), strict=True)
+        ]
+        holds = any(release.hold for release in given)
+        self._busy -= not holds
+        self._release(reservation, given)
+        return holds
+
+    def _releases(self, reservation: Reservation, completion: Completion) -> list[Release]:
+        return releases(reservation.demands, reservation.amounts, completion, late=self.late_arrival, slack=self.margin)
+
+    def _release(self, reservation: Reservation, given: list[Release]) -> None:
         try:
             self._store.release(reservation, given)
         except Exception as error:  # noqa: BLE001 - the request has ended, and its result must not be lost
@@ -292,7 +275,7 @@ class Guards:
 
     async def _wait(self, demands: Sequence[Demand], refusal: Refusal, within: float) -> Reservation:
         now = anyio.current_time()
-        end, give_up = now + within, now + min(within, self._max_wait)
+        end, give_up = now + within, now + min(within, self.max_wait)
         sends = {each.key: each for each in demands if each.rule == "identical_send" and not each.forced}
         refusal = next((Refusal(sends[key], math.inf) for key in sends.keys() & self._sends), refusal)
         free = self._free_at(refusal, now, give_up)

@@ -3,13 +3,25 @@
 import logging
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, NamedTuple, Protocol, TypeVar
 
 from smsc_async._model import LOGIN_FAILURES, GuardStoreError, SmscError
 
 from ._limits import Limit, Release
 
-__all__ = ["PROOF_LASTS", "Demand", "Refusal", "Reservation", "RuleState", "Store", "answer_of", "written"]
+__all__ = [
+    "PROOF_LASTS",
+    "Demand",
+    "Refusal",
+    "Reservation",
+    "RuleSnapshot",
+    "RuleState",
+    "Snapshot",
+    "Store",
+    "answer_of",
+    "written",
+]
 
 _log = logging.getLogger("smsc_async")
 T = TypeVar("T")
@@ -91,6 +103,40 @@ class RuleState:
     keys: int
     in_flight: int
     full: Mapping[str, float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSnapshot:
+    """The state of one rule.
+
+    Attributes:
+        count: The limit of the rule.
+        keys: The number of keys with a history: messages, accounts or addresses, depending on the rule.
+        in_flight: The number of slots that requests in flight hold.
+        waiting: The number of requests of these guards that wait for a slot.
+        full: The keys without a free slot, as hashes, and until when; None if that depends on requests in flight.
+    """
+
+    count: int
+    keys: int
+    in_flight: int
+    waiting: int
+    full: Mapping[str, datetime | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The state of the guards.
+
+    Attributes:
+        taken_at: The moment at which it was taken.
+        waiting: The number of requests of these guards that wait.
+        rules: The state of each rule that isn't off.
+    """
+
+    taken_at: datetime
+    waiting: int
+    rules: Mapping[str, RuleSnapshot]
 
 
 class Store(Protocol):

@@ -331,9 +331,9 @@ async def test_answer_of_another_operation_leaves_the_outcome_unknown() -> None:
 
 @respx.mock
 async def test_errors_of_httpx_are_raised_as_errors_of_this_package() -> None:
-    respx.post(URL).mock(side_effect=[httpx.ReadTimeout("late"), httpx.ConnectError("gone")])
+    respx.post(URL).mock(side_effect=[httpx.ConnectError("gone"), httpx.ReadTimeout("late")])
     async with Client(apikey="key", url=URL, retries=0, on_unknown="raise") as client:
-        with pytest.raises(ReadTimeout):
-            await client.send(PHONE, "Hi")
         with pytest.raises(ConnectError):
+            await client.send(PHONE, "Hi")
+        with pytest.raises(ReadTimeout):
             await client.send(PHONE, "Ho")

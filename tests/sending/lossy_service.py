@@ -40,9 +40,9 @@ class Network:
     "ok": the request is answered. "lost": the service executes it and the answer is lost. "gone": it never arrives.
     "late": it arrives 4 seconds after the client has given up. "refused": no connection can be made. "full": no
     connection becomes free. "html" and "empty": the service executes it, and a proxy answers with an error page, or PHP
-    with nothing. "slow": it takes a tenth of a second. "stall": it never arrives and the client waits. "hang": the
-    service executes it, and the client waits for the answer. "foreign": the service executes it, and the answer is a
-    refusal of another message.
+    with nothing. "slow": it takes a tenth of a second. "stall": it never arrives and the client waits. "silent": it
+    never arrives and the client waits for its read timeout. "hang": the service executes it, and the client waits for
+    the answer. "foreign": the service executes it, and the answer is a refusal of another message.
     """
 
     def __init__(self, *script: str, then: str = "ok", limits: Limits | None = None) -> None:
@@ -68,7 +68,8 @@ class Network:
             raise ConnectError("no connection could be made, nothing was sent")
         if arrival == "full":
             raise PoolTimeout("no connection became free in time, nothing was sent")
-        if arrival in {"gone", "late"}:
+        if arrival in {"gone", "late", "silent"}:
+            await anyio.sleep(timeout.read if arrival == "silent" else 0)
             if arrival == "late":
                 trio.lowlevel.spawn_system_task(self._arrive_late, url, headers, body, timeout)
             raise ReadTimeout("late")
