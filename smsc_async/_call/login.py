@@ -118,7 +118,7 @@ class LoginProbe:
         """Forget the task of another event loop."""
         self._over: anyio.Event | None = None
         self._task: object = None
-        self._pause = anyio.CancelScope()
+        self._pause: anyio.CancelScope | None = None
         self._waiting = 0
         self._silent = 0
         self._next_at = 0.0
@@ -140,7 +140,7 @@ class LoginProbe:
                 await over.wait()
         finally:
             self._waiting -= 1
-            if not self._waiting:
+            if not self._waiting and self._pause is not None:
                 self._pause.cancel()
         self._closing.check()
         if not over.is_set():

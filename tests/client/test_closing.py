@@ -258,6 +258,7 @@ def test_statuses_and_batches_of_a_closed_client_have_an_error_for_each_message(
     async def main() -> None:
         service = FakeService(latency=1)
         client = make_client(service, guards=Guards())
+        await client.balance()
         messages = [Message(f"+7999000{number:04}", "Hi") for number in range(6)]
         refs = [MessageRef(message.phone, "a1") for message in messages]
         outcomes = []

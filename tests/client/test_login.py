@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from functools import partial
 
+import anyio
 import pytest
 import trio
 
@@ -20,9 +21,11 @@ from smsc_async import (
     Login,
     Outcome,
     ReadTimeout,
+    Reply,
     SmscError,
     TooManyInFlight,
 )
+from smsc_async._protocol.binding import Incoming
 from smsc_async.guards import Rule, Rules
 from tests.doubles import FakeService, answer, make_client
 from tests.sending.lossy_service import PHONE, Network, virtually
@@ -332,13 +335,13 @@ def rotating(*values: str) -> tuple[Callable[[], Credentials], list[str]]:
 def refusing(*keys: str) -> FakeService:
     """Return a service that refuses these keys."""
     service = FakeService()
-    service.script = [
-        lambda request: (
-            answer(request.method, error="2")
-            if request.fields.get("apikey") in keys
-            else answer("get_balance", balance="1")
-        )
-    ] * 20
+
+    def step(request: Incoming) -> Reply:
+        if request.fields["apikey"] in keys:
+            return answer(request.method, error="2")
+        return answer("get_balance", balance="1")
+
+    service.script = [step] * 20
     return service
 
 
@@ -386,7 +389,7 @@ async def test_many_calls_with_old_credentials_read_the_new_ones_once() -> None:
 @pytest.mark.parametrize(
     ("source", "words"),
     [
-        (lambda: {}["secret"], "it raised KeyError"),
+        (lambda: dict[str, Credentials]()["secret"], "it raised KeyError"),
         (lambda: "an apikey", "it returned str, not ApiKey or Login"),
     ],
 )

@@ -239,8 +239,7 @@ def test_each_demand_gets_its_own_release() -> None:
 
 
 def test_a_lost_list_that_the_service_has_in_part_has_as_many_bad_messages_as_it_misses() -> None:
-    sent = SentMessage(
-        id="1", reconciled=True, missing=(MessageRef("+79990000001", "1"), MessageRef("+79990000002", "1"))
-    )
+    missing = MessageRef("+79990000001", "1"), MessageRef("+79990000002", "1")
+    sent = SentMessage(id="1", reconciled=True, missing=missing)
     assert Completion.of_reconciled(sent) == Completion(RequestArrival.ANSWERED, bad=2, good=True)
     assert Completion.of_reconciled(None) == Completion(RequestArrival.LOST)

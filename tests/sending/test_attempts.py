@@ -27,15 +27,16 @@ from tests.sending.lossy_service import BAD, OTHER, PHONE, Network, _is_idle, vi
 
 def test_later_attempt_requests_the_status_first_and_sends_only_what_the_service_does_not_have() -> None:
     async def main() -> None:
-        network = Network("lost", "ok", "ok", "ok", "ok")
+        network = Network("ok", "lost", "ok", "ok", "ok", "ok")
         client = network.client(on_unknown="raise", guards=Guards())
+        await client.balance()
         with pytest.raises(ConnectionLost):
             await client.send(PHONE, "Hi", id="job-1")
         sent = await client.send(PHONE, "Hi", id="job-1", attempt=2)
         assert (sent.reconciled, network.accepted) == (True, 1)
         fresh = await client.send(OTHER, "Hi", id="job-2", attempt=2)
         assert (fresh.reconciled, network.accepted) == (False, 2)
-        assert network.asked == ["send", "status", "status", "status", "send"]
+        assert network.asked == ["balance", "send", "status", "status", "status", "send"]
         assert await _is_idle(client)
 
     virtually(main)
@@ -60,9 +61,10 @@ def test_later_attempt_within_the_minute_gets_a_retry_after() -> None:
 @pytest.mark.parametrize("to", [PHONE, [PHONE, BAD]])
 def test_later_attempt_that_is_refused_a_claim_does_not_say_that_nothing_was_sent(to: str | list[str]) -> None:
     async def main() -> None:
-        network = Network("lost", "gone")
+        network = Network("ok", "lost", "gone")
         kept: list[UnresolvedSend] = []
         client = network.client(on_unknown="raise", guards=Guards(), on_unresolved=kept.append)
+        await client.balance()
         with pytest.raises(ConnectionLost):
             await client.send(to, "Hi", id="job-1")
         with pytest.raises(DuplicateSend) as caught:
@@ -107,8 +109,9 @@ def test_later_attempt_without_a_connection_after_its_status_request_has_sent_no
 
 def test_later_attempt_without_a_slot_after_its_status_request_has_sent_nothing() -> None:
     async def main() -> None:
-        network = Network("stall", "ok", "slow", "stall")
+        network = Network("ok", "stall", "ok", "slow", "stall")
         client = network.client(guards=Guards(rules=Rules(in_flight=Rule(2))))
+        await client.balance()
 
         async def take_slots() -> None:
             async with anyio.create_task_group() as group:

@@ -131,7 +131,7 @@ def test_resend_repeats_with_the_same_id_after_the_duplicate_minute() -> None:
         assert anyio.current_time() == pytest.approx(1066.2)
         assert (sent.reconciled, network.accepted) == (False, 1)
         assert network.sandbox.counts["send_sms", 9] == 0
-        assert network.asked == ["send", "status", "status", "send"]
+        assert network.asked == ["send", "balance", "status", "status", "send"]
 
     virtually(main)
 
