@@ -93,9 +93,6 @@ class Proofs:
         self._clock = clock
         self._until: dict[bytes, float] = {}
 
-    def __len__(self) -> int:
-        return len(self._until)
-
     def left(self, proof: bytes) -> float:
         """Return the seconds for which a proof counts, 0 if this client has seen none."""
         return max(self._until.get(proof, -inf) - self._clock(), 0.0)
