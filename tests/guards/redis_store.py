@@ -11,8 +11,9 @@ from uuid import uuid4
 import pytest
 from redis.asyncio import Redis
 
+from smsc_async import GuardStoreError, Outcome
 from smsc_async.guards import RedisStore
-from smsc_async.guards._limits import BlockLimit, Limit, Release, WindowLimit
+from smsc_async.guards._limits import BlockLimit, Limit, LoginLimit, Release, StreakLimit, WindowLimit
 from smsc_async.guards._redis import store as _redis
 from smsc_async.guards._store import Demand, Refusal, Reservation
 from tests.redis_server import RedisServer
@@ -67,7 +68,10 @@ def on(key: str = "a", limit: Limit = ONCE, rule: str = "status", amount: int = 
 
 # A rule that holds no histories which a failover could lose.
 BLOCKED = on("a", BlockLimit(60, 60, 60), "blocked", 0)
-LOGIN = Demand("login_failures", b"a", WindowLimit(3, 1800), proof=b"credentials")
+LOGIN = Demand("login_failures", b"a", LoginLimit(3, 1800), proof=b"credentials")
+SUBSCRIBER = on("a", StreakLimit(50, 121.2), "subscriber")
+IN_FLIGHT = on("a", WindowLimit(14, 0), "in_flight")
+STATUS = on("a", WindowLimit(5, 61.2))
 
 
 async def take(store: RedisStore, *demands: Demand, hold: float = 30) -> Reservation:
@@ -80,6 +84,14 @@ async def refused(store: RedisStore, *demands: Demand) -> Refusal:
     answer = await store.acquire(demands, 30)
     assert isinstance(answer, Refusal), answer
     return answer
+
+
+async def distrusted(store: RedisStore, *demands: Demand) -> float:
+    with pytest.raises(GuardStoreError) as caught:
+        await store.acquire(demands, 30)
+    assert caught.value.outcome is Outcome.NOT_SENT
+    assert caught.value.retry_after is not None
+    return caught.value.retry_after
 
 
 async def release(store: RedisStore, reservation: Reservation, *releases: Release) -> None:
@@ -156,3 +168,12 @@ async def forget(raw: Redis, prefix: str) -> None:
     """Delete the keys that one test has written to the shared server."""
     names = [name async for name in raw.scan_iter(match=f"{{{prefix}}}:*")]
     await raw.delete(*names)
+
+
+async def elapse(raw: Redis, prefix: str, seconds: float) -> None:
+    """Let time pass for the recovery from a loss: date it and all that was counted since to an earlier time."""
+    name = f"{{{prefix}}}:epoch"
+    await raw.hincrbyfloat(name, "since", -seconds * 1e6)
+    async for key in raw.scan_iter(match=f"{{{prefix}}}:*", _type="ZSET"):
+        for member in await raw.zrange(key, 0, -1):
+            await raw.zincrby(key, -seconds * 1e6, str(member))

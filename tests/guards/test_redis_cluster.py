@@ -12,8 +12,9 @@ from redis.exceptions import ClusterDownError, SlotNotCoveredError
 
 from smsc_async import GuardStoreError
 from smsc_async.guards import RedisStore
+from smsc_async.guards._limits import Release, WindowLimit
 from smsc_async.guards._redis import store as _redis
-from tests.guards.redis_store import BLOCKED, KEPT, ONCE, on, refused, release, take
+from tests.guards.redis_store import BLOCKED, KEPT, LOGIN, NONE, ONCE, distrusted, on, refused, release, take
 from tests.redis_server import RedisServer
 
 _SLOTS = 16_384
@@ -57,6 +58,18 @@ async def test_slots_are_reserved_released_and_shown_in_a_cluster(cluster: Redis
     await refused(RedisStore(cluster, prefix=prefix), on("b"))
     state = (await store.snapshot({"status": ONCE}))["status"]
     assert (state.keys, state.in_flight) == (3, 1)
+    await store.aclose()
+
+
+async def test_a_cluster_recovers_from_lost_histories(cluster: RedisCluster) -> None:
+    store = RedisStore(cluster, prefix="losing")
+    bad = on("a", WindowLimit(99, 601.2), "bad_sends")
+    before = await take(store, bad, LOGIN, hold=500)
+    await cluster.delete("{losing}:epoch")
+    assert await distrusted(store, on("a")) == pytest.approx(510 + 60, abs=2)
+    await release(store, before, NONE, NONE)
+    await release(store, await take(store, bad, LOGIN), Release(clear=True), Release(proof=True))
+    await take(store, bad._replace(amount=2), LOGIN)
     await store.aclose()
 
 

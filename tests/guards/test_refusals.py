@@ -7,6 +7,7 @@ import pytest
 
 from smsc_async import BreakerOpen, GuardError, GuardStoreError, TooManyInFlight
 from smsc_async.guards import Refusal, Rules
+from smsc_async.guards._limits import WindowLimit
 from smsc_async.guards._redis.scripts import trusted
 from smsc_async.guards._refusals import refused, until
 from tests.guards.redis_store import on
@@ -46,12 +47,13 @@ def test_an_end_in_a_distant_age_is_given_in_seconds_only(seconds: float) -> Non
 
 def test_lost_histories_say_what_is_waited_for_and_until_when() -> None:
     before = datetime.now(UTC)
+    status = on("a", WindowLimit(5, 61.2))
     with pytest.raises(
-        GuardStoreError, match=r"until the windows of the lost requests are over, .*UTC \(in 671\.2 s\)$"
+        GuardStoreError, match=r"in 610\.0 s\), then the 61\.2 s .* rule status.*\(in 671\.2 s\)$"
     ) as caught:
-        trusted("quarantined 671200000")
+        trusted("quarantined 2 671200000 610000000", [on("b"), status])
     assert caught.value.retry_after == 671.2
-    written = datetime.strptime(str(caught.value).split("over, ")[1].split(" UTC")[0], "%Y-%m-%d %H:%M:%S").replace(
+    written = datetime.strptime(str(caught.value).split("again at ")[1].split(" UTC")[0], "%Y-%m-%d %H:%M:%S").replace(
         tzinfo=UTC
     )
     assert timedelta(seconds=670) < written - before < timedelta(seconds=673)

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from smsc_async.guards import MemoryStore, RedisStore, Store
-from smsc_async.guards._limits import BlockLimit, Limit, Release, StreakLimit, WindowLimit
+from smsc_async.guards._limits import BlockLimit, Limit, LoginLimit, Release, StreakLimit, WindowLimit
 from smsc_async.guards._store import Demand, Refusal, Reservation
 from tests.redis_server import RedisServer
 
@@ -302,7 +302,7 @@ async def test_good_answer_clears_what_was_dated_before_its_start_and_no_other_r
 
 
 async def test_proven_credentials_need_no_slot_until_they_are_refuted(bench: Bench) -> None:
-    demand = Demand("login_failures", b"a", WindowLimit(1, 60), proof=b"credentials")
+    demand = Demand("login_failures", b"a", LoginLimit(1, 60), proof=b"credentials")
     await bench.spend(demand, Release(proof=True))
     proven = [await bench.take(demand) for _ in range(3)]
     assert [held.amounts for held in proven] == [[0], [0], [0]]
@@ -312,7 +312,7 @@ async def test_proven_credentials_need_no_slot_until_they_are_refuted(bench: Ben
 
 
 async def test_answer_that_says_nothing_about_the_credentials_proves_nothing(bench: Bench) -> None:
-    demand = Demand("login_failures", b"a", WindowLimit(1, 60), proof=b"credentials")
+    demand = Demand("login_failures", b"a", LoginLimit(1, 60), proof=b"credentials")
     await bench.spend(demand, NONE)
     held = await bench.take(demand)
     assert held.amounts == [1]
@@ -396,7 +396,7 @@ class Pair:
 
 LIMITS: dict[str, Limit] = {
     "blocked": BlockLimit(0.0001, 600, 600),
-    "login_failures": WindowLimit(2, 900),
+    "login_failures": LoginLimit(2, 900),
     "bad_sends": WindowLimit(6, 600),
     "status": WindowLimit(3, 60),
     "subscriber": StreakLimit(4, 120),

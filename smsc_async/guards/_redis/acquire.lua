@@ -1,7 +1,9 @@
 -- Reserves the slots of one request, all or none, and returns one line of text:
---   "granted <start> <amount>..."      the slots are reserved; a second call with this token reserves no more
+--   "granted <start> <amount>..."      the slots are reserved; a second call with this token reserves no more. A negative
+--                                      amount: no slots, because of a proof that counts for so many milliseconds
 --   "refused <demand> <delay>"         demand from 1; delay in microseconds, -1 if it depends on requests in flight
---   "quarantined <delay>"              the histories are incomplete for <delay> microseconds
+--   "quarantined <demand> <delay> <flying>"  histories were lost, so this demand can't be met for <delay> microseconds,
+--                                      and for <flying> of them requests from before the loss may be in flight
 --   "epoch <id> <salt>"                the histories are not those that the caller knew; nothing is reserved
 --   "ready"                            there were no demands
 --   "void"                             the caller has given this token up
@@ -9,21 +11,23 @@
 --   "evicting <policy>"                this Redis evicts keys when its memory is full
 -- All times are microseconds of the server's clock.
 --
--- KEYS: epoch, token, the history of each demand, then proofs and turns.
--- ARGV: token, id of the epoch that the caller knows ("" for none), id and salt for a new epoch, lease, longest lease
---   of any client, milliseconds for which the epoch must live on, "1" to check the memory policy; then for each demand
---   its kind (window, gate, streak, block), count, span, amount, "1" if it is forced, the index of its proof in KEYS or
---   0, "1" if the caller knows that the proof has existed, the index of its turn in KEYS or 0. No history is demanded
+-- KEYS: epoch, token, reports, the history of each demand, then proofs, turns and acceptances.
+-- ARGV: token, id of the epoch that the caller knows ("" for none), id and salt for a new epoch, lease, the time for
+--   which requests of the caller from before the last loss may be in flight, milliseconds for which the epoch must live
+--   on, "1" to check the memory policy; then for each demand its kind (window, gate, streak, login, block), count, span,
+--   amount, "1" if it is forced, the index of its proof in KEYS or 0, milliseconds for which the caller knows that the
+--   proof counts, the index of its turn in KEYS or 0, the index of its acceptance in KEYS or 0. No history is demanded
 --   twice. A token begins with the name of the process that asks.
-local HEAD, FIELDS, NAME = 8, 8, 12
+local HEAD, FIELDS, NAME, HISTORIES = 8, 9, 12, 3
 -- A process that was first refused at a gate PATIENCE microseconds ago goes before processes that hold as many slots.
 -- TURN milliseconds after its last request its turn is over.
 local PATIENCE, TURN = 300000, 1000
 local SPARE = 43200000
-local DAY = 86400000
+-- Microseconds within which a process with requests in flight notices a loss and reports until when they may last.
+local NOTICED = 30000000
 
 local token, known = ARGV[1], ARGV[2]
-local lease, longest, life = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
+local lease, report, life = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
 
@@ -47,16 +51,15 @@ if ARGV[8] == '1' then
   end
 end
 
--- The epoch lasts as long as nothing is lost. If it is incomplete, histories from before `since` may be missing.
+-- The epoch lasts as long as nothing is lost. If it is incomplete, histories from before `since` may be missing. Its id
+-- begins with that instant: a caller that knows a later one has used histories that this Redis does not have.
 local epoch = redis.call('HMGET', KEYS[1], 'id', 'run', 'since', 'incomplete', 'salt')
-local id, since, incomplete = epoch[1], tonumber(epoch[3]), epoch[4]
-if not id then
-  id, since, incomplete = ARGV[3], now, known == '' and '0' or '1'
-  epoch[5] = ARGV[4]
-  redis.call('HSET', KEYS[1], 'id', id, 'run', run, 'since', whole(now), 'incomplete', incomplete, 'salt', ARGV[4])
-elseif epoch[2] ~= run then
-  since, incomplete = now, '1'
-  redis.call('HSET', KEYS[1], 'run', run, 'since', whole(now), 'incomplete', incomplete)
+local id, since, incomplete, salt = epoch[1], tonumber(epoch[3]), epoch[4], epoch[5] or ARGV[4]
+if not id or epoch[2] ~= run or known > id then
+  incomplete = (id or known ~= '') and '1' or '0'
+  id, since = string.format('%016.0f', now) .. ARGV[3], now
+  redis.call('HSET', KEYS[1], 'id', id, 'run', run, 'since', whole(now), 'incomplete', incomplete, 'salt', salt)
+  redis.call('DEL', KEYS[3])
 elseif known ~= '' and known ~= id and incomplete ~= '1' then
   incomplete = '1'
   redis.call('HSET', KEYS[1], 'incomplete', incomplete)
@@ -65,7 +68,19 @@ if redis.call('PTTL', KEYS[1]) < life + SPARE then
   redis.call('PEXPIRE', KEYS[1], life + 2 * SPARE)
 end
 if known ~= id then
-  return 'epoch ' .. id .. ' ' .. epoch[5]
+  return 'epoch ' .. id .. ' ' .. salt
+end
+
+-- Requests from before the loss may be in flight until `base`. A later report of a process replaces an earlier one.
+local base = 0
+if incomplete == '1' then
+  local me = string.sub(token, 1, NAME)
+  if report > 0 or tonumber(redis.call('ZSCORE', KEYS[3], me) or '0') > now then
+    redis.call('ZADD', KEYS[3], whole(now + report), me)
+    redis.call('PEXPIRE', KEYS[3], redis.call('PTTL', KEYS[1]))
+  end
+  local last = redis.call('ZRANGE', KEYS[3], -1, -1, 'WITHSCORES')
+  base = math.max(since + NOTICED, tonumber(last[2] or '0'))
 end
 
 if #ARGV == HEAD then
@@ -76,8 +91,28 @@ if before then
   return before
 end
 
+-- A member begins with f for a request in flight, p for one that also tries credentials, s for one that has ended.
 local function is_flying(member, at)
-  return string.sub(member, 1, 1) == 'f' and at > now
+  return string.sub(member, 1, 1) ~= 's' and at > now
+end
+
+local function has_flying(key)
+  local entries = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')
+  for i = 1, #entries, 2 do
+    if is_flying(entries[i], tonumber(entries[i + 1])) then
+      return true
+    end
+  end
+  return false
+end
+
+-- A request whose lease has ended counts as arrived, but silence is no sign of wrong credentials.
+local function forget_logins(key)
+  for _, member in ipairs(redis.call('ZRANGEBYSCORE', key, '-inf', whole(now))) do
+    if string.sub(member, 1, 1) == 'p' then
+      redis.call('ZREM', key, member)
+    end
+  end
 end
 
 -- Returns the delay until `amount` more fit into a window: 0 for now, -1 if it depends on requests in flight.
@@ -137,40 +172,65 @@ local function excess_in_streak(key, count, span, amount)
   if redis.call('ZCARD', key) + amount <= count then
     return 0
   end
-  local entries = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')
-  for i = 1, #entries, 2 do
-    if is_flying(entries[i], tonumber(entries[i + 1])) then
-      return -1
-    end
+  if has_flying(key) then
+    return -1
   end
-  return tonumber(entries[#entries]) + span - now
+  return tonumber(redis.call('ZRANGE', key, -1, -1, 'WITHSCORES')[2]) + span - now
 end
 
-local granted, refused, worst = {}, nil, 0
+-- The same for logins, of which one is in flight at a time.
+local function excess_of_logins(key, count, span, amount)
+  return has_flying(key) and -1 or excess_in_window(key, count, span, amount)
+end
+
+-- The same for messages that may be bad, after a loss of `missing` microseconds of their history: one at a time until
+-- one has been accepted, which ends the row.
+local function excess_of_unknown(key, amount, missing)
+  if has_flying(key) then
+    return -1
+  end
+  return amount > 1 and missing or 0
+end
+
+local granted, unknown, refused, quarantined, worst = {}, {}, nil, nil, 0
 for i = 1, (#ARGV - HEAD) / FIELDS do
-  local at, key = HEAD + (i - 1) * FIELDS, KEYS[2 + i]
+  local at, key = HEAD + (i - 1) * FIELDS, KEYS[HISTORIES + i]
   local kind, count, span, amount = ARGV[at + 1], tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4])
-  local forced, proof = ARGV[at + 5] == '1', tonumber(ARGV[at + 6])
+  local forced, proof, accepted = ARGV[at + 5] == '1', tonumber(ARGV[at + 6]), tonumber(ARGV[at + 9])
   local missing = 0
-  if incomplete == '1' and kind ~= 'block' then
-    missing = since + longest + span - now
+  if incomplete == '1' and proof == 0 and kind ~= 'block' then
+    missing = math.max(base + span - now, 0)
   end
   local proven = false
   if proof > 0 then
     local value = redis.call('GET', KEYS[proof])
-    if not value and missing > 0 and ARGV[at + 7] == '1' then
-      redis.call('SET', KEYS[proof], '1', 'PX', DAY)
+    if not value and incomplete == '1' and ARGV[at + 7] ~= '0' then
+      redis.call('SET', KEYS[proof], '1', 'PX', ARGV[at + 7])
       value = '1'
     end
     proven = value == '1'
   end
   if proven then
-    granted[i] = 0
+    granted[i] = -math.max(redis.call('PTTL', KEYS[proof]), 1)
   else
     granted[i] = amount
-    local delay
-    if kind == 'window' then
+    local delay = 0
+    if proof > 0 then
+      forget_logins(key)
+    end
+    if missing > 0 and accepted > 0 then
+      if tonumber(redis.call('GET', KEYS[accepted]) or '0') < since then
+        unknown[#unknown + 1] = KEYS[accepted]
+        delay = excess_of_unknown(key, amount, missing)
+      end
+      missing = 0
+    end
+    if delay ~= 0 then
+      -- the history does not matter
+    elseif kind == 'window' then
       delay = excess_in_window(key, count, span, amount)
+    elseif kind == 'login' then
+      delay = excess_of_logins(key, count, span, amount)
     elseif kind == 'gate' then
       delay = excess_at_gate(key, count, amount, KEYS[tonumber(ARGV[at + 8])])
     elseif kind == 'streak' then
@@ -179,29 +239,35 @@ for i = 1, (#ARGV - HEAD) / FIELDS do
       delay = math.max(tonumber(redis.call('GET', key) or '0') - now, 0)
     end
     if not forced then
-      worst = math.max(worst, missing)
+      if missing > worst then
+        quarantined, worst = i, missing
+      end
       if delay ~= 0 and not refused then
         refused = 'refused ' .. i .. ' ' .. whole(delay)
       end
     end
   end
 end
-if worst > 0 then
-  return 'quarantined ' .. whole(worst)
+if quarantined then
+  return 'quarantined ' .. quarantined .. ' ' .. whole(worst) .. ' ' .. whole(math.max(base - now, 0))
 end
 if refused then
   return refused
 end
 
 for i = 1, #granted do
-  local key, amount, span = KEYS[2 + i], granted[i], tonumber(ARGV[HEAD + (i - 1) * FIELDS + 3])
+  local at, key, amount = HEAD + (i - 1) * FIELDS, KEYS[HISTORIES + i], granted[i]
   if amount > 0 then
+    local letter = ARGV[at + 6] == '0' and 'f' or 'p'
     for j = 1, amount do
-      redis.call('ZADD', key, whole(now + lease), 'f' .. token .. '/' .. j)
+      redis.call('ZADD', key, whole(now + lease), letter .. token .. '/' .. j)
     end
     local last = redis.call('ZRANGE', key, -1, -1, 'WITHSCORES')
-    redis.call('PEXPIREAT', key, whole(math.ceil((tonumber(last[2]) + span) / 1000) + 1))
+    redis.call('PEXPIREAT', key, whole(math.ceil((tonumber(last[2]) + tonumber(ARGV[at + 3])) / 1000) + 1))
   end
+end
+for i = 1, #unknown do
+  redis.call('SET', unknown[i], '0', 'PX', life + SPARE)
 end
 for i = 1, #served do
   redis.call('DEL', served[i])

@@ -1,12 +1,13 @@
 -- Releases the slots of requests that have ended and leaves the entries that must be kept. A second call changes only
 -- the dates. All times are microseconds of the server's clock.
 --
--- KEYS, for each request: its token, then for each of its demands the history and, if its release has one, the proof.
+-- KEYS, for each request: its token, then for each of its demands the history and, if its release has one, the proof
+--   and the acceptance.
 -- ARGV, for each request: token, start, milliseconds for which the token stays void ("0" if it was granted), the number
---   of demands; then for each demand its kind (window, gate, streak, block), count, span, amount, and of its release:
---   keep, late, "1" to clear, "1" to fill, "1", "0" or "" for the proof; the length of a first and of a later block.
-local FIELDS = 11
-local DAY = 86400000
+--   of demands; then for each demand its kind (window, gate, streak, login, block), count, span, amount, and of its
+--   release: keep, late, "1" to clear, "1" to fill, "new", "renewed", "refuted" or "" for the proof, milliseconds for
+--   which that counts, "1" for an acceptance; the length of a first and of a later block.
+local FIELDS = 13
 
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
@@ -30,7 +31,8 @@ end
 
 local function release_entries(key, token, started, demand)
   for j = 1, demand.amount do
-    redis.call('ZREM', key, 'f' .. token .. '/' .. j)
+    local member = token .. '/' .. j
+    redis.call('ZREM', key, 'f' .. member, 'p' .. member)
   end
   if demand.clear then
     redis.call('ZREMRANGEBYSCORE', key, '-inf', whole(started))
@@ -49,6 +51,23 @@ local function release_entries(key, token, started, demand)
   end
 end
 
+-- An answer that is older than a refutation does not renew what was refuted.
+local function release_proof(key, proof, lasts)
+  if proof ~= 'renewed' then
+    redis.call('SET', key, proof == 'new' and '1' or '0', 'PX', lasts)
+  elseif redis.call('GET', key) == '1' then
+    redis.call('PEXPIRE', key, lasts)
+  end
+end
+
+-- The key exists if histories were lost and it is not known whether the last messages were accepted.
+local function release_acceptance(key, started)
+  local before = redis.call('GET', key)
+  if before and tonumber(before) < started then
+    redis.call('SET', key, whole(started), 'PX', redis.call('PTTL', key))
+  end
+end
+
 local k, a = 1, 1
 while a < #ARGV do
   local token, started, void, demands = ARGV[a], tonumber(ARGV[a + 1]), ARGV[a + 2], tonumber(ARGV[a + 3])
@@ -62,19 +81,23 @@ while a < #ARGV do
     local demand = {
       kind = ARGV[a], count = tonumber(ARGV[a + 1]), span = tonumber(ARGV[a + 2]), amount = tonumber(ARGV[a + 3]),
       keep = tonumber(ARGV[a + 4]), late = tonumber(ARGV[a + 5]), clear = ARGV[a + 6] == '1', fill = ARGV[a + 7] == '1',
-      first = tonumber(ARGV[a + 9]), again = tonumber(ARGV[a + 10]),
+      first = tonumber(ARGV[a + 11]), again = tonumber(ARGV[a + 12]),
     }
     if demand.kind == 'block' then
       release_block(KEYS[k], started, demand)
     else
       release_entries(KEYS[k], token, started, demand)
     end
-    local proof = ARGV[a + 8]
-    k, a = k + 1, a + FIELDS
-    if proof ~= '' then
-      redis.call('SET', KEYS[k], proof, 'PX', DAY)
+    k = k + 1
+    if ARGV[a + 8] ~= '' then
+      release_proof(KEYS[k], ARGV[a + 8], ARGV[a + 9])
       k = k + 1
     end
+    if ARGV[a + 10] == '1' then
+      release_acceptance(KEYS[k], started)
+      k = k + 1
+    end
+    a = a + FIELDS
   end
 end
 return 'released'

@@ -1,6 +1,7 @@
 """The calls of the Lua scripts and their answers. The scripts describe their protocol."""
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -12,9 +13,9 @@ from typing import Final, NamedTuple
 from pydantic import SecretBytes, SecretStr
 
 from smsc_async._model import GuardStoreError
-from smsc_async.guards._limits import BlockLimit, Limit, Release, StreakLimit
+from smsc_async.guards._limits import BlockLimit, Limit, LoginLimit, Release, StreakLimit
 from smsc_async.guards._refusals import until
-from smsc_async.guards._store import Demand, Reservation
+from smsc_async.guards._store import PROOF_LASTS, Demand, Reservation
 
 __all__ = [
     "Epoch",
@@ -29,9 +30,13 @@ __all__ = [
     "trusted",
 ]
 
+_PREFIX: Final = re.compile(r"[\w.:-]+", re.ASCII)
 _MICROSECONDS: Final = 1_000_000
 _MILLISECONDS: Final = 1_000
 _NO_RELEASE: Final = Release()
+# After a loss the messages of this rule are sent one at a time until one is accepted.
+_ACCEPTED_ENDS: Final = "bad_sends"
+_KINDS: Final[Mapping[type, str]] = {StreakLimit: "streak", LoginLimit: "login"}
 _BAD_SALT: Final = (
     "salt must be a secret text or bytes, not empty, the same in all processes; leave it out to have none"
 )
@@ -79,11 +84,17 @@ class Names:
 
     Args:
         prefix: The prefix that distinguishes them from other keys.
+
+    Raises:
+        ValueError: The prefix holds other characters than letters, digits, and `_ . : -`.
     """
 
     def __init__(self, prefix: str) -> None:
+        if not _PREFIX.fullmatch(prefix):
+            raise ValueError("prefix must consist of letters, digits and _ . : -")
         self.start: Final = f"{{{prefix}}}:"
         self.epoch: Final = f"{self.start}epoch"
+        self.reports: Final = f"{self.start}reports"
 
     def history(self, demand: Demand) -> str:
         """Return the name of a history."""
@@ -96,6 +107,10 @@ class Names:
     def turn(self, demand: Demand) -> str:
         """Return the name of the key that holds the next process in turn at a gate."""
         return f"{self.start}turn:{demand.rule}:{demand.key.hex()}"
+
+    def accepted(self, demand: Demand) -> str:
+        """Return the name of the key that says whether a message was accepted since a loss."""
+        return f"{self.start}accepted:{demand.key.hex()}"
 
     def token(self, token: str) -> str:
         """Return the name of a reservation."""
@@ -110,9 +125,9 @@ def acquiring(
     known: Epoch | None,
     fresh: Epoch,
     lease: float,
-    longest: float,
+    report: float,
     look: bool,
-    proven: set[bytes],
+    proven: Mapping[bytes, float],
 ) -> ScriptCall:
     """Return the call that reserves slots.
 
@@ -123,16 +138,16 @@ def acquiring(
         known: The epoch that the caller knows.
         fresh: The epoch to begin if there is none.
         lease: Seconds after which the slots are free if they are not released.
-        longest: The longest lease of any client, in seconds.
+        report: Seconds for which requests of the caller from before the last loss may be in flight.
         look: Whether to check the memory policy.
-        proven: The proofs that the caller has seen.
+        proven: The proofs that the caller has seen, and the seconds for which they count.
     """
     life = span_of(demands) + lease
-    keys = [names.epoch, names.token(token), *map(names.history, demands)]
-    arguments = [token, "" if known is None else known.id, *fresh, _micro(lease), _micro(longest)]
-    arguments += [str(round(life * _MILLISECONDS)), _flag(look)]
+    keys = [names.epoch, names.token(token), names.reports, *map(names.history, demands)]
+    arguments = [token, "" if known is None else known.id, *fresh, _micro(lease), _micro(report)]
+    arguments += [_milli(life), _flag(look)]
     for demand in demands:
-        proof = turn = 0
+        proof = turn = accepted = 0
         shape = _shape(demand.limit)
         if demand.proof is not None:
             keys.append(names.proof(demand.proof))
@@ -140,8 +155,12 @@ def acquiring(
         if shape[0] == "gate":
             keys.append(names.turn(demand))
             turn = len(keys)
-        arguments += shape[:3]
-        arguments += [str(demand.amount), _flag(demand.forced), str(proof), _flag(demand.proof in proven), str(turn)]
+        if demand.rule == _ACCEPTED_ENDS:
+            keys.append(names.accepted(demand))
+            accepted = len(keys)
+        left = 0.0 if demand.proof is None else proven.get(demand.proof, 0.0)
+        arguments += [*shape[:3], str(demand.amount), _flag(demand.forced)]
+        arguments += [str(proof), _milli(left), str(turn), str(accepted)]
     return ScriptCall(ACQUIRE, keys, arguments)
 
 
@@ -150,34 +169,45 @@ def span_of(demands: Sequence[Demand]) -> float:
     return max((sum(map(float, _shape(demand.limit)[2:])) / _MICROSECONDS for demand in demands), default=0.0)
 
 
-def releasing(names: Names, reservation: Reservation, releases: Sequence[Release], void: float = 0.0) -> ScriptCall:
+def releasing(
+    names: Names, reservation: Reservation, releases: Sequence[Release], renewed: set[bytes], void: float = 0.0
+) -> ScriptCall:
     """Return the call that releases a reservation; `joined` merges several calls into one.
 
     Args:
         names: The names of the keys.
         reservation: The slots of the request.
-        releases: The release of each of its demands.
+        releases: The release of each of its demands; held slots stay.
+        renewed: The proofs that Redis has to renew, if the answer proves them.
         void: Seconds for which a request for these slots is void if it arrives later; 0 if they were granted.
     """
     keys = [names.token(reservation.token)]
     arguments: list[str] = []
     count = 0
     for demand, amount, release in zip(reservation.demands, reservation.amounts, releases, strict=True):
-        # A refutation is always stored, a proof only if there was none, which is once a day.
-        proof = None if release.proof and not amount else release.proof
-        if not amount and proof is None and release._replace(proof=None) == _NO_RELEASE:
+        proof = _proof_of(demand, amount, release, renewed)
+        if release.hold or not (amount or proof or release._replace(proof=None) != _NO_RELEASE):
             continue
         count += 1
         keys.append(names.history(demand))
+        if demand.proof is not None and proof:
+            keys.append(names.proof(demand.proof))
+        accepted = release.clear and demand.rule == _ACCEPTED_ENDS
+        if accepted:
+            keys.append(names.accepted(demand))
         kind, slots, span, first, again = _shape(demand.limit)
         arguments += [kind, slots, span, str(amount), str(release.keep), _micro(release.late), _flag(release.clear)]
-        if demand.proof is None or proof is None:
-            arguments += [_flag(release.fill), "", first, again]
-        else:
-            arguments += [_flag(release.fill), _flag(proof), first, again]
-            keys.append(names.proof(demand.proof))
-    head = [reservation.token, _micro(reservation.started), str(round(void * _MILLISECONDS)), str(count)]
+        arguments += [_flag(release.fill), proof, _milli(PROOF_LASTS), _flag(accepted), first, again]
+    head = [reservation.token, _micro(reservation.started), _milli(void), str(count)]
     return ScriptCall(RELEASE, keys, head + arguments)
+
+
+def _proof_of(demand: Demand, amount: int, release: Release, renewed: set[bytes]) -> str:
+    if release.proof is None or demand.proof is None:
+        return ""
+    if not release.proof:
+        return "refuted"
+    return "new" if amount else "renewed" if demand.proof in renewed else ""
 
 
 def joined(calls: Sequence[ScriptCall]) -> ScriptCall:
@@ -187,8 +217,8 @@ def joined(calls: Sequence[ScriptCall]) -> ScriptCall:
     return ScriptCall(RELEASE, list(keys), list(arguments))
 
 
-def trusted(line: str) -> str:
-    """Return an answer of the script that reserves slots.
+def trusted(line: str, demands: Sequence[Demand] = ()) -> str:
+    """Return an answer of the script that reserves slots for these demands.
 
     Raises:
         GuardStoreError: The answer says that this Redis can't be trusted, for a while or at all.
@@ -202,20 +232,27 @@ def trusted(line: str) -> str:
             "set maxmemory-policy noeviction or use another Redis for the guards"
         )
     if what == "quarantined":
-        delay = int(value) / _MICROSECONDS
-        raise GuardStoreError(
-            "this Redis was flushed, restarted or replaced, so its histories are incomplete; "
-            f"nothing is sent until the windows of the lost requests are over, {until(delay, datetime.now(UTC))}",
-            retry_after=delay,
-        )
+        number, delay, flying = map(int, value.split())
+        raise _quarantined(demands[number - 1], delay / _MICROSECONDS, flying / _MICROSECONDS)
     return line
+
+
+def _quarantined(demand: Demand, delay: float, flying: float) -> GuardStoreError:
+    now, span = datetime.now(UTC), demand.limit.span
+    waits = [f"requests from before that, which may be in flight until {until(flying, now)}"] if flying else []
+    waits += [f"the {span:g} s that its rule {demand.rule} counts"] if span else []
+    return GuardStoreError(
+        "this Redis was flushed, restarted or replaced, so its histories are incomplete, and the request waits for "
+        f"{', then '.join(waits)}; nothing was sent, try again at {until(delay, now)}",
+        retry_after=delay,
+    )
 
 
 @lru_cache(maxsize=256)
 def _shape(limit: Limit) -> tuple[str, str, str, str, str]:
     if isinstance(limit, BlockLimit):
         return "block", "1", _micro(limit.span), _micro(limit.first), _micro(limit.again)
-    kind = "streak" if isinstance(limit, StreakLimit) else "window" if limit.span else "gate"
+    kind = _KINDS.get(type(limit)) or ("window" if limit.span else "gate")
     return kind, str(limit.count), _micro(limit.span), "0", "0"
 
 
@@ -225,6 +262,10 @@ def _flag(value: bool) -> str:
 
 def _micro(seconds: float) -> str:
     return str(round(seconds * _MICROSECONDS))
+
+
+def _milli(seconds: float) -> str:
+    return str(round(seconds * _MILLISECONDS))
 
 
 def _script(name: str) -> Script:

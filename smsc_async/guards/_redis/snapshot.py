@@ -87,12 +87,8 @@ async def _find(
 def _history(answer: Any, now: int) -> History:
     if answer is None or not isinstance(answer, list):
         return () if answer is None else ((int(answer) - now) / _MICROSECONDS,)
-    entries = ((_text(member), float(score)) for member, score in answer)
-    return tuple(sorted(_instant(member, (score - now) / _MICROSECONDS) for member, score in entries))
-
-
-def _instant(member: str, at: float) -> float:
-    return inf if member.startswith("f") and at > 0 else at
+    entries = ((_text(member)[0], (float(score) - now) / _MICROSECONDS) for member, score in answer)
+    return tuple(sorted(inf if kind != "s" and at > 0 else at for kind, at in entries if kind != "p" or at > 0))
 
 
 def _text(name: str | bytes) -> str:

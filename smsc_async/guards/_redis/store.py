@@ -2,9 +2,7 @@
 
 import asyncio
 import logging
-import os
 import random
-import re
 import secrets
 import time
 from collections import deque
@@ -23,6 +21,8 @@ from smsc_async._model import GuardStoreError
 from smsc_async.guards._limits import Limit, Release
 from smsc_async.guards._store import Demand, Refusal, Reservation, RuleState
 
+from .heartbeat import Heartbeat
+from .ledger import Flights, Proofs
 from .link import Link, connecting
 from .scripts import Epoch, Names, ScriptCall, acquiring, joined, pepper_of, releasing, span_of, trusted
 from .snapshot import read_states
@@ -33,7 +33,6 @@ _log = logging.getLogger("smsc_async")
 
 _NO_RELEASE: Final = Release()
 _MICROSECONDS: Final = 1_000_000
-_PREFIX: Final = re.compile(r"[\w.:-]+", re.ASCII)
 # A request may arrive `late_arrival` and this many seconds after its reservation has expired.
 _SLACK: Final = 5.0
 _BATCH: Final = 64
@@ -42,8 +41,6 @@ _FAILOVER_WITHIN: Final = 30.0
 _LOOK_EVERY: Final = 30.0
 # Seconds by which the epoch outlives everything that was reserved under it.
 _EPOCH_OUTLIVES: Final = 43_200.0
-_PROOF_LASTS: Final = 86_400.0
-_PROOFS: Final = 10_000
 # A request that waits for requests in flight retries after the first pause, which grows to the longest one.
 _FIRST_PAUSE: Final = 0.02
 _LONGEST_PAUSE: Final = 0.25
@@ -68,14 +65,17 @@ class RedisStore:
 
     The first process trusts a Redis that holds no histories: start it a few minutes after the last requests that were
     not counted there. Later the store detects a loss of histories (a flush, a restart even with persistence, a
-    failover) and waits until the lost histories can't matter. Until then requests raise `GuardStoreError`, and its
-    `retry_after` is the rest of this time:
+    failover) and waits until the lost histories can't matter. Until then requests raise `GuardStoreError`, whose
+    `retry_after` is the rest of this time. It begins with `base`: 30 s, or more if a process reports that its requests
+    from before the loss may be in flight for longer, until they have ended. All processes look for a loss every 10 s
+    while they have requests in flight, and one that can't report starts no request.
 
     | rule | after the loss |
     | --- | --- |
-    | `in_flight`, `status_in_flight` | the longest lease: `max_hold` + `late_arrival` + 5 s |
-    | `login_failures`, `address_failures` | the same plus the rule's seconds; 0 if this process has seen them work |
-    | all other windows and rows | the same plus the rule's seconds |
+    | `in_flight`, `status_in_flight` | `base` |
+    | `login_failures`, `address_failures` | 0: one login at a time; what a process has seen to work needs none |
+    | `bad_sends` | 0: one message at a time until one is accepted, at most for `base` plus the rule's seconds |
+    | all other windows and rows | `base` plus the rule's seconds |
     | `blocked` | 0: the next answer reports a block again |
 
     Args:
@@ -104,11 +104,8 @@ class RedisStore:
     ) -> None:
         if timeout <= 0 or max_hold <= 0 or late_arrival < 0:
             raise ValueError("timeout and max_hold must be greater than 0, and late_arrival at least 0")
-        if not _PREFIX.fullmatch(prefix):
-            raise ValueError("prefix must consist of letters, digits and _ . : -")
         self._link = Link(client, None, timeout)
         self._names = Names(prefix)
-        self._name = secrets.token_hex(4)
         self._prefix = prefix
         self._pepper = pepper_of(salt)
         self._max_hold = max_hold
@@ -117,8 +114,9 @@ class RedisStore:
         self._salt: bytes | None = None
         self._trusted_until = -inf
         self._look_at = -inf
-        self._proven: dict[bytes, float] = {}
-        self._flying: set[str] = set()
+        self._proofs = Proofs(time.monotonic)
+        self._flights = Flights(time.monotonic)
+        self._heartbeat = Heartbeat(self._beat, lambda: self._flights.is_reporting)
         self._queue: deque[ScriptCall] = deque()
         self._sender: asyncio.Task[None] | None = None
         self._carried: set[asyncio.Future[None]] = set()
@@ -186,38 +184,37 @@ class RedisStore:
         hold = min(hold, self._max_hold)
         expires = anyio.current_time() + hold
         lease = hold + self._overtime
-        # The token begins with a name of this process, also if it was forked with this store.
-        token = f"{self._name}{os.getpid() & 0xFFFF:04x}{secrets.token_hex(8)}"
-        known = self._epoch
+        token = self._flights.token()
+        known, asked = self._epoch, time.monotonic()
         try:
             line = await self._ask(demands, token, known, lease, within)
             if line.startswith("epoch ") and self._begin(line, known):
-                line = await self._ask(demands, token, self._epoch, lease, expires - anyio.current_time())
+                known, asked = self._epoch, time.monotonic()
+                line = await self._ask(demands, token, known, lease, expires - anyio.current_time())
         except BaseException:
             self._give_up(demands, token, lease)
             raise
-        kind, *numbers = trusted(line).split()
+        kind, *numbers = trusted(line, demands).split()
         if kind == "refused":
             delay = int(numbers[1])
             return Refusal(demands[int(numbers[0]) - 1], delay / _MICROSECONDS if delay >= 0 else inf)
         if kind != "granted":
             raise GuardStoreError("the histories in Redis were replaced; nothing was sent, try again", retry_after=0.0)
-        amounts = list(map(int, numbers[1:]))
-        for demand, amount in zip(demands, amounts, strict=True):
-            if demand.proof is not None and not amount:
-                self._note(demand.proof, proven=True)
-        self._flying.add(token)
-        return Reservation(demands, amounts, int(numbers[0]) / _MICROSECONDS, token, expires)
+        started, *granted = map(int, numbers)
+        self._proofs.see(demands, granted, asked)
+        self._flights.start(token, lease, lost=known != self._epoch)
+        self._heartbeat.start(self._link.take_up())
+        return Reservation(demands, [max(amount, 0) for amount in granted], started / _MICROSECONDS, token, expires)
 
     def release(self, reservation: Reservation, releases: Sequence[Release]) -> None:
-        """Apply the release of each demand of a reservation, soon; a second call does nothing."""
-        if reservation.token not in self._flying:
+        """Apply the release of each demand of a reservation, soon; a second call releases only held slots."""
+        if reservation.token not in self._flights:
             return
-        self._flying.remove(reservation.token)
-        for demand, release in zip(reservation.demands, releases, strict=True):
-            if demand.proof is not None and release.proof is not None:
-                self._note(demand.proof, proven=release.proof)
-        self._queue.append(releasing(self._names, reservation, releases))
+        self._flights.end(reservation.token, releases)
+        renewed = self._proofs.note(reservation, releases)
+        self._queue.append(releasing(self._names, reservation, releases, renewed))
+        pairs = zip(reservation.amounts, releases, strict=True)
+        reservation.amounts[:] = [amount if release.hold else 0 for amount, release in pairs]
         self._send_soon()
 
     async def flush(self) -> None:
@@ -251,6 +248,9 @@ class RedisStore:
 
     async def aclose(self) -> None:
         """Flush, and close the connections that the store has opened; the histories stay."""
+        await self._heartbeat.stop()
+        if self._flights.is_over:
+            await self._beat()
         await self.flush()
         await self._link.aclose()
 
@@ -265,6 +265,7 @@ class RedisStore:
         now = time.monotonic()
         salt = secrets.token_hex(16) if self._epoch is None else self._epoch.salt
         proofs = {demand.proof for demand in demands if demand.proof is not None}
+        report = self._flights.report()
         call = acquiring(
             self._names,
             demands,
@@ -272,15 +273,17 @@ class RedisStore:
             known=known,
             fresh=Epoch(secrets.token_hex(16), salt),
             lease=lease,
-            longest=self._max_hold + self._overtime,
+            report=report,
             look=now >= self._look_at,
-            proven={proof for proof in proofs if now < self._proven.get(proof, -inf) + _PROOF_LASTS},
+            proven={proof: self._proofs.left(proof) for proof in proofs},
         )
         released = self._take_batch()
         line = await (self._carrying(released, call, within) if released else self._link.run(call, within=within))
         if line != "silent" and not line.startswith("evicting "):
             self._look_at = now + _LOOK_EVERY if now >= self._look_at else self._look_at
             self._trusted_until = max(self._trusted_until, now + span_of(demands) + lease + _EPOCH_OUTLIVES)
+        if known is not None and not line.startswith("epoch "):
+            self._flights.reported(report)
         return line
 
     async def _carrying(self, released: list[ScriptCall], call: ScriptCall, within: float) -> str:
@@ -300,23 +303,28 @@ class RedisStore:
         """Begin the epoch of this answer; return whether its salt is that of the epoch that the caller knew."""
         before = self._epoch
         self._epoch = epoch = Epoch(*line.split()[1:])
+        if before is not None and before != epoch:
+            self._flights.lose()
         if before is None or before.salt != epoch.salt:
             self._salt = blake2b(bytes.fromhex(epoch.salt), key=self._pepper, digest_size=32).digest()
-            self._proven.clear()
+            self._proofs.clear()
         return known is not None and known.salt == epoch.salt
 
-    def _note(self, proof: bytes, *, proven: bool) -> None:
-        self._proven.pop(proof, None)
-        if proven:
-            while len(self._proven) >= _PROOFS:
-                del self._proven[next(iter(self._proven))]
-            self._proven[proof] = time.monotonic()
+    async def _beat(self) -> None:
+        """Look for a loss, and report until when requests from before it may be in flight."""
+        for _ in range(2):  # the first answer may be another epoch, for which the report is repeated
+            known = self._epoch
+            with suppress(GuardStoreError):  # the next beat, or the next request, tries again
+                line = await self._ask((), self._flights.token(), known, 0.0, 0.0)
+                if not line.startswith("epoch "):
+                    return
+                self._begin(line, known)
 
     def _give_up(self, demands: Sequence[Demand], token: str, lease: float) -> None:
         """Release slots whose reservation has an unknown outcome, also if the script that reserves them runs later."""
         amounts = [demand.amount for demand in demands]
         reservation = Reservation(demands, amounts, 0.0, token)
-        self._queue.append(releasing(self._names, reservation, [_NO_RELEASE] * len(demands), lease))
+        self._queue.append(releasing(self._names, reservation, [_NO_RELEASE] * len(demands), set(), lease))
         self._send_soon()
 
     def _send_soon(self) -> None:
