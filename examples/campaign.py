@@ -130,10 +130,7 @@ def make_tasks(redis_url: str, service_url: str, plan: Plan) -> tuple[RedisStrea
         xread_count=AT_ONCE,  # tasks that a worker has fetched but not started are kept from the others
     )
     broker = broker.with_result_backend(RedisAsyncResultBackend(redis_url))
-    # Whether the requests of a dead worker were bad sends is unknown, so they count as such for ten minutes.
-    # Workers die so often here that these alone would exhaust that rule; in your program leave it on.
     rules = replace(Rules(), identical_send=Rule(1, plan.window, "raise"), status=Rule(5, plan.window))
-    rules = rules.with_policies(bad_sends="off")
     tasks = SmscTasks(
         broker,
         lambda guards: Client(apikey="demo", url=service_url, guards=guards),
