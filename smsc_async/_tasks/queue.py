@@ -7,7 +7,6 @@ import asyncio
 import json
 import logging
 import random
-import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
@@ -207,6 +206,18 @@ class Queue:
             self._keeper.cancel()
             await asyncio.wait([self._keeper])
 
+    async def now(self) -> float:
+        """Return the Unix time by the clock of Redis: those of the machines may differ, or be set.
+
+        Raises:
+            taskiq.exceptions.SendTaskError: Redis does not answer.
+        """
+        try:
+            whole, micro = await self._redis.time()
+        except RedisError as error:
+            raise SendTaskError from error
+        return float(whole) + micro / 1e6
+
     async def tend(self) -> None:
         """Queue the tasks that are due, trim the completed ones, and wake a worker if a task is stale."""
         await self._move()
@@ -267,14 +278,14 @@ class Queue:
         return ""
 
     async def _postpone(self, message: bytes, pause: float) -> None:
-        await self._redis.zadd(self._later, {message: time.time() + pause})
+        await self._redis.zadd(self._later, {message: await self.now() + pause})
 
     async def _move(self) -> None:
         """Queue the tasks that are due; two workers doing this at once make copies, of which the claims let one end."""
         if not await self._mover.acquire():
             return
         due: list[Any] = await self._redis.zrange(
-            self._later, "-inf", time.time(), byscore=True, offset=0, num=_MOVES, withscores=True
+            self._later, "-inf", await self.now(), byscore=True, offset=0, num=_MOVES, withscores=True
         )
         for message, since in due:
             # The message contains its name and labels; this broker sends nothing else.
