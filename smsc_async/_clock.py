@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import anyio
 from sniffio import current_async_library
 
-__all__ = ["DiskTime", "LoopClock", "asyncio_loop", "disk_time", "loop_time"]
+__all__ = ["DiskTime", "LoopClock", "asyncio_loop", "disk_time", "loop_time", "steady_clock"]
 
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 _AGREEMENT: Final = 1.0  # seconds
@@ -85,6 +85,11 @@ class DiskTime(NamedTuple):
 def disk_time() -> DiskTime:
     """Return the current instant, to be stored or to be compared with a stored one."""
     return DiskTime(boot_id(), uptime(), time.time())
+
+
+def steady_clock(start: DiskTime) -> Callable[[], float]:
+    """Return a clock of Unix time that continues from an instant, whatever the wall clock is set to later."""
+    return lambda: start.wall + uptime() - start.uptime
 
 
 @cache

@@ -239,8 +239,7 @@ class SmscTasks:
         names = [str(ref) for ref in refs]
         if len(names) > _MOST_REFS:
             raise ValueError(f"one task follows at most {_MOST_REFS} messages; split them into several tasks")
-        since = await self._queue.now()
-        return await self._queue.put("follow", {"refs": names, "ended": [], "since": since, "timeout": timeout})
+        return await self._queue.put("follow", {"refs": names, "ended": [], "timeout": timeout}, dated=True)
 
     async def _put(self, operation: Send | SendList) -> AsyncTaskiqTask[SendResult]:
         # The id is queued with the other fields, so that each delivery of the task uses the same one.

@@ -27,8 +27,10 @@ __all__ = ["StateError", "WatchState"]
 _APPLICATION: Final = 0x534D5357
 _VERSION: Final = 2
 _SCHEMA: Final = (
-    "CREATE TABLE message (ref TEXT PRIMARY KEY, boot TEXT NOT NULL, uptime REAL NOT NULL, since REAL NOT NULL, "
-    "status INTEGER, is_last INTEGER NOT NULL)",
+    """CREATE TABLE message (
+        ref TEXT PRIMARY KEY, boot TEXT NOT NULL, uptime REAL NOT NULL, since REAL NOT NULL,
+        status INTEGER, is_last INTEGER NOT NULL
+    )""",
     f"PRAGMA application_id = {_APPLICATION}",
     f"PRAGMA user_version = {_VERSION}",
 )

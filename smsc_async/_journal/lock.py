@@ -19,6 +19,7 @@ from .damage import explained, in_use
 __all__ = ["JournalLock", "LockRecord"]
 
 _SIZE: Final = 256  # one record, always overwritten as a whole
+_NEVER: Final = DiskTime("", 0.0, 0.0)
 _LOCKED: Final = {errno.EAGAIN, errno.EACCES, errno.EDEADLK}
 
 if sys.platform == "win32":  # pragma: no cover
@@ -49,7 +50,7 @@ class LockRecord:
     job: str = ""
     furthest: int = 0
     backlog: float = 0.0
-    at: DiskTime = DiskTime("", 0.0, 0.0)
+    at: DiskTime = _NEVER
 
 
 class JournalLock:

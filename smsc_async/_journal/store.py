@@ -41,7 +41,7 @@ __all__ = ["JournalStore", "RunBlocking"]
 T = TypeVar("T")
 
 _FOREVER: Final = 1e11  # seconds
-_CHUNK: Final = "key, state, content, digest, is_list, is_own_id, attempted_at, failed_at"
+_CHUNK: Final = "SELECT state, content, digest, is_list, is_own_id, attempted_at, failed_at FROM chunk WHERE key = ?"
 _ROWS: Final = """
 SELECT row, phone, id, CASE message.state WHEN 'open' THEN CASE chunk.state WHEN 'done' THEN 'attempted'
     ELSE chunk.state END ELSE message.state END AS state, status, delivery_error, code, error, cost, parts,
@@ -165,7 +165,7 @@ class JournalStore:
             JournalError: Its content differs from what was planned.
         """
         with readable(self._path):
-            ((_, state, content, digest, *flags, began, failed),) = self._all(f"SELECT {_CHUNK} FROM chunk WHERE key = ?", key)
+            ((state, content, digest, *flags, began, failed),) = self._all(_CHUNK, key)
             if digest != _digest(content):
                 raise damaged(self._path, "a request in it differs from the one that was planned")
             is_list, is_own_id = map(bool, flags)

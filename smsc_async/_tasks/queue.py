@@ -179,8 +179,8 @@ class Queue:
         self._names.add(f"{self._prefix}:{name}")
         self._broker.register_task(handle, f"{self._prefix}:{name}", ack_type=AcknowledgeType.MANUAL.value)
 
-    async def put(self, name: str, arguments: Mapping[str, Any]) -> AsyncTaskiqTask[Any]:
-        """Queue a task.
+    async def put(self, name: str, arguments: Mapping[str, Any], *, dated: bool = False) -> AsyncTaskiqTask[Any]:
+        """Queue a task; a dated one gets the argument `since`, the time by the clock of Redis.
 
         Raises:
             ValueError: The arguments are too large.
@@ -193,7 +193,11 @@ class Queue:
                 "its recipients or messages into several tasks"
             )
         task = self._broker.local_task_registry[f"{self._prefix}:{name}"]
-        return await task.kiq(arguments=dict(arguments))
+        try:
+            date = {"since": await self.now()} if dated else {}
+        except RedisError as error:
+            raise SendTaskError from error
+        return await task.kiq(arguments={**arguments, **date})
 
     def start(self) -> None:
         """Start maintaining the stream in the background; for workers."""
@@ -207,15 +211,8 @@ class Queue:
             await asyncio.wait([self._keeper])
 
     async def now(self) -> float:
-        """Return the Unix time by the clock of Redis: those of the machines may differ, or be set.
-
-        Raises:
-            taskiq.exceptions.SendTaskError: Redis does not answer.
-        """
-        try:
-            whole, micro = await self._redis.time()
-        except RedisError as error:
-            raise SendTaskError from error
+        """Return the Unix time by the clock of Redis: those of the machines may differ, or be set."""
+        whole, micro = await self._redis.time()
         return float(whole) + micro / 1e6
 
     async def tend(self) -> None:

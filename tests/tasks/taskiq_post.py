@@ -1,10 +1,8 @@
 """A lossy service, and a queue in a real Redis with one worker."""
 
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
