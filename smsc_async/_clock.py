@@ -1,13 +1,19 @@
-"""The clock of the guards: the time of the event loop, so that a test's virtual clock controls it too."""
+"""The clocks: the time of the event loop in a process, and instants that are stored on disk."""
 
 import asyncio
 import time
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Final, NamedTuple
 
 import anyio
 from sniffio import current_async_library
 
-__all__ = ["LoopClock", "asyncio_loop", "loop_time"]
+__all__ = ["DiskTime", "LoopClock", "asyncio_loop", "disk_time", "loop_time", "steady_clock"]
+
+_BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
+_AGREEMENT: Final = 1.0  # seconds
 
 
 def asyncio_loop() -> asyncio.AbstractEventLoop | None:
@@ -47,3 +53,55 @@ class LoopClock:
         if self._last is not None:
             now, at = self._last
             self._offset = now + (time.monotonic() - at) - self._time()
+
+
+class DiskTime(NamedTuple):
+    """An instant as it is stored on disk.
+
+    The wall clock may be set at any time, so durations are measured by the uptime. It is known how long ago a stored
+    instant was only if the machine has not been restarted since, and is the same machine. Otherwise the duration is
+    unknown, and each limit counts the instant as if it were now: a limit is then kept for one window too long, which
+    is reported in the log, and never for less than a window.
+
+    Attributes:
+        boot: The boot id of the machine, "" where the system has none.
+        uptime: Seconds since the boot, including those in suspension where the system counts them.
+        wall: Unix time.
+    """
+
+    boot: str
+    uptime: float
+    wall: float
+
+    def since(self, earlier: "DiskTime") -> float | None:
+        """Return the seconds since an earlier instant, None if they are unknown."""
+        elapsed = self.uptime - earlier.uptime
+        is_same = self.boot == earlier.boot
+        if not self.boot:  # without a boot id, two clocks must agree that this is the same boot
+            is_same = is_same and abs(self.wall - earlier.wall - elapsed) <= _AGREEMENT
+        return elapsed if is_same and 0.0 <= elapsed <= self.uptime else None
+
+
+def disk_time() -> DiskTime:
+    """Return the current instant, to be stored or to be compared with a stored one."""
+    return DiskTime(boot_id(), uptime(), time.time())
+
+
+def steady_clock(start: DiskTime) -> Callable[[], float]:
+    """Return a clock of Unix time that continues from an instant, whatever the wall clock is set to later."""
+    return lambda: start.wall + uptime() - start.uptime
+
+
+@cache
+def boot_id() -> str:
+    """Return the id that the system has until it is restarted, "" if there is none."""
+    try:
+        return _BOOT_ID.read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return ""
+
+
+def uptime() -> float:
+    """Return the seconds since the boot; no setting of the wall clock changes them."""
+    clock = getattr(time, "CLOCK_BOOTTIME", None)  # of Linux; it also runs while the machine is suspended
+    return time.monotonic() if clock is None else time.clock_gettime(clock)

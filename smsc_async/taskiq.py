@@ -31,7 +31,6 @@ Assumptions:
 """
 
 import math
-import time
 from collections.abc import AsyncGenerator, Callable, Iterable
 from datetime import UTC, datetime
 from functools import partial
@@ -42,6 +41,7 @@ from pydantic import SecretStr, TypeAdapter
 from pydantic_core import to_jsonable_python
 
 from ._client import Client
+from ._clock import disk_time
 from ._model import (
     Channel,
     Message,
@@ -239,7 +239,7 @@ class SmscTasks:
         names = [str(ref) for ref in refs]
         if len(names) > _MOST_REFS:
             raise ValueError(f"one task follows at most {_MOST_REFS} messages; split them into several tasks")
-        return await self._queue.put("follow", {"refs": names, "ended": [], "since": time.time(), "timeout": timeout})
+        return await self._queue.put("follow", {"refs": names, "ended": [], "timeout": timeout}, dated=True)
 
     async def _put(self, operation: Send | SendList) -> AsyncTaskiqTask[SendResult]:
         # The id is queued with the other fields, so that each delivery of the task uses the same one.
@@ -317,7 +317,7 @@ class SmscTasks:
             delivery.done()
             raise ValueError(_NOT_UNDERSTOOD)
         ended = list(task.ended)
-        age = time.time() - task.since
+        age = await self._queue.now() - task.since
         is_over = age >= (task.timeout or math.inf)
         left = []
         for ref, answer in zip(refs, await self._worker_client().statuses(refs), strict=True):
@@ -340,4 +340,6 @@ class SmscTasks:
 def _unresolved(operation: Send | SendList) -> UnresolvedSend:
     groups = sum(map(is_group, operation.to)) if isinstance(operation, Send) else 0
     now = datetime.now(UTC)
-    return UnresolvedSend(id=operation.id, refs=operation.refs(), groups=groups, is_own_id=True, began=now, failed=now)
+    return UnresolvedSend(
+        id=operation.id, refs=operation.refs(), groups=groups, is_own_id=True, began=now, failed=now, clocks=disk_time()
+    )

@@ -4,16 +4,20 @@ Each report is one transaction, made after its line was written to stdout: if th
 missing, and only the one that was about to be recorded may be printed twice. Commits reach the operating system but not
 necessarily the disk (SQLite's WAL with synchronous NORMAL), so after a power failure the last few reports may also be
 printed twice.
+
+How long a message has been watched is measured by the uptime of the machine. After a restart of the machine, or on
+another one, that is unknown, and the timeout starts anew.
 """
 
+import logging
 import sqlite3
-import time
 from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from smsc_async._clock import DiskTime, disk_time
 from smsc_async._model import MessageRef
 from smsc_async._private_file import make_private, resolved
 from smsc_async._watching import Unfinished, Update, utc
@@ -21,12 +25,23 @@ from smsc_async._watching import Unfinished, Update, utc
 __all__ = ["StateError", "WatchState"]
 
 _APPLICATION: Final = 0x534D5357
-_VERSION: Final = 1
+_VERSION: Final = 2
 _SCHEMA: Final = (
-    "CREATE TABLE message (ref TEXT PRIMARY KEY, since REAL NOT NULL, status INTEGER, is_last INTEGER NOT NULL)",
+    """CREATE TABLE message (
+        ref TEXT PRIMARY KEY, boot TEXT NOT NULL, uptime REAL NOT NULL, since REAL NOT NULL,
+        status INTEGER, is_last INTEGER NOT NULL
+    )""",
     f"PRAGMA application_id = {_APPLICATION}",
     f"PRAGMA user_version = {_VERSION}",
 )
+
+
+_UNKNOWN: Final = (
+    "was written before the machine was restarted, or on another one, so it is unknown how long its messages have been "
+    "watched: their timeout starts anew"
+)
+
+_log = logging.getLogger("smsc_async")
 
 
 class StateError(Exception):
@@ -81,19 +96,18 @@ class WatchState:
             StateError: The file can't be written.
         """
         wanted = {str(ref): ref for ref in refs}
-        now = time.time()
+        now = disk_time()
         try:
             self._file.execute("BEGIN")
             self._file.executemany(
-                "INSERT OR IGNORE INTO message VALUES (?, ?, NULL, 0)", ((name, now) for name in wanted)
+                "INSERT OR IGNORE INTO message VALUES (?, ?, ?, ?, NULL, 0)", ((name, *now) for name in wanted)
             )
+            left = self._left(now)
             self._file.execute("COMMIT")
-            with closing(self._file.execute("SELECT ref, since, status FROM message WHERE NOT is_last")) as rows:
-                left = {name: (since, status) for name, since, status in rows}
         except sqlite3.Error as error:
             raise self._failure(error) from None
         return [
-            Unfinished(ref=ref, since=utc(left[name][0]), status=left[name][1])
+            Unfinished(ref=ref, since=utc(now.wall - left[name][0]), status=left[name][1])
             for name, ref in wanted.items()
             if name in left
         ]
@@ -113,6 +127,22 @@ class WatchState:
         except sqlite3.Error as error:
             raise self._failure(error) from None
 
+    def _left(self, now: DiskTime) -> dict[str, tuple[float, int | None]]:
+        """Return how long each message without a last report has been watched, and its status."""
+        left: dict[str, tuple[float, int | None]] = {}
+        unknown = []
+        query = "SELECT ref, status, boot, uptime, since FROM message WHERE NOT is_last"
+        with closing(self._file.execute(query)) as rows:
+            for name, status, *clocks in rows:
+                elapsed = now.since(DiskTime(*clocks)) if list(map(type, clocks)) == [str, float, float] else None
+                if elapsed is None:
+                    unknown.append((*now, name))
+                left[name] = elapsed or 0.0, status
+        if unknown:
+            _log.warning("%s %s", self._name, _UNKNOWN)
+            self._file.executemany("UPDATE message SET boot = ?, uptime = ?, since = ? WHERE ref = ?", unknown)
+        return left
+
     def _open(self) -> None:
         # SQLite takes the lock with the first statement that writes, and keeps it.
         self._file.execute("PRAGMA locking_mode = EXCLUSIVE")
@@ -124,13 +154,19 @@ class WatchState:
             for statement in _SCHEMA:
                 self._file.execute(statement)
         elif (application, version) != (_APPLICATION, _VERSION):
-            raise self._foreign()
+            raise self._foreign() if application != _APPLICATION else self._old()
         self._file.execute("COMMIT")
         self._file.execute("PRAGMA journal_mode = WAL")
         self._file.execute("PRAGMA synchronous = NORMAL")
 
     def _foreign(self) -> StateError:
         return StateError(f"{self._name} is not the state of a watch; pass another file, or one that does not exist")
+
+    def _old(self) -> StateError:
+        return StateError(
+            f"{self._name} is the state of a watch by another version of this package; finish it with that version, or "
+            "pass another file"
+        )
 
     def _failure(self, error: sqlite3.Error) -> StateError:
         if error.sqlite_errorname == "SQLITE_BUSY":

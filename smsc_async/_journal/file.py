@@ -18,7 +18,7 @@ NO_JOB: Final = "it has no job, although one may have been planned in it; if non
 _log = logging.getLogger("smsc_async")
 
 _APPLICATION: Final = 0x534D5343  # "SMSC", which `file` and SQLite's own tools show
-_VERSION: Final = 3
+_VERSION: Final = 4
 _WAIT_FOR_LOCK: Final = 0.5  # seconds; SQLite's lock ends with the process that held it
 _SCHEMA: Final = """
 CREATE TABLE job (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -30,7 +30,8 @@ CREATE TABLE chunk (
     is_list INTEGER NOT NULL CHECK (is_list IN (0, 1)),
     is_own_id INTEGER NOT NULL CHECK (is_own_id IN (0, 1)),
     attempted_at TEXT,
-    failed_at TEXT
+    failed_at TEXT,
+    done_clock TEXT
 );
 CREATE INDEX chunk_state ON chunk (state) WHERE state != 'done';
 CREATE TABLE message (
@@ -52,8 +53,8 @@ CREATE INDEX message_chunk ON message (chunk);
 CREATE INDEX message_id ON message (id, phone);
 CREATE TABLE unresolved (key INTEGER PRIMARY KEY, data TEXT NOT NULL);
 CREATE TABLE history (
-    rule TEXT NOT NULL, key BLOB NOT NULL, span REAL NOT NULL, until REAL NOT NULL, instants TEXT NOT NULL,
-    PRIMARY KEY (rule, key)
+    rule TEXT NOT NULL, key BLOB NOT NULL, span REAL NOT NULL, clock TEXT NOT NULL, ages TEXT NOT NULL,
+    until REAL NOT NULL, PRIMARY KEY (rule, key)
 ) WITHOUT ROWID;
 CREATE INDEX history_until ON history (until);
 """

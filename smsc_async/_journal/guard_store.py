@@ -1,13 +1,14 @@
 """The histories of the guards, stored in the journal, so that they survive a restart."""
 
+import logging
 import secrets
-import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import chain
 from math import inf
 from typing import Final
 
-from smsc_async._clock import LoopClock
+from smsc_async._clock import LoopClock, disk_time
 from smsc_async._model import GuardStoreError, JournalError
 from smsc_async.guards import PROOF_LASTS, Demand, Limit, MemoryStore, Refusal, Release, Reservation, RuleState
 
@@ -16,14 +17,23 @@ from .store import JournalStore, RunBlocking
 
 __all__ = ["JournalGuardStore"]
 
+_log = logging.getLogger("smsc_async")
+
 # The service may have counted a request that was in flight when the process died. Rules for identical sends are left
 # out, because the journal reconciles those requests by their status. Connections end with their process, and a missing
 # answer is no evidence of wrong credentials.
 _COUNTED_IF_LOST: Final = frozenset({"status", "balance", "identical_cost", "subscriber"})
+_UNKNOWN: Final = (
+    "the machine was restarted, or is another one, since the journal was written, so it is unknown how long ago its "
+    "last requests were made: the limits count them as if they had just been made, once"
+)
 
 
 class JournalGuardStore:
     """Guard histories in memory; each change is written to the journal before the request leaves.
+
+    Entries are stored as ages, so that a wall clock that is set changes nothing. After a restart of the machine, or on
+    another one, their ages are unknown: they count as if the requests had just been made, and credentials as unproven.
 
     Args:
         store: The journal's file.
@@ -56,13 +66,15 @@ class JournalGuardStore:
         """
         try:
             salt = await self._run_blocking(self._salt)
-            histories = await self._run_blocking(self._store.histories, time.time())
+            histories = await self._run_blocking(self._store.histories)
+            # Two concurrent requests may both get here; keep what the first one has counted.
+            if self._memory is None:
+                self._memory = MemoryStore(self._clock, salt=salt)
+                self._restore(self._memory, histories)
+                # What is unknown is unknown once: the next process must not count it anew.
+                await self._write(instead=True)
         except JournalError as error:
             raise _refusal(error) from error
-        # Two concurrent requests may both get here; keep what the first one has counted.
-        if self._memory is None:
-            self._memory = MemoryStore(self._clock, salt=salt)
-            self._restore(self._memory, histories)
         return salt
 
     async def acquire(self, demands: Sequence[Demand], hold: float) -> Reservation | Refusal:
@@ -135,23 +147,31 @@ class JournalGuardStore:
         return known.encode()
 
     def _restore(self, memory: MemoryStore, histories: Sequence[KeyHistory]) -> None:
-        offset = self._clock() - time.time()
-        for history in histories:
-            lost = [self._clock() + self._late] if history.rule in _COUNTED_IF_LOST else []
-            known = (lost if each is None else [each + offset] for each in history.instants)
-            memory.restore(history.rule, history.key, history.span, tuple(sorted(chain.from_iterable(known))))
+        now, clock, is_unknown = disk_time(), self._clock(), False
+        for rule, key, span, at, ages in histories:
+            elapsed = now.since(at)
+            is_unknown = is_unknown or elapsed is None
+            if elapsed is None and rule == MemoryStore.proofs:
+                continue
+            lost = [clock + self._late] if rule in _COUNTED_IF_LOST else []
+            # An entry in the future counts for at most one more window.
+            known = (lost if age is None else [clock - (elapsed or 0.0) - max(age, -span)] for age in ages)
+            memory.restore(rule, key, span, tuple(sorted(chain.from_iterable(known))))
+            self._changed[rule, key] = span
+        if is_unknown:
+            _log.warning(_UNKNOWN)
 
-    async def _write(self) -> None:
-        if self._memory is None or not self._changed:
+    async def _write(self, *, instead: bool = False) -> None:
+        if self._memory is None or not (self._changed or instead):
             return
         changed, self._changed = self._changed, {}
-        offset = time.time() - self._clock()
+        now, clock = disk_time(), self._clock()
         histories = []
         for (rule, key), span in changed.items():
-            instants = [None if each == inf else each + offset for each in self._memory.history(rule, key)]
-            histories.append(KeyHistory(rule, key, span, tuple(instants)))
+            ages = [None if each == inf else clock - each for each in self._memory.history(rule, key)]
+            histories.append(KeyHistory(rule, key, span, now, tuple(ages)))
         try:
-            await self._run_blocking(self._store.put_histories, histories)
+            await self._run_blocking(partial(self._store.put_histories, histories, instead=instead))
         except BaseException:
             self._changed = changed | self._changed
             raise

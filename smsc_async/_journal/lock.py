@@ -5,10 +5,12 @@ import json
 import os
 import sys
 from dataclasses import asdict, dataclass, replace
+from math import isfinite
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final
 
+from smsc_async._clock import DiskTime, disk_time
 from smsc_async._model import JournalError
 from smsc_async._private_file import make_private
 
@@ -17,6 +19,7 @@ from .damage import explained, in_use
 __all__ = ["JournalLock", "LockRecord"]
 
 _SIZE: Final = 256  # one record, always overwritten as a whole
+_NEVER: Final = DiskTime("", 0.0, 0.0)
 _LOCKED: Final = {errno.EAGAIN, errno.EACCES, errno.EDEADLK}
 
 if sys.platform == "win32":  # pragma: no cover
@@ -40,12 +43,14 @@ class LockRecord:
     Attributes:
         job: The job that `furthest` belongs to, "" for none.
         furthest: The key of the furthest request that was attempted, 0 for none.
-        unknown_until: Unix time at which the answers "unknown message" are no longer limited.
+        backlog: Seconds for which the answers "unknown message" were still limited at `at`.
+        at: When `backlog` was stored. It is taken to be now if it is unknown how long ago that was.
     """
 
     job: str = ""
     furthest: int = 0
-    unknown_until: float = 0.0
+    backlog: float = 0.0
+    at: DiskTime = _NEVER
 
 
 class JournalLock:
@@ -71,17 +76,19 @@ class JournalLock:
         self._writing = Lock()
         self._marked: tuple[int, ...] = ()
         self._file = self._locked()
-        record = _parsed(os.read(self._file, _SIZE))
+        content = os.read(self._file, _SIZE)
+        record = _parsed(content)
+        self._is_empty = not content
         self.is_new = record is None
-        self.record = record or LockRecord()
+        self.record = _renewed(record or LockRecord())
 
     def close(self) -> None:
         """Unlock the file."""
         os.close(self._file)
 
     def discard(self) -> None:
-        """Unlock the file, and remove it if it is new: the journal can't be opened."""
-        if self.is_new:
+        """Unlock the file, and remove it if it was empty: the journal can't be opened."""
+        if self._is_empty:
             self._path.unlink(missing_ok=True)
         self.close()
 
@@ -145,7 +152,15 @@ def _parsed(content: bytes) -> LockRecord | None:
     """Return the record; None if the file is new, or damaged after a power failure."""
     try:
         found = LockRecord(**json.loads(content))
+        found = replace(found, at=DiskTime(*found.at))
     except (ValueError, TypeError):
         return None
-    kinds = type(found.job), type(found.furthest), type(found.unknown_until)
-    return found if kinds == (str, int, float) else None
+    numbers = found.backlog, found.at.uptime, found.at.wall
+    kinds = list(map(type, (found.job, found.furthest, found.at.boot, *numbers)))
+    return found if kinds == [str, int, str, float, float, float] and all(map(isfinite, numbers)) else None
+
+
+def _renewed(record: LockRecord) -> LockRecord:
+    """Return a record with its backlog as of now: what is unknown about it is unknown once."""
+    now = disk_time()
+    return replace(record, backlog=max(record.backlog - (now.since(record.at) or 0.0), 0.0), at=now)

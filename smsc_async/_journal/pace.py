@@ -1,11 +1,11 @@
 """Limits how often a job may get an error such as "unknown message": frequent errors block the IP address."""
 
-import time
 from typing import Final
 
 import anyio
 
 from smsc_async._client import Client
+from smsc_async._clock import disk_time
 from smsc_async._model import ApiError, DeliveryReport, GetStatus
 
 from .lock import JournalLock
@@ -27,8 +27,9 @@ class UnknownPace:
     def __init__(self, client: Client, lock: JournalLock) -> None:
         self._client = client
         self._lock = lock
-        # Limits that were stored by a clock in the future must not stop the job.
-        backlog = min(lock.record.unknown_until - time.time(), _FIRST * _INTERVAL)
+        record = lock.record
+        # A damaged record must not stop the job.
+        backlog = min(record.backlog, _FIRST * _INTERVAL) - (disk_time().since(record.at) or 0.0)
         self._until = anyio.current_time() + backlog
         self._asking = 0
         self._answered = anyio.Event()
@@ -51,7 +52,7 @@ class UnknownPace:
             return await self._client.call(operation)
         except ApiError:
             self._until = max(self._until, anyio.current_time()) + _INTERVAL
-            self._lock.update(unknown_until=time.time() + self._until - anyio.current_time())
+            self._lock.update(backlog=self._until - anyio.current_time(), at=disk_time())
             raise
         finally:
             self._asking -= 1

@@ -1,13 +1,16 @@
 """The content of a journal as plain values: planned requests and the results of their messages."""
 
+import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
+from math import isfinite
 from typing import Annotated, Any, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
+from smsc_async._clock import DiskTime
 from smsc_async._model import DeliveryError, FrozenModel, Message, MessageId, MessageStatus
 
 __all__ = [
@@ -21,6 +24,8 @@ __all__ = [
     "RowState",
     "StoredChunk",
     "Summary",
+    "disk_time_of",
+    "history_of",
     "moment",
     "row_of",
 ]
@@ -83,12 +88,21 @@ class PlannedMessage(FrozenModel):
 
 
 class KeyHistory(NamedTuple):
-    """The history of one key of the guards; an instant is a Unix time, or None for a request in flight."""
+    """The history of one key of the guards.
+
+    Attributes:
+        rule: The name of the rule.
+        key: The key.
+        span: Seconds for which an entry counts.
+        at: When it was stored.
+        ages: Seconds from each entry to `at`, negative for an entry in the future; None for a request in flight.
+    """
 
     rule: str
     key: bytes
     span: float
-    instants: tuple[float | None, ...]
+    at: DiskTime
+    ages: tuple[float | None, ...]
 
 
 class RowPlan(NamedTuple):
@@ -226,6 +240,25 @@ class Summary:
 def moment(text: str | None) -> datetime | None:
     """Return a stored time in UTC."""
     return None if text is None else datetime.fromisoformat(text).astimezone(UTC)
+
+
+def disk_time_of(text: str) -> DiskTime:
+    """Return a stored instant."""
+    boot, uptime, wall = json.loads(text)
+    return DiskTime(str(boot), _seconds(uptime), _seconds(wall))
+
+
+def history_of(values: tuple[Any, ...]) -> KeyHistory:
+    """Return a history from its columns."""
+    rule, key, span, clock, ages = values
+    known = tuple(None if age is None else _seconds(age) for age in json.loads(ages))
+    return KeyHistory(rule, key, _seconds(span), disk_time_of(clock), known)
+
+
+def _seconds(value: Any) -> float:
+    if not isfinite(value):
+        raise ValueError("a stored number of seconds is not finite")
+    return float(value)
 
 
 def row_of(values: tuple[Any, ...]) -> JournalRow:

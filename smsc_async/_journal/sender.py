@@ -10,6 +10,7 @@ import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from smsc_async._client import Client
+from smsc_async._clock import DiskTime, disk_time
 from smsc_async._model import (
     AddressBlocked,
     ApiError,
@@ -90,6 +91,9 @@ class JournalSender:
         self._unresolved: list[int] = []
         self._stopped = anyio.Event()
         self._reason: Exception | None = None
+        # What was attempted before this sender began also ended before that, whatever the clocks in the file say.
+        self._began = disk_time()
+        self._failed_at: dict[int, DiskTime] = {}
 
     async def catch_up(self) -> list[int]:
         """Reconcile the planned requests that the service may have, because the journal may be behind the truth.
@@ -189,6 +193,7 @@ class JournalSender:
             at_once=operation.at is None,
             began=attempted_at,
             failed=chunk.failed_at or ended_at,
+            clocks=self._failed_at.get(chunk.key, self._began),
         )
         try:
             async with self._reconciling:
@@ -256,6 +261,7 @@ class JournalSender:
         """Record a failure; return the seconds until the next attempt, None if there is none."""
         if isinstance(error, SmscError) and error.outcome is Outcome.UNKNOWN:
             await self._run_blocking(self._store.unresolved, chunk.key, datetime.now(UTC), _description(error))
+            self._failed_at[chunk.key] = disk_time()
             self._unresolved.append(chunk.key)
             self._record_failure(error, _UNRESOLVED)
             return None
@@ -266,6 +272,7 @@ class JournalSender:
         if isinstance(error, TooManyRequests):
             # An earlier attempt that was considered lost may have arrived after all, so check the status first.
             await self._run_blocking(self._store.unresolved, chunk.key, datetime.now(UTC), _description(error))
+            self._failed_at[chunk.key] = disk_time()
             self._record_failure(error, 1)
             return _MINUTE
         await self._run_blocking(self._store.take_back, chunk.key)

@@ -5,16 +5,16 @@ import itertools
 import json
 import secrets
 import sqlite3
-import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from operator import itemgetter
 from pathlib import Path
 from threading import RLock
 from typing import Any, Final, Protocol, TypeVar
 
+from smsc_async._clock import disk_time
 from smsc_async._private_file import check_regular
 
 from .damage import damaged, explained, readable
@@ -30,6 +30,8 @@ from .rows import (
     RowPlan,
     StoredChunk,
     Summary,
+    disk_time_of,
+    history_of,
     moment,
     row_of,
 )
@@ -38,7 +40,8 @@ __all__ = ["JournalStore", "RunBlocking"]
 
 T = TypeVar("T")
 
-_FOREVER: Final = 1e11  # Unix time
+_FOREVER: Final = 1e11  # seconds
+_CHUNK: Final = "SELECT state, content, digest, is_list, is_own_id, attempted_at, failed_at FROM chunk WHERE key = ?"
 _ROWS: Final = """
 SELECT row, phone, id, CASE message.state WHEN 'open' THEN CASE chunk.state WHEN 'done' THEN 'attempted'
     ELSE chunk.state END ELSE message.state END AS state, status, delivery_error, code, error, cost, parts,
@@ -162,7 +165,7 @@ class JournalStore:
             JournalError: Its content differs from what was planned.
         """
         with readable(self._path):
-            ((_, state, content, digest, *flags, began, failed),) = self._all("SELECT * FROM chunk WHERE key = ?", key)
+            ((state, content, digest, *flags, began, failed),) = self._all(_CHUNK, key)
             if digest != _digest(content):
                 raise damaged(self._path, "a request in it differs from the one that was planned")
             is_list, is_own_id = map(bool, flags)
@@ -195,7 +198,8 @@ class JournalStore:
     def finish(self, key: int, results: Iterable[MessageResult], at: datetime) -> None:
         """Record the result of each message of a request."""
         with self.change() as connection:
-            connection.execute("UPDATE chunk SET state = 'done' WHERE key = ?", (key,))
+            clock = json.dumps(disk_time())
+            connection.execute("UPDATE chunk SET state = 'done', done_clock = ? WHERE key = ?", (clock, key))
             connection.executemany(
                 "UPDATE message SET state = ?, id = ?, code = ?, error = ?, cost = ?, parts = ?, accepted_at = ? "
                 "WHERE chunk = ? AND phone = ?",
@@ -234,10 +238,15 @@ class JournalStore:
             )
 
     def pending(self) -> list[tuple[str, str, datetime]]:
-        """Return phone, id and time of acceptance of each pending message."""
-        found = self._all("SELECT phone, id, accepted_at FROM message WHERE state = 'accepted' ORDER BY row")
+        """Return phone, id and time of acceptance of each pending message; the time is now where it is unknown."""
+        found = self._all(
+            "SELECT phone, id, done_clock FROM message JOIN chunk ON chunk.key = message.chunk "
+            "WHERE message.state = 'accepted' ORDER BY row"
+        )
+        now, today = disk_time(), datetime.now(UTC)
         with readable(self._path):
-            return [(phone, id_, datetime.fromisoformat(at)) for phone, id_, at in found]
+            elapsed = {clock: now.since(disk_time_of(clock)) or 0.0 for *_, clock in found}
+            return [(phone, id_, today - timedelta(seconds=elapsed[clock])) for phone, id_, clock in found]
 
     def rows(self) -> list[JournalRow]:
         """Return all rows, in order."""
@@ -265,20 +274,22 @@ class JournalStore:
         with self.change() as connection:
             connection.execute("DELETE FROM unresolved WHERE key = ?", (key,))
 
-    def histories(self, now: float) -> list[KeyHistory]:
-        """Return the histories of the guards that still count at the Unix time `now`."""
-        found = self._all("SELECT rule, key, span, instants FROM history WHERE until >= ?", now)
+    def histories(self) -> list[KeyHistory]:
+        """Return the stored histories of the guards."""
+        found = self._all("SELECT rule, key, span, clock, ages FROM history")
         with readable(self._path):
-            return [KeyHistory(rule, key, span, tuple(json.loads(instants))) for rule, key, span, instants in found]
+            return list(map(history_of, found))
 
-    def put_histories(self, histories: Iterable[KeyHistory]) -> None:
-        """Store histories of the guards; delete those that are empty or no longer count."""
+    def put_histories(self, histories: Iterable[KeyHistory], *, instead: bool = False) -> None:
+        """Store histories of the guards, perhaps `instead` of all others; delete those that no longer count."""
         with self.change() as connection:
-            for rule, key, span, instants in histories:
-                last = max((_FOREVER if instant is None else instant for instant in instants), default=-span)
-                values = rule, key, span, last + span, json.dumps(instants)
-                connection.execute("INSERT OR REPLACE INTO history VALUES (?, ?, ?, ?, ?)", values)
-            connection.execute("DELETE FROM history WHERE until < ?", (time.time(),))
+            if instead:
+                connection.execute("DELETE FROM history")
+            for rule, key, span, at, ages in histories:
+                last = max((_FOREVER if age is None else -age for age in ages), default=-_FOREVER)
+                values = rule, key, span, json.dumps(at), json.dumps(ages), at.uptime + last + span
+                connection.execute("INSERT OR REPLACE INTO history VALUES (?, ?, ?, ?, ?, ?)", values)
+            connection.execute("DELETE FROM history WHERE until < ?", (disk_time().uptime,))
 
     def erase(self, before: datetime) -> int:
         """Remove the phones and texts of the messages whose outcome has been final since before a time.

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, FiniteFloat
 
 from .types import FrozenModel, MessageId, MessageRef
 
@@ -29,6 +29,8 @@ class UnresolvedSend(FrozenModel):
         at_once: Whether it was to be sent at once, so that a much later message with its id is another one.
         began: When the first attempt began, aware.
         failed: When the last attempt failed, aware; the request may still arrive for a while after that.
+        clocks: The boot id, the uptime and the Unix time of the machine at that moment, None if unknown. On another
+            machine or after a restart it is unknown how long ago that was, so it is taken to be now.
     """
 
     id: MessageId
@@ -38,6 +40,7 @@ class UnresolvedSend(FrozenModel):
     at_once: bool = False
     began: Annotated[datetime, AfterValidator(_aware)]
     failed: Annotated[datetime, AfterValidator(_aware)]
+    clocks: tuple[str, FiniteFloat, FiniteFloat] | None = None
 
     def about(self, ref: MessageRef) -> Self:
         """Return the unresolved send to one of the recipients."""

@@ -10,6 +10,7 @@ from typing import Final, Literal, TypeAlias, TypeVar
 import anyio
 
 from smsc_async._call import Caller, Trace
+from smsc_async._clock import DiskTime, disk_time
 from smsc_async._model import (
     AddressBlocked,
     AnySend,
@@ -154,9 +155,9 @@ class Reconciler:
         Raises:
             SendOutcomeUnknown: It can't be reconciled, or not in time.
         """
-        since = (datetime.now(UTC) - unresolved.failed).total_seconds()
-        # `failed` may come from the clock of another machine, which may differ from this machine's.
-        left = self._delays.late + self._delays.skew - since if since >= 0 else self._delays.late
+        # Not by `failed`: the wall clock may have been set since then, or may be that of another machine.
+        since = None if unresolved.clocks is None else disk_time().since(DiskTime(*unresolved.clocks))
+        left = self._delays.late - (since or 0.0)
         terms = _Terms(timeout, end, allow_duplicate=False, is_own_id=unresolved.is_own_id, ask=ask)
         evidence = await self._reconcile(unresolved, terms, max(left, 0.0))
         if evidence.is_conclusive:
@@ -299,6 +300,7 @@ def _unresolved(operation: AnySend, terms: _Terms, began: datetime | None) -> Un
         at_once=operation.at is None,
         began=began or now,
         failed=now,
+        clocks=disk_time(),
     )
 
 

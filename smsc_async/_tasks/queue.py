@@ -7,7 +7,6 @@ import asyncio
 import json
 import logging
 import random
-import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
@@ -180,8 +179,8 @@ class Queue:
         self._names.add(f"{self._prefix}:{name}")
         self._broker.register_task(handle, f"{self._prefix}:{name}", ack_type=AcknowledgeType.MANUAL.value)
 
-    async def put(self, name: str, arguments: Mapping[str, Any]) -> AsyncTaskiqTask[Any]:
-        """Queue a task.
+    async def put(self, name: str, arguments: Mapping[str, Any], *, dated: bool = False) -> AsyncTaskiqTask[Any]:
+        """Queue a task; a dated one gets the argument `since`, the time by the clock of Redis.
 
         Raises:
             ValueError: The arguments are too large.
@@ -194,7 +193,11 @@ class Queue:
                 "its recipients or messages into several tasks"
             )
         task = self._broker.local_task_registry[f"{self._prefix}:{name}"]
-        return await task.kiq(arguments=dict(arguments))
+        try:
+            date = {"since": await self.now()} if dated else {}
+        except RedisError as error:
+            raise SendTaskError from error
+        return await task.kiq(arguments={**arguments, **date})
 
     def start(self) -> None:
         """Start maintaining the stream in the background; for workers."""
@@ -206,6 +209,11 @@ class Queue:
         if self._keeper is not None:
             self._keeper.cancel()
             await asyncio.wait([self._keeper])
+
+    async def now(self) -> float:
+        """Return the Unix time by the clock of Redis: those of the machines may differ, or be set."""
+        whole, micro = await self._redis.time()
+        return float(whole) + micro / 1e6
 
     async def tend(self) -> None:
         """Queue the tasks that are due, trim the completed ones, and wake a worker if a task is stale."""
@@ -267,14 +275,14 @@ class Queue:
         return ""
 
     async def _postpone(self, message: bytes, pause: float) -> None:
-        await self._redis.zadd(self._later, {message: time.time() + pause})
+        await self._redis.zadd(self._later, {message: await self.now() + pause})
 
     async def _move(self) -> None:
         """Queue the tasks that are due; two workers doing this at once make copies, of which the claims let one end."""
         if not await self._mover.acquire():
             return
         due: list[Any] = await self._redis.zrange(
-            self._later, "-inf", time.time(), byscore=True, offset=0, num=_MOVES, withscores=True
+            self._later, "-inf", await self.now(), byscore=True, offset=0, num=_MOVES, withscores=True
         )
         for message, since in due:
             # The message contains its name and labels; this broker sends nothing else.

@@ -93,7 +93,7 @@ class FollowTask(FrozenModel):
     Attributes:
         refs: The messages to ask about.
         ended: The messages that have ended, and how.
-        since: When the task was queued first, in seconds since 1970.
+        since: When the task was queued first, in seconds since 1970 by the clock of Redis.
         timeout: Seconds after which the task ends, None for never.
     """
 

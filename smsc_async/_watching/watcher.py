@@ -233,7 +233,7 @@ class Watcher:
     def _enter(self, message: Watched, now: float) -> None:
         since = now + self._offset
         if isinstance(message, Unfinished):
-            since = message.since.timestamp()
+            since = min(message.since.timestamp(), since)  # the wall clock may have been set back
             key = self._registry.add(message.ref, since, message.status)
         else:
             key = self._registry.add(message, since, None)

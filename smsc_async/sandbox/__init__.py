@@ -8,7 +8,6 @@ The default account has the login, the password and the apikey `demo`. Some numb
 """
 
 import os
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -23,6 +22,8 @@ except ModuleNotFoundError as _error:  # pragma: no cover - tested in a process 
     if _error.name != "starlette":
         raise
     raise ModuleNotFoundError("the sandbox needs an extra package: pip install 'smsc-async[sandbox]'") from None
+
+from smsc_async._clock import disk_time, steady_clock
 
 from ._accounts import Account
 from ._delivery import MAGIC_NUMBERS, DeliveryPlan
@@ -45,7 +46,7 @@ class Sandbox:
         limits: The limits enforced with errors 9 and 4; `Limits.off()` for none.
         delivery: The delivery results of accepted messages, and their delays.
         seed: Seed of the random numbers: the same seed and the same calls give the same answers.
-        clock: Returns the Unix time.
+        clock: Returns the Unix time; None for the real time, which goes on when the wall clock is set.
         latency: Seconds between the arrival of a request and its answer.
         state: A file for the event log, from which a later sandbox with the same accounts, limits, delivery and seed
             continues, even if this one was killed. Only one sandbox may use it at a time.
@@ -65,7 +66,7 @@ class Sandbox:
         limits: Limits = _LIMITS,
         delivery: DeliveryPlan = _DELIVERY,
         seed: int = 0,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
         latency: float = 0.0,
         state: str | os.PathLike[str] | None = None,
     ) -> None:
@@ -78,10 +79,11 @@ class Sandbox:
             seed=seed,
             event_log=None if event_log is None else event_log.write,
         )
-        self._clock = clock
         self._event_log = event_log
+        last = 0.0 if event_log is None else self.service.relive(event_log.read())
+        self._clock = _clock_after(event_log, last) if clock is None else clock
         # Time that was skipped before a restart stays skipped.
-        self._skipped = 0.0 if event_log is None else max(0.0, self.service.relive(event_log.read()) - clock())
+        self._skipped = max(0.0, last - self._clock()) if last else 0.0
         self.app: Starlette = make_app(self.service, self.now, latency)
 
     @property
@@ -112,3 +114,15 @@ class Sandbox:
     def transport(self) -> httpx.ASGITransport:
         """Return a transport for `Client(transport=)`: complete HTTP messages without a network."""
         return httpx.ASGITransport(app=self.app)
+
+
+def _clock_after(event_log: EventLog | None, last: float) -> Callable[[], float]:
+    """Return a clock that continues that of the last run if it is known how long ago that was."""
+    start = disk_time()
+    if event_log is not None:
+        before = event_log.start
+        elapsed = None if before is None else start.since(before)
+        wall = start.wall if before is None or elapsed is None else before.wall + elapsed
+        start = start._replace(wall=max(wall, last))
+        event_log.begin(start)
+    return steady_clock(start)

@@ -1,16 +1,19 @@
 """The event log: requests that arrived at the sandbox and left it, one a line, to be replayed after a restart.
 
 A line is written before its answer leaves. It is passed to the operating system at once, so a killed process loses
-nothing; a power failure may lose lines. The file holds no credentials: only the login of an authenticated request,
-and only the error of any other.
+nothing; a power failure may lose lines. Before the first event of a run is a line with the clocks of the machine, by
+which the next run continues the time of the sandbox, whatever the wall clock was set to. The file holds no credentials:
+only the login of an authenticated request, and only the error of any other.
 """
 
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import Any, TextIO
 
+from smsc_async._clock import DiskTime
 from smsc_async._private_file import make_private, resolved
 
 from ._fields import Value
@@ -61,6 +64,9 @@ class EventLog:
 
     Raises:
         ValueError: The file can't be opened, has another seed or version, or is not an event log.
+
+    Attributes:
+        start: Once it was read, the clocks of the machine in its last run, and the time of the sandbox at that moment.
     """
 
     def __init__(self, path: Path, seed: int) -> None:
@@ -71,6 +77,8 @@ class EventLog:
             raise ValueError(f"state can't be {path}: {error.strerror}; pass another file") from None
         self._head = {"sandbox": _VERSION, "seed": seed}
         self._file: TextIO | None = None
+        self._new_start: DiskTime | None = None
+        self.start: DiskTime | None = None
 
     def read(self) -> Iterator[Arrival | Departure]:
         """Yield the events in the file; an incomplete last line was never answered and is removed."""
@@ -81,7 +89,9 @@ class EventLog:
                     break
                 entry = self._entry(line, number)
                 whole += len(line)
-                if entry is not None:
+                if isinstance(entry, DiskTime):
+                    self.start = entry
+                elif entry is not None:
                     yield entry
         with self._path.open("r+b") as file:
             file.truncate(whole)
@@ -92,7 +102,14 @@ class EventLog:
             self._file = self._path.open("a", encoding="utf-8")
             if not self._file.tell():
                 self._put(self._head)
+        if self._new_start is not None:
+            self._put(self._new_start._asdict())
+            self._new_start = None
         self._put(asdict(entry))
+
+    def begin(self, start: DiskTime) -> None:
+        """Write the clocks of this run before its first event."""
+        self._new_start = start
 
     def close(self) -> None:
         """Close the file; the next line opens it again."""
@@ -105,9 +122,11 @@ class EventLog:
         self._file.write(json.dumps(line, ensure_ascii=False) + "\n")
         self._file.flush()
 
-    def _entry(self, line: bytes, number: int) -> Arrival | Departure | None:
+    def _entry(self, line: bytes, number: int) -> Arrival | Departure | DiskTime | None:
         try:
             read = json.loads(line)
+            if number and "boot" in read:
+                return _start(**read)
             if number:
                 return Departure(**read) if "ticket" in read else Arrival(**read)
         except (ValueError, TypeError):
@@ -118,3 +137,9 @@ class EventLog:
                 "pass another file as state="
             )
         return None
+
+
+def _start(boot: Any, uptime: Any, wall: Any) -> DiskTime:
+    if not (isinstance(boot, str) and isfinite(uptime) and isfinite(wall)):
+        raise ValueError("not an instant")
+    return DiskTime(boot, uptime, wall)

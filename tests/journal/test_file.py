@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from smsc_async import JournalError, JournalInUse
+from smsc_async._clock import disk_time
 from smsc_async._journal.damage import explained
 from smsc_async._journal.file import connect
 from smsc_async._journal.rows import ChunkPlan, ChunkState, KeyHistory, RowPlan
@@ -65,19 +66,19 @@ def middle(data: bytes) -> bytes:
         "UPDATE chunk SET attempted_at = 'x'",
         "UPDATE message SET cost = 'x', state = 'accepted', accepted_at = 'x'",
         "UPDATE job SET value = 'x' WHERE name = 'planned_at'",
-        "UPDATE history SET instants = 'x'",
+        "UPDATE history SET ages = 'x'",
         "DELETE FROM chunk WHERE key = 1; UPDATE job SET value = '398 399' WHERE name = 'size'",
     ],
 )
 def test_values_that_can_not_be_read_are_damage(path: Path, damage: str) -> None:
     with closing(JournalStore(path)) as store:
-        store.put_histories([KeyHistory("status", b"x", 1e9, (1e12,))])
+        store.put_histories([KeyHistory("status", b"x", 1e9, disk_time(), (-1e12,))])
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript(damage)
     with closing(JournalStore(path)) as store:
         errors = []
         reads: list[Callable[[], object]] = [store.planned_at, store.rows, store.summary, store.pending]
-        reads += [partial(store.chunk, 1), partial(store.histories, 0)]
+        reads += [partial(store.chunk, 1), store.histories]
         for read in reads:
             try:
                 read()
@@ -127,7 +128,7 @@ def test_a_foreign_database_and_another_version_are_refused(tmp_path: Path, path
         connect(other)
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA user_version = 9")
-    with pytest.raises(JournalError, match=r"another version of this package \(format 9, this one writes 3\)"):
+    with pytest.raises(JournalError, match=r"another version of this package \(format 9, this one writes 4\)"):
         connect(path)
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from smsc_async._journal.rows import ChunkPlan, RowPlan
 from smsc_async._journal.store import JournalStore
 
 NOW = datetime.now(UTC)
+NEVER = LockRecord().at
 OPEN = (
     "import sys; from pathlib import Path; from smsc_async._journal.store import JournalStore;"
     "JournalStore(Path(sys.argv[1])); print('open', flush=True); input()"
@@ -134,15 +136,29 @@ def test_a_lock_file_removed_before_it_is_locked_is_not_used(path: Path, monkeyp
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"garbage", b"[1]", b'{"job": 1, "furthest": 2, "unknown_until": 0.5}', b'{"job": "a"', b"\0" * 256, b"7"],
+    [
+        b"",
+        b"garbage",
+        b"[1]",
+        b'{"job": 1, "furthest": 2, "backlog": 0.5}',
+        b'{"backlog": NaN}',
+        b'{"at": 7}',
+        b'{"at": ["a", 1.0]}',
+        b'{"at": ["a", 1.0, "x"]}',
+        b'{"at": ["a", Infinity, 1.0]}',
+        b'{"unknown_until": 0.5}',
+        b'{"job": "a"',
+        b"\0" * 256,
+        b"7",
+    ],
 )
 def test_a_damaged_record_is_an_empty_one(path: Path, content: bytes) -> None:
     lock_of(path).write_bytes(content)
     with closing(JournalLock(path)) as lock:
-        assert lock.record == LockRecord()
+        assert replace(lock.record, at=NEVER) == LockRecord()
         lock.update(job="a", furthest=3)
     with closing(JournalLock(path)) as lock:
-        assert lock.record == LockRecord("a", 3, 0.0)
+        assert replace(lock.record, at=NEVER) == LockRecord("a", 3, 0.0)
 
 
 def test_the_furthest_attempt_is_recorded_before_the_request_leaves(path: Path) -> None:

@@ -1,7 +1,9 @@
 """A job sends each message once, despite failures of the service, the network, the disk and the process."""
 
+import sqlite3
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,6 +30,7 @@ from smsc_async import (
     SendOutcomeUnknown,
     SmscError,
 )
+from smsc_async.sandbox import Limits
 from tests.doubles import FakeService, answer, make_client
 from tests.sending.lossy_service import Network
 
@@ -83,6 +86,26 @@ def test_a_lost_answer_is_reconciled_and_what_was_not_sent_is_sent(path: Path, a
     async def main() -> None:
         network = Network("ok", arrival)
         assert states(await send(path, network.client(guards=Guards()))) == [RowState.ACCEPTED] * 6
+        assert accepted(network) == ALL
+
+    virtually(main)
+
+
+@pytest.mark.parametrize("days", [-1, 1])
+def test_a_clock_set_between_two_runs_sends_nothing_twice(path: Path, days: int) -> None:
+    """A request that was lost in the first run arrives in the second one."""
+
+    async def main() -> None:
+        network = Network("ok", "late", limits=Limits.off())
+        with anyio.move_on_after(1):
+            await send(path, network.client(on_unknown="raise"), workers=1)
+        with closing(sqlite3.connect(path)) as connection:
+            then = (datetime.now(UTC) + timedelta(days=days)).isoformat()
+            changed = connection.execute("UPDATE chunk SET failed_at = ? WHERE state = 'unresolved'", (then,))
+            assert changed.rowcount == 1
+            connection.commit()
+        assert states(await send(path, network.client())) == [RowState.ACCEPTED] * 6
+        await anyio.sleep(10)
         assert accepted(network) == ALL
 
     virtually(main)

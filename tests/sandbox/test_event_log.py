@@ -130,6 +130,6 @@ def test_empty_file_is_a_beginning_and_closing_is_no_end(tmp_path: Path) -> None
         sandbox.close()
         sandbox.close()
     lines = [json.loads(line) for line in (tmp_path / "state").read_text(encoding="utf-8").splitlines()]
-    assert [line.get("method") for line in lines] == [None, "get_balance", "get_balance"]
+    assert [line.get("method") for line in lines] == [None, None, "get_balance", "get_balance"]
     assert len(list(EventLog(tmp_path / "state", 0).read())) == 2
     Sandbox().close()

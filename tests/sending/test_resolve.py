@@ -18,6 +18,7 @@ from smsc_async import (
     SendOutcomeUnknown,
     UnresolvedSend,
 )
+from smsc_async._clock import disk_time
 from smsc_async._model.operations import new_id
 from smsc_async._network.httpx import HttpxTransport
 from smsc_async.sandbox import Account, Sandbox
@@ -105,7 +106,8 @@ def test_old_unresolved_send_is_requested_at_once_and_once() -> None:
         client = network.client(on_unknown="raise", on_unresolved=kept.append)
         with pytest.raises(ReadTimeout):
             await client.send(PHONE, "Hi")
-        old = kept[0].model_copy(update={"failed": _moment(time.time() - 11)})
+        clocks = disk_time()
+        old = kept[0].model_copy(update={"clocks": clocks._replace(uptime=clocks.uptime - 5.1)})
         assert await client.resolve(old) is None
         assert (anyio.current_time(), network.asked) == (0, ["send", "status"])
 
@@ -123,16 +125,23 @@ def test_unresolved_send_to_a_group_only_makes_no_status_request() -> None:
     virtually(main)
 
 
-def test_failure_dated_in_the_future_waits_the_whole_time() -> None:
+@pytest.mark.parametrize("days", [-1, 1])
+@pytest.mark.parametrize("boot", ["this boot", "another boot", None])
+def test_a_clock_that_was_set_never_shortens_the_wait_for_a_late_request(days: int, boot: str | None) -> None:
     async def main() -> None:
         network = Network("gone")
         kept: list[UnresolvedSend] = []
         client = network.client(on_unknown="raise", on_unresolved=kept.append)
         with pytest.raises(ReadTimeout):
             await client.send(PHONE, "Hi")
-        ahead = kept[0].model_copy(update={"failed": _moment(time.time() + 10_000)})
-        assert await client.resolve(ahead) is None
-        assert anyio.current_time() == pytest.approx(5)
+        update: dict[str, object] = {"failed": _moment(time.time() + 86_400 * days)}
+        if boot != "this boot":
+            now = disk_time()
+            update["clocks"] = boot and (boot, now.uptime - 1000, now.wall - 1000)
+        stored = kept[0].model_copy(update=update).model_dump_json()
+        assert await client.resolve(UnresolvedSend.model_validate_json(stored)) is None
+        assert anyio.current_time() == pytest.approx(5, abs=0.5)
+        assert network.asked == ["send", "status", "status"]
 
     virtually(main)
 

@@ -1,10 +1,8 @@
 """A lossy service, and a queue in a real Redis with one worker."""
 
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
@@ -99,10 +97,15 @@ class Post:
 
     async def deliver_postponed(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Queue the postponed tasks as if a day had passed, and handle one delivery."""
-        later = SimpleNamespace(time=lambda: time.time() + 86_400)
+        queue = self.tasks._queue
+        later = await queue.now() + 86_400
+
+        async def now() -> float:
+            return later
+
         with monkeypatch.context() as patch:
-            patch.setattr("smsc_async._tasks.queue.time", later)
-            await self.tasks._queue.tend()
+            patch.setattr(queue, "now", now)
+            await queue.tend()
         await self.deliver()
 
     async def unacknowledged(self) -> int:
@@ -113,7 +116,8 @@ class Post:
     async def waiting(self) -> list[float]:
         """Return the seconds until each postponed task is due."""
         rows: list[Any] = await self.redis.zrange(self.tasks._queue._later, 0, -1, withscores=True)
-        return [score - time.time() for _, score in rows]
+        now = await self.tasks._queue.now()
+        return [score - now for _, score in rows]
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """Tasks that send and follow: delivered at least once, accepted exactly once, and each with a result."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -10,6 +11,7 @@ import httpx
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 from taskiq import AsyncTaskiqTask
+from taskiq.exceptions import SendTaskError
 
 from smsc_async import (
     Client,
@@ -307,6 +309,31 @@ async def test_a_message_pending_at_the_timeout_ends_with_its_last_report(post: 
     (end,) = (await result_of(task)).messages
     assert isinstance(end.report, DeliveryReport)
     assert not end.report.is_final
+
+
+@pytest.mark.parametrize("off", [-86_400.0, 86_400.0])
+async def test_the_clocks_of_the_machines_may_differ(post: Post, monkeypatch: pytest.MonkeyPatch, off: float) -> None:
+    sent = await post.tasks.send(PHONE, "Hello")
+    await post.deliver()
+    (ref,) = (await result_of(sent)).sent.refs
+    await post.tasks.follow([ref], timeout=1000)
+    wall = time.time
+    monkeypatch.setattr(time, "time", lambda: wall() + off)  # that of the machine of the worker
+    await post.deliver()
+    (left,) = await post.waiting()  # it has not ended, and is neither due at once nor in a day
+    assert 0 < left < 100
+    await post.tasks._queue.tend()
+    assert len(await post.waiting()) == 1
+
+
+async def test_a_follow_task_that_can_not_be_dated_is_not_queued(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def gone() -> float:
+        raise RedisConnectionError
+
+    monkeypatch.setattr(post.tasks._queue, "now", gone)
+    with pytest.raises(SendTaskError):
+        await post.tasks.follow([MessageRef(PHONE, "1")])
+    assert await post.redis.xlen(post.broker.queue_name) == 0
 
 
 async def test_one_task_follows_at_most_a_hundred_messages(post: Post) -> None:

@@ -92,6 +92,17 @@ def test_message_keeps_its_age_in_a_later_watch() -> None:
     virtually(main)
 
 
+def test_a_message_dated_in_the_future_expires_one_timeout_from_now() -> None:
+    async def main() -> None:
+        ahead = Unfinished(ref=ONE, status=0, since=datetime.now(UTC) + timedelta(days=1))
+        start = anyio.current_time()
+        (update,) = await collect(make_client(service((1e9, 0))), [ahead], timeout=60)
+        assert update.expired
+        assert anyio.current_time() - start == pytest.approx(60, abs=1)
+
+    virtually(main)
+
+
 @pytest.mark.parametrize("count", [1, 200])
 def test_message_that_expired_before_the_watch_is_requested_once_before_it_expires(count: int) -> None:
     async def main() -> None:
