@@ -6,6 +6,7 @@ from functools import partial
 from typing import Final, Literal, Unpack
 
 from ._base_client import Session
+from ._frames import PrivateDict, without_frames
 from ._model import (
     UNSET,
     Balance,
@@ -81,11 +82,9 @@ class Client(Session):
         verify: An SSL context, or False to accept any certificate, which is for tests only.
         max_response_bytes: The largest response body that is read.
         on_unknown: What to do when the answer to a send is lost. "reconcile" requests the status of the message to
-            find out whether the service accepted it. "resend" does the same, and if the service did not accept it,
-            repeats the send with the same id after the minute in which the service refuses duplicates. "raise" does
-            neither. All of them respect `deadline`.
-        on_unresolved: Is called with each send whose outcome stays unknown, including a cancelled one. It must return
-            at once.
+            find out whether the service accepted it. "resend" does the same, and repeats a send that was not accepted,
+            with the same id after the minute in which duplicates are refused. "raise" does neither; `deadline` holds.
+        on_unresolved: Is called with each send whose outcome stays unknown, a cancelled one too. Must return at once.
         clock_skew: The seconds by which the clocks of the service and of other machines may be behind this machine's
             clock. It matters in `resolve`, and where an id that you pass may also belong to an older message.
 
@@ -93,6 +92,7 @@ class Client(Session):
         ValueError: The credentials are missing, or an argument is wrong.
     """
 
+    @without_frames
     async def send(
         self,
         to: str | Iterable[str],
@@ -120,8 +120,7 @@ class Client(Session):
             at: When to deliver: an aware datetime, `LocalTime`, `Between` or `After`. None for immediately.
             via: The channel.
             cost: 2 to get the cost, 3 to get the cost and the new balance.
-            allow_duplicate: Whether the same message may have been sent in the last minute. The service refuses
-                duplicates with error 9.
+            allow_duplicate: Whether the same message may have been sent in the last minute (the service's error 9).
             attempt: The number of this attempt at the message, counted by the caller that repeats it with the same
                 `id`. No other message may use that id. From 2 on, a status request comes first, and a message that
                 the service has is not sent again. Of several workers only one sends, if they share guards in which
@@ -145,6 +144,7 @@ class Client(Session):
             operation, allow_duplicate=allow_duplicate, attempt=attempt, timeout=timeout, deadline=deadline
         )
 
+    @without_frames
     async def resolve(
         self,
         send: MessageRef | UnresolvedSend | SmscError,
@@ -174,6 +174,7 @@ class Client(Session):
         self._caller.bind()
         return await self._reconciler.resolve(unresolved_of(send, since), *self._times(timeout, deadline), ask)
 
+    @without_frames
     async def cost(
         self,
         to: str | Iterable[str],
@@ -184,9 +185,7 @@ class Client(Session):
         deadline: float | Unset | None = UNSET,
         **options: Unpack[QueryOptions],
     ) -> Cost:
-        """Return the cost of a send without sending (`get_sms_cost`, `get_sms_cost2`).
-
-        The arguments are the same as for `send`.
+        """Return the cost of a send, with arguments as for `send`, without sending (`get_sms_cost`, `get_sms_cost2`).
 
         Raises:
             ValueError: An argument is wrong.
@@ -230,7 +229,7 @@ class Client(Session):
             SmscError: The first request was definitely not sent. After a request that may have been sent, errors are
                 part of the outcomes.
         """
-        arguments = {"sender": sender, "at": at, "via": via, "cost": cost, **options}
+        arguments = PrivateDict({"sender": sender, "at": at, "via": via, "cost": cost, **options})
         call = partial(self.call, allow_duplicate=allow_duplicate, timeout=timeout, deadline=deadline)
         return send_in_chunks(call, messages, self._batch_size, arguments)
 
@@ -249,8 +248,9 @@ class Client(Session):
             ValueError: An argument or a message is wrong. No request was made.
         """
         call = partial(self.call, timeout=timeout, deadline=deadline)
-        return cost_in_chunks(call, messages, self._batch_size, {"via": via, **options})
+        return cost_in_chunks(call, messages, self._batch_size, PrivateDict({"via": via, **options}))
 
+    @without_frames
     async def status(
         self,
         ref: MessageRef,
@@ -275,6 +275,7 @@ class Client(Session):
         operation = GetStatus.model_validate({"ref": ref, "detail": detail, "extra": extra})
         return await self.call(operation, timeout=timeout, deadline=deadline)
 
+    @without_frames
     async def statuses(
         self,
         refs: Many[MessageRef],
@@ -287,7 +288,7 @@ class Client(Session):
         Args:
             refs: The messages, as any iterable or async iterable.
             detail: As in `status`.
-            on_progress: Is called after each answer with the number of answers so far and the number of messages.
+            on_progress: Is called after each answer with the number of answers and of messages.
         """
         self._caller.bind()
         return await statuses_of(self.call, refs, detail, workers=self._workers, on_progress=on_progress)

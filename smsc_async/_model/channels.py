@@ -10,7 +10,8 @@ from typing import Annotated, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, PlainSerializer, model_validator
 
-from .types import Choice, Text, XmlText, check_xml_text
+from .frozen import Choice
+from .types import Text, XmlText, check_xml_text
 
 __all__ = [
     "Binary",
