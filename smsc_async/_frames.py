@@ -45,7 +45,7 @@ def forget_frames(error: BaseException, handled: BaseException | None = None) ->
         each.__traceback__ = None
         if each.__suppress_context__:
             each.__context__ = None
-        todo += [each.__cause__, each.__context__, *getattr(each, "exceptions", ())]
+        todo += [each.__cause__, each.__context__, *(each.exceptions if isinstance(each, BaseExceptionGroup) else ())]
 
 
 def without_frames(method: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:

@@ -1,7 +1,6 @@
 """Channels: one value in place of the service's thirteen flags, so that no two can be set at once.
 
-Files can't be attached over SOAP: the service takes them only in the body of an HTTP form. Where a channel has
-`file_url`, the service fetches the file from there itself.
+Files can't be attached over SOAP; where a channel has `file_url`, the service fetches the file from there itself.
 """
 
 import re
