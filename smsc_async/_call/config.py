@@ -4,7 +4,7 @@ import inspect
 import os
 import re
 import ssl
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final, Literal, cast
 from urllib.parse import SplitResult, urlsplit
 

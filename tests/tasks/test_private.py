@@ -14,7 +14,8 @@ TEXT = "canary words"
 async def test_taskiq_logs_no_phone_and_no_text(post: Post, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     await post.tasks.send(PHONE, TEXT)
-    message = (await queued_message(post))[b"data"]
+    queued = await queued_message(post)
+    message = post.broker.formatter.dumps(queued).message
     read = post.broker.formatter.loads(message)
     assert type(read.kwargs["arguments"]) is PrivateDict
     assert PHONE not in repr(read)
