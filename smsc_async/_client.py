@@ -75,7 +75,7 @@ class Client(Session):
         account: The name under which the guards count all credentials of one account. None for the login or API key.
         egress: A name for the IP address from which the service sees the requests, for guards of several addresses.
         max_recipients: The most recipients of one `send` or `cost`. The service does not publish its own limit.
-        batch_size: The most messages in one request of `send_batch`; two of 49 stay below the 100 bad ones that block an IP.
+        batch_size: The most messages in one request of `send_batch`; two of 49 are below the block after 100 bad ones.
         allow_http: Whether a URL without TLS is allowed that is not a loopback address.
         proxy: The URL of a proxy. None for the proxy of the environment.
         verify: An SSL context, or False to accept any certificate, which is for tests only.
