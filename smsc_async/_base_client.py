@@ -22,8 +22,8 @@ from ._call import (
     positive,
     service_urls,
     transport_from,
-    without_arguments,
 )
+from ._frames import without_arguments, without_frames
 from ._model import (
     UNSET,
     Credentials,
@@ -170,6 +170,7 @@ class Session:
             raise ValueError("timeout must be at least 0 seconds; 0 cuts the requests in flight at once")
         await self._caller.aclose(timeout)
 
+    @without_frames
     async def call(
         self,
         operation: Operation[R],

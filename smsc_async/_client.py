@@ -6,6 +6,7 @@ from functools import partial
 from typing import Final, Literal, Unpack
 
 from ._base_client import Session
+from ._frames import PrivateDict, without_frames
 from ._model import (
     UNSET,
     Balance,
@@ -74,18 +75,15 @@ class Client(Session):
         account: The name under which the guards count all credentials of one account. None for the login or API key.
         egress: A name for the IP address from which the service sees the requests, for guards of several addresses.
         max_recipients: The most recipients of one `send` or `cost`. The service does not publish its own limit.
-        batch_size: The most messages in one request of `send_batch` and `cost_batch`. The service blocks an IP address
-            after 100 bad messages in a row, and two requests of 49 stay below that.
+        batch_size: The most messages in one request of `send_batch`; two of 49 are below the block after 100 bad ones.
         allow_http: Whether a URL without TLS is allowed that is not a loopback address.
         proxy: The URL of a proxy. None for the proxy of the environment.
         verify: An SSL context, or False to accept any certificate, which is for tests only.
         max_response_bytes: The largest response body that is read.
         on_unknown: What to do when the answer to a send is lost. "reconcile" requests the status of the message to
-            find out whether the service accepted it. "resend" does the same, and if the service did not accept it,
-            repeats the send with the same id after the minute in which the service refuses duplicates. "raise" does
-            neither. All of them respect `deadline`.
-        on_unresolved: Is called with each send whose outcome stays unknown, including a cancelled one. It must return
-            at once.
+            find out whether the service accepted it. "resend" does the same, and repeats a send that was not accepted,
+            with the same id after the minute in which duplicates are refused. "raise" does neither; `deadline` holds.
+        on_unresolved: Is called with each send whose outcome stays unknown, a cancelled one too. Must return at once.
         clock_skew: The seconds by which the clocks of the service and of other machines may be behind this machine's
             clock. It matters in `resolve`, and where an id that you pass may also belong to an older message.
 
@@ -93,6 +91,7 @@ class Client(Session):
         ValueError: The credentials are missing, or an argument is wrong.
     """
 
+    @without_frames
     async def send(
         self,
         to: str | Iterable[str],
@@ -120,8 +119,7 @@ class Client(Session):
             at: When to deliver: an aware datetime, `LocalTime`, `Between` or `After`. None for immediately.
             via: The channel.
             cost: 2 to get the cost, 3 to get the cost and the new balance.
-            allow_duplicate: Whether the same message may have been sent in the last minute. The service refuses
-                duplicates with error 9.
+            allow_duplicate: Whether the same message may have been sent in the last minute (the service's error 9).
             attempt: The number of this attempt at the message, counted by the caller that repeats it with the same
                 `id`. No other message may use that id. From 2 on, a status request comes first, and a message that
                 the service has is not sent again. Of several workers only one sends, if they share guards in which
@@ -145,6 +143,7 @@ class Client(Session):
             operation, allow_duplicate=allow_duplicate, attempt=attempt, timeout=timeout, deadline=deadline
         )
 
+    @without_frames
     async def resolve(
         self,
         send: MessageRef | UnresolvedSend | SmscError,
@@ -174,6 +173,7 @@ class Client(Session):
         self._caller.bind()
         return await self._reconciler.resolve(unresolved_of(send, since), *self._times(timeout, deadline), ask)
 
+    @without_frames
     async def cost(
         self,
         to: str | Iterable[str],
@@ -184,9 +184,7 @@ class Client(Session):
         deadline: float | Unset | None = UNSET,
         **options: Unpack[QueryOptions],
     ) -> Cost:
-        """Return the cost of a send without sending (`get_sms_cost`, `get_sms_cost2`).
-
-        The arguments are the same as for `send`.
+        """Return the cost of a send, with arguments as for `send`, without sending (`get_sms_cost`, `get_sms_cost2`).
 
         Raises:
             ValueError: An argument is wrong.
@@ -230,7 +228,7 @@ class Client(Session):
             SmscError: The first request was definitely not sent. After a request that may have been sent, errors are
                 part of the outcomes.
         """
-        arguments = {"sender": sender, "at": at, "via": via, "cost": cost, **options}
+        arguments = PrivateDict({"sender": sender, "at": at, "via": via, "cost": cost, **options})
         call = partial(self.call, allow_duplicate=allow_duplicate, timeout=timeout, deadline=deadline)
         return send_in_chunks(call, messages, self._batch_size, arguments)
 
@@ -249,8 +247,9 @@ class Client(Session):
             ValueError: An argument or a message is wrong. No request was made.
         """
         call = partial(self.call, timeout=timeout, deadline=deadline)
-        return cost_in_chunks(call, messages, self._batch_size, {"via": via, **options})
+        return cost_in_chunks(call, messages, self._batch_size, PrivateDict({"via": via, **options}))
 
+    @without_frames
     async def status(
         self,
         ref: MessageRef,
@@ -275,6 +274,7 @@ class Client(Session):
         operation = GetStatus.model_validate({"ref": ref, "detail": detail, "extra": extra})
         return await self.call(operation, timeout=timeout, deadline=deadline)
 
+    @without_frames
     async def statuses(
         self,
         refs: Many[MessageRef],
@@ -287,7 +287,7 @@ class Client(Session):
         Args:
             refs: The messages, as any iterable or async iterable.
             detail: As in `status`.
-            on_progress: Is called after each answer with the number of answers so far and the number of messages.
+            on_progress: Is called after each answer with the number of answers and of messages.
         """
         self._caller.bind()
         return await statuses_of(self.call, refs, detail, workers=self._workers, on_progress=on_progress)

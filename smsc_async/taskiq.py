@@ -42,6 +42,7 @@ from pydantic_core import to_jsonable_python
 
 from ._client import Client
 from ._clock import disk_time
+from ._frames import without_frames
 from ._model import (
     Channel,
     Message,
@@ -177,6 +178,7 @@ class SmscTasks:
         broker.add_event_handler(TaskiqEvents.WORKER_STARTUP, self._start)
         broker.add_event_handler(TaskiqEvents.WORKER_SHUTDOWN, self._stop)
 
+    @without_frames
     async def send(
         self,
         to: str | Iterable[str],
@@ -227,6 +229,7 @@ class SmscTasks:
         for chunk in chunker.rest():
             yield await self._put(to_send(chunk, arguments))
 
+    @without_frames
     async def follow(
         self, refs: Iterable[MessageRef], *, timeout: float | None = _DAY
     ) -> AsyncTaskiqTask[FollowResult]:
@@ -241,6 +244,7 @@ class SmscTasks:
             raise ValueError(f"one task follows at most {_MOST_REFS} messages; split them into several tasks")
         return await self._queue.put("follow", {"refs": names, "ended": [], "timeout": timeout}, dated=True)
 
+    @without_frames
     async def _put(self, operation: Send | SendList) -> AsyncTaskiqTask[SendResult]:
         # The id is queued with the other fields, so that each delivery of the task uses the same one.
         fields = {**operation.model_dump(mode="json", exclude_unset=True), "id": operation.id}

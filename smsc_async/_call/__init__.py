@@ -11,7 +11,6 @@ from .config import (
     positive,
     service_urls,
     transport_from,
-    without_arguments,
 )
 from .login import Identities
 from .namespaces import Namespaces
@@ -30,5 +29,4 @@ __all__ = [
     "positive",
     "service_urls",
     "transport_from",
-    "without_arguments",
 ]

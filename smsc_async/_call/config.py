@@ -4,9 +4,8 @@ import inspect
 import os
 import re
 import ssl
-from collections.abc import Callable, Iterable, Mapping
-from functools import wraps
-from typing import TYPE_CHECKING, Final, Literal, ParamSpec, cast
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Final, Literal, cast
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import SecretStr
@@ -28,10 +27,7 @@ __all__ = [
     "positive",
     "service_urls",
     "transport_from",
-    "without_arguments",
 ]
-
-P = ParamSpec("P")
 
 _HOW: Final = (
     "pass apikey=..., or login=... and password=..., "
@@ -41,23 +37,6 @@ _HOW: Final = (
 _LONGEST: Final = 2048  # characters; a namespace is also a header
 _PLAIN: Final = re.compile(r"(?:[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*")
 _NOT_IN_A_URL: Final = re.compile("[\x00-\x20\x7f-\x9f\ud800-\udfff]")
-
-
-def without_arguments(constructor: Callable[P, None]) -> Callable[P, None]:
-    """Cut the frames of a constructor off its `ValueError`: their variables hold passwords."""
-
-    @wraps(constructor)
-    def checking(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            constructor(*args, **kwargs)
-        except ValueError as error:
-            wrong = error.with_traceback(None)
-        else:
-            return
-        del args, kwargs
-        raise wrong
-
-    return checking
 
 
 def checked(**conditions: bool) -> None:

@@ -13,6 +13,7 @@ import anyio
 import anyio.to_thread
 
 from smsc_async._client import Client
+from smsc_async._frames import without_frames
 from smsc_async._model import (
     Channel,
     Message,
@@ -108,6 +109,7 @@ class Journal:
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(store.close, limiter=self._limiter)
 
+    @without_frames
     async def plan(
         self,
         messages: Iterable[Message | PlannedMessage],
@@ -140,7 +142,7 @@ class Journal:
         if batch_size < 1:
             raise ValueError("batch_size must be at least 1")
         arguments = {"sender": sender, "at": at, "via": via, "cost": 2, **options}
-        terms = json.dumps({"batch_size": batch_size, **arguments}, default=repr, sort_keys=True)
+        terms = json.dumps({"batch_size": batch_size, **arguments}, default=_described, sort_keys=True)
         async with self._turn:
             rows = Numbering()
             # A known source need not be read again.
@@ -300,6 +302,7 @@ class Journal:
             raise RuntimeError("a journal can only be used inside its `async with` block")
         return self._store
 
+    @without_frames
     async def _run_blocking(self, function: Callable[..., T], *arguments: Any) -> T:
         """Call a function in a thread, one at a time; a cancellation waits until it has finished."""
         return await anyio.to_thread.run_sync(function, *arguments, limiter=self._limiter)
@@ -333,6 +336,13 @@ class Journal:
         error = None if report is None or report.error is None else int(report.error)
         ref = update.ref
         await self._run_blocking(self._file.note_status, ref.phone, ref.id, status, error, words, final_at)
+
+
+def _described(value: object) -> str:
+    """Return a text with all that a channel or a schedule holds, which their `repr` does not show."""
+    if not isinstance(value, Channel | Schedule):
+        return repr(value)
+    return f"{type(value).__name__}({', '.join(f'{name}={item!r}' for name, item in value)})"
 
 
 def _ignore(count: int) -> None:

@@ -57,6 +57,7 @@ from .exceptions import (
     Undeliverable,
     WrongEventLoop,
 )
+from .frozen import FrozenModel
 from .limits import (
     BAD_CODES,
     BAD_SENDS,
@@ -88,7 +89,6 @@ from .schedule import After, At, Between, LocalTime, Schedule
 from .text import Encoding, Parts, parts
 from .types import (
     UNSET,
-    FrozenModel,
     Many,
     Message,
     MessageId,

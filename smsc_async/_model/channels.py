@@ -1,7 +1,6 @@
 """Channels: one value in place of the service's thirteen flags, so that no two can be set at once.
 
-Files can't be attached over SOAP: the service takes them only in the body of an HTTP form. Where a channel has
-`file_url`, the service fetches the file from there itself.
+Files can't be attached over SOAP; where a channel has `file_url`, the service fetches the file from there itself.
 """
 
 import re
@@ -10,7 +9,8 @@ from typing import Annotated, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, PlainSerializer, model_validator
 
-from .types import Choice, Text, XmlText, check_xml_text
+from .frozen import Choice
+from .types import Text, XmlText, check_xml_text
 
 __all__ = [
     "Binary",

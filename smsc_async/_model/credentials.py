@@ -5,7 +5,8 @@ from typing import Final, TypeAlias
 
 from pydantic import SecretStr, field_validator
 
-from .types import NOT_XML, FrozenModel
+from .frozen import FrozenModel
+from .types import NOT_XML
 
 __all__ = ["ApiKey", "Credentials", "CredentialsSource", "Login"]
 

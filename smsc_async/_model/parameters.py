@@ -12,8 +12,8 @@ from typing import Annotated, Any, ClassVar, Final, Self, TypeAlias, TypedDict
 from pydantic import BeforeValidator, Field, InstanceOf, SerializeAsAny, model_validator
 
 from .channels import Channel, Email, Sms, Telegram, TelegramBot
+from .frozen import FrozenModel
 from .types import (
-    FrozenModel,
     Message,
     MessageRef,
     Recipient,

@@ -9,7 +9,8 @@ from typing import Annotated, Any, ClassVar, Final, Self, TypeAlias
 from pydantic import BeforeValidator, JsonValue, ValidationError
 
 from .codes import DeliveryError, MessageStatus
-from .types import FrozenModel, MessageRef, Money, is_group, is_message_id, is_phone, recipient_key
+from .frozen import FrozenModel
+from .types import MessageRef, Money, is_group, is_message_id, is_phone, recipient_key
 
 __all__ = ["Balance", "Cost", "DeliveryReport", "RecipientError", "Result", "SentMessage"]
 

@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import AwareDatetime, BaseModel, Field, NaiveDatetime, model_validator
 
-from .types import Choice
+from .frozen import Choice
 
 __all__ = ["After", "At", "Between", "LocalTime", "Schedule"]
 

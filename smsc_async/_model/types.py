@@ -2,34 +2,26 @@
 
 import re
 import sys
-from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterable, Callable, Iterable
 from decimal import Decimal
 from enum import Enum
-from typing import Annotated, Any, ClassVar, Final, Self, TypeAlias, TypeVar
+from typing import Annotated, Any, Final, Self, TypeAlias, TypeVar
 
 from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
-    GetCoreSchemaHandler,
-    ModelWrapValidatorHandler,
-    SerializerFunctionWrapHandler,
     Strict,
-    ValidationError,
-    ValidatorFunctionWrapHandler,
-    model_serializer,
-    model_validator,
 )
-from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError
-from pydantic_core.core_schema import no_info_wrap_validator_function
+
+from smsc_async._frames import without_arguments
+
+from .frozen import FrozenModel
 
 __all__ = [
     "NOT_XML",
     "UNSET",
-    "Choice",
-    "FrozenModel",
     "Many",
     "Message",
     "MessageId",
@@ -73,68 +65,6 @@ Many: TypeAlias = Iterable[T] | AsyncIterable[T]
 """Any number of values, from an iterable or an async iterable."""
 OnProgress: TypeAlias = Callable[[int, int], object]
 """Called with the number of messages that are done and the number of all messages."""
-
-
-class FrozenModel(BaseModel):
-    """The base of all values: frozen, without unknown fields, and with errors that don't show the input.
-
-    Phones and texts are private and errors end up in logs, so neither `str(error)` nor `error.errors()` holds an input.
-    """
-
-    model_config: ClassVar[ConfigDict] = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        hide_input_in_errors=True,
-        validate_by_name=True,
-        validate_default=False,
-        regex_engine="python-re",
-    )
-
-    @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Wrap the whole schema; a wrap validator of this class would not see the errors of a subclass's validators."""
-
-        def forget_the_input(data: Any, validate: ValidatorFunctionWrapHandler) -> Any:
-            try:
-                return validate(data)
-            except ValidationError as error:
-                lines = [
-                    InitErrorDetails(type=PydanticCustomError(line["type"], line["msg"]), loc=line["loc"], input=None)
-                    for line in error.errors(include_url=False, include_context=False, include_input=False)
-                ]
-            raise ValidationError.from_exception_data(cls.__name__, lines, hide_input=True)
-
-        return no_info_wrap_validator_function(forget_the_input, handler(source))
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        # pydantic's own error for this shows the value.
-        raise AttributeError(f"{type(self).__name__} is frozen; make a new one")
-
-
-class Choice(FrozenModel):
-    """A value of one of several classes; dumps and JSON name the class in `kind`, so that they can be loaded."""
-
-    @model_serializer(mode="wrap")
-    def _name_the_kind(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {"kind": type(self).__name__, **handler(self)}
-
-    @model_validator(mode="wrap")
-    @classmethod
-    def _take_the_kind_off(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
-        if isinstance(data, Mapping) and data.get("kind") == cls.__name__:
-            return handler({name: value for name, value in data.items() if name != "kind"})
-        return handler(data)
-
-    @classmethod
-    def revive(cls, value: Any) -> Any:
-        """Return the value that a mapping with a `kind` describes; return anything else unchanged."""
-        if not isinstance(value, Mapping):
-            return value
-        kinds = {kind.__name__: kind for kind in cls.__subclasses__()}
-        kind = kinds.get(str(value.get("kind")))
-        if kind is None:
-            raise ValueError(f"`kind` must be one of {', '.join(sorted(kinds))}")
-        return kind.model_validate(value)
 
 
 # XML 1.0, production 2 (Char): nothing else is allowed in a document, not even escaped; PHP answers it with a Fault.
@@ -297,6 +227,7 @@ class MessageRef(FrozenModel):
         return f"{self.phone}:{self.id}"
 
     @classmethod
+    @without_arguments
     def parse(cls, text: str) -> Self:
         """Read the text form.
 

@@ -5,7 +5,8 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, FiniteFloat
 
-from .types import FrozenModel, MessageId, MessageRef
+from .frozen import FrozenModel
+from .types import MessageId, MessageRef
 
 __all__ = ["UnresolvedSend"]
 

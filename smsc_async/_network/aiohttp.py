@@ -32,7 +32,7 @@ from smsc_async._model import (
 from .body import Body
 from .connector import Connector, NothingSent
 from .proxy import ProxyURL, environment_proxy, read_proxy
-from .transport import DEFAULT_HEADERS, Reply, Timeout, failure, ours
+from .transport import DEFAULT_HEADERS, Reply, Timeout, cause_of, failure, ours
 
 __all__ = ["AiohttpTransport"]
 
@@ -203,8 +203,9 @@ class AiohttpTransport:
             foreign = error.error
         except Exception as error:  # noqa: BLE001 - no exception of another library leaves a call
             foreign, left = error, content.had_left(error)
-        # Here, so that one that may quote is not its context either.
-        raise ours(foreign, _OURS, left=left) from (None if _may_quote(foreign) else foreign)
+        failed, cause = ours(foreign, _OURS, left=left), None if _may_quote(foreign) else cause_of(foreign)
+        del foreign
+        raise failed from cause  # here, so that one that may quote is not its context either
 
     async def _try(
         self,

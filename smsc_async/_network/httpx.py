@@ -13,6 +13,7 @@ import anyio
 import httpx
 from anyio.lowlevel import EventLoopToken, current_token
 
+from smsc_async._frames import PrivateBytes
 from smsc_async._model import (
     ConnectError,
     ConnectionLost,
@@ -28,7 +29,7 @@ from .departure import RequestDeparture
 from .pool import ConnectionPool, is_last
 from .proxy import LAST_PORT, ProxyURL, environment_proxy, read_proxy
 from .tls import tls_context
-from .transport import DEFAULT_HEADERS, KEEPALIVE_EXPIRY, Reply, Timeout, failure, ours
+from .transport import DEFAULT_HEADERS, KEEPALIVE_EXPIRY, Reply, Timeout, cause_of, failure, ours
 
 __all__ = ["HttpxTransport"]
 
@@ -183,7 +184,8 @@ class HttpxTransport:
         except SmscError:
             raise
         except Exception as error:  # noqa: BLE001 - no exception of another library leaves a call
-            failed, cause = ours(error, _OURS, left=content.had_left(error)), None if _may_quote(error) else error
+            failed = ours(error, _OURS, left=content.had_left(error))
+            cause = None if _may_quote(error) else cause_of(error)
         raise failed from cause  # here, so that one that may quote is not its context either
 
     async def _try(
@@ -293,6 +295,19 @@ def _given_proxy(proxy: object) -> httpx.Proxy | None:
     return found
 
 
+class _Proxy(httpx.Proxy):
+    """A proxy whose password is not in the log lines of httpcore."""
+
+    def __init__(self, given: httpx.Proxy) -> None:
+        super().__init__(given.url, ssl_context=given.ssl_context, auth=given.auth, headers=given.headers)
+
+    @property
+    def raw_auth(self) -> tuple[bytes, bytes] | None:
+        """The user and the password."""
+        auth = super().raw_auth
+        return None if auth is None else (PrivateBytes(auth[0]), PrivateBytes(auth[1]))
+
+
 def _problem(proxy: httpx.Proxy) -> str | None:
     """Return why httpx can't use a proxy, None if it can."""
     if not proxy.url.host or not (proxy.url.port is None or 0 < proxy.url.port <= LAST_PORT):
@@ -306,7 +321,7 @@ def _problem(proxy: httpx.Proxy) -> str | None:
 
 def _connection(verify: ssl.SSLContext, proxy: httpx.Proxy | None) -> httpx.AsyncHTTPTransport:
     try:
-        return httpx.AsyncHTTPTransport(verify=verify, limits=_ONE, proxy=proxy)
+        return httpx.AsyncHTTPTransport(verify=verify, limits=_ONE, proxy=None if proxy is None else _Proxy(proxy))
     except (ImportError, ValueError) as error:
         # The error's message may quote the proxy's password, so only its class is named.
         kind = type(error).__name__

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol, Self, runtime_checkable
 
+from smsc_async._frames import forget_frames
 from smsc_async._model import (
     ConnectError,
     ConnectionLost,
@@ -23,6 +24,7 @@ __all__ = [
     "Timeout",
     "Transport",
     "TransportWithGet",
+    "cause_of",
     "failure",
     "ours",
 ]
@@ -68,6 +70,12 @@ def ours(
     if left and kind.outcome is Outcome.NOT_SENT:
         kind = ConnectionLost
     return failure(kind, type(error).__name__)
+
+
+def cause_of(error: Exception) -> Exception:
+    """Return an exception of a library without its frames, whose variables hold the request."""
+    forget_frames(error)
+    return error
 
 
 @dataclass(frozen=True, slots=True)

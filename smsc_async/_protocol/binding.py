@@ -15,6 +15,7 @@ from typing import Final, TypeVar
 
 from pydantic import JsonValue, ValidationError
 
+from smsc_async._frames import PrivateBytes, PrivateDict
 from smsc_async._model import (
     Credentials,
     HTTPStatusError,
@@ -86,16 +87,16 @@ def encode(operation: Operation[R], credentials: Credentials, namespace: str) ->
         ValueError: XML or `list` can't carry a value.
     """
     plain, with_query = operation.methods
-    parameters = operation.parameters()
+    parameters = PrivateDict(operation.parameters())
     if lines := operation.lines():
         parameters["list"] = encode_list(lines)
-    fields = {**credentials.fields(), **operation.fields()}
+    fields = PrivateDict({**credentials.fields(), **operation.fields()})
     method = plain
     if parameters and with_query is not None:
         method = with_query
         fields["query"] = encode_query(parameters)
     headers = {"Content-Type": SoapVersion.V11.content_type, "SOAPAction": f'"{namespace}"'}
-    body = _envelope.build(CONTRACT.operations[method].request, fields, namespace=namespace)
+    body = PrivateBytes(_envelope.build(CONTRACT.operations[method].request, fields, namespace=namespace))
     return Request(method, headers, body, (fields, parameters, lines))
 
 

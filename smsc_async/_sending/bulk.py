@@ -8,6 +8,7 @@ from typing import Any, Final, Literal, Protocol, TypeAlias, TypeVar
 import anyio
 import anyio.lowlevel
 
+from smsc_async._frames import each_without_frames
 from smsc_async._model import (
     DeliveryReport,
     GetStatus,
@@ -77,6 +78,7 @@ async def _chunks(messages: Many[Message], size: int, fits: Callable[[Message], 
         yield chunk
 
 
+@each_without_frames
 async def send_in_chunks(
     call: CallOperation, messages: Many[Message], size: int, arguments: Mapping[str, Any]
 ) -> AsyncGenerator[MessageOutcome, None]:
@@ -103,6 +105,7 @@ async def send_in_chunks(
                 yield outcome
 
 
+@each_without_frames
 async def cost_in_chunks(
     call: CallOperation, messages: Many[Message], size: int, arguments: Mapping[str, Any]
 ) -> AsyncGenerator[ChunkCost, None]:

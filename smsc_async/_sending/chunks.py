@@ -104,6 +104,9 @@ class Chunker:
 
     def add(self, message: Message) -> list[Chunk]:
         """Add a message; return the chunks that this completes."""
+        given: object = message
+        if not isinstance(given, Message):
+            raise ValueError(f"a batch consists of Message(phone, text), not of {type(given).__name__}")  # noqa: TRY004 - a wrong argument
         if not self._fits(message):
             return [*self.rest(), Chunk((message,), is_list=False)]
         key = recipient_key(message.phone)

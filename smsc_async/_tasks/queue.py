@@ -10,7 +10,7 @@ import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Final, NoReturn, TypeVar
 
 from redis.asyncio import Redis
@@ -21,6 +21,7 @@ from taskiq import (
     BrokerMessage,
     Context,
     TaskiqDepends,
+    TaskiqFormatter,
     TaskiqMessage,
     TaskiqMiddleware,
     TaskiqResult,
@@ -28,6 +29,8 @@ from taskiq import (
 from taskiq.acks import AcknowledgeType
 from taskiq.exceptions import NoResultError, SendTaskError
 from taskiq_redis import RedisStreamBroker
+
+from smsc_async._frames import PrivateBytes, PrivateDict
 
 __all__ = ["Delivery", "Queue", "check_broker"]
 
@@ -90,6 +93,28 @@ class _AcknowledgeWhenSaved(TaskiqMiddleware):
             await acknowledge()
 
 
+class _PrivateFormatter(TaskiqFormatter):
+    """Hides the arguments of tasks in the log lines of taskiq, and in the variables of its frames.
+
+    Args:
+        inner: The formatter that reads and writes the tasks.
+    """
+
+    def __init__(self, inner: TaskiqFormatter) -> None:
+        self._inner = inner
+
+    def dumps(self, message: TaskiqMessage) -> BrokerMessage:
+        """Write a task."""
+        return self._inner.dumps(message)
+
+    def loads(self, message: bytes) -> TaskiqMessage:
+        """Read a task."""
+        read = self._inner.loads(message)
+        if isinstance(read.kwargs.get("arguments"), dict):
+            read.kwargs["arguments"] = PrivateDict(read.kwargs["arguments"])
+        return read
+
+
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """A task as a worker received it.
@@ -100,7 +125,7 @@ class Delivery:
         postpone: Keeps a message outside of the stream for a number of seconds.
     """
 
-    arguments: Mapping[str, Any]
+    arguments: Mapping[str, Any] = field(repr=False)
     context: Context
     postpone: Callable[[bytes, float], Awaitable[None]]
 
@@ -130,7 +155,7 @@ class Delivery:
     async def again(self, pause: float, **changes: Any) -> NoReturn:
         """Queue the task again after `pause` seconds, with some of its arguments changed."""
         message = self.context.message
-        message.kwargs["arguments"] = {**self.arguments, **changes}
+        message.kwargs["arguments"] = PrivateDict({**self.arguments, **changes})
         await self.postpone(self.context.broker.formatter.dumps(message).message, pause)
         # In this order: a worker killed in between leaves two copies, of which the claims let only one end.
         await self.context.ack()
@@ -157,13 +182,15 @@ class Queue:
         self._mover = self._redis.lock(f"{self._later}:mover", timeout=_MOVES_WITHIN, blocking=False)
         self._no_longer_due = self._redis.register_script(_NO_LONGER_DUE)
         self._names: set[str] = set()
+        broker.formatter = _PrivateFormatter(broker.formatter)
         broker.add_middlewares(_AcknowledgeWhenSaved())
         broker.listen = self._listen  # type: ignore[method-assign]  # its own ends at an entry without data
 
     def register(self, name: str, work: Callable[[Delivery], Awaitable[T]], result: type[T]) -> None:
         """Register a function as a task under a name."""
 
-        async def handle(arguments: dict[str, Any], context: Annotated[Context, TaskiqDepends()]) -> T:
+        # taskiq would make a plain dict of `arguments` for any other annotation.
+        async def handle(arguments: Any, context: Annotated[Context, TaskiqDepends()]) -> T:
             _when_saved.set(None)
             delivery = Delivery(arguments, context, self._postpone)
             try:
@@ -197,7 +224,7 @@ class Queue:
             date = {"since": await self.now()} if dated else {}
         except RedisError as error:
             raise SendTaskError from error
-        return await task.kiq(arguments={**arguments, **date})
+        return await task.kiq(arguments=PrivateDict({**arguments, **date}))
 
     def start(self) -> None:
         """Start maintaining the stream in the background; for workers."""
@@ -249,7 +276,7 @@ class Queue:
         data = (fields or {}).get(b"data", b"")
         fault = self._fault(data)
         if not fault:
-            return AckableMessage(data=data, ack=acknowledge)
+            return AckableMessage(data=PrivateBytes(data), ack=acknowledge)
         _log.error("an entry of the queue was dropped: %s", fault)
         await acknowledge()
         return None

@@ -1,6 +1,6 @@
 """The results of tasks: plain data without references to the worker or the client; pure."""
 
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import Field, FiniteFloat
 
@@ -97,7 +97,7 @@ class FollowTask(FrozenModel):
         timeout: Seconds after which the task ends, None for never.
     """
 
-    refs: tuple[str, ...]
+    refs: Annotated[tuple[str, ...], Field(repr=False)]
     ended: tuple[Followed, ...]
     since: FiniteFloat
     timeout: float | None

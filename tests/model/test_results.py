@@ -75,7 +75,10 @@ def test_result_is_frozen(result: Result) -> None:
 
 def test_result_prints_what_the_service_said_only() -> None:
     assert repr(Cost.from_wire({"cost": "1.44"})) == "Cost(amount=Decimal('1.44'))"
-    assert repr(Balance.from_wire({"balance": "0", "new": "1"})) == "Balance(extra={'new': '1'}, amount=Decimal('0'))"
+    assert (
+        repr(Balance.from_wire({"balance": "0", "new": "1"}))
+        == "Balance(extra={'new': <1 character>}, amount=Decimal('0'))"
+    )
 
 
 @pytest.mark.parametrize(

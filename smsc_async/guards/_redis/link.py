@@ -27,6 +27,7 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from smsc_async._frames import forget_frames, without_arguments
 from smsc_async._model import GuardStoreError
 
 from .scripts import ScriptCall
@@ -73,6 +74,7 @@ class _Failure:
     cause: Exception | None = None
 
 
+@without_arguments
 def connecting(url: str, timeout: float) -> Redis:
     """Create a client for a URL.
 
@@ -89,7 +91,9 @@ def connecting(url: str, timeout: float) -> Redis:
             retry=Retry(NoBackoff(), 0),
         )
     except (ValueError, TypeError):  # their text may quote the password
-        raise ValueError("invalid Redis URL; write special characters of its password as %XX") from None
+        pool = None
+    if pool is None:
+        raise ValueError("invalid Redis URL; write special characters of its password as %XX")
     return Redis(connection_pool=pool)
 
 
@@ -258,6 +262,7 @@ def _failure(error: Exception) -> _Failure:
         code = type(error).__name__ if match is None else match.group()
         return _Failure(f"Redis refused the request ({code})", is_answered=True)
     cause = error if isinstance(error, RedisError | OSError) else None
+    forget_frames(error)  # they hold the password
     return _Failure(f"Redis can't be reached ({type(error).__name__})", cause=cause)
 
 

@@ -17,6 +17,7 @@ import anyio
 from pydantic import SecretBytes, SecretStr
 from redis.asyncio import Redis, RedisCluster
 
+from smsc_async._frames import without_arguments
 from smsc_async._model import GuardStoreError
 from smsc_async.guards._limits import Limit, Release
 from smsc_async.guards._store import Demand, Refusal, Reservation, RuleState
@@ -125,6 +126,7 @@ class RedisStore:
         return f"<smsc_async.guards.RedisStore prefix={self._prefix!r}>"
 
     @classmethod
+    @without_arguments
     def from_url(
         cls,
         url: str,
