@@ -30,7 +30,7 @@ from ._model import (
 )
 from ._network import Timeout
 from ._sending import AskStatus, ChunkCost, MessageOutcome, cost_in_chunks, send_in_chunks, statuses_of, unresolved_of
-from ._watching import Source, Watcher, last_report
+from ._watching import Plan, Source, Watcher, last_report
 
 __all__ = ["Client"]
 
@@ -290,7 +290,9 @@ class Client(Session):
             on_progress: Is called after each answer with the number of answers so far and the number of messages.
         """
         self._caller.bind()
-        return await statuses_of(self.call, refs, detail, workers=self._workers, on_progress=on_progress)
+        return await statuses_of(
+            self.call, refs, detail, workers=self._limits.status_in_flight, on_progress=on_progress
+        )
 
     def watch(
         self,
@@ -317,13 +319,13 @@ class Client(Session):
         """
         self._caller.bind()
         return Watcher(
-            self.call,
+            self._poll,
             messages,
-            workers=self._workers,
+            workers=self._limits.status_in_flight,
+            plan=Plan(delay_per_request=delay_per_request, interval_limit=self._limits.status, curve=self._curve),
+            lost_lasts=self._limits.lost_lasts,
             timeout=timeout,
             grace=grace,
-            delay_per_request=delay_per_request,
-            curve=self._curve,
             closed=self._caller.closing.wait,
             on_progress=on_progress,
         )

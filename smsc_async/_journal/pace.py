@@ -22,11 +22,13 @@ class UnknownPace:
     Args:
         client: The client that asks.
         lock: The lock file, which keeps the limit.
+        most: The most requests at once.
     """
 
-    def __init__(self, client: Client, lock: JournalLock) -> None:
+    def __init__(self, client: Client, lock: JournalLock, *, most: int) -> None:
         self._client = client
         self._lock = lock
+        self._slots = anyio.Semaphore(most)
         # Limits that were stored by a clock in the future must not stop the job.
         backlog = min(lock.record.unknown_until - time.time(), _FIRST * _INTERVAL)
         self._until = anyio.current_time() + backlog
@@ -48,7 +50,8 @@ class UnknownPace:
                 await self._answered.wait()
         self._asking += 1
         try:
-            return await self._client.call(operation)
+            async with self._slots:
+                return await self._client.call(operation)
         except ApiError:
             self._until = max(self._until, anyio.current_time()) + _INTERVAL
             self._lock.update(unknown_until=time.time() + self._until - anyio.current_time())

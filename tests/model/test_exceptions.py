@@ -145,7 +145,7 @@ def test_every_exception_says_its_words_and_its_outcome(error: SmscError, outcom
 def test_table_holds_every_exception_of_the_package() -> None:
     classes = {kind for _, kind in inspect.getmembers(_exceptions, inspect.isclass) if issubclass(kind, SmscError)}
     assert {type(error) for error, _, _ in TABLE} == classes
-    assert {kind.__name__ for kind in classes} | {"Outcome"} == set(_exceptions.__all__)
+    assert {kind.__name__ for kind in classes} | {"Outcome", "Scope"} == set(_exceptions.__all__)
 
 
 def test_tree_in_the_docstring_names_every_exception_under_its_parent() -> None:
