@@ -212,7 +212,7 @@ class Client(Session):
 
         Accepts any iterable or async iterable, holds one chunk of it in memory, and makes one request at a time.
         Yields one outcome for each message, in order. A text that `list` can't carry unchanged is sent in a request
-        of its own.
+        of its own. After an error about all messages (`Scope.ALL`), nothing more is sent.
 
         Args:
             messages: The messages.

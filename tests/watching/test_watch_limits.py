@@ -5,13 +5,14 @@ import time
 import anyio
 import pytest
 
-from smsc_async import Client, Guards, MessageRef, MessageStatus, Rule, Rules, Update
+from smsc_async import ApiKey, Client, Credentials, Guards, MessageRef, MessageStatus, Rule, Rules, Update
 from smsc_async._network.httpx import HttpxTransport
 from smsc_async.guards._waiters import Waiters
 from smsc_async.sandbox import DeliveryPlan, Sandbox
 from smsc_async.sandbox._delivery import Share
+from tests.doubles import FakeService, answer, make_client
 from tests.sending.lossy_service import Network
-from tests.watching.life import virtually
+from tests.watching.life import REFS, virtually
 
 DELIVERED_AFTER = 200.0
 RULES = {
@@ -152,5 +153,24 @@ def test_a_watch_asks_the_next_url_after_a_failure() -> None:
         network.sandbox.advance(DELIVERED_AFTER + 2)
         await watched(client, refs)
         assert urls == ["sms.test", "sms.test", "backup.test", "sms.test"]
+
+    virtually(main)
+
+
+def test_a_watch_goes_on_with_rotated_credentials() -> None:
+    async def main() -> None:
+        service = FakeService([answer("get_status", status="0"), answer("get_status", error="2")])
+        keys = ["old"]
+
+        def source() -> Credentials:
+            return ApiKey.model_validate({"key": keys[-1]})
+
+        client = make_client(service, apikey=None, credentials=source, guards=Guards(), account="ours")
+        async with client.watch(REFS) as updates:
+            async for update in updates:
+                assert update.error is None
+                keys.append("new")
+            assert updates.done == len(REFS)
+        assert [service.requests[at].fields["apikey"] for at in (0, -1)] == ["old", "new"]
 
     virtually(main)
