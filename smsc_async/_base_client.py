@@ -115,6 +115,7 @@ class Session:
         self._deadline = positive(deadline)
         self.guards: Guards | None = Guards() if guards is UNSET else guards
         self._limits = LimitsInForce.of(self.guards)
+        self._workers = self._limits.status_in_flight
         self._max_recipients = max_recipients
         self._batch_size = batch_size
         self._caller = Caller(
@@ -139,7 +140,7 @@ class Session:
             ReconcileDelays(self._limits.late_arrival, self._limits.identical_send, clock_skew),
             on_unknown=on_unknown,
             on_unresolved=on_unresolved,
-            workers=self._limits.status_in_flight,
+            workers=self._workers,
         )
 
     @cached_property

@@ -290,9 +290,7 @@ class Client(Session):
             on_progress: Is called after each answer with the number of answers so far and the number of messages.
         """
         self._caller.bind()
-        return await statuses_of(
-            self.call, refs, detail, workers=self._limits.status_in_flight, on_progress=on_progress
-        )
+        return await statuses_of(self.call, refs, detail, workers=self._workers, on_progress=on_progress)
 
     def watch(
         self,
@@ -321,7 +319,7 @@ class Client(Session):
         return Watcher(
             self._poll,
             messages,
-            workers=self._limits.status_in_flight,
+            workers=self._workers,
             plan=Plan(delay_per_request=delay_per_request, interval_limit=self._limits.status, curve=self._curve),
             lost_lasts=self._limits.lost_lasts,
             timeout=timeout,
