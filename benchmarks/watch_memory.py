@@ -25,6 +25,7 @@ from trio.testing import MockClock
 
 from smsc_async import DeliveryReport, MessageRef, MessageStatus, Unfinished
 from smsc_async._model.operations import GetStatus
+from smsc_async._watching.plan import Plan
 from smsc_async._watching.watcher import Watcher
 
 
@@ -69,7 +70,8 @@ async def measure(count: int) -> None:
     """Add all messages, and take one update of each."""
     gc.collect()
     before, started = resident(), time.process_time()
-    watcher = Watcher(pending, references(count), workers=4, timeout=1e7, grace=30.0, delay_per_request=10.0)
+    plan = Plan(interval_limit=(5, 61.2))
+    watcher = Watcher(pending, references(count), workers=4, plan=plan, lost_lasts=6.2, timeout=1e7, grace=30.0)
     async with watcher as updates:
         while updates.total < count:
             await anyio.lowlevel.checkpoint()

@@ -14,6 +14,7 @@ from ._call import (
     Caller,
     Identities,
     Namespaces,
+    Trace,
     checked,
     checked_namespace,
     credentials_from,
@@ -28,6 +29,8 @@ from ._model import (
     UNSET,
     Credentials,
     CredentialsSource,
+    DeliveryReport,
+    GetStatus,
     Operation,
     Result,
     Send,
@@ -39,7 +42,7 @@ from ._model import (
 from ._network import Timeout, Transport
 from ._sending import OnUnknown, ReconcileDelays, Reconciler
 from ._watching import Curve
-from .guards import Guards, Rules
+from .guards import Guards, LimitsInForce
 
 if TYPE_CHECKING:
     import httpx
@@ -49,10 +52,8 @@ __all__ = ["Session"]
 R = TypeVar("R", bound=Result)
 
 MOSCOW: Final = timezone(timedelta(hours=3), "Moscow")
-_RULES: Final = Rules()
 _SPARE_CONNECTIONS: Final = 6
 _TIMEOUT: Final = Timeout()
-_GUARDING: Final = Guards()
 
 
 class Session:
@@ -113,8 +114,8 @@ class Session:
         self._timeout = Timeout.of(timeout)
         self._deadline = positive(deadline)
         self.guards: Guards | None = Guards() if guards is UNSET else guards
-        rules = _RULES if self.guards is None else self.guards.rules
-        self._workers = min(rules.in_flight.count, rules.status_in_flight.count)
+        self._limits = LimitsInForce.of(self.guards)
+        self._workers = self._limits.status_in_flight
         self._max_recipients = max_recipients
         self._batch_size = batch_size
         self._caller = Caller(
@@ -125,7 +126,7 @@ class Session:
                 transport,
                 proxy=proxy,
                 verify=verify,
-                max_connections=rules.in_flight.count + _SPARE_CONNECTIONS,
+                max_connections=self._limits.in_flight + _SPARE_CONNECTIONS,
                 max_response_bytes=max_response_bytes,
             ),
             timezone=timezone,
@@ -134,10 +135,12 @@ class Session:
             timeout=self._timeout,
         )
         self.clock_skew = clock_skew
-        guarding = self.guards or _GUARDING
-        delays = ReconcileDelays(guarding.late_arrival, rules.identical_send.seconds + guarding.margin, clock_skew)
         self._reconciler = Reconciler(
-            self._caller, delays, on_unknown=on_unknown, on_unresolved=on_unresolved, workers=self._workers
+            self._caller,
+            ReconcileDelays(self._limits.late_arrival, self._limits.identical_send, clock_skew),
+            on_unknown=on_unknown,
+            on_unresolved=on_unresolved,
+            workers=self._workers,
         )
 
     @cached_property
@@ -181,7 +184,7 @@ class Session:
         timeout: Timeout | float | Unset = UNSET,
         deadline: float | Unset | None = UNSET,
     ) -> R:
-        """Execute an operation; all other methods of the client call this one.
+        """Execute an operation, as the methods for single operations do.
 
         Where a limit requires it, the call waits, or raises a `GuardError`. Reads are repeated after network failures
         and error 9, sends only if nothing was sent. A send whose answer is lost is handled as `on_unknown` says.
@@ -212,6 +215,10 @@ class Session:
         if attempt != 1 or unique_id:
             raise ValueError("attempt and unique_id are for sends only; this operation may be repeated without them")
         return await self._caller.call(operation, steps, end)
+
+    async def _poll(self, operation: GetStatus) -> DeliveryReport:
+        """Request a status once, for a watch, which asks again itself and keeps the limits of each message."""
+        return await self._caller.call(operation, *self._times(UNSET, UNSET), trace=Trace(once=True))
 
     def _times(self, timeout: Timeout | float | Unset, deadline: float | Unset | None) -> tuple[Timeout, float]:
         steps = self._timeout if timeout is UNSET else Timeout.of(timeout)

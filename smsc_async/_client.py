@@ -31,7 +31,7 @@ from ._model import (
 )
 from ._network import Timeout
 from ._sending import AskStatus, ChunkCost, MessageOutcome, cost_in_chunks, send_in_chunks, statuses_of, unresolved_of
-from ._watching import Source, Watcher, last_report
+from ._watching import Plan, Source, Watcher, last_report
 
 __all__ = ["Client"]
 
@@ -210,7 +210,7 @@ class Client(Session):
 
         Accepts any iterable or async iterable, holds one chunk of it in memory, and makes one request at a time.
         Yields one outcome for each message, in order. A text that `list` can't carry unchanged is sent in a request
-        of its own.
+        of its own. After an error about all messages (`Scope.ALL`), nothing more is sent.
 
         Args:
             messages: The messages.
@@ -317,13 +317,13 @@ class Client(Session):
         """
         self._caller.bind()
         return Watcher(
-            self.call,
+            self._poll,
             messages,
             workers=self._workers,
+            plan=Plan(delay_per_request=delay_per_request, interval_limit=self._limits.status, curve=self._curve),
+            lost_lasts=self._limits.lost_lasts,
             timeout=timeout,
             grace=grace,
-            delay_per_request=delay_per_request,
-            curve=self._curve,
             closed=self._caller.closing.wait,
             on_progress=on_progress,
         )

@@ -58,7 +58,7 @@ from ._model import (
     is_group,
 )
 from ._sending import Chunker, goes_with, to_send
-from .guards import Guards, Rules
+from .guards import Guards, LimitsInForce, Rules
 
 try:
     from redis.asyncio import Redis
@@ -164,12 +164,13 @@ class SmscTasks:
         self._make_client = client
         self._deadline = deadline
         self._tries = tries
-        # Reconciling takes up to two status requests for one message, whose rate the service limits.
-        self._reconciling_pause = 2 * (rules.status.seconds + margin) / rules.status.count
         self._batch_size = batch_size
         redis = Redis(connection_pool=broker.connection_pool)
         store = RedisStore(redis, prefix=prefix, salt=salt, max_hold=deadline, late_arrival=late_arrival)
         self._guards = Guards(store, rules=rules, margin=margin, late_arrival=late_arrival)
+        self._limits = LimitsInForce.of(self._guards)
+        # The shortest interval between two status requests for one message.
+        self._status_pause = self._limits.status[1] / self._limits.status[0]
         self._client: Client | None = None
         self._claims = Claims(redis, prefix, lease)
         self._queue = Queue(broker, prefix)
@@ -294,11 +295,12 @@ class SmscTasks:
             left = max(end - anyio.current_time(), _SHORTEST_DEADLINE)
             sent = await client.call(operation, deadline=left, attempt=1 + claim.unresolved, unique_id=True)
         except SmscError as error:
-            pause = pause_after(error, claim.tries)
+            pause = pause_after(error, claim.tries, self._limits.identical_send)
             if pause is not None and claim.tries < self._tries:
                 unsent = not claim.unresolved and error.outcome is not Outcome.UNKNOWN
                 await self._claims.give_back(claim, unsent=unsent)
-                await delivery.again(pause if unsent else max(pause, self._reconciling_pause))
+                # Reconciling takes up to two status requests for one message.
+                await delivery.again(pause if unsent else max(pause, 2 * self._status_pause))
             # This attempt was not sent, but an earlier one may have been.
             known = error.outcome is Outcome.REJECTED or (error.outcome is Outcome.NOT_SENT and not claim.unresolved)
             unresolved = None if known else _unresolved(operation)
@@ -331,7 +333,7 @@ class SmscTasks:
             else:
                 ended.append(end)
         if left:
-            pause = min(max(age * _PACE, _SHORTEST_ROUND), _LONGEST_ROUND)
+            pause = max(min(max(age * _PACE, _SHORTEST_ROUND), _LONGEST_ROUND), self._status_pause)
             await delivery.again(pause, refs=left, ended=to_jsonable_python(ended))
         delivery.done()
         return FollowResult(messages=tuple(ended))
@@ -342,8 +344,6 @@ class SmscTasks:
 
 
 def _unresolved(operation: Send | SendList) -> UnresolvedSend:
+    id, refs, now = operation.id, operation.refs(), datetime.now(UTC)  # noqa: A001 - the service's own word
     groups = sum(map(is_group, operation.to)) if isinstance(operation, Send) else 0
-    now = datetime.now(UTC)
-    return UnresolvedSend(
-        id=operation.id, refs=operation.refs(), groups=groups, is_own_id=True, began=now, failed=now, clocks=disk_time()
-    )
+    return UnresolvedSend(id=id, refs=refs, groups=groups, is_own_id=True, began=now, failed=now, clocks=disk_time())

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Generic, TypeVar
 
-from smsc_async._model import Result
+from smsc_async._model import Operation, Outcome, Result, TransportError
 from smsc_async._network import Timeout
 from smsc_async.guards import Identity, Reservation
 
-__all__ = ["Attempt", "Trace"]
+__all__ = ["Attempt", "Trace", "may_repeat"]
 
 R = TypeVar("R", bound=Result)
 
@@ -24,6 +24,7 @@ class Trace(Generic[R]):
         began: When the first attempt that may have left began, aware; None if none has.
         may_have_left: Whether the last attempt, or an earlier call that `check` has not disproved, may have left
             without an answer that reports its outcome.
+        once: Whether there is one attempt, and no wait for a window: for a loop that asks again itself.
         reconciles: Whether the caller reconciles a lost answer, and then calls `Caller.reconciled`.
         held: The slots that a lost request holds until then.
     """
@@ -31,6 +32,7 @@ class Trace(Generic[R]):
     check: Callable[[], Awaitable[R | None]] | None = None
     began: datetime | None = None
     may_have_left: bool = False
+    once: bool = False
     reconciles: bool = False
     held: Reservation | None = None
 
@@ -56,3 +58,8 @@ class Attempt(Generic[R]):
     trace: Trace[R] = field(default_factory=Trace)
     posted: bool = False
     is_probe: bool = False
+
+
+def may_repeat(operation: Operation[R], error: TransportError) -> bool:
+    """Return whether a request may be repeated after this failure."""
+    return error.outcome is Outcome.NOT_SENT or (operation.is_read and error.outcome is Outcome.UNKNOWN)

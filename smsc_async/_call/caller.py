@@ -34,9 +34,9 @@ from smsc_async._model import (
 )
 from smsc_async._network import PooledTransport, Reply, Timeout, Transport
 from smsc_async._protocol import Request, decode, encode
-from smsc_async.guards import Completion, Guards, Identity, Part, RequestArrival, Reservation
+from smsc_async.guards import Completion, Guards, Part, RequestArrival, Reservation
 
-from .attempt import Attempt, Trace
+from .attempt import Attempt, Trace, may_repeat
 from .closing import Closing
 from .login import Identities, LoginProbe
 from .namespaces import Namespaces
@@ -85,6 +85,7 @@ class Caller:
         self._retries = retries
         self._guards = guards
         self._timeout = timeout
+        self._next_url = 0  # for calls with one attempt
         self._token: EventLoopToken | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self.now: Callable[[], float] = anyio.current_time
@@ -133,25 +134,26 @@ class Caller:
         self, operation: Operation[R], timeout: Timeout, end: float, trace: Trace[R], *, allow_duplicate: bool
     ) -> R:
         failure: SmscError | None = None
-        number = 0
+        number, first = 0, self._next_url if trace.once else 0
         while True:
             who = self._identities.known or await self._identities.read()
-            attempt = Attempt(who, self._urls[number % len(self._urls)], timeout, end, trace)
-            pause = 0.0
+            url, pause = self._urls[(first + number) % len(self._urls)], 0.0
+            attempt = Attempt(who, url, timeout, end, trace)
             try:
                 return await self._guarded(operation, attempt, allow_duplicate=allow_duplicate)
             except TransportError as error:
+                self._next_url += trace.once
                 trace.may_have_left = error.outcome is Outcome.UNKNOWN
                 if not trace.may_have_left:
                     self.closing.check()
                 pause = min(_FIRST_PAUSE * 2**number, _LONGEST_PAUSE) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
-                is_over = self.closing.is_begun or number >= self._retries or end - self.now() <= pause
-                if is_over or not _may_repeat(operation, error):
+                is_last = trace.once or number >= self._retries or end - self.now() <= pause
+                if self.closing.is_begun or is_last or not may_repeat(operation, error):
                     raise
                 failure = error if trace.may_have_left else failure
                 _log.debug("%s: %s; again in %.2f s", operation.methods[0], type(error).__name__, pause)
             except (AuthenticationFailed, TooManyRequests) as error:
-                if number >= self._retries or not await self._is_worth_repeating(operation, who, error):
+                if number >= self._retries or not await self._is_worth_repeating(operation, attempt, error):
                     raise
                 trace.may_have_left, failure = False, error
             except GuardError as error:
@@ -159,10 +161,10 @@ class Caller:
             number += 1
             await self.closing.sleep_until(self.now() + pause)
 
-    async def _is_worth_repeating(self, operation: Operation[R], who: Identity, error: ApiError) -> bool:
+    async def _is_worth_repeating(self, operation: Operation[R], attempt: Attempt[R], error: ApiError) -> bool:
         if isinstance(error, AuthenticationFailed):
-            return await self._identities.renew(who)
-        return self._guards is not None and self._guards.awaits(operation)
+            return await self._identities.renew(attempt.who)
+        return not attempt.trace.once and self._guards is not None and self._guards.awaits(operation)
 
     async def _guarded(self, operation: Operation[R], attempt: Attempt[R], *, allow_duplicate: bool) -> R:
         check = attempt.trace.check
@@ -215,6 +217,7 @@ class Caller:
                 within=max(0.0, attempt.end - self.now()),
                 allow_duplicate=allow_duplicate,
                 part=part,
+                patient=not attempt.trace.once,
                 waiting=self.closing.waiting,
             )
             if not (reservation.is_login and self._probe.is_due) or attempt.is_probe:
@@ -344,7 +347,3 @@ class Caller:
         self._probe.rebind()
         self.closing.rebind()
         self._token, self._loop, self.now = token, loop, loop_time()
-
-
-def _may_repeat(operation: Operation[R], error: TransportError) -> bool:
-    return error.outcome is Outcome.NOT_SENT or (operation.is_read and error.outcome is Outcome.UNKNOWN)

@@ -22,11 +22,13 @@ class UnknownPace:
     Args:
         client: The client that asks.
         lock: The lock file, which keeps the limit.
+        most: The most requests at once.
     """
 
-    def __init__(self, client: Client, lock: JournalLock) -> None:
+    def __init__(self, client: Client, lock: JournalLock, *, most: int) -> None:
         self._client = client
         self._lock = lock
+        self._slots = anyio.Semaphore(most)
         record = lock.record
         # A damaged record must not stop the job.
         backlog = min(record.backlog, _FIRST * _INTERVAL) - (disk_time().since(record.at) or 0.0)
@@ -49,7 +51,8 @@ class UnknownPace:
                 await self._answered.wait()
         self._asking += 1
         try:
-            return await self._client.call(operation)
+            async with self._slots:
+                return await self._client.call(operation)
         except ApiError:
             self._until = max(self._until, anyio.current_time()) + _INTERVAL
             self._lock.update(backlog=self._until - anyio.current_time(), at=disk_time())

@@ -12,27 +12,23 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 from smsc_async._client import Client
 from smsc_async._clock import DiskTime, disk_time
 from smsc_async._model import (
-    AddressBlocked,
     ApiError,
-    AuthenticationFailed,
-    BreakerOpen,
-    ClientClosed,
     DeliveryReport,
     GetStatus,
     GuardError,
     GuardStoreError,
-    InsufficientFunds,
     JournalError,
     Outcome,
-    ProtocolError,
+    Scope,
     Send,
     SendList,
     SendOutcomeUnknown,
     SmscError,
     TooManyRequests,
-    TransportError,
     UnresolvedSend,
+    least_pause,
 )
+from smsc_async.guards import LimitsInForce
 
 from .pace import UnknownPace
 from .requests import operation_of, refused, results
@@ -42,14 +38,10 @@ from .witness import Witness
 
 __all__ = ["JournalSender"]
 
-_MINUTE: Final = 61.2  # wait after error 9; the service counts in whole seconds, so this includes a margin
 _PAUSE: Final = 5.0
 _ENOUGH: Final = 12
-_LATE_ARRIVAL: Final = 5.0  # seconds in which a request of a process that has ended may still arrive
 _PATIENCE: Final = 90.0  # seconds to reconcile a request, besides those that its unknown messages have to wait
 _UNRESOLVED: Final = 3  # an unresolved send counts as three network failures
-# With these, every further request would be refused too.
-_STOPS: Final = (AuthenticationFailed, AddressBlocked, InsufficientFunds, BreakerOpen, GuardStoreError, ClientClosed)
 _NO_PROOF: Final = (
     "the job was planned by an earlier process, and the service can't prove which of the planned messages were sent "
     "since, because it may store their phones in another form, or has older messages with their ids; they are not "
@@ -82,11 +74,12 @@ class JournalSender:
         self._client = client
         self._store = store
         self._run_blocking = run_blocking
-        self._workers = workers
+        self._limits = LimitsInForce.of(client.guards)
+        self._workers = min(workers, self._limits.in_flight)
         self._opened_at = opened_at
         self._note = note
-        self._pace = UnknownPace(client, store.lock_file)
-        self._reconciling = anyio.Semaphore(workers)
+        self._pace = UnknownPace(client, store.lock_file, most=self._limits.status_in_flight)
+        self._reconciling = anyio.Semaphore(self._workers)
         self._trouble = 0
         self._unresolved: list[int] = []
         self._stopped = anyio.Event()
@@ -107,8 +100,7 @@ class JournalSender:
         keys = await self._run_blocking(self._store.chunks, ChunkState.PLANNED)
         if not keys:
             return []
-        guards = self._client.guards
-        await anyio.sleep(_LATE_ARRIVAL if guards is None else guards.late_arrival)
+        await anyio.sleep(self._limits.late_arrival)  # a request of a process that has ended may still arrive
         planned_at = await self._run_blocking(self._store.planned_at)
         witness = Witness(
             self._store,
@@ -210,15 +202,17 @@ class JournalSender:
         return False
 
     async def _status(self, operation: GetStatus) -> DeliveryReport:
-        """Request a status; try again after failures of the network, as `_failed` does with sends."""
+        """Request a status; try again after an error that may pass, as `_failed` does with sends."""
         while True:
             try:
                 report = await self._pace.status(operation)
-            except (TransportError, ProtocolError, TooManyRequests) as error:
-                self._record_failure(error, 1)
+            except SmscError as error:
+                if error.scope is not Scope.MOMENT:
+                    raise
+                pause = self._pause_after(error, self._limits.status[1])
                 if self._reason is not None:
                     raise
-                await anyio.sleep(_MINUTE if isinstance(error, TooManyRequests) else _PAUSE)
+                await anyio.sleep(pause)
             else:
                 self._trouble = 0
                 return report
@@ -265,7 +259,7 @@ class JournalSender:
             self._unresolved.append(chunk.key)
             self._record_failure(error, _UNRESOLVED)
             return None
-        if isinstance(error, ApiError) and not isinstance(error, (*_STOPS, TooManyRequests)):
+        if isinstance(error, ApiError) and error.scope is Scope.MESSAGE:
             await self._run_blocking(self._store.finish, chunk.key, refused(operation, error), datetime.now(UTC))
             self._note(len(operation.refs()))
             return None
@@ -273,16 +267,20 @@ class JournalSender:
             # An earlier attempt that was considered lost may have arrived after all, so check the status first.
             await self._run_blocking(self._store.unresolved, chunk.key, datetime.now(UTC), _description(error))
             self._failed_at[chunk.key] = disk_time()
-            self._record_failure(error, 1)
-            return _MINUTE
+            return self._pause_after(error, self._limits.identical_send)
         await self._run_blocking(self._store.take_back, chunk.key)
-        if isinstance(error, GuardError) and not isinstance(error, _STOPS):
-            return _PAUSE if error.retry_after is None else error.retry_after
-        if isinstance(error, (*_STOPS, ValueError)) or error.outcome is Outcome.REJECTED:
+        if isinstance(error, ValueError) or error.scope is not Scope.MOMENT or error.outcome is Outcome.REJECTED:
             self._stop(error)
             return None
-        self._record_failure(error, 1)
-        return _PAUSE
+        return self._pause_after(error, 0.0)
+
+    def _pause_after(self, error: SmscError, window: float) -> float:
+        """Return the seconds until the next attempt; count a failure, unless a limit of the guards is the reason."""
+        if not isinstance(error, GuardError) or isinstance(error, GuardStoreError):
+            self._record_failure(error, 1)
+        elif error.retry_after is not None:
+            return error.retry_after
+        return max(_PAUSE, least_pause(error, window))
 
     def _record_failure(self, error: SmscError, weight: int) -> None:
         """Count a network failure; stop the job after too many without a success in between."""

@@ -46,6 +46,7 @@ from .exceptions import (
     PoolTimeout,
     ProtocolError,
     ReadTimeout,
+    Scope,
     SendOutcomeUnknown,
     SmscError,
     SoapFault,
@@ -84,6 +85,7 @@ from .operations import (
     new_id,
 )
 from .parameters import MessageList, QueryOptions
+from .repeating import least_pause
 from .results import Balance, Cost, DeliveryReport, RecipientError, Refusals, Result, SentMessage
 from .schedule import After, At, Between, LocalTime, Schedule
 from .text import Encoding, Parts, parts
@@ -185,6 +187,7 @@ __all__ = [
     "Resend",
     "Result",
     "Schedule",
+    "Scope",
     "Send",
     "SendList",
     "SendOutcomeUnknown",
@@ -215,6 +218,7 @@ __all__ = [
     "is_own_id",
     "is_phone",
     "is_seconds",
+    "least_pause",
     "new_id",
     "parts",
     "recipient_key",

@@ -3,6 +3,15 @@
 Each says in `outcome` whether the request may be sent again: NOT_SENT (nothing left, repeating is safe), REJECTED (the
 service refused it and executed nothing), UNKNOWN (it may have been executed: reconcile it before repeating).
 
+Each says in `scope` what a job of many requests does next:
+
+- ALL (stop): AuthenticationFailed, InsufficientFunds, AddressBlocked, BreakerOpen, ClientClosed, WrongEventLoop,
+  JournalError, JournalInUse
+- MESSAGE (go on with the others): the other classes of ApiError, except TooManyRequests; HTTP 413
+- MOMENT (repeat it later): all others
+
+The classes:
+
 * SmscError
   * GuardError                                 NOT_SENT; UNKNOWN if an earlier attempt may have been executed
     x DuplicateSend      x SubscriberFlood    x StatusTooOften     x CostTooOften
@@ -31,7 +40,7 @@ No message holds a credential, a phone or a text; those of an interrupted send a
 from collections.abc import Sequence
 from typing import ClassVar
 
-from .outcome import Outcome, SmscError
+from .outcome import Outcome, Scope, SmscError
 from .types import MessageRef
 
 __all__ = [
@@ -61,6 +70,7 @@ __all__ = [
     "PoolTimeout",
     "ProtocolError",
     "ReadTimeout",
+    "Scope",
     "SendOutcomeUnknown",
     "SmscError",
     "SoapFault",
@@ -118,6 +128,8 @@ class TooManyInFlight(GuardError):
 class BreakerOpen(GuardError):
     """The service blocks this IP address, or would after one more failure (wrong credentials, bad sends)."""
 
+    scope = Scope.ALL
+
 
 class GuardStoreError(GuardError):
     """The shared store of the guards is unreachable or inconsistent, so nothing is sent."""
@@ -126,6 +138,7 @@ class GuardStoreError(GuardError):
 class ClientClosed(SmscError, RuntimeError):
     """The client was closed before the request could leave."""
 
+    scope = Scope.ALL
     outcome = Outcome.NOT_SENT
 
 
@@ -166,6 +179,8 @@ class HTTPStatusError(TransportError):
         # Redirects aren't followed, and web servers answer 404, 405 and 413 before the service runs.
         if 300 <= status_code < 400 or status_code in {404, 405, 413}:  # noqa: PLR2004 - HTTP's own numbers
             self.outcome = Outcome.REJECTED
+        if status_code == 413:  # noqa: PLR2004 - this request is too large
+            self.scope = Scope.MESSAGE
 
 
 class ProtocolError(SmscError):
@@ -208,6 +223,7 @@ class ApiError(SmscError):
     """
 
     outcome = Outcome.REJECTED
+    scope = Scope.MESSAGE
     advice: ClassVar[str] = "the service refused the request with an undocumented code"
 
     def __init__(self, message: str, /, *, code: int = 0) -> None:
@@ -224,6 +240,7 @@ class InvalidParameters(ApiError):
 class AuthenticationFailed(ApiError):
     """Error 2: wrong credentials, or an IP address that the account doesn't allow."""
 
+    scope = Scope.ALL
     advice = (
         "wrong login, password or apikey, or an IP address missing from the account's list of allowed ones; "
         "five such failures in 30 minutes block the IP address"
@@ -233,6 +250,7 @@ class AuthenticationFailed(ApiError):
 class InsufficientFunds(ApiError):
     """Error 3 of a send: the account has too little money."""
 
+    scope = Scope.ALL
     advice = "the account has too little money; top it up"
 
 
@@ -245,6 +263,7 @@ class MessageNotFound(ApiError):
 class AddressBlocked(ApiError):
     """Error 4: the service blocks this IP address for a while, because of frequent errors."""
 
+    scope = Scope.ALL
     advice = "the service blocks this IP address for 10 to 30 minutes because of frequent errors; stop until then"
 
 
@@ -275,6 +294,7 @@ class Undeliverable(ApiError):
 class TooManyRequests(ApiError):
     """Error 9: the same request too often within a minute."""
 
+    scope = Scope.MOMENT
     advice = "the same request came too often within a minute; wait a minute"
 
 
@@ -309,11 +329,14 @@ class SendOutcomeUnknown(SmscError):
 class WrongEventLoop(SmscError, RuntimeError):
     """A client, its transport or its guards are in use on another event loop, or don't work on this one."""
 
+    scope = Scope.ALL
     outcome = Outcome.NOT_SENT
 
 
 class JournalError(SmscError):
     """A journal can't be read or written, so the job stops; its attempts are reconciled at the next start."""
+
+    scope = Scope.ALL
 
 
 class JournalInUse(JournalError):

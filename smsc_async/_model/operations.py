@@ -71,8 +71,10 @@ def api_error(errors: ErrorTable, code: int) -> ApiError:
 
 
 def new_id() -> str:
-    """Return a new message id: 32 hexadecimal digits."""
-    return uuid.uuid4().hex
+    """Return a new message id: 32 hexadecimal digits, not all of them decimal, which the service takes for a number."""
+    while (new := uuid.uuid4().hex).isdecimal():
+        pass
+    return new
 
 
 def is_own_id(id: str) -> bool:  # noqa: A002 - the service's own word

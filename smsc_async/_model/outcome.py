@@ -1,4 +1,4 @@
-"""The outcome of a request that failed, and the base of all exceptions, which have one."""
+"""The outcome and the scope of a request that failed, and the base of all exceptions, which have both."""
 
 from enum import StrEnum
 from typing import Self
@@ -6,7 +6,7 @@ from typing import Self
 from .types import MessageRef
 from .unresolved import UnresolvedSend
 
-__all__ = ["Outcome", "SmscError"]
+__all__ = ["Outcome", "Scope", "SmscError"]
 
 
 class Outcome(StrEnum):
@@ -20,17 +20,30 @@ class Outcome(StrEnum):
     """It may have been executed: ask for the status of `refs` before repeating a send."""
 
 
+class Scope(StrEnum):
+    """What an error is about, and so what a job of many requests does next."""
+
+    ALL = "all"
+    """Every further request would fail too: stop the job."""
+    MOMENT = "moment"
+    """It may pass: repeat the request later, a send only as its outcome allows."""
+    MESSAGE = "message"
+    """This request would fail again: go on with the others."""
+
+
 class SmscError(Exception):
     """The base of all errors of this package except wrong arguments. An error is not changed after it was raised.
 
     Attributes:
         outcome: Whether the request may have been executed.
+        scope: Whether the error is about all requests, about this moment, or about this message.
         id: The message id of the send that failed, None for other operations.
         refs: One reference for each recipient of the send that failed, for `Client.status`.
         unresolved: The unresolved send for `Client.resolve`, if a send may have been executed; None otherwise.
     """
 
     outcome: Outcome = Outcome.UNKNOWN
+    scope: Scope = Scope.MOMENT
 
     def __init__(self, message: str, /) -> None:
         super().__init__(message)

@@ -22,7 +22,7 @@ from smsc_async._model import (
     SmscError,
 )
 
-from .chunks import Brake, Chunk, ChunkCost, Chunker, MessageOutcome, failed, goes_with, sent, to_cost, to_send
+from .chunks import Chunk, ChunkCost, Chunker, MessageOutcome, failed, goes_with, left_out, sent, to_cost, to_send
 
 __all__ = ["AskStatus", "cost_in_chunks", "each_item", "send_in_chunks", "statuses_of"]
 
@@ -84,19 +84,20 @@ async def send_in_chunks(
 ) -> AsyncGenerator[MessageOutcome, None]:
     """Send the messages in chunks, one request at a time; see `Client.send_batch`."""
     fits = partial(goes_with, to_send, options=arguments)
-    brake = Brake()
+    ending: SmscError | None = None
     has_left = False
     async with aclosing(_chunks(messages, size, fits)) as chunks:
         async for chunk in chunks:
             try:
-                brake.check()
+                if ending is not None:
+                    raise ending.replace()
                 operation = to_send(chunk, arguments)
                 result = await call(operation)
             except (SmscError, ValueError) as error:
                 if not has_left and (isinstance(error, ValueError) or error.outcome is Outcome.NOT_SENT):
                     raise
                 has_left = True
-                brake.notice(error)
+                ending = ending or left_out(error)
                 outcomes = failed(chunk, error)
             else:
                 has_left = True
@@ -111,17 +112,18 @@ async def cost_in_chunks(
 ) -> AsyncGenerator[ChunkCost, None]:
     """Request the cost of each chunk; see `Client.cost_batch`."""
     fits = partial(goes_with, to_cost, options=arguments)
-    brake = Brake()
+    ending: SmscError | None = None
     has_left = False
     async with aclosing(_chunks(messages, size, fits)) as chunks:
         async for chunk in chunks:
             try:
-                brake.check()
+                if ending is not None:
+                    raise ending.replace()
                 cost = await call(to_cost(chunk, arguments))
             except (SmscError, ValueError) as error:
                 if not has_left and (isinstance(error, ValueError) or error.outcome is Outcome.NOT_SENT):
                     raise
-                brake.notice(error)
+                ending = ending or left_out(error)
                 outcome = ChunkCost(chunk.messages, error=error)
             else:
                 outcome = ChunkCost(chunk.messages, cost=cost)
@@ -141,15 +143,15 @@ async def statuses_of(
     operations = [GetStatus.model_validate({"ref": ref, "detail": detail}) async for ref in each_item(refs)]
     answers: dict[int, DeliveryReport | SmscError] = {}
     waiting = iter(enumerate(operations))
-    brake = Brake()
+    ending: SmscError | None = None
 
     async def ask(position: int, operation: GetStatus) -> None:
+        nonlocal ending
         try:
-            brake.check()
-            answers[position] = await call(operation)
+            answers[position] = ending.replace() if ending else await call(operation)
         except SmscError as error:
-            brake.notice(error)
             answers[position] = error
+            ending = ending or left_out(error)
         if on_progress is not None:
             on_progress(len(answers), len(operations))
         await anyio.lowlevel.checkpoint()  # the guards may refuse all of them at once

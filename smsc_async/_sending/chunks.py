@@ -6,18 +6,17 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from smsc_async._model import (
-    AddressBlocked,
     ApiError,
-    AuthenticationFailed,
+    BreakerOpen,
     Cost,
     GetCost,
     GetListCost,
-    GuardError,
     LocalTime,
     Message,
     MessageRef,
     Outcome,
     Refusals,
+    Scope,
     Send,
     SendList,
     SendOutcomeUnknown,
@@ -29,13 +28,13 @@ from smsc_async._model import (
 from smsc_async._protocol import fits_in_list
 
 __all__ = [
-    "Brake",
     "Chunk",
     "ChunkCost",
     "Chunker",
     "MessageOutcome",
     "failed",
     "goes_with",
+    "left_out",
     "sent",
     "to_cost",
     "to_send",
@@ -121,21 +120,14 @@ class Chunker:
         return [Chunk(held)] if held else []
 
 
-class Brake:
-    """Stops a bulk job after an error that every further request would repeat until the service blocks the address."""
-
-    def __init__(self) -> None:
-        self._reason: str | None = None
-
-    def notice(self, error: Exception) -> None:
-        """Record an error of the job."""
-        if isinstance(error, (AuthenticationFailed, AddressBlocked)):
-            self._reason = f"not sent, because an earlier request of this job was refused ({type(error).__name__})"
-
-    def check(self) -> None:
-        """Raise a `GuardError` if the job has been stopped."""
-        if self._reason is not None:
-            raise GuardError(self._reason)
+def left_out(error: Exception) -> SmscError | None:
+    """Return the error of requests that are not made because of this one, None if it does not end the job."""
+    if not isinstance(error, SmscError) or error.scope is not Scope.ALL:
+        return None
+    words = f"not sent, because an earlier request of this job failed ({type(error).__name__})"
+    if isinstance(error, ApiError):
+        return BreakerOpen(words)
+    return error.replace(f"{words}: {error}", outcome=Outcome.NOT_SENT, id=None, refs=(), unresolved=None)
 
 
 def to_send(chunk: Chunk, options: Mapping[str, Any]) -> Send | SendList:

@@ -12,20 +12,16 @@ import anyio
 from smsc_async._call import Caller, Trace
 from smsc_async._clock import DiskTime, disk_time
 from smsc_async._model import (
-    AddressBlocked,
     AnySend,
-    AuthenticationFailed,
-    BreakerOpen,
     ClientClosed,
     DeliveryReport,
     DuplicateSend,
     GuardError,
-    InvalidParameters,
-    MessageNotFound,
     MessageRef,
     Operation,
     Outcome,
     Result,
+    Scope,
     Send,
     SendOutcomeUnknown,
     SentMessage,
@@ -50,10 +46,6 @@ OnUnknown: TypeAlias = Literal["reconcile", "raise", "resend"]
 _PATIENCE: Final = 90.0  # seconds, where there is no deadline
 _FIRST_PAUSE: Final = 1.0
 _LONGEST_PAUSE: Final = 15.0
-# After these errors no status request would succeed.
-_ENDS_ALL: Final = (AuthenticationFailed, AddressBlocked, BreakerOpen, ClientClosed)
-# After these errors the same status request would get the same answer.
-_WILL_NOT_CHANGE: Final = (MessageNotFound, InvalidParameters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,9 +317,9 @@ def unresolved_of(send: MessageRef | UnresolvedSend | SmscError, since: datetime
 def _is_worth_asking_again(answers: Sequence[DeliveryReport | SmscError]) -> bool:
     errors = [answer for answer in answers if isinstance(answer, SmscError)]
     # After one of these errors the other statuses were not requested; repeated wrong credentials block the IP address.
-    if any(isinstance(error, _ENDS_ALL) for error in errors):
+    if any(error.scope is Scope.ALL for error in errors):
         return False
-    return not all(isinstance(error, _WILL_NOT_CHANGE) for error in errors)
+    return not all(error.scope is Scope.MESSAGE for error in errors)
 
 
 def _not_sent(lost: SmscError) -> SmscError:

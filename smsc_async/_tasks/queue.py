@@ -21,7 +21,6 @@ from taskiq import (
     BrokerMessage,
     Context,
     TaskiqDepends,
-    TaskiqFormatter,
     TaskiqMessage,
     TaskiqMiddleware,
     TaskiqResult,
@@ -31,6 +30,8 @@ from taskiq.exceptions import NoResultError, SendTaskError
 from taskiq_redis import RedisStreamBroker
 
 from smsc_async._frames import PrivateBytes, PrivateDict
+
+from .private import PrivateFormatter
 
 __all__ = ["Delivery", "Queue", "check_broker"]
 
@@ -91,28 +92,6 @@ class _AcknowledgeWhenSaved(TaskiqMiddleware):
         if acknowledge is not None:
             _when_saved.set(None)
             await acknowledge()
-
-
-class _PrivateFormatter(TaskiqFormatter):
-    """Hides the arguments of tasks in the log lines of taskiq, and in the variables of its frames.
-
-    Args:
-        inner: The formatter that reads and writes the tasks.
-    """
-
-    def __init__(self, inner: TaskiqFormatter) -> None:
-        self._inner = inner
-
-    def dumps(self, message: TaskiqMessage) -> BrokerMessage:
-        """Write a task."""
-        return self._inner.dumps(message)
-
-    def loads(self, message: bytes) -> TaskiqMessage:
-        """Read a task."""
-        read = self._inner.loads(message)
-        if isinstance(read.kwargs.get("arguments"), dict):
-            read.kwargs["arguments"] = PrivateDict(read.kwargs["arguments"])
-        return read
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +161,7 @@ class Queue:
         self._mover = self._redis.lock(f"{self._later}:mover", timeout=_MOVES_WITHIN, blocking=False)
         self._no_longer_due = self._redis.register_script(_NO_LONGER_DUE)
         self._names: set[str] = set()
-        broker.formatter = _PrivateFormatter(broker.formatter)
+        broker.formatter = PrivateFormatter(broker.formatter)
         broker.add_middlewares(_AcknowledgeWhenSaved())
         broker.listen = self._listen  # type: ignore[method-assign]  # its own ends at an entry without data
 

@@ -12,12 +12,11 @@ from smsc_async._model import (
     MessageNotFound,
     MessageRef,
     Outcome,
+    Scope,
     SentMessage,
     SmscError,
     UnresolvedSend,
 )
-
-from .retry import pause_after
 
 __all__ = ["Failure", "FollowResult", "FollowTask", "Followed", "SendResult", "end_of"]
 
@@ -117,6 +116,7 @@ def end_of(ref: MessageRef, answer: DeliveryReport | SmscError, *, is_young: boo
     """Return how following a message ended, None if it has not."""
     if isinstance(answer, DeliveryReport):
         return Followed(ref=ref, report=answer) if answer.is_final or is_over else None
-    if is_over or not (pause_after(answer, 1) is not None or (is_young and isinstance(answer, MessageNotFound))):
+    is_known = not (is_young and isinstance(answer, MessageNotFound))
+    if is_over or (is_known and answer.scope is Scope.MESSAGE):
         return Followed(ref=ref, failure=Failure.of(answer))
     return None

@@ -1,7 +1,8 @@
 """Following the delivery of messages."""
 
 from .curve import Curve
+from .plan import Plan
 from .registry import Unfinished, Update, utc
 from .watcher import Source, Watcher, last_report
 
-__all__ = ["Curve", "Source", "Unfinished", "Update", "Watcher", "last_report", "utc"]
+__all__ = ["Curve", "Plan", "Source", "Unfinished", "Update", "Watcher", "last_report", "utc"]

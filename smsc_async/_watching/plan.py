@@ -55,14 +55,14 @@ class Plan:
         self,
         *,
         delay_per_request: float = 10.0,
-        interval_limit: tuple[int, float] = (5, 61.2),
+        interval_limit: tuple[int, float],
         curve: Curve | None = None,
     ) -> None:
         if not is_seconds(delay_per_request) or not delay_per_request:
             raise ValueError("delay_per_request must be a number of seconds above 0, and finite")
         if interval_limit[0] < 1 or not interval_limit[1] >= 0:
             raise ValueError(f"interval_limit must be (1 or more requests, 0 or more seconds), not {interval_limit}")
-        self._most, self._interval = interval_limit
+        self._most, self.interval = interval_limit
         self.requests_a_second = _FIRST_CAPACITY
         self._table = MessageTable()
         self._size = 0
@@ -73,7 +73,7 @@ class Plan:
         self._buckets = [Bucket(number, self._table) for number in range(BINS + 1)]
         self._front: deque[int] = deque()
         self._later: list[tuple[float, int]] = []
-        self._recent: deque[tuple[float, int]] = deque()  # requests that count towards limits
+        self._recent: list[tuple[float, int]] = []  # requests that count towards limits, as a heap by time
         self._held = 0
         self.curve = Curve() if curve is None else curve
         self._delay_per_request = delay_per_request
@@ -117,7 +117,7 @@ class Plan:
 
     def pick(self, now: float) -> int | None:
         """Return the message to request now, None if none is worth it; `answered` or `failed` must be called next."""
-        if self._recent and self._recent[0][0] <= now - self._interval:
+        if self._recent and self._recent[0][0] <= now - self.interval:
             self._expire(now)
         if self._later and self._later[0][0] <= now:
             self._retry(now)
@@ -145,7 +145,7 @@ class Plan:
         if self._later:
             at = min(at, self._later[0][0])
         if self._held:
-            at = min(at, self._recent[0][0] + self._interval)
+            at = min(at, self._recent[0][0] + self.interval)
         return max(now, at)
 
     def answered(
@@ -184,14 +184,22 @@ class Plan:
             self._schedule = self.curve.schedule(self._delay_per_request)
             self._wake = -math.inf
 
-    def failed(self, key: int, now: float) -> None:
-        """Retry after 2 s, doubled with each consecutive failure up to a minute. An unknown key is ignored."""
+    def failed(self, key: int, now: float, *, arrival: float | None = None, pause: float = 0.0) -> None:
+        """Retry after 2 s, doubled with each consecutive failure up to a minute. An unknown key is ignored.
+
+        Args:
+            key: The message.
+            now: When the request failed.
+            arrival: Until when the request may arrive at the service, None if it did not leave.
+            pause: The seconds for which a retry would be useless.
+        """
         if not self._table.has(key):
             return
         self._leave(key)
-        self._count(key, now)
+        if arrival is not None:
+            self._count(key, arrival)
         failures = self._failures.get(key, 0)
-        pause = min(_PAUSE * 2.0 ** min(failures, 10), _LONGEST_PAUSE)
+        pause = max(pause, min(_PAUSE * 2.0 ** min(failures, 10), _LONGEST_PAUSE))
         self._failures[key] = failures + 1
         self._table.position[key] = Position.LATER
         heapq.heappush(self._later, (now + pause, key))
@@ -260,15 +268,15 @@ class Plan:
         self._wake = min(self._wake, self._table.since[key] + self._schedule.waits[bucket])
 
     def _count(self, key: int, now: float) -> None:
-        """Count a request that ended now towards the limit of the message."""
+        """Count a request that arrived by now, or at the latest then, towards the limit of the message."""
         self._asks[key] = self._asks.get(key, 0) + 1
-        self._recent.append((now, key))
+        heapq.heappush(self._recent, (now, key))
 
     def _expire(self, now: float) -> None:
-        """Stop counting requests that ended an interval ago."""
+        """Stop counting requests that arrived an interval ago."""
         recent = self._recent
-        while recent and recent[0][0] <= now - self._interval:
-            key = recent.popleft()[1]
+        while recent and recent[0][0] <= now - self.interval:
+            key = heapq.heappop(recent)[1]
             self._asks[key] -= 1
             if not self._asks[key]:
                 del self._asks[key]

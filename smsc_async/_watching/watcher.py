@@ -5,27 +5,25 @@ import time
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
 from types import TracebackType
-from typing import Final, Protocol, Self, TypeAlias
+from typing import Final, Self, TypeAlias
 
 import anyio
 import anyio.lowlevel
 from anyio.abc import TaskGroup
 
 from smsc_async._model import (
-    AddressBlocked,
-    AuthenticationFailed,
-    BreakerOpen,
     ClientClosed,
     DeliveryReport,
     GetStatus,
-    InvalidParameters,
     MessageNotFound,
     MessageRef,
     OnProgress,
+    Outcome,
+    Scope,
     SmscError,
+    least_pause,
 )
 
-from .curve import Curve
 from .plan import Plan
 from .registry import Expiries, Registry, Unfinished, Update
 
@@ -36,20 +34,11 @@ _FED_AT_ONCE: Final = 100
 _PACE: Final = 0.05
 # With a shorter pause, the sum of a time and the pause may be the time itself.
 _SHORTEST_PAUSE: Final = 0.001
-# After these errors no later request would succeed.
-_ENDS_ALL: Final = (AuthenticationFailed, AddressBlocked, BreakerOpen, ClientClosed)
-# After these errors the same request would get the same answer.
-_NO_USE_ASKING: Final = (MessageNotFound, InvalidParameters)
 
 Watched: TypeAlias = MessageRef | Unfinished
 Source: TypeAlias = Iterable[Watched] | AsyncIterable[Watched]
-
-
-class Ask(Protocol):
-    """Requests one status."""
-
-    async def __call__(self, operation: GetStatus, /) -> DeliveryReport:
-        """Request the status and return the report."""
+Ask: TypeAlias = Callable[[GetStatus], Awaitable[DeliveryReport]]
+"""Requests one status, once."""
 
 
 class Watcher:
@@ -66,8 +55,8 @@ class Watcher:
     the last message. `add` watches further messages meanwhile.
 
     The watch makes a few requests at a time, each for the message whose status has most likely changed. An error about
-    one message is an update about that message. Wrong credentials, a blocked IP address or an open breaker end the
-    watch, and the loop raises that error. A slow consumer slows polling.
+    one message is an update about that message. An error about all of them (`Scope.ALL`), such as wrong credentials or
+    an open breaker, ends the watch, and the loop raises it. A slow consumer slows polling.
 
     Leaving the block cancels all requests. Pass `unfinished` to another watch to continue, also in another process.
 
@@ -76,11 +65,11 @@ class Watcher:
         source: The messages, or the `unfinished` of an earlier watch. An async iterable may produce further messages
             during the watch.
         workers: The most requests at once.
+        plan: Chooses the message to request next; empty.
+        lost_lasts: The seconds for which a request whose answer was lost may still be in flight.
         timeout: The seconds after which a pending message expires, None for never. A message of `unfinished` that
             expired before this watch began is requested once more.
         grace: The seconds for which the service may not know a message yet.
-        delay_per_request: The seconds of delay between a final status and its update that one request is worth.
-        curve: The delivery times learnt by earlier watches, updated by this one. None for a new curve.
         closed: Waits until no request can be made any more, and raises the error that ends the watch.
         on_progress: Is called after each last update with the number of messages that have had theirs and the number
             of messages watched so far.
@@ -92,10 +81,10 @@ class Watcher:
         source: Source,
         *,
         workers: int,
+        plan: Plan,
+        lost_lasts: float,
         timeout: float | None,
         grace: float,
-        delay_per_request: float,
-        curve: Curve | None = None,
         closed: Callable[[], Awaitable[None]] = anyio.sleep_forever,
         on_progress: OnProgress | None = None,
     ) -> None:
@@ -106,7 +95,8 @@ class Watcher:
         self._closed = closed
         self._on_progress = on_progress
         self._registry = Registry()
-        self._plan = Plan(delay_per_request=delay_per_request, curve=curve)
+        self._plan = plan
+        self._lost_lasts = lost_lasts
         self._expiries = Expiries(self._registry, timeout)
         self._late: set[int] = set()  # expired before this watch began: each is requested once before it expires
         self._handed_over: deque[tuple[int, Update]] = deque()
@@ -262,8 +252,11 @@ class Watcher:
                 if key is None:
                     await self._rest(self._plan.next_at(now) if has_room else math.inf)
                 else:
-                    await self._ask_for(key)
-                    self._add_worker(tasks)
+                    pause = await self._ask_for(key)
+                    if pause:
+                        await anyio.sleep(pause)
+                    else:
+                        self._add_worker(tasks)
         except Exception as error:  # noqa: BLE001 - raised to the consumer
             self._end(error)
 
@@ -282,21 +275,18 @@ class Watcher:
         with anyio.move_on_after(max(until - anyio.current_time(), _SHORTEST_PAUSE)):
             await self._news.wait()
 
-    async def _ask_for(self, key: int) -> None:
+    async def _ask_for(self, key: int) -> float:
+        """Request a status; return the seconds for which the request may still occupy its worker's slot."""
         start = anyio.current_time()
         ref = self._registry.ref(key)
         self._registry.hold(key)
         try:
             report = await self._ask(GetStatus(ref=ref))
-        except _ENDS_ALL as error:
-            self._plan.failed(key, anyio.current_time())
-            self._end(error)
-        except _NO_USE_ASKING as error:
-            self._refused(key, ref, error)
-        except SmscError:
-            self._plan.failed(key, anyio.current_time())
+        except SmscError as error:
+            return self._failed(key, ref, error)
         else:
             self._answered(key, report, start)
+            return 0.0
         finally:
             if key in self._late and self._error is None:  # if the watch has ended, the next one requests it
                 self._late.remove(key)
@@ -315,8 +305,18 @@ class Watcher:
         if changed or report.is_final:
             self._hand_over(key, Update(report.ref, report, is_last=report.is_final))
 
-    def _refused(self, key: int, ref: MessageRef, error: SmscError) -> None:
-        now = anyio.current_time()
+    def _failed(self, key: int, ref: MessageRef, error: SmscError) -> float:
+        now, lost = anyio.current_time(), self._lost_lasts if error.outcome is Outcome.UNKNOWN else 0.0
+        if error.scope is Scope.MESSAGE:
+            self._refused(key, ref, error, now)
+        else:
+            arrival = None if error.outcome is Outcome.NOT_SENT else now + lost
+            self._plan.failed(key, now, arrival=arrival, pause=least_pause(error, self._plan.interval))
+        if error.scope is Scope.ALL:
+            self._end(error)
+        return lost
+
+    def _refused(self, key: int, ref: MessageRef, error: SmscError, now: float) -> None:
         if isinstance(error, MessageNotFound) and now + self._offset < self._registry.since(key) + self._grace:
             self._plan.answered(key, now, final=False)
         else:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._demands import Completion, Part, RequestArrival
 from ._guards import Guards, Identity
+from ._in_force import LimitsInForce
 from ._limits import BlockLimit, Limit, LoginLimit, Release, StreakLimit, WindowLimit
 from ._memory import MemoryStore
 from ._rules import Policy, Rule, Rules
@@ -20,6 +21,7 @@ __all__ = [
     "Guards",
     "Identity",
     "Limit",
+    "LimitsInForce",
     "LoginLimit",
     "MemoryStore",
     "Part",

@@ -132,11 +132,13 @@ class Guards:
         within: float,
         allow_duplicate: bool = False,
         part: Part = Part.ALL,
+        patient: bool = True,
         waiting: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> Reservation:
         """Reserve the slots of a request that has to end `within` seconds, infinity for no deadline.
 
-        A request that has to wait does so within the context that `waiting` returns.
+        A request that has to wait does so within the context that `waiting` returns. A read that is not `patient` does
+        not wait for the window of error 9.
 
         Raises:
             GuardError: A slot isn't free, or won't be in time; `retry_after` is the number of seconds until it is.
@@ -153,7 +155,7 @@ class Guards:
             if isinstance(answer, Reservation):
                 return answer
             with waiting():
-                return await self._wait(demands, answer, within)
+                return await self._wait(demands, answer, within, None if patient else window_of(operation))
         except BaseException:
             self._busy -= 1
             raise
@@ -273,12 +275,14 @@ class Guards:
         rule: Rule = getattr(self.rules, demand.rule)
         return rule.policy
 
-    async def _wait(self, demands: Sequence[Demand], refusal: Refusal, within: float) -> Reservation:
+    async def _wait(
+        self, demands: Sequence[Demand], refusal: Refusal, within: float, not_for: str | None
+    ) -> Reservation:
         now = anyio.current_time()
         end, give_up = now + within, now + min(within, self.max_wait)
         sends = {each.key: each for each in demands if each.rule == "identical_send" and not each.forced}
         refusal = next((Refusal(sends[key], math.inf) for key in sends.keys() & self._sends), refusal)
-        free = self._free_at(refusal, now, give_up)
+        free = self._free_at(refusal, now, give_up, not_for)
         if len(self._waiters) >= self._max_waiters:
             raise refused(
                 refusal, free - now, _now(), f"{self._max_waiters} requests are already waiting (max_waiters)"
@@ -303,16 +307,17 @@ class Guards:
                 if isinstance(answer, Reservation):
                     return answer
                 refusal, now, tries = answer, anyio.current_time(), tries + 1
-                free = self._free_at(refusal, now, give_up)
+                free = self._free_at(refusal, now, give_up, not_for)
                 self._waiters.move(waiter, refusal.demand, free)
         finally:
             self._sends -= sends.keys()
             self._waiters.leave(waiter)
 
-    def _free_at(self, refusal: Refusal, now: float, give_up: float) -> float:
+    def _free_at(self, refusal: Refusal, now: float, give_up: float, not_for: str | None) -> float:
         """Return when the demand may be met, infinity if unknown; raise the refusal if the request can't wait."""
         demand, delay = refusal
-        if self._policy(demand) == "raise" and not (math.isinf(delay) and demand.rule in MAY_CLEAR):
+        raises = demand.rule == not_for or self._policy(demand) == "raise"
+        if raises and not (math.isinf(delay) and demand.rule in MAY_CLEAR):
             # A request in flight counts for a whole span after its answer; at a gate the delay is unknown.
             raise refused(refusal, (demand.limit.span or delay) if math.isinf(delay) else delay, _now())
         if now >= give_up or give_up < now + delay < math.inf:

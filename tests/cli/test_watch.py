@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import math
 import os
 import signal
 import subprocess
@@ -42,12 +43,16 @@ class Service:
             delivery=DeliveryPlan(to_operator=0, to_decision=1000, spread=0, outcomes=DeliveryPlan.instant().outcomes),
         )
         self.asked: Counter[str] = Counter()
+        self.most = math.inf  # messages; a request about one more waits until it is released
+        self.released = threading.Event()
         self._arrive = self.sandbox.service.arrive
         self.sandbox.service.arrive = self._note  # type: ignore[method-assign]  # to count the status requests
 
     def _note(self, method: str, fields: Any, **rest: Any) -> Any:
         if method == "get_status":
             self.asked[f"{fields['phone']}:{fields['id']}"] += 1
+            if len(self.asked) > self.most:
+                self.released.wait(30)
         return self._arrive(method, fields, **rest)
 
     def send(self, first: int, count: int) -> list[str]:
@@ -122,11 +127,14 @@ def interrupted(service: Service, folder: Path, number: int) -> tuple[list[str],
     service.later()
     refs += service.send(60, 60)
     (folder / "refs.csv").write_text("\n".join(refs))
+    service.most = 90  # however late the signal is, the watch is not at its end
     with start(folder / "refs.csv", "--state", folder / "state", "--json") as process:
         assert process.stdout is not None
         head = "".join(process.stdout.readline() for _ in range(60))
         process.send_signal(number)
         rest, errors = process.communicate(timeout=30)
+    service.most = math.inf
+    service.released.set()
     assert errors == ""
     whole, _, _ = (head + rest).rpartition("\n")
     return refs, lines(whole), process.returncode

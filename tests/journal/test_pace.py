@@ -71,7 +71,7 @@ def test_a_damaged_limit_is_not_longer_than_the_first_twenty(path: Path) -> None
     async def main() -> None:
         lock = JournalLock(path)
         lock.update(backlog=1e12)
-        pace = UnknownPace(make_client(FakeService()), lock)
+        pace = UnknownPace(make_client(FakeService()), lock, most=4)
         assert pace.delay(1) == pytest.approx(21, abs=0.1)
         lock.close()
 
@@ -82,7 +82,7 @@ async def test_a_full_disk_while_errors_are_counted_is_a_journal_error(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lock = JournalLock(path)
-    pace = UnknownPace(make_client(FakeService([answer("get_status", error="3")])), lock)
+    pace = UnknownPace(make_client(FakeService([answer("get_status", error="3")])), lock, most=4)
 
     def full(*_: object) -> int:
         raise OSError(28, "No space left on device")
@@ -101,7 +101,7 @@ async def test_a_cancelled_question_does_not_count(path: Path) -> None:
         async def call(self, _: object) -> None:
             await anyio.sleep_forever()
 
-    pace = UnknownPace(Hanging(), lock)  # type: ignore[arg-type]
+    pace = UnknownPace(Hanging(), lock, most=4)  # type: ignore[arg-type]
     with anyio.CancelScope() as scope:
         scope.cancel()
         await pace.status(object())  # type: ignore[arg-type]
@@ -111,7 +111,7 @@ async def test_a_cancelled_question_does_not_count(path: Path) -> None:
 
 async def test_unknown_messages_are_counted_where_they_are_answered(path: Path) -> None:
     lock = JournalLock(path)
-    pace = UnknownPace(make_client(FakeService([answer("get_status", error="3")])), lock)
+    pace = UnknownPace(make_client(FakeService([answer("get_status", error="3")])), lock, most=4)
     with pytest.raises(MessageNotFound):
         await pace.status(GetStatus(ref=MessageRef("+79161234567", "a1")))
     assert 0.5 < pace.delay(0) <= 1

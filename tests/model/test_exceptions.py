@@ -35,6 +35,7 @@ from smsc_async._model.exceptions import (
     PoolTimeout,
     ProtocolError,
     ReadTimeout,
+    Scope,
     SendOutcomeUnknown,
     SmscError,
     SoapFault,
@@ -49,6 +50,7 @@ from smsc_async._model.exceptions import (
 from smsc_async._model.operations import BALANCE_ERRORS, SENDING_ERRORS, STATUS_ERRORS, api_error
 from smsc_async._model.types import MessageRef
 from smsc_async._model.unresolved import UnresolvedSend
+from tests.errors import ERRORS
 
 REF = MessageRef("+79991234568", "id-0")
 UNRESOLVED = UnresolvedSend(id="id-0", refs=(REF,), began=datetime.now(UTC), failed=datetime.now(UTC))
@@ -145,7 +147,7 @@ def test_every_exception_says_its_words_and_its_outcome(error: SmscError, outcom
 def test_table_holds_every_exception_of_the_package() -> None:
     classes = {kind for _, kind in inspect.getmembers(_exceptions, inspect.isclass) if issubclass(kind, SmscError)}
     assert {type(error) for error, _, _ in TABLE} == classes
-    assert {kind.__name__ for kind in classes} | {"Outcome"} == set(_exceptions.__all__)
+    assert {kind.__name__ for kind in classes} | {"Outcome", "Scope"} == set(_exceptions.__all__)
 
 
 def test_tree_in_the_docstring_names_every_exception_under_its_parent() -> None:
@@ -289,3 +291,14 @@ def test_error_number_means_what_its_operation_says(
         error = api_error(errors, code)
         assert type(error) is kinds.get(code, ApiError)
         assert error.code == code
+
+
+@pytest.mark.parametrize(("error", "scope"), ERRORS)
+def test_error_says_what_it_is_about(error: SmscError, scope: Scope) -> None:
+    assert error.scope is scope
+    assert error.replace(id="id-1").scope is scope
+    assert pickle.loads(pickle.dumps(error)).scope is scope  # noqa: S301 - our own bytes
+
+
+def test_every_exception_is_in_the_table_of_scopes() -> None:
+    assert {type(error) for error, _ in ERRORS} == {type(error) for error, _, _ in TABLE}

@@ -10,15 +10,18 @@ from pydantic import ValidationError
 from trio.testing import MockClock
 
 from smsc_async import (
+    AddressBlocked,
     AuthenticationFailed,
+    BreakerOpen,
     ChunkCost,
     ConnectError,
     ConnectionLost,
     DeliveryReport,
     Email,
-    GuardError,
+    Guards,
     Hlr,
     InsufficientFunds,
+    InvalidPhone,
     Message,
     MessageNotFound,
     MessageOutcome,
@@ -172,14 +175,14 @@ async def test_errors_are_outcomes_once_the_first_request_was_sent() -> None:
     service.script = [
         lambda request: answer("send_sms2", id=str(request.fields["id"]), cnt="2"),
         ConnectionLost("cut"),
-        lambda request: answer("send_sms2", id=str(request.fields["id"]), error="3"),
         ConnectError("gone"),
+        lambda request: answer("send_sms2", id=str(request.fields["id"]), error="7"),
     ]
     messages = _messages(8)
     outcomes = await _all(make_client(service, batch_size=2, retries=0).send_batch(messages))
     assert [outcome.message for outcome in outcomes] == messages
     kinds = [type(outcome.error) for outcome in outcomes[::2]]
-    assert kinds == [type(None), ConnectionLost, InsufficientFunds, ConnectError]
+    assert kinds == [type(None), ConnectionLost, ConnectError, InvalidPhone]
     assert len(service.requests) == 4
 
 
@@ -210,14 +213,21 @@ async def test_message_that_turns_out_wrong_fails_alone() -> None:
     assert isinstance(outcomes[2].error, ValueError)
 
 
-async def test_wrong_credentials_stop_the_job_at_the_first_request() -> None:
-    service = FakeService([answer("send_sms2", error="2")])
-    outcomes = await _all(make_client(service, batch_size=2).send_batch(_messages(6)))
+@pytest.mark.parametrize(
+    ("code", "error"), [("2", AuthenticationFailed), ("3", InsufficientFunds), ("4", AddressBlocked)]
+)
+@pytest.mark.parametrize("with_guards", [False, True])
+async def test_an_error_about_all_messages_stops_the_job_and_each_other_message_is_not_sent(
+    code: str, error: type[SmscError], *, with_guards: bool
+) -> None:
+    service = FakeService([answer("send_sms2", error=code)])
+    client = make_client(service, batch_size=2, guards=Guards() if with_guards else None)
+    outcomes = await _all(client.send_batch(_messages(6)))
     kinds = [type(outcome.error) for outcome in outcomes]
-    assert kinds == [AuthenticationFailed] * 2 + [GuardError] * 4
+    assert kinds == [error] * 2 + [BreakerOpen] * 4
     assert len(service.requests) == 1
     left_out = [cast("SmscError", outcome.error) for outcome in outcomes[2:]]
-    assert {(error.outcome, error.refs) for error in left_out} == {(Outcome.NOT_SENT, ())}
+    assert {(each.outcome, each.refs) for each in left_out} == {(Outcome.NOT_SENT, ())}
 
 
 async def test_refused_recipients_have_errors_and_the_others_references() -> None:
@@ -295,7 +305,7 @@ async def test_errors_of_cost_batch_are_outcomes_too() -> None:
     service = FakeService([answer("get_sms_cost2", cost="1"), ConnectError("gone"), answer("get_sms_cost2", error="2")])
     client = make_client(service, batch_size=1, retries=0)
     chunks: list[ChunkCost] = [chunk async for chunk in client.cost_batch(_messages(4))]
-    assert [type(chunk.error) for chunk in chunks] == [type(None), ConnectError, AuthenticationFailed, GuardError]
+    assert [type(chunk.error) for chunk in chunks] == [type(None), ConnectError, AuthenticationFailed, BreakerOpen]
     assert len(service.requests) == 3
     with pytest.raises(ValidationError):
         [chunk async for chunk in client.cost_batch(_messages(4), freq=5)]
@@ -344,5 +354,5 @@ async def test_wrong_credentials_fail_once_not_once_for_each_status() -> None:
     """Five failures block the IP address, so one request is made first."""
     service = FakeService([answer("get_status", error="2")] * 30, latency=0.001)
     reports = await make_client(service).statuses(REFS)
-    assert [type(report) for report in reports] == [AuthenticationFailed] + [GuardError] * 29
+    assert [type(report) for report in reports] == [AuthenticationFailed] + [BreakerOpen] * 29
     assert len(service.requests) == 1

@@ -8,26 +8,32 @@ from pydantic import ValidationError
 from smsc_async import (
     AddressBlocked,
     AuthenticationFailed,
+    BreakerOpen,
+    ClientClosed,
     Email,
     GetCost,
     GetListCost,
     GuardError,
     HTTPStatusError,
+    InsufficientFunds,
     InvalidPhone,
     LocalTime,
     Message,
     MessageRef,
     Outcome,
+    ReadTimeout,
     RecipientError,
     Send,
     SendList,
     SendOutcomeUnknown,
     SentMessage,
+    SmscError,
     SoapFault,
     Undeliverable,
     UnresolvedSend,
+    WrongEventLoop,
 )
-from smsc_async._sending.chunks import Brake, Chunk, Chunker, failed, sent, to_cost, to_send
+from smsc_async._sending.chunks import Chunk, Chunker, failed, left_out, sent, to_cost, to_send
 
 
 def _messages(count: int, first: int = 0) -> list[Message]:
@@ -159,17 +165,31 @@ def test_wrong_argument_is_an_error_for_each_message() -> None:
         assert str(outcome.error) == str(caught.value)
 
 
-@pytest.mark.parametrize("kind", [AuthenticationFailed, AddressBlocked])
-def test_job_stops_at_an_error_that_every_request_would_get(kind: type[AuthenticationFailed]) -> None:
-    brake = Brake()
-    brake.check()
-    brake.notice(InvalidPhone("error 7", code=7))
-    brake.notice(ValueError("no"))
-    brake.check()
-    brake.notice(kind("no", code=2))
-    with pytest.raises(GuardError, match=kind.__name__) as caught:
-        brake.check()
-    assert caught.value.outcome is Outcome.NOT_SENT
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (AuthenticationFailed("no", code=2), BreakerOpen),
+        (InsufficientFunds("no", code=3), BreakerOpen),
+        (AddressBlocked("no", code=4), BreakerOpen),
+        (BreakerOpen("no", retry_after=600.0), BreakerOpen),
+        (ClientClosed("no").replace(outcome=Outcome.UNKNOWN, id="a1"), ClientClosed),
+        (WrongEventLoop("no"), WrongEventLoop),
+    ],
+)
+def test_an_error_that_every_request_would_get_is_why_the_rest_is_not_sent(
+    error: SmscError, kind: type[SmscError]
+) -> None:
+    rest = left_out(error)
+    assert type(rest) is kind
+    assert str(rest).startswith("not sent, because an earlier request of this job failed")
+    assert type(error).__name__ in str(rest)
+    assert (rest.outcome, rest.id, rest.unresolved) == (Outcome.NOT_SENT, None, None)
+    assert getattr(rest, "retry_after", None) == getattr(error, "retry_after", None)
+
+
+@pytest.mark.parametrize("error", [InvalidPhone("no", code=7), ReadTimeout("late"), ValueError("no")])
+def test_another_error_does_not_stop_the_rest(error: Exception) -> None:
+    assert left_out(error) is None
 
 
 def test_zone_of_a_message_alone_needs_a_local_time_as_in_a_list() -> None:

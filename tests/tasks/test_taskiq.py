@@ -20,6 +20,8 @@ from smsc_async import (
     MessageNotFound,
     MessageRef,
     Outcome,
+    Rule,
+    Rules,
 )
 from smsc_async import taskiq as module
 from smsc_async._tasks import end_of
@@ -347,3 +349,13 @@ async def test_one_task_follows_at_most_a_hundred_messages(post: Post) -> None:
 def test_a_message_may_be_unknown_at_first(is_young: bool, is_over: bool, ends: bool) -> None:
     end = end_of(MessageRef(PHONE, 1), MessageNotFound("x", code=3), is_young=is_young, is_over=is_over)
     assert (end is not None) is ends
+
+
+async def test_a_followed_message_is_asked_about_no_more_often_than_the_rules_allow(
+    make_post: Callable[..., Any],
+) -> None:
+    post: Post = await make_post(rules=Rules(status=Rule(1, 900)))
+    await post.tasks.follow([MessageRef(PHONE, "unknown")])
+    await post.deliver()
+    (pause,) = await post.waiting()
+    assert 899 < pause <= 900.01

@@ -24,6 +24,8 @@ REFS = [MessageRef(f"+7999123456{number}", f"a{number}") for number in range(5)]
 
 ONE = REFS[0]
 
+LIMIT = (5, 61.2)
+
 
 def virtually(main: Callable[[], Awaitable[T]]) -> T:
     """Run on a clock that jumps to the next timer when all tasks wait."""

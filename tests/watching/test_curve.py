@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from smsc_async._watching.curve import BINS, EDGES, Curve, PollingSchedule, bin_at, edge_near, steady_gap
 from smsc_async._watching.plan import Plan
+from tests.watching.life import LIMIT
 
 
 @given(st.floats(0, 2e6))
@@ -126,7 +127,7 @@ def test_a_schedule_is_shared_per_delay_per_request_until_the_curve_changes() ->
     for delay_per_request in range(1, 10):
         curve.schedule(float(delay_per_request))
     assert len(curve._schedules) <= 8
-    one, other = Plan(curve=curve), Plan(curve=curve, delay_per_request=1.0)
+    one, other = Plan(curve=curve, interval_limit=LIMIT), Plan(curve=curve, delay_per_request=1.0, interval_limit=LIMIT)
     for key in range(4):
         for plan in (one, other):
             plan.add(key, 0.0)

@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smsc_async._watching.plan import Plan
+from tests.watching.life import LIMIT
 
 DAY = 86_400.0
 
 
-HAPPENINGS = [*["pick"] * 3, "add", "pending", "changed", "final", "dated", "fail", "hint", "remove"]
+HAPPENINGS = [*["pick"] * 3, "add", "pending", "changed", "final", "dated", "fail", "lost", "unsent", "hint", "remove"]
 
 
 steps = st.lists(
@@ -55,12 +56,15 @@ class Watcher:
         return key
 
     def end(self, key: int, how: str) -> None:
-        self.ended[key].append(self.now)
         if key in self.flying:
             self.flying.remove(key)
-        if how == "fail":
-            self.plan.failed(key, self.now)
+        if how in {"fail", "lost", "unsent"}:
+            arrival = {"fail": self.now, "lost": self.now + 5.0, "unsent": None}[how]
+            if arrival is not None:
+                self.ended[key].append(arrival)
+            self.plan.failed(key, self.now, arrival=arrival)
             return
+        self.ended[key].append(self.now)
         final = how in {"final", "dated"}
         at = self.now - 3.0 if how == "dated" else None
         self.plan.answered(key, self.now, final=final, changed=how == "changed", final_at=at)
@@ -164,7 +168,7 @@ def test_a_hinted_message_is_the_next(what: list[tuple[str, int, float]], limit:
 
 
 def test_a_hint_during_a_request_causes_another_request() -> None:
-    plan = Plan()
+    plan = Plan(interval_limit=LIMIT)
     plan.add(1, 0.0)
     plan.hint(1, 0.0)
     assert plan.pick(0.0) == 1
@@ -196,11 +200,31 @@ def test_a_failed_message_is_retried_after_growing_pauses() -> None:
     plan.add(1, 0.0)
     for _ in range(8):
         assert plan.pick(now) == 1
-        plan.failed(1, now)
+        plan.failed(1, now, arrival=now)
         assert plan.pick(now) is None
         pauses.append(plan.next_at(now) - now)
         now += pauses[-1]
     assert pauses == [2, 4, 8, 16, 32, 60, 60, 60]
+
+
+def test_a_failure_that_says_until_when_it_lasts_is_retried_then() -> None:
+    plan = Plan(interval_limit=LIMIT)
+    plan.add(1, 0.0, sent_at=-100.0)
+    assert plan.pick(0.0) == 1
+    plan.failed(1, 0.0, pause=300.0)
+    assert plan.pick(299.9) is None
+    assert plan.next_at(299.9) == 300.0
+    assert plan.pick(300.0) == 1
+
+
+@pytest.mark.parametrize(("arrival", "at"), [(None, 2.0), (0.0, 60.0), (5.0, 65.0)])
+def test_a_failed_request_counts_from_its_latest_arrival_if_it_left(arrival: float | None, at: float) -> None:
+    plan = Plan(interval_limit=(1, 60.0))
+    plan.add(1, 0.0, sent_at=-100.0)
+    assert plan.pick(0.0) == 1
+    plan.failed(1, 0.0, arrival=arrival)
+    assert plan.pick(at - 0.1) is None
+    assert plan.pick(at) == 1
 
 
 def test_a_removed_message_is_never_picked_wherever_it_waited() -> None:
@@ -222,7 +246,7 @@ def test_a_removed_message_is_never_picked_wherever_it_waited() -> None:
 
 
 def test_unknown_keys_are_ignored() -> None:
-    plan = Plan()
+    plan = Plan(interval_limit=LIMIT)
     plan.answered(1, 0.0, final=True)
     plan.failed(1, 0.0)
     plan.hint(1, 0.0)
@@ -232,7 +256,7 @@ def test_unknown_keys_are_ignored() -> None:
 
 
 def test_an_answer_without_a_pick_is_accepted() -> None:
-    plan = Plan()
+    plan = Plan(interval_limit=LIMIT)
     plan.add(1, 0.0)
     plan.answered(1, 50.0, final=False)
     assert plan.pick(50.0) is None
@@ -241,7 +265,7 @@ def test_an_answer_without_a_pick_is_accepted() -> None:
 
 
 def test_a_key_can_be_added_only_once() -> None:
-    plan = Plan()
+    plan = Plan(interval_limit=LIMIT)
     plan.add(1, 0.0)
     with pytest.raises(ValueError, match="key must be 0 or more and not in use, not 1"):
         plan.add(1, 0.0)
@@ -250,7 +274,7 @@ def test_a_key_can_be_added_only_once() -> None:
 @pytest.mark.parametrize("delay_per_request", [0.0, -1.0, math.inf, math.nan])
 def test_an_impossible_delay_per_request_is_refused(delay_per_request: float) -> None:
     with pytest.raises(ValueError, match="delay_per_request must be"):
-        Plan(delay_per_request=delay_per_request)
+        Plan(delay_per_request=delay_per_request, interval_limit=LIMIT)
 
 
 @pytest.mark.parametrize("limit", [(0, 60.0), (5, -1.0), (5, math.nan)])
@@ -260,7 +284,7 @@ def test_an_impossible_interval_limit_is_refused(limit: tuple[int, float]) -> No
 
 
 def test_a_message_sent_later_is_not_picked_before() -> None:
-    plan = Plan()
+    plan = Plan(interval_limit=LIMIT)
     plan.add(1, 0.0, sent_at=3600.0)
     assert plan.pick(0.0) is None
     assert plan.next_at(0.0) > 3600.0
@@ -269,7 +293,7 @@ def test_a_message_sent_later_is_not_picked_before() -> None:
 
 
 def test_a_changed_status_restarts_the_age_of_a_message() -> None:
-    plan, other = Plan(), Plan()
+    plan, other = Plan(interval_limit=LIMIT), Plan(interval_limit=LIMIT)
     for followed, changed in ((plan, True), (other, False)):
         followed.add(1, 0.0, sent_at=-3600.0)
         followed.pick(0.0)
@@ -311,7 +335,7 @@ def humps(chance: random.Random) -> float:
 
 @pytest.mark.parametrize("dated", [True, False])
 def test_between_two_humps_hardly_any_request_is_made(dated: bool) -> None:
-    plan = Plan()
+    plan = Plan(interval_limit=LIMIT)
     simulate(plan, drawn(1000, humps), dated=dated)
     before = len(plan)
     requests, delay, asked = simulate(plan, drawn(1000, humps, 2), dated=dated, sent=1e6)
@@ -324,7 +348,7 @@ def test_between_two_humps_hardly_any_request_is_made(dated: bool) -> None:
 
 @pytest.mark.parametrize("dated", [True, False])
 def test_at_a_constant_hazard_the_plan_is_as_good_as_fixed_intervals(dated: bool) -> None:
-    mean, plan = 300.0, Plan()
+    mean, plan = 300.0, Plan(interval_limit=LIMIT)
 
     def draw(chance: random.Random) -> float:
         return chance.expovariate(1 / mean)
@@ -337,7 +361,7 @@ def test_at_a_constant_hazard_the_plan_is_as_good_as_fixed_intervals(dated: bool
 
 def test_a_larger_delay_per_request_means_fewer_requests() -> None:
     outcomes = [
-        simulate(Plan(delay_per_request=delay_per_request), drawn(300, humps))[:2]
+        simulate(Plan(delay_per_request=delay_per_request, interval_limit=LIMIT), drawn(300, humps))[:2]
         for delay_per_request in (1.0, 10.0, 100.0)
     ]
     requests, delays = zip(*outcomes, strict=True)
@@ -347,14 +371,14 @@ def test_a_larger_delay_per_request_means_fewer_requests() -> None:
 
 def test_with_a_backlog_no_message_is_requested_twice_before_all_were_requested_once() -> None:
     decisions = drawn(3000, humps)
-    _, _, asked = simulate(Plan(), decisions, capacity=20.0)
+    _, _, asked = simulate(Plan(interval_limit=LIMIT), decisions, capacity=20.0)
     first = [key for _, key in asked[:2400]]
     assert len(set(first)) > 2220
     assert min(at for at, key in asked if key == 2999) < 170.0
 
 
 def test_an_old_message_is_requested_however_many_young_ones_are_added() -> None:
-    plan = Plan()
+    plan = Plan(interval_limit=LIMIT)
     plan.capacity(10.0)
     plan.add(0, 0.0)
     key, asked, last, longest = 1, 0, 0.0, 0.0
@@ -375,7 +399,7 @@ def test_an_old_message_is_requested_however_many_young_ones_are_added() -> None
 
 
 def test_the_end_of_an_outage_is_detected_and_all_messages_are_requested() -> None:
-    plan = Plan()
+    plan = Plan(interval_limit=LIMIT)
 
     def draw(chance: random.Random) -> float:
         return 5000 + chance.uniform(0, 5) if chance.random() < 0.3 else chance.lognormvariate(math.log(4), 0.5)
@@ -389,7 +413,7 @@ def test_the_end_of_an_outage_is_detected_and_all_messages_are_requested() -> No
 
 
 def test_a_surge_ends_when_messages_no_longer_become_final() -> None:
-    plan = Plan()
+    plan = Plan(interval_limit=LIMIT)
     for key in range(200):
         plan.add(key, 0.0, sent_at=-3600.0)
         plan.answered(key, 0.0, final=False)
@@ -404,7 +428,7 @@ def test_a_surge_ends_when_messages_no_longer_become_final() -> None:
 
 
 def test_single_messages_are_requested_early_when_many_were_requested_together() -> None:
-    few, many = Plan(), Plan()
+    few, many = Plan(interval_limit=LIMIT), Plan(interval_limit=LIMIT)
     for plan, count in ((few, 5), (many, 200)):
         for key in range(count):
             plan.add(key, 0.0, sent_at=-3600.0)
@@ -416,7 +440,7 @@ def test_single_messages_are_requested_early_when_many_were_requested_together()
 
 
 def test_a_capacity_of_zero_is_ignored() -> None:
-    plan = Plan()
+    plan = Plan(interval_limit=LIMIT)
     plan.capacity(5.0)
     plan.capacity(0.0)
     assert plan.requests_a_second == 5.0
@@ -426,7 +450,7 @@ def test_a_plan_profits_from_the_curve_of_an_earlier_one() -> None:
     def late(chance: random.Random) -> float:
         return chance.uniform(2000, 3000)
 
-    earlier = Plan()
+    earlier = Plan(interval_limit=LIMIT)
     cold = simulate(earlier, drawn(500, late))
-    warm = simulate(Plan(curve=earlier.curve), drawn(500, late, 2))
+    warm = simulate(Plan(curve=earlier.curve, interval_limit=LIMIT), drawn(500, late, 2))
     assert 10 * warm[0] + warm[1] < 0.9 * (10 * cold[0] + cold[1])  # at delay_per_request=10

@@ -258,14 +258,14 @@ def test_one_worker_starts_so_that_wrong_credentials_fail_once() -> None:
 def test_unexpected_error_ends_the_watch_unchanged() -> None:
     async def main() -> None:
         client = make_client(service((1e9, 0)))
-        call = client.call
+        call = client._poll
 
         async def broken(*arguments: Any, **options: Any) -> Any:
             if anyio.current_time() > 30:
                 raise LookupError("broken")
             return await call(*arguments, **options)
 
-        with mock.patch.object(client, "call", broken):
+        with mock.patch.object(client, "_poll", broken):
             watcher = client.watch(REFS)
         taken: list[Update] = []
         with pytest.raises(LookupError, match="broken"):
