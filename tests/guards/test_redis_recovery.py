@@ -153,6 +153,17 @@ async def test_a_lost_request_may_be_in_flight_for_as_long_as_it_may_be_late(
     assert await distrusted(store, IN_FLIGHT) == pytest.approx(60, abs=2)
 
 
+@pytest.mark.parametrize(("late", "waits"), [(0, 30), (60, 60)])
+async def test_slots_held_after_the_end_of_a_request_are_not_in_flight(
+    stores: Callable[..., RedisStore], raw: Redis, prefix: str, late: float, waits: float
+) -> None:
+    store = stores()
+    held = await take(store, IN_FLIGHT, SUBSCRIBER, hold=500)
+    await release(store, held, Release(keep=1, late=late), Release(hold=True))
+    await forget(raw, prefix)
+    assert await distrusted(store, IN_FLIGHT) == pytest.approx(waits, abs=2)
+
+
 async def test_requests_that_started_after_the_loss_are_not_reported(
     stores: Callable[..., RedisStore], raw: Redis, prefix: str
 ) -> None:

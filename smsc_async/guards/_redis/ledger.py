@@ -46,11 +46,12 @@ class Flights:
 
     def end(self, token: str, releases: Sequence[Release]) -> None:
         """Note that a request has ended; if slots are held, another release of it follows."""
-        hold = any(release.hold for release in releases)
-        until = self._until[token] if hold else self._until.pop(token)
+        late = max((release.late for release in releases), default=0.0)
+        until = min(self._until.pop(token), self._clock() + late)
+        if any(release.hold for release in releases):
+            self._until[token] = until
         if token in self._lost:
-            late = max((release.late for release in releases), default=0.0)
-            self._lost[token] = min(until, self._clock() + late)
+            self._lost[token] = until
 
     def lose(self) -> None:
         """Note that Redis may have lost the slots of all these requests."""
