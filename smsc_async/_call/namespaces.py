@@ -8,6 +8,7 @@ import anyio
 from smsc_async._model import SmscError, SoapFault
 from smsc_async._network import Timeout, Transport, TransportWithGet
 from smsc_async._protocol import namespace_of, target_namespace
+from smsc_async._thread import in_own_thread
 
 from .config import checked_namespace
 
@@ -100,7 +101,7 @@ async def _published(url: str, transport: Transport, timeout: Timeout) -> str:
     reply = await transport.get(f"{url}{'&' if '?' in url else '?'}wsdl", timeout)
     if reply.status_code != _OK:
         raise SmscError(f"HTTP {reply.status_code}")
-    found = target_namespace(reply.body)
+    found = await in_own_thread(lambda: target_namespace(reply.body))
     try:
         return checked_namespace(found)
     except ValueError:
