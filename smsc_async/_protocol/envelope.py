@@ -248,8 +248,8 @@ def parse(data: bytes, charset: str | None = None) -> Envelope:
 _VERSION_OF: Final = {version.envelope: version for version in SoapVersion}
 
 
-def parse_document(data: bytes, charset: str | None = None) -> Node:
-    """Read any document, such as a WSDL.
+def parse_document(data: bytes, charset: str | None = None, *, whole: bool = True) -> Node:
+    """Read any document, such as a WSDL, or only its root.
 
     Raises:
         MalformedEnvelope: It isn't well-formed, or isn't safe to read.
@@ -262,7 +262,8 @@ def parse_document(data: bytes, charset: str | None = None) -> Node:
             raise MalformedEnvelope("an element of the document has too many attributes")
         namespace, tag = _split(element.tag)
         attributes = {key: value for key, value in element.attrib.items() if not key.startswith("{")}
-        return Node(tag, namespace, attributes, tuple(node(child, depth + 1) for child in _children(element)))
+        children = _children(element) if whole else ()
+        return Node(tag, namespace, attributes, tuple(node(child, depth + 1) for child in children))
 
     return node(_root(data.lstrip(), charset), 0)
 

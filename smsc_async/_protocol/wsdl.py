@@ -111,7 +111,7 @@ def target_namespace(data: bytes) -> str:
     Raises:
         MalformedEnvelope: It isn't a WSDL, or it has no targetNamespace.
     """
-    namespace = _definitions(data).attributes.get("targetNamespace", "").strip()
+    namespace = _definitions(data, whole=False).attributes.get("targetNamespace", "").strip()
     if not namespace:
         raise MalformedEnvelope("the WSDL has no targetNamespace")
     return namespace
@@ -138,8 +138,8 @@ def read_wsdl(data: bytes) -> Contract:
     return Contract(root.attributes.get("targetNamespace", ""), operations, schema.types)
 
 
-def _definitions(data: bytes) -> Node:
-    root = parse_document(data)
+def _definitions(data: bytes, *, whole: bool = True) -> Node:
+    root = parse_document(data, whole=whole)
     if (root.tag, root.namespace) != ("definitions", _NAMESPACES["wsdl"]):
         raise MalformedEnvelope("the document is not a WSDL 1.1")
     return root
