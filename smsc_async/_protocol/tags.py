@@ -13,7 +13,7 @@ from typing import Final
 __all__ = ["reads_at_once"]
 
 _LONGEST: Final = 65_536
-_MOST_NEW: Final = 128  # the tags of a real answer, including the closing ones, are about 50
+_MOST_NEW: Final = 256  # an answer has about 50 tags, closing ones included, and the service's WSDL 140
 _MOST_BYTES: Final = 131_072
 
 # Attribute values have no "<", so each "<" of a well-formed document opens a tag, a comment or a section.

@@ -11,7 +11,8 @@ import pytest
 import trio
 
 from smsc_async import MalformedEnvelope, Outcome, Reply, SentMessage
-from smsc_async._call import caller, namespaces
+from smsc_async._call import answer as reading
+from smsc_async._call import namespaces
 from smsc_async._protocol import tags
 from tests.doubles import XML, FakeService, answer, make_client, wsdl
 
@@ -62,7 +63,7 @@ def _run(backend: str, main: Callable[[], Awaitable[None]]) -> None:
 def test_a_long_answer_is_read_on_another_thread_and_a_short_one_is_not(
     monkeypatch: pytest.MonkeyPatch, backend: str
 ) -> None:
-    readers = Readers(monkeypatch, caller, "decode")
+    readers = Readers(monkeypatch, reading, "decode")
 
     async def main() -> None:
         client = make_client(FakeService([LONG]))
@@ -76,7 +77,7 @@ def test_a_long_answer_is_read_on_another_thread_and_a_short_one_is_not(
 
 
 async def test_names_of_hostile_answers_end_with_their_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    readers = Readers(monkeypatch, caller, "decode")
+    readers = Readers(monkeypatch, reading, "decode")
     client = make_client(FakeService([_strange(number) for number in range(300)]))
     for _ in range(300):
         with pytest.raises(MalformedEnvelope) as caught:
@@ -91,7 +92,7 @@ async def test_names_of_hostile_answers_end_with_their_threads(monkeypatch: pyte
 def test_other_tasks_run_while_an_answer_is_read_and_a_cancelled_call_leaves_at_once(
     monkeypatch: pytest.MonkeyPatch, backend: str
 ) -> None:
-    readers = Readers(monkeypatch, caller, "decode")
+    readers = Readers(monkeypatch, reading, "decode")
     readers.gate.clear()
 
     async def main() -> None:
@@ -128,17 +129,21 @@ async def test_a_thread_that_can_not_start_leaves_the_outcome_unknown(monkeypatc
     async def no_thread(_: object) -> None:
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(caller, "in_own_thread", no_thread)
+    monkeypatch.setattr(reading, "in_own_thread", no_thread)
     with pytest.raises(MalformedEnvelope, match="RuntimeError") as caught:
         await make_client(FakeService([LONG])).send(PHONE, "Hi")
     assert caught.value.outcome is Outcome.UNKNOWN
 
 
-async def test_the_wsdl_is_read_on_another_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("padding", "at_once"), [(0, True), (70_000, False)])
+async def test_a_long_wsdl_is_read_on_another_thread(
+    monkeypatch: pytest.MonkeyPatch, padding: int, at_once: bool
+) -> None:
     readers = Readers(monkeypatch, namespaces, "target_namespace")
-    service = FakeService(namespace="urn:other", wsdl=wsdl("urn:other"))
+    right = wsdl("urn:other")
+    service = FakeService(namespace="urn:other", wsdl=Reply(200, XML, right.body + b" " * padding))
     await make_client(service).send(PHONE, "Hi")
-    assert not readers.on_the_loop
+    assert readers.on_the_loop is at_once
 
 
 def test_clients_of_several_event_loops_read_long_answers() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from smsc_async._protocol import reads_at_once, tags
 from smsc_async._protocol.envelope import parse
-from tests.doubles import NAMESPACE, XML, answer, fault
+from tests.doubles import NAMESPACE, XML, answer, fault, wsdl
 from tests.protocol.test_envelope import SOAP_11
 
 STATUS = answer("get_status", status="1", last_timestamp="1700000000", err="0").body
@@ -31,6 +31,7 @@ def _documents() -> Iterator[bytes]:
     "document",
     [
         STATUS,
+        wsdl(NAMESPACE).body,
         fault("Server", "Procedure 'send' not present").body,
         b"\xef\xbb\xbf" + STATUS,
         b"\n\n" + STATUS.partition(b"\n")[2],

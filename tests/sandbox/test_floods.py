@@ -9,8 +9,8 @@ import anyio.lowlevel
 import httpx
 import pytest
 
-from smsc_async._protocol import tags
-from smsc_async.sandbox import Account, Limits, Sandbox
+from smsc_async._protocol import receive, tags
+from smsc_async.sandbox import Account, Limits, Sandbox, _app
 from tests.doubles import URL
 
 PHONES = ",".join(f"7916{number:07}" for number in range(7_000))
@@ -110,3 +110,20 @@ async def test_a_client_that_goes_while_its_request_is_worked_on_leaves_no_slot(
     desk.threads[0].join()
     assert len(desk.sandbox.messages) == 7_000
     assert desk.sandbox.service.in_flight == 0
+
+
+async def test_names_of_hostile_requests_end_with_their_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[threading.Thread] = []
+    real = receive
+
+    def noting(body: bytes, *, namespace: str) -> object:
+        threads.append(threading.current_thread())
+        return real(body, namespace=namespace)
+
+    monkeypatch.setattr(_app, "receive", noting)
+    async with httpx.AsyncClient(transport=Sandbox().transport()) as client:
+        for number in range(100):
+            names = "".join(f"<n{number}x{each}/>" for each in range(1_000))
+            assert (await client.post(URL, content=f"<a>{names}</a>")).status_code == 500
+    assert len(set(threads)) == 100
+    assert not any(thread.is_alive() for thread in threads)
