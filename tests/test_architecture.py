@@ -33,7 +33,7 @@ ARROWS: Final = {
     "__main__": "_cli",
 }
 """Each room, and the rooms it may import. A room is a folder, or a module beside the folders."""
-LEAVES: Final = {"_version", "_clock", "_frames", "_private_file"}
+LEAVES: Final = {"_version", "_clock", "_frames", "_private_file", "_thread"}
 """Modules that any room may import."""
 FLOORS: Final = 9
 

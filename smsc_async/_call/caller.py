@@ -33,9 +33,10 @@ from smsc_async._model import (
     WrongEventLoop,
 )
 from smsc_async._network import PooledTransport, Reply, Timeout, Transport
-from smsc_async._protocol import Request, decode, encode
+from smsc_async._protocol import Request, encode
 from smsc_async.guards import Completion, Guards, Part, RequestArrival, Reservation
 
+from .answer import read_answer
 from .attempt import Attempt, Trace, may_repeat
 from .closing import Closing
 from .login import Identities, LoginProbe
@@ -283,7 +284,7 @@ class Caller:
         if _log.isEnabledFor(logging.DEBUG):
             took = self.now() - start
             _log.debug("%s: HTTP %d, %d bytes, %.3f s", request.method, reply.status_code, len(reply.body), took)
-        return self._read(operation, request, reply)
+        return await self._read(operation, request, reply)
 
     async def _carry(self, url: str, request: Request, timeout: Timeout) -> Reply:
         """Post a request; our transports raise our exceptions, those of a caller may raise any."""
@@ -299,16 +300,9 @@ class Caller:
         # Here, as the text of the exception may quote the request. Nobody knows what it means, so it proves nothing.
         raise TransportError(f"the transport failed ({kind}), and the request may have been sent")
 
-    def _read(self, operation: Operation[R], request: Request, reply: Reply) -> R:
+    async def _read(self, operation: Operation[R], request: Request, reply: Reply) -> R:
         try:
-            return decode(
-                operation,
-                request,
-                status_code=reply.status_code,
-                content_type=reply.content_type,
-                body=reply.body,
-                timezone=self._timezone,
-            )
+            return await read_answer(operation, request, reply, self._timezone)
         except SmscError as error:
             if isinstance(error, ProtocolError) and not isinstance(error, SoapFault):
                 self._distrust()

@@ -7,7 +7,8 @@ import anyio
 
 from smsc_async._model import SmscError, SoapFault
 from smsc_async._network import Timeout, Transport, TransportWithGet
-from smsc_async._protocol import namespace_of, target_namespace
+from smsc_async._protocol import namespace_of, reads_at_once, target_namespace
+from smsc_async._thread import in_own_thread
 
 from .config import checked_namespace
 
@@ -100,7 +101,9 @@ async def _published(url: str, transport: Transport, timeout: Timeout) -> str:
     reply = await transport.get(f"{url}{'&' if '?' in url else '?'}wsdl", timeout)
     if reply.status_code != _OK:
         raise SmscError(f"HTTP {reply.status_code}")
-    found = target_namespace(reply.body)
+    body, kind = reply.body, reply.content_type
+    at_once = reads_at_once(body, kind)
+    found = target_namespace(body) if at_once else await in_own_thread(lambda: target_namespace(body))
     try:
         return checked_namespace(found)
     except ValueError:

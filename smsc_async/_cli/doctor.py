@@ -13,6 +13,7 @@ from smsc_async._client import Client
 from smsc_async._model import Balance, MalformedEnvelope, Money, ReadTimeout, SmscError
 from smsc_async._network import HttpxTransport, Timeout, TransportWithGet
 from smsc_async._protocol import CONTRACT, differences, namespace_of, read_wsdl
+from smsc_async._thread import in_own_thread
 
 __all__ = ["Examination", "examine"]
 
@@ -76,9 +77,14 @@ async def examine(
 async def _examine_wsdl(url: str, transport: TransportWithGet) -> Examination:
     expected = namespace_of(url)
     try:
-        theirs = read_wsdl(await _fetch(f"{expected}?wsdl", transport))
+        wsdl = await _fetch(f"{expected}?wsdl", transport)
+        return await in_own_thread(lambda: _compare(url, expected, wsdl))
     except SmscError as error:
         return Examination(url=url, wsdl_error=_description(error))
+
+
+def _compare(url: str, expected: str, wsdl: bytes) -> Examination:
+    theirs = read_wsdl(wsdl)
     found = differences(theirs, dataclasses.replace(CONTRACT, namespace=expected))
     return Examination(url=url, namespace=theirs.namespace, differences=tuple(found))
 

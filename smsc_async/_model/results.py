@@ -181,8 +181,11 @@ def refused(value: JsonValue) -> tuple[list[RecipientError], list[JsonValue]]:
     errors: list[RecipientError] = []
     rest: list[JsonValue] = []
     for entry in value if isinstance(value, list) else [value] if value else []:
+        if not isinstance(entry, dict):
+            rest.append(entry)
+            continue
         try:
-            errors.append(RecipientError.from_wire(entry if isinstance(entry, dict) else {}))
+            errors.append(RecipientError.from_wire(entry))
         except ValidationError:
             # The message was accepted: one unexpected detail of the answer must not look like a failed send.
             rest.append(entry)

@@ -4,6 +4,7 @@ from .binding import Request, RequestFault, decode, encode, encode_answer, encod
 from .contract import CONTRACT
 from .envelope import SoapVersion
 from .query import fits_in_list
+from .tags import reads_at_once
 from .wsdl import differences, read_wsdl, target_namespace, write_wsdl
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "fits_in_list",
     "namespace_of",
     "read_wsdl",
+    "reads_at_once",
     "receive",
     "target_namespace",
     "write_wsdl",

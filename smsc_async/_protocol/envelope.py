@@ -35,6 +35,7 @@ __all__ = [
 
 _DECLARATION: Final = '<?xml version="1.0" encoding="UTF-8"?>\n'
 _MAX_DEPTH: Final = 32  # a real answer has 6 levels
+_MAX_ATTRIBUTES: Final = 256  # of one element; lxml looks each one up among all
 _XSI_NIL: Final = "{http://www.w3.org/2001/XMLSchema-instance}nil"
 # A literal carriage return is read as a line feed (XML 1.0, 2.11), so it is written as a character reference.
 _TEXT_ESCAPES: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"})
@@ -247,8 +248,8 @@ def parse(data: bytes, charset: str | None = None) -> Envelope:
 _VERSION_OF: Final = {version.envelope: version for version in SoapVersion}
 
 
-def parse_document(data: bytes, charset: str | None = None) -> Node:
-    """Read any document, such as a WSDL.
+def parse_document(data: bytes, charset: str | None = None, *, whole: bool = True) -> Node:
+    """Read any document, such as a WSDL, or only its root.
 
     Raises:
         MalformedEnvelope: It isn't well-formed, or isn't safe to read.
@@ -257,9 +258,12 @@ def parse_document(data: bytes, charset: str | None = None) -> Node:
     def node(element: Any, depth: int) -> Node:
         if depth > _MAX_DEPTH:
             raise MalformedEnvelope("the document is nested too deeply")
+        if len(element.attrib) > _MAX_ATTRIBUTES:
+            raise MalformedEnvelope("an element of the document has too many attributes")
         namespace, tag = _split(element.tag)
         attributes = {key: value for key, value in element.attrib.items() if not key.startswith("{")}
-        return Node(tag, namespace, attributes, tuple(node(child, depth + 1) for child in _children(element)))
+        children = _children(element) if whole else ()
+        return Node(tag, namespace, attributes, tuple(node(child, depth + 1) for child in children))
 
     return node(_root(data.lstrip(), charset), 0)
 
@@ -280,9 +284,8 @@ def _root(data: bytes, charset: str | None) -> Any:
     return root
 
 
-@lru_cache(maxsize=16)
 def _parser(charset: str | None) -> Any:
-    # Threads may share a parser: lxml locks it.
+    # A parser that threads share would be locked by a long document, and its names would go from thread to thread.
     safe: dict[str, Any] = {"resolve_entities": False, "no_network": True, "load_dtd": False, "huge_tree": False}
     plain: dict[str, Any] = {"remove_comments": True, "remove_pis": True}
     try:

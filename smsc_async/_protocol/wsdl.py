@@ -111,7 +111,7 @@ def target_namespace(data: bytes) -> str:
     Raises:
         MalformedEnvelope: It isn't a WSDL, or it has no targetNamespace.
     """
-    namespace = _definitions(data).attributes.get("targetNamespace", "").strip()
+    namespace = _definitions(data, whole=False).attributes.get("targetNamespace", "").strip()
     if not namespace:
         raise MalformedEnvelope("the WSDL has no targetNamespace")
     return namespace
@@ -138,8 +138,8 @@ def read_wsdl(data: bytes) -> Contract:
     return Contract(root.attributes.get("targetNamespace", ""), operations, schema.types)
 
 
-def _definitions(data: bytes) -> Node:
-    root = parse_document(data)
+def _definitions(data: bytes, *, whole: bool = True) -> Node:
+    root = parse_document(data, whole=whole)
     if (root.tag, root.namespace) != ("definitions", _NAMESPACES["wsdl"]):
         raise MalformedEnvelope("the document is not a WSDL 1.1")
     return root
@@ -173,27 +173,44 @@ def _local(name: str) -> str:
 _GROUPS: Final = frozenset({"complexType", "sequence", "all", "choice", "complexContent", "extension", "restriction"})
 
 
+_NOTHING: Final = Node("", "", {})
+
+
 class _SchemaReader:
-    """The fields of a schema's types; an anonymous type is named after its position."""
+    """The fields of a schema's types; an anonymous type is named after its position.
+
+    Each element and each type is read once, however often it is used.
+    """
 
     def __init__(self, schemas: Iterable[Node]) -> None:
         self.types: dict[str, tuple[Element, ...]] = {}
         self._elements = {_name(node): node for schema in schemas for node in schema.all("element")}
+        self._fields_of: dict[str, tuple[Element, ...]] = {}
+        self._unread: list[tuple[str, Node]] = []
         for node in (node for schema in schemas for node in schema.all("complexType")):
             self._add(_name(node), node)
+        self._read_types()
 
     def fields_of(self, element: str) -> tuple[Element, ...]:
         """Return the fields of a global element, () if it is unknown."""
-        node = self._elements.get(element)
-        if node is None:
-            return ()
-        if "type" in node.attributes:
-            return self.types.get(_local(node.attributes["type"]), ())
-        return tuple(self._fields(node, element))
+        if element not in self._fields_of:
+            node = self._elements.get(element, _NOTHING)
+            if "type" in node.attributes:
+                self._fields_of[element] = self.types.get(_local(node.attributes["type"]), ())
+            else:
+                self._fields_of[element] = tuple(self._fields(node, element))
+                self._read_types()
+        return self._fields_of[element]
 
     def _add(self, name: str, node: Node) -> None:
         if name not in self.types:
             self.types[name] = ()  # a type may contain itself, so its name is added before it is read
+            self._unread.append((name, node))
+
+    def _read_types(self) -> None:
+        """Read the types that were found; a list instead of recursion, as each may lead to another."""
+        while self._unread:
+            name, node = self._unread.pop()
             self.types[name] = tuple(self._fields(node, name))
 
     def _fields(self, node: Node, position: str, *, required: bool = True, repeated: bool = False) -> Iterator[Element]:

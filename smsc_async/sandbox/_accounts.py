@@ -54,7 +54,8 @@ class Account:
 
     def price(self, address: str) -> Decimal | None:
         """Return the price of one part to this address, or `None` where the account has no route to it."""
-        for length in range(len(address), -1, -1):
+        longest = max(map(len, self.prices), default=0)
+        for length in range(min(len(address), longest), -1, -1):
             price = self.prices.get(address[:length])
             if price is not None:
                 return price

@@ -1,9 +1,12 @@
 """The service behind HTTP, as PHP's SoapServer answers it: an ASGI application."""
 
 import zlib
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import Future
+from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Final
+from threading import Lock
+from typing import Final, Protocol, TypeVar
 
 import anyio
 from starlette.applications import Starlette
@@ -11,12 +14,24 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from smsc_async._protocol import CONTRACT, RequestFault, SoapVersion, encode_answer, encode_fault, receive, write_wsdl
+from smsc_async._protocol import (
+    CONTRACT,
+    RequestFault,
+    SoapVersion,
+    encode_answer,
+    encode_fault,
+    reads_at_once,
+    receive,
+    write_wsdl,
+)
+from smsc_async._thread import in_own_thread
 
+from ._fields import Answer
 from ._service import Service
 
 __all__ = ["make_app"]
 
+T = TypeVar("T")
 _MAX_REQUEST: Final = 8 * 1_048_576  # PHP's post_max_size by default
 _METHODS: Final = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 _COMPRESSIONS: Final = {"gzip", "x-gzip", "deflate"}
@@ -30,6 +45,7 @@ def make_app(service: Service, clock: Callable[[], float], latency: float) -> St
         clock: Returns the Unix time.
         latency: Seconds between the arrival of a request and its answer.
     """
+    desk = _Desk(service)
 
     async def endpoint(request: Request) -> Response:
         url = str(request.url.replace(query="", fragment=""))
@@ -40,21 +56,66 @@ def make_app(service: Service, clock: Callable[[], float], latency: float) -> St
         encoding = request.headers.get("Content-Encoding")
         if encoding is not None and encoding.lower() not in _COMPRESSIONS:
             return _nothing()
-        body = await _body(request)
+        body = await _body(request) or b""
+        run = _at_once if encoding is None and reads_at_once(body) else in_own_thread
         try:
-            incoming = receive(b"" if body is None else _unpacked(body, encoding), namespace=url)
+            incoming = await run(lambda: receive(_unpacked(body, encoding), namespace=url))
         except RequestFault as refusal:
             return _xml(encode_fault(refusal), refusal.version, status_code=500)
         source = request.client.host if request.client else "127.0.0.1"
-        answer = service.arrive(incoming.method, incoming.fields, now=clock(), source=source)
-        try:
+
+        def arrive() -> Answer:
+            return service.arrive(incoming.method, incoming.fields, now=clock(), source=source)
+
+        async with desk.request(run, arrive) as answer:
             if latency:
                 await anyio.sleep(latency)
-        finally:
-            service.leave(answer)
-        return _xml(encode_answer(incoming, answer.fields, url), incoming.version)
+        return _xml(await run(lambda: encode_answer(incoming, answer.fields, url)), incoming.version)
 
     return Starlette(routes=[Route("/{path:path}", endpoint, methods=_METHODS)])
+
+
+async def _at_once(work: Callable[[], T]) -> T:
+    return work()
+
+
+class _Run(Protocol):
+    """`_at_once` or `in_own_thread`."""
+
+    def __call__(self, work: Callable[[], T], /) -> Awaitable[T]: ...
+
+
+class _Desk:
+    """Lets one thread at a time use the service; the event loop's own thread never waits for another.
+
+    Args:
+        service: The emulator.
+    """
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._lock = Lock()
+
+    @asynccontextmanager
+    async def request(self, run: _Run, arrive: Callable[[], Answer]) -> AsyncIterator[Answer]:
+        """Execute a request, and let it leave at the end."""
+        arrived: Future[Answer] = Future()
+        try:
+            await self._use(run, lambda: arrived.set_result(arrive()))
+            yield arrived.result()
+        finally:
+            if arrived.done():
+                with anyio.CancelScope(shield=True):
+                    await self._use(_at_once, lambda: self._service.leave(arrived.result()))
+            else:  # the client has gone while a thread is at work on its request
+                arrived.add_done_callback(lambda done: self._service.leave(done.result()))
+
+    async def _use(self, run: _Run, work: Callable[[], None]) -> None:
+        def alone() -> None:
+            with self._lock:
+                work()
+
+        await (in_own_thread if self._lock.locked() else run)(alone)
 
 
 async def _body(request: Request) -> bytes | None:

@@ -53,19 +53,22 @@ def read_list(text: str, *, multiline: bool = False, bare: bool = False) -> tupl
     Raises:
         ServiceError: Error 1 when a line has another form or no phones, or when there are no lines.
     """
-    lines: list[ListLine] = []
+    lines: list[tuple[re.Match[str], list[str]]] = []
     for raw in text.split("\n"):
         row = raw.removesuffix("\r")
         found = _LINE.fullmatch(row) or (_LINE.fullmatch(f"{row}:") if bare else None)
         if found and found["phones"].strip():
-            lines.append(ListLine(found["phones"], found["text"], found["sender"] or "", found["tz"] or ""))
+            lines.append((found, [found["text"]]))
         elif multiline and lines:
-            lines[-1] = lines[-1]._replace(text=f"{lines[-1].text}\n{row}")
+            lines[-1][1].append(row)
         elif row.strip():
             refuse(1)
     if not lines:
         refuse(1)
-    return tuple(line._replace(text=line.text.replace("\\n", "\n")) for line in lines)
+    return tuple(
+        ListLine(found["phones"], "\n".join(rows).replace("\\n", "\n"), found["sender"] or "", found["tz"] or "")
+        for found, rows in lines
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from ._channels import ServiceChannel
 
 __all__ = ["Addressee", "canonical", "read_recipients", "split"]
 
-_SEPARATORS = re.compile(r"[,;]")
+_ENTRY = re.compile(r"[^,;]+")
 _GROUP = re.compile(r"[Gg]([0-9]{1,20})")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 _TELEGRAM = re.compile(r"#[0-9]{1,20}|@?[A-Za-z][A-Za-z0-9_]{3,31}")
@@ -33,7 +33,7 @@ class Addressee(NamedTuple):
 
 def split(phones: str) -> Iterator[str]:
     """Yield the entries of a list separated by commas or semicolons, without the empty ones."""
-    return (entry for entry in map(str.strip, _SEPARATORS.split(phones)) if entry)
+    return (entry for found in _ENTRY.finditer(phones) if (entry := found[0].strip()))
 
 
 def canonical(address: str) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import threading
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -15,8 +16,8 @@ from smsc_async._cli import doctor as _doctor
 from smsc_async._cli.app import app
 from smsc_async._cli.doctor import Examination, examine
 from smsc_async._network.httpx import HttpxTransport
-from smsc_async._protocol.contract import CONTRACT
-from smsc_async._protocol.wsdl import write_wsdl
+from smsc_async._protocol.contract import CONTRACT, Contract
+from smsc_async._protocol.wsdl import read_wsdl, write_wsdl
 from smsc_async.sandbox import Sandbox
 
 URL = "https://sms.example/sys/soap.php"
@@ -111,3 +112,16 @@ def test_an_unreachable_service_is_exit_code_1(monkeypatch: pytest.MonkeyPatch) 
 def test_a_wrong_url_is_exit_code_2() -> None:
     result = CliRunner().invoke(app, ["doctor", "--url", "ftp://sms.example"])
     assert (result.exit_code, result.stdout) == (2, "")
+
+
+async def test_a_wsdl_is_compared_on_a_thread_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = [threading.current_thread()]
+
+    def noting(body: bytes) -> Contract:
+        threads.append(threading.current_thread())
+        return read_wsdl(body)
+
+    monkeypatch.setattr(_doctor, "read_wsdl", noting)
+    await examine_sandbox(KEY)
+    assert len(set(threads)) == 2
+    assert not threads[1].is_alive()

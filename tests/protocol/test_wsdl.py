@@ -1,11 +1,13 @@
 """The WSDL is written as the service wrote its own, read in any shape, and compared in sentences."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from smsc_async._model.exceptions import MalformedEnvelope
+from smsc_async._protocol import wsdl
 from smsc_async._protocol.contract import CONTRACT, Contract, Element, OperationContract
 from smsc_async._protocol.envelope import Node, parse_document
 from smsc_async._protocol.wsdl import differences, read_wsdl, target_namespace, write_wsdl
@@ -326,3 +328,48 @@ def test_types_that_hold_each_other_are_compared_once() -> None:
 def test_a_contract_of_ours_that_leaves_a_type_out_expects_nothing_of_it() -> None:
     ours = replace(CONTRACT, types={})
     assert "Type BalanceResponseType: there is an unknown field balance." in differences(CONTRACT, ours)
+
+
+def test_an_element_that_many_operations_share_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[Node] = []
+    describe = wsdl._SchemaReader._describe
+
+    def noting(self: object, node: Node, position: str) -> tuple[str, str]:
+        read.append(node)
+        return describe(self, node, position)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(wsdl._SchemaReader, "_describe", noting)
+    fields = "".join(f'<s:element name="f{number}" type="s:string"/>' for number in range(20))
+    contract = read_wsdl(
+        _document(
+            f'<s:element name="e"><s:complexType>{fields}</s:complexType></s:element>',
+            messages='<message name="M"><part name="p" element="q:e"/></message>',
+            operations="".join(
+                f'<operation name="o{number}"><input message="q:M"/><output message="q:M"/></operation>'
+                for number in range(50)
+            ),
+        )
+    )
+    assert [len(operation.fields) for operation in contract.operations.values()] == [20] * 50
+    assert len(read) == 20
+
+
+def test_elements_may_refer_to_each_other_however_long_the_chain() -> None:
+    chain = "".join(
+        f'<s:element name="e{number}"><s:complexType><s:element ref="q:e{number + 1}"/></s:complexType></s:element>'
+        for number in range(3_000)
+    )
+    contract = read_wsdl(_document(f'{chain}<s:complexType name="T"><s:element ref="q:e0"/></s:complexType>'))
+    assert contract.types["T"] == (Element("e0", required=True, type="<e0>"),)
+    assert len(contract.types) == 3_001
+
+
+@pytest.mark.parametrize("read", [read_wsdl, target_namespace])
+def test_an_element_with_very_many_attributes_is_refused(read: Callable[[bytes], object]) -> None:
+    attributes = " ".join(f'a{number}=""' for number in range(1_000))
+    with pytest.raises(MalformedEnvelope, match="too many attributes"):
+        read(_document("", attributes=attributes))
+
+
+def test_only_the_root_is_read_for_the_namespace() -> None:
+    assert not parse_document(_document(""), whole=False).children

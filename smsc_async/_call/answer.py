@@ -1,0 +1,33 @@
+"""Read an answer: at once, or on a thread of its own where that could hold up the event loop."""
+
+from datetime import tzinfo
+from typing import TypeVar
+
+from smsc_async._model import Operation, Result
+from smsc_async._network import Reply
+from smsc_async._protocol import Request, decode, reads_at_once
+from smsc_async._thread import in_own_thread
+
+__all__ = ["read_answer"]
+
+R = TypeVar("R", bound=Result)
+
+
+async def read_answer(operation: Operation[R], request: Request, reply: Reply, timezone: tzinfo) -> R:
+    """Return the result; the service writes local times in `timezone`. See `decode` for the exceptions.
+
+    A caller that is cancelled while a thread reads leaves at once: whether the service accepted the request stays
+    unknown to it.
+    """
+
+    def read() -> R:
+        return decode(
+            operation,
+            request,
+            status_code=reply.status_code,
+            content_type=reply.content_type,
+            body=reply.body,
+            timezone=timezone,
+        )
+
+    return read() if reads_at_once(reply.body, reply.content_type) else await in_own_thread(read)

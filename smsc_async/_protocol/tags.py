@@ -1,0 +1,57 @@
+"""Which documents can be parsed at once: short ones that bring the parser few new names.
+
+libxml2 keeps each name of an element, an attribute, a prefix or an entity, and each namespace, in a dictionary of the
+thread that parses, as long as the thread lives. So only documents whose tags are known are parsed on the thread of an
+event loop, and the number of tags that become known is limited; any other document is parsed on a thread that ends
+with it.
+"""
+
+import codecs
+import re
+from typing import Final
+
+__all__ = ["reads_at_once"]
+
+_LONGEST: Final = 65_536
+_MOST_NEW: Final = 256  # an answer has about 50 tags, closing ones included, and the service's WSDL 140
+_MOST_BYTES: Final = 131_072
+
+# Attribute values have no "<", so each "<" of a well-formed document opens a tag, a comment or a section.
+_TAG: Final = re.compile(rb"""<(?:[^<>"']+|"[^"<]*+"|'[^'<]*+')*+>""")
+_CHARSET: Final = rb"(?i:utf-8|us-ascii|iso-8859-1|windows-1251)"
+_DECLARATION: Final = re.compile(
+    rb"""<\?xml\s+version=["']1\.0["'](?:\s+encoding=["']%b["'])?(?:\s+standalone=["']\w+["'])?\s*\?>""" % _CHARSET
+)
+_HEADER: Final = re.compile(rb"""[^;]*(?:;(?!\s*(?i:charset))[^;]*|;\s*(?i:charset)=["']?%b["']?\s*)*""" % _CHARSET)
+_OTHER_ENTITY: Final = re.compile(rb"&(?!(?:amp|lt|gt|quot|apos|#[0-9a-fA-Fx]+);)")
+
+_known: Final[set[bytes]] = set()
+
+
+def reads_at_once(data: bytes, content_type: str = "") -> bool:
+    """Return whether a document may be parsed on the thread of an event loop.
+
+    Args:
+        data: The document.
+        content_type: The Content-Type header; in encodings that are no extension of ASCII, tags can't be told.
+    """
+    if len(data) > _LONGEST or b"\0" in data or not _HEADER.fullmatch(content_type.encode("ascii", "replace")):
+        return False
+    text = data.removeprefix(codecs.BOM_UTF8).lstrip()
+    if not text.startswith(b"<"):
+        return False
+    declaration = _DECLARATION.match(text)
+    start = declaration.end() if declaration else 0
+    tags = _TAG.findall(text, start)
+    if len(tags) != text.count(b"<", start) or (b"&" in text and _OTHER_ENTITY.search(text)):
+        return False
+    return _known.issuperset(tags) or _learn(set(tags) - _known)
+
+
+def _learn(tags: set[bytes]) -> bool:
+    if any(tag[1] in b"!?" for tag in tags) or len(tags) > _MOST_NEW:
+        return False
+    if sum(map(len, _known)) + sum(map(len, tags)) > _MOST_BYTES:
+        return False
+    _known.update(tags)
+    return True
