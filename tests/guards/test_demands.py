@@ -54,9 +54,16 @@ def keys(operation: Operation[Result], rule: str) -> list[bytes]:
 # --- the slots that an operation needs
 def test_a_send_needs_slots_for_itself_its_recipient_the_address_and_the_gate() -> None:
     found = planner().demands(send())
-    assert [demand.rule for demand in found] == [*FIRST, "bad_sends", "identical_send", "subscriber", "in_flight"]
-    assert {demand.rule: demand.limit for demand in found}.items() <= LIMITS.items()
-    assert [demand.amount for demand in found] == [0, 1, 1, 1, 1, 1, 1]
+    assert [demand.rule for demand in found] == [
+        "pause",
+        *FIRST,
+        "bad_sends",
+        "identical_send",
+        "subscriber",
+        "in_flight",
+    ]
+    assert {demand.rule: demand.limit for demand in found[1:]}.items() <= LIMITS.items()
+    assert [demand.amount for demand in found] == [0, 0, 1, 1, 1, 1, 1, 1]
 
 
 def test_a_status_request_needs_both_gates() -> None:
