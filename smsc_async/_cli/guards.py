@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
 import anyio
 import typer
+from pydantic_core import to_jsonable_python
 
 from smsc_async._model import GuardStoreError, SmscError
 from smsc_async.guards import GuardReport, Guards, Reset, RuleReport
@@ -157,8 +158,9 @@ def _check_extra() -> None:
 
 
 def _data(report: GuardReport, done: Reset | None) -> dict[str, Any]:
-    rules = [{**asdict(each), "closed": each.is_closed} for each in report.rules]
-    return {**asdict(report), "rules": rules} | ({} if done is None else {"reset": asdict(done)})
+    rules = [{**asdict(each), "is_closed": each.is_closed} for each in report.rules]
+    data: dict[str, Any] = to_jsonable_python({**asdict(report), "rules": rules})
+    return data if done is None else {**data, "reset": asdict(done)}
 
 
 def _lines(report: GuardReport) -> Iterator[str]:
@@ -166,7 +168,9 @@ def _lines(report: GuardReport) -> Iterator[str]:
     if report.paused is None:
         yield "sending    open"
     else:
-        yield from _wrapped("sending    ", f"PAUSED: {report.paused}{_ago(report.paused.since, now)}")
+        since = report.paused.since
+        when = "" if since is None else f" since {_at(since)}{_ago(since, now)}"
+        yield from _wrapped("sending    ", f"PAUSED{when}: {report.paused.reason}")
     if report.lost_at is None:
         yield "histories  complete"
     else:
@@ -200,8 +204,8 @@ def _at(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
-def _ago(since: datetime | None, now: datetime) -> str:
-    return "" if since is None else f" ({_span(now - since)} ago)"
+def _ago(since: datetime, now: datetime) -> str:
+    return f" ({_span(now - since)} ago)"
 
 
 def _span(length: timedelta) -> str:

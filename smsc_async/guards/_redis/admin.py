@@ -183,7 +183,7 @@ class RedisAdmin:
             taken_at,
             None if pause is None else Pause.parse(text_of(pause)),
             datetime.fromtimestamp(lost / _MICROSECONDS, UTC) if lost is not None and waits else None,
-            [each for each in rules if each.keys or each.recovering_until],
+            sorted((each for each in rules if each.keys or each.recovering_until), key=lambda each: not each.is_closed),
         )
 
     async def _reset(self, rule: str) -> Reset:

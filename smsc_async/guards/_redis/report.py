@@ -85,7 +85,7 @@ class GuardReport:
         paused: Since when and why sending is paused, None if it is not.
         lost_at: When histories were lost in a flush, restart or failover that some rules still wait for, None if no
             rule does.
-        rules: The rules that hold histories, or wait for lost ones.
+        rules: The rules that hold histories, or wait for lost ones; the closed ones first.
     """
 
     taken_at: datetime
