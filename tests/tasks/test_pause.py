@@ -64,6 +64,8 @@ async def test_a_message_that_may_have_been_sent_before_a_pause_is_not_sent_afte
     await admin.pause("incident")
     await post.deliver_postponed(monkeypatch)  # its status shows that it was accepted
     result = (await task.get_result()).return_value
+    assert isinstance(result, SendResult)
+    assert result.sent is not None
     assert result.sent.reconciled
     assert len(post.service.phones) == 1
 
@@ -91,9 +93,10 @@ async def test_a_message_that_may_have_been_sent_stays_so_over_a_pause(
 async def test_following_goes_on_while_sending_is_paused(post: Post, admin: RedisAdmin) -> None:
     task = await post.tasks.send(PHONE, "Hello")
     await post.deliver()
-    refs = (await task.get_result()).return_value.sent.refs
+    sent = (await task.get_result()).return_value.sent
+    assert sent is not None
     await admin.pause("incident")
-    following = await post.tasks.follow(refs, timeout=0.001)
+    following = await post.tasks.follow(sent.refs, timeout=1e-9)
     await post.deliver()
     result = (await following.get_result()).return_value
     assert isinstance(result, FollowResult)
