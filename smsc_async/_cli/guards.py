@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import sys
 import textwrap
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
@@ -88,11 +89,11 @@ class SharedGuards:
         with suppress(GuardStoreError):  # the next send raises it
             while (pause := await admin.paused()) is not None:
                 if pause != said:
-                    typer.echo(f"{pause}; the job waits, and Ctrl-C interrupts it safely", err=True)
+                    _say(f"{pause}; the job waits, and Ctrl-C interrupts it safely")
                     said = pause
                 await anyio.sleep(_LOOK_EVERY)
             if said is not None:
-                typer.echo("sending goes on", err=True)
+                _say("sending goes on")
 
 
 def guards(
@@ -143,6 +144,12 @@ async def _work(
         return await admin.report(), done
     finally:
         await admin.aclose()
+
+
+def _say(text: str) -> None:
+    """Print a line on stderr, above a live progress bar, which replaces `sys.stderr`."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
 
 
 def _admin(url: str, prefix: str) -> "RedisAdmin":
