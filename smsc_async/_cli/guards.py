@@ -182,7 +182,10 @@ def _lines(report: GuardReport) -> Iterator[str]:
         yield "histories  complete"
     else:
         lost = f"lost at {_at(report.lost_at)}{_ago(report.lost_at, now)} in a flush, a restart or a failover"
-        yield from _wrapped("histories  ", f"{lost}; each rule below that is recovering waits for its window")
+        yield from _wrapped(
+            "histories  ",
+            f"{lost}; each rule below that is recovering waits for its window, and logins and messages that may be bad go one at a time",
+        )
     yield ""
     if not report.rules:
         yield "no rule is closed, and none has counted anything"

@@ -26,8 +26,14 @@ _log = logging.getLogger("smsc_async")
 
 _MICROSECONDS: Final = 1_000_000
 _MARGIN: Final = 1.2
-_LONGEST_LEASE: Final = 610.0
+# After a loss each rule waits at least this long, and bad sends and logins only go one at a time.
+_NOTICED: Final = 30.0
+_ONE_AT_A_TIME: Final = frozenset({"login_failures", "address_failures", "bad_sends"})
 _BATCH: Final = 500
+_READ: Final = """
+local last = redis.call('ZRANGE', KEYS[3], -1, -1, 'WITHSCORES')
+return {redis.call('GET', KEYS[1]), redis.call('HGETALL', KEYS[2]), last[2] or false}
+"""
 _PAUSE: Final = """
 local time = redis.call('TIME')
 local now = string.format('%.0f', tonumber(time[1]) * 1000000 + tonumber(time[2]))
@@ -43,7 +49,7 @@ for _, key in ipairs(KEYS) do
   if redis.call('TYPE', key).ok == 'zset' then
     local entries = redis.call('ZRANGE', key, 0, -1, 'WITHSCORES')
     for i = 1, #entries, 2 do
-      if string.sub(entries[i], 1, 1) == 'f' and tonumber(entries[i + 1]) > now then
+      if string.sub(entries[i], 1, 1) ~= 's' and tonumber(entries[i + 1]) > now then
         flying = flying + 1
       else
         removed = removed + redis.call('ZREM', key, entries[i])
@@ -170,13 +176,15 @@ class RedisAdmin:
         return await execute(*command)
 
     async def _report(self) -> GuardReport:
-        pause = await self._execute("GET", self._pause_key)
-        answer = await self._execute("HGETALL", self._names.epoch)
-        epoch = {text_of(name): text_of(value) for name, value in answer.items()}
+        keys = self._pause_key, self._names.epoch, self._names.reports
+        pause, fields_of_epoch, report = await self._execute("EVAL", _READ, len(keys), *keys)
+        texts = map(text_of, fields_of_epoch)
+        epoch = dict(zip(texts, texts, strict=True))
         limits = _limits(epoch)
         now, states = await read_states(self._link.client, self._names.start, limits, everything=True)
         lost = int(epoch.get("since", "0")) if epoch.get("incomplete") == "1" else None
-        waits = {} if lost is None else _waits(limits, (lost - now) / _MICROSECONDS)
+        base = 0.0 if lost is None else max(lost + _NOTICED * _MICROSECONDS, float(text_of(report or "0")))
+        waits = _waits(limits, (base - now) / _MICROSECONDS) if lost is not None else {}
         taken_at = datetime.fromtimestamp(now / _MICROSECONDS, UTC)
         rules = [_closed(name, limits[name], state, waits.get(name), taken_at) for name, state in states.items()]
         return GuardReport(
@@ -208,10 +216,12 @@ def _limits(epoch: Mapping[str, str]) -> dict[str, Limit]:
     return limits
 
 
-def _waits(limits: Mapping[str, Limit], since: float) -> dict[str, float]:
-    """Return the seconds for which each rule waits after a loss of histories `since` seconds from now."""
+def _waits(limits: Mapping[str, Limit], base: float) -> dict[str, float]:
+    """Return the seconds for which each rule waits, if no request from before a loss is in flight after `base`."""
     waits = {
-        name: since + _LONGEST_LEASE + limit.span for name, limit in limits.items() if not isinstance(limit, BlockLimit)
+        name: base + limit.span
+        for name, limit in limits.items()
+        if not isinstance(limit, BlockLimit) and name not in _ONE_AT_A_TIME
     }
     return {name: wait for name, wait in waits.items() if wait > 0}
 
