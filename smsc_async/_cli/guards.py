@@ -45,6 +45,9 @@ _SERVICE_COUNTS: Final = (
 _MAY_BLOCK: Final = (
     "if the cause still exists, further requests may block the IP address for 10 to 30 minutes, for all its clients"
 )
+_RECOVERY: Final = (
+    "each rule below that is recovering waits for its window, and logins and messages that may be bad go one at a time"
+)
 _BREAKERS: Final = frozenset({"blocked", "login_failures", "address_failures", "bad_sends"})
 
 
@@ -181,11 +184,8 @@ def _lines(report: GuardReport) -> Iterator[str]:
     if report.lost_at is None:
         yield "histories  complete"
     else:
-        lost = f"lost at {_at(report.lost_at)}{_ago(report.lost_at, now)} in a flush, a restart or a failover"
-        yield from _wrapped(
-            "histories  ",
-            f"{lost}; each rule below that is recovering waits for its window, and logins and messages that may be bad go one at a time",
-        )
+        when = f"{_at(report.lost_at)}{_ago(report.lost_at, now)}"
+        yield from _wrapped("histories  ", f"lost at {when} in a flush, a restart or a failover; {_RECOVERY}")
     yield ""
     if not report.rules:
         yield "no rule is closed, and none has counted anything"

@@ -26,7 +26,7 @@ from smsc_async import (
 from smsc_async._model.operations import BALANCE_ERRORS, ErrorTable, GetListCost, Operation
 from smsc_async._model.results import Result, Wire
 from smsc_async.guards._demands import Planner, window_of
-from smsc_async.guards._store import Demand
+from smsc_async.guards._store import PAUSE, Demand
 from tests.guards.planner import LIMITS, LOGIN, OTHER, PHONE, SALT, cost, login, planner, send
 
 APIKEY = ApiKey.model_validate({"key": "key"})
@@ -308,7 +308,7 @@ def test_deployments_hash_apart() -> None:
     there = planner(salt=b"another salt....")
     operation = send()
     here = {demand.key for demand in planner().demands(operation)}
-    assert here.isdisjoint(demand.key for demand in there.demands(operation))
+    assert here.isdisjoint(demand.key for demand in there.demands(operation) if demand is not PAUSE)
 
 
 def test_neither_keys_nor_their_printed_form_hold_phones_texts_or_credentials() -> None:

@@ -261,9 +261,17 @@ async def test_report_says_that_histories_were_lost_and_until_when_each_rule_wai
     await raw.hset(admin._names.epoch, "incomplete", "1")
     report = await admin.report()
     assert report.lost_at is not None
-    assert "blocked" not in {each.rule for each in report.rules}
+    waiting = {each.rule: each for each in report.rules}
+    assert waiting.keys().isdisjoint({"blocked", "login_failures", "address_failures", "bad_sends"})
+    assert waiting["status"].recovering_until is not None
+    assert timedelta(seconds=85) < waiting["status"].recovering_until - report.taken_at <= timedelta(seconds=91.2)
+    end = datetime.now(UTC).timestamp() + 100
+    await raw.zadd(admin._names.reports, {"process": round(end * 1_000_000)})  # a request from before the loss
+    (gate,) = (each for each in (await admin.report()).rules if each.rule == "in_flight")
+    assert gate.recovering_until == datetime.fromtimestamp(round(end * 1_000_000) / 1_000_000, UTC)
     assert all(each.recovering_until and each.recovering_until > report.taken_at for each in report.rules)
     assert all(each.is_closed for each in report.rules)
+    await raw.delete(admin._names.reports)
     await raw.hset(admin._names.epoch, "since", "1")  # long ago
     assert (await admin.report()).lost_at is None
 
