@@ -361,3 +361,21 @@ def test_what_fails_while_a_job_is_paused_does_not_end_its_wait(
     monkeypatch.setattr(module, "_LOOK_EVERY", 0.01)
     assert send_file(prefix).exit_code == 0
     assert failures == 2
+
+
+def test_a_pause_that_ends_at_once_is_not_mentioned(
+    server: RedisServer, prefix: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write("+79161234567,Hi")
+    with_admin(server, prefix, lambda admin: admin.pause(WHY))
+    paused = RedisAdmin.paused
+
+    async def resume_first(self: RedisAdmin) -> Pause | None:
+        await self._execute("DEL", self._pause_key)
+        return await paused(self)
+
+    monkeypatch.setattr(RedisAdmin, "paused", resume_first)
+    shown = send_file(prefix)
+    assert shown.exit_code == 0
+    assert "sending" not in "".join(line for line in shown.stderr.splitlines() if "prefix" not in line)
+    assert len(sandbox.messages) == 1
