@@ -118,8 +118,7 @@ class SmscTasks:
 
     Each worker process creates one client when it starts. A task that can't be completed yet (a guard refuses it, the
     network is down, its answer is lost) is queued again for later, at most `tries` times, and then ends with a result
-    that says why; while sending is paused (`smsc-async guards`) it waits, and no attempt counts. A message whose
-    outcome is unknown is never sent again before the service was asked for its status.
+    that says why. A message whose outcome is unknown is never sent again before the service was asked for its status.
 
     Args:
         broker: A `RedisStreamBroker` with `consumer_id="0"`, without `maxlen`, with an `idle_timeout` longer than the
@@ -298,10 +297,9 @@ class SmscTasks:
             sent = await client.call(operation, deadline=left, attempt=1 + claim.unresolved, unique_id=True)
         except SmscError as error:
             pause = pause_after(error, claim.tries, self._limits.identical_send)
-            is_paused = isinstance(error, SendingPaused)  # which may last for days
-            if pause is not None and (is_paused or claim.tries < self._tries):
+            if pause is not None and (isinstance(error, SendingPaused) or claim.tries < self._tries):
                 unsent = not claim.unresolved and error.outcome is not Outcome.UNKNOWN
-                await self._claims.give_back(claim, unsent=unsent, counted=not is_paused)
+                await self._claims.give_back(claim, unsent=unsent, counted=not isinstance(error, SendingPaused))
                 # Reconciling takes up to two status requests for one message.
                 await delivery.again(pause if unsent else max(pause, 2 * self._status_pause))
             # This attempt was not sent, but an earlier one may have been.

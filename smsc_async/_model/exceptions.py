@@ -10,8 +10,6 @@ Each says in `scope` what a job of many requests does next:
 - MESSAGE (go on with the others): the other classes of ApiError, except TooManyRequests; HTTP 413
 - MOMENT (repeat it later): all others
 
-The classes:
-
 * SmscError
   * GuardError                                 NOT_SENT; UNKNOWN if an earlier attempt may have been executed
     x DuplicateSend      x SubscriberFlood    x StatusTooOften     x CostTooOften
