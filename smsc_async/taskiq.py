@@ -51,6 +51,7 @@ from ._model import (
     QueryOptions,
     Schedule,
     Send,
+    SendingPaused,
     SendList,
     Sms,
     SmscError,
@@ -296,9 +297,9 @@ class SmscTasks:
             sent = await client.call(operation, deadline=left, attempt=1 + claim.unresolved, unique_id=True)
         except SmscError as error:
             pause = pause_after(error, claim.tries, self._limits.identical_send)
-            if pause is not None and claim.tries < self._tries:
+            if pause is not None and (isinstance(error, SendingPaused) or claim.tries < self._tries):
                 unsent = not claim.unresolved and error.outcome is not Outcome.UNKNOWN
-                await self._claims.give_back(claim, unsent=unsent)
+                await self._claims.give_back(claim, unsent=unsent, counted=not isinstance(error, SendingPaused))
                 # Reconciling takes up to two status requests for one message.
                 await delivery.again(pause if unsent else max(pause, 2 * self._status_pause))
             # This attempt was not sent, but an earlier one may have been.

@@ -25,10 +25,11 @@ class RedisServer:
         options: More options of redis-server, such as `"--maxmemory", "100mb"`.
         persistent: Whether it keeps what it knows over a restart.
         below: The port is lower than this; a node of a cluster adds 10000 for its bus.
+        binary: The program, None for redis-server.
     """
 
-    def __init__(self, *options: str, persistent: bool = False, below: int = 65_536) -> None:
-        self._binary = _binary()
+    def __init__(self, *options: str, persistent: bool = False, below: int = 65_536, binary: str | None = None) -> None:
+        self._binary = _binary() if binary is None else binary
         self._options = options
         self._persistent = persistent
         self._folder = tempfile.TemporaryDirectory(prefix="redis-")

@@ -37,6 +37,7 @@ from smsc_async._model import parts as cut
 
 from . import output
 from .doctor import examine
+from .guards import guards
 from .process import FAILED, INTERRUPTED, USAGE, fail, until_terminated
 from .send_file import send_file
 from .watch import follow, read_refs
@@ -324,6 +325,7 @@ def sandbox(
 
 
 app.command("send-file")(send_file)
+app.command()(guards)
 
 
 def _demonstration() -> ModuleType:

@@ -17,10 +17,11 @@ from rich.console import Console
 from smsc_async._call import credentials_from
 from smsc_async._client import Client
 from smsc_async._journal import Journal, PlannedMessage, Summary
-from smsc_async._model import After, At, JournalError, LocalTime, Message, Schedule, SmscError
+from smsc_async._model import After, At, JournalError, LocalTime, Message, Schedule, SendingPaused, SmscError
 from smsc_async._sending import Chunk, goes_with, to_send
 
 from . import output
+from .guards import PrefixOption, RedisOption, SharedGuards
 from .messages_csv import BadRow, read_messages
 from .process import FAILED, INTERRUPTED, USAGE, fail, until_terminated
 from .report import check_files, plain, write_csv, write_report
@@ -52,6 +53,8 @@ class _Job:
         trust_journal: Whether to send what can't be proved unsent.
         erase: Remove phones and texts that have been final for this long, None for none.
         url: The URL of the service.
+        redis: The URL of the Redis with the guards, None for the guards of the journal.
+        prefix: The prefix of the keys in Redis.
         as_json: Whether to print JSON.
     """
 
@@ -70,6 +73,8 @@ class _Job:
     trust_journal: bool
     erase: timedelta | None
     url: str | None
+    redis: str | None
+    prefix: str
     as_json: bool
 
 
@@ -112,6 +117,8 @@ def send_file(
         ),
     ] = None,
     url: Annotated[str | None, typer.Option(help="URL of the service; also SMSC_URL.")] = None,
+    redis: RedisOption = None,
+    prefix: PrefixOption = "smsc",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Send each message of a CSV file once; after an interruption the same command continues the job."""
@@ -132,6 +139,8 @@ def send_file(
             trust_journal=trust_journal,
             erase=None if erase is None else timedelta(days=erase),
             url=url,
+            redis=redis,
+            prefix=prefix,
             as_json=as_json,
         )
     except ValueError as error:
@@ -174,6 +183,7 @@ async def _work(job: _Job) -> Summary:
         raise ValueError(
             "credentials are missing; set SMSC_APIKEY, or SMSC_LOGIN and SMSC_PASSWORD, in the environment"
         ) from None
+    shared = None if job.redis is None else SharedGuards(job.redis, job.prefix)
     journal = Journal(job.journal, trust=job.trust_journal)
     check_files(
         {"MESSAGES": job.messages, "--json": Path("/dev/stdout") if job.as_json else None}
@@ -193,8 +203,8 @@ async def _work(job: _Job) -> Summary:
         elif summary.planned:
             _say(job, f"an earlier job: asking the service which of {summary.planned} planned messages it has")
         try:
-            async with Client(url=job.url, guards=journal.guards()) as client:
-                await _send(job, journal, client)
+            async with Client(url=job.url, guards=journal.guards() if shared is None else shared.guards) as client:
+                await _send(job, journal, client, shared)
             if job.erase is not None:
                 await journal.erase(job.erase)
         except BaseException:
@@ -206,7 +216,7 @@ async def _work(job: _Job) -> Summary:
         return await journal.summary()
 
 
-async def _send(job: _Job, journal: Journal, client: Client) -> None:
+async def _send(job: _Job, journal: Journal, client: Client, shared: SharedGuards | None) -> None:
     summary = await journal.summary()
     if job.max_cost is not None and summary.unsent:
         price = summary.cost + await journal.quote(client)
@@ -226,12 +236,23 @@ async def _send(job: _Job, journal: Journal, client: Client) -> None:
             final += count
             note(answered, final)
 
+        async def follow() -> None:
+            if job.follow:
+                await journal.follow(
+                    client, timeout=job.timeout, delay_per_request=job.delay_per_request, on_progress=more_final
+                )
+
         note(answered, final)
-        await journal.send(client, on_progress=more_answered)
-        if job.follow:
-            await journal.follow(
-                client, timeout=job.timeout, delay_per_request=job.delay_per_request, on_progress=more_final
-            )
+        while True:
+            try:
+                await journal.send(client, on_progress=more_answered)
+                break
+            except SendingPaused as error:
+                paused = error
+            if shared is None:
+                raise paused
+            await shared.until_resumed(meanwhile=follow)
+        await follow()
 
 
 def _say(job: _Job, text: str) -> None:

@@ -176,8 +176,8 @@ class Journal:
         Raises:
             JournalError: The file can't be written, or was moved, removed or changed by another program; or an earlier
                 process planned the job, and no status can prove what it sent (see `trust`).
-            SmscError: The job had to stop: wrong credentials, no money, a blocked address or no network. Planned
-                messages stay planned, and another call continues the job.
+            SmscError: The job had to stop: wrong credentials, no money, a blocked address, no network, or sending is
+                paused. Planned messages stay planned, and another call continues the job.
         """
         sending = JournalSender(
             client,

@@ -5,17 +5,15 @@ service refused it and executed nothing), UNKNOWN (it may have been executed: re
 
 Each says in `scope` what a job of many requests does next:
 
-- ALL (stop): AuthenticationFailed, InsufficientFunds, AddressBlocked, BreakerOpen, ClientClosed, WrongEventLoop,
-  JournalError, JournalInUse
+- ALL (stop): AuthenticationFailed, InsufficientFunds, AddressBlocked, BreakerOpen, SendingPaused, ClientClosed,
+  WrongEventLoop, JournalError, JournalInUse
 - MESSAGE (go on with the others): the other classes of ApiError, except TooManyRequests; HTTP 413
 - MOMENT (repeat it later): all others
-
-The classes:
 
 * SmscError
   * GuardError                                 NOT_SENT; UNKNOWN if an earlier attempt may have been executed
     x DuplicateSend      x SubscriberFlood    x StatusTooOften     x CostTooOften
-    x BalanceTooOften    x TooManyInFlight    x BreakerOpen        x GuardStoreError
+    x BalanceTooOften    x TooManyInFlight    x BreakerOpen        x GuardStoreError    x SendingPaused
   * TransportError
     x ConnectError (also a ConnectionError)                            NOT_SENT
     x PoolTimeout (also a TimeoutError)                                NOT_SENT
@@ -72,6 +70,7 @@ __all__ = [
     "ReadTimeout",
     "Scope",
     "SendOutcomeUnknown",
+    "SendingPaused",
     "SmscError",
     "SoapFault",
     "StatusTooOften",
@@ -133,6 +132,12 @@ class BreakerOpen(GuardError):
 
 class GuardStoreError(GuardError):
     """The shared store of the guards is unreachable or inconsistent, so nothing is sent."""
+
+
+class SendingPaused(GuardError):
+    """Sending was paused for all clients that share the store of the guards, until `smsc-async guards --resume`."""
+
+    scope = Scope.ALL
 
 
 class ClientClosed(SmscError, RuntimeError):

@@ -24,6 +24,7 @@ _GIVE_BACK: Final = """
 if redis.call('GET', KEYS[2]) == ARGV[1] then
   redis.call('DEL', KEYS[2])
   if ARGV[2] == 'unsent' then redis.call('HSET', KEYS[1], 'unresolved', 0) end
+  if ARGV[3] == 'uncounted' then redis.call('HINCRBY', KEYS[1], 'tries', -1) end
 end
 return 0
 """
@@ -87,9 +88,16 @@ class Claims:
             return Claim(id, token, tries, bool(unresolved))
         return Over() if left < 0 else Busy(left / 1000)
 
-    async def give_back(self, claim: Claim, *, unsent: bool) -> None:
-        """Release a claim; `unsent` means that the message has definitely not been sent by any worker."""
-        await self._give_back(self._keys(claim.id), (claim.token, "unsent" if unsent else "unknown"))
+    async def give_back(self, claim: Claim, *, unsent: bool, counted: bool = True) -> None:
+        """Release a claim.
+
+        Args:
+            claim: The claim.
+            unsent: Whether the message has definitely not been sent by any worker.
+            counted: Whether the claim counts as an attempt.
+        """
+        arguments = claim.token, "unsent" if unsent else "unknown", "counted" if counted else "uncounted"
+        await self._give_back(self._keys(claim.id), arguments)
 
     async def end(self, id: str, ticket: str) -> None:  # noqa: A002 - the service's own word
         """Record that a task has ended, so that no copy of it runs."""

@@ -3,7 +3,7 @@
 import random
 from typing import Final
 
-from smsc_async._model import AddressBlocked, Outcome, Scope, SmscError, least_pause
+from smsc_async._model import AddressBlocked, Outcome, Scope, SendingPaused, SmscError, least_pause
 
 __all__ = ["pause_after"]
 
@@ -11,6 +11,8 @@ _FIRST_PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 60.0
 _GROWS: Final = 7
 _BLOCK: Final = 600.0
+_PAUSED: Final = 10.0
+"""Seconds after which a paused task asks again, so that tasks go on soon after a pause."""
 
 
 def pause_after(error: SmscError, tries: int, window: float) -> float | None:
@@ -21,6 +23,8 @@ def pause_after(error: SmscError, tries: int, window: float) -> float | None:
         tries: The number of attempts so far.
         window: The seconds of the limit to which error 9 refers.
     """
+    if isinstance(error, SendingPaused):
+        return _PAUSED * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
     after = least_pause(error, window)
     if isinstance(error, AddressBlocked):
         after = _BLOCK

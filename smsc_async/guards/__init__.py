@@ -7,10 +7,12 @@ from ._guards import Guards, Identity
 from ._in_force import LimitsInForce
 from ._limits import BlockLimit, Limit, LoginLimit, Release, StreakLimit, WindowLimit
 from ._memory import MemoryStore
+from ._redis.report import GuardReport, Pause, Reset, RuleReport
 from ._rules import Policy, Rule, Rules
 from ._store import PROOF_LASTS, Demand, Refusal, Reservation, RuleSnapshot, RuleState, Snapshot, Store
 
 if TYPE_CHECKING:
+    from smsc_async.guards._redis.admin import RedisAdmin as RedisAdmin
     from smsc_async.guards._redis.store import RedisStore as RedisStore
 
 __all__ = [
@@ -18,6 +20,7 @@ __all__ = [
     "BlockLimit",
     "Completion",
     "Demand",
+    "GuardReport",
     "Guards",
     "Identity",
     "Limit",
@@ -25,12 +28,15 @@ __all__ = [
     "LoginLimit",
     "MemoryStore",
     "Part",
+    "Pause",
     "Policy",
     "Refusal",
     "Release",
     "RequestArrival",
     "Reservation",
+    "Reset",
     "Rule",
+    "RuleReport",
     "RuleSnapshot",
     "RuleState",
     "Rules",
@@ -42,15 +48,16 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import `RedisStore` on first access, because it needs an extra package."""
-    if name != "RedisStore":
+    """Import `RedisStore` and `RedisAdmin` on first access, because they need an extra package."""
+    if name not in {"RedisAdmin", "RedisStore"}:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
-        from smsc_async.guards._redis.store import RedisStore  # noqa: PLC0415 - redis is an extra
+        from smsc_async.guards._redis.admin import RedisAdmin  # noqa: PLC0415 - redis is an extra
+        from smsc_async.guards._redis.store import RedisStore  # noqa: PLC0415
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] != "redis":
             raise
         raise ModuleNotFoundError(
             "the Redis store needs an extra package: pip install 'smsc-async[redis]'", name="redis"
         ) from None
-    return RedisStore
+    return RedisAdmin if name == "RedisAdmin" else RedisStore

@@ -36,7 +36,7 @@ from smsc_async._model import (
 )
 
 from ._limits import Limit, Release
-from ._store import Demand
+from ._store import PAUSE, Demand
 
 __all__ = ["Completion", "Part", "Planner", "RequestArrival", "releases", "window_of"]
 
@@ -182,7 +182,7 @@ def _answered(rule: str, amount: int, code: int, bad: int, good: bool) -> Releas
 
 def _lost(rule: str, amount: int, late: float, slack: float) -> Release:
     # The service answers wrong credentials with error 2, so no answer is no sign of them.
-    if rule in {"login_failures", "address_failures", "blocked"}:
+    if rule in {"login_failures", "address_failures", "blocked", PAUSE.rule}:
         return _NO_RELEASE
     return Release(keep=amount, late=late + slack if rule in _GATES else late)
 
@@ -234,10 +234,11 @@ class Planner:
         if isinstance(operation, GetCost | GetListCost):
             content = self._hash(self._account, _content(operation))
             return self._first + _present(self._demand("identical_cost", content)) + self._gates
+        first = self._first if operation.is_read else (PAUSE, *self._first)
         if isinstance(operation, Send | SendList) and part is not Part.PASSAGE:
             claim = self._sending(operation, allow_duplicate=allow_duplicate)
-            return claim if part is Part.CLAIM else self._first + claim + self._gates
-        return self._first + self._gates
+            return claim if part is Part.CLAIM else first + claim + self._gates
+        return first + self._gates
 
     def _sending(self, operation: AnySend, *, allow_duplicate: bool) -> tuple[Demand, ...]:
         content = self._hash(self._account, _content(operation))

@@ -272,8 +272,8 @@ class Guards:
         return await answer_of(self._store.acquire(demands, hold))
 
     def _policy(self, demand: Demand) -> Policy:
-        rule: Rule = getattr(self.rules, demand.rule)
-        return rule.policy
+        rule: Rule | None = getattr(self.rules, demand.rule, None)
+        return "raise" if rule is None else rule.policy  # a pause is no rule
 
     async def _wait(
         self, demands: Sequence[Demand], refusal: Refusal, within: float, not_for: str | None

@@ -18,7 +18,7 @@ from smsc_async._model import (
 
 from ._store import Refusal
 
-__all__ = ["MAY_CLEAR", "refused", "until"]
+__all__ = ["MAY_CLEAR", "refused", "until", "words_of"]
 
 _REFUSALS: Final[Mapping[str, tuple[type[GuardError], str]]] = {
     "identical_send": (
@@ -62,6 +62,11 @@ def refused(refusal: Refusal, delay: float, now: datetime, why: str = "") -> Gua
     end = "no such request is sent until" if kind is BreakerOpen else "free at"
     when = "" if after is None else f"; {end} {until(after, now)}"
     return kind(f"{why}; {words}{when}" if why else f"{words}{when}", retry_after=after)
+
+
+def words_of(rule: str) -> str:
+    """Return what it means that a key of this rule has no free slot."""
+    return _REFUSALS[rule][1]
 
 
 def until(seconds: float, now: datetime) -> str:

@@ -8,9 +8,10 @@ from typing import Final, NamedTuple, Protocol, TypeVar
 
 from smsc_async._model import LOGIN_FAILURES, GuardStoreError, SmscError
 
-from ._limits import Limit, Release
+from ._limits import BlockLimit, Limit, Release
 
 __all__ = [
+    "PAUSE",
     "PROOF_LASTS",
     "Demand",
     "Refusal",
@@ -48,6 +49,10 @@ class Demand(NamedTuple):
     amount: int = 1
     proof: bytes | None = None
     forced: bool = False
+
+
+PAUSE: Final = Demand("pause", b"", BlockLimit(0.0, 0.0, 0.0), amount=0)
+"""The demand of every request that isn't a read; only a store that can pause sending refuses it (`SendingPaused`)."""
 
 
 class Refusal(NamedTuple):

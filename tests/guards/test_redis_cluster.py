@@ -10,10 +10,11 @@ from redis import Redis as SyncRedis
 from redis.asyncio import RedisCluster
 from redis.exceptions import ClusterDownError, SlotNotCoveredError
 
-from smsc_async import GuardStoreError
-from smsc_async.guards import RedisStore
+from smsc_async import GuardStoreError, SendingPaused
+from smsc_async.guards import RedisAdmin, RedisStore
 from smsc_async.guards._limits import Release, WindowLimit
 from smsc_async.guards._redis import store as _redis
+from smsc_async.guards._store import PAUSE
 from tests.guards.redis_store import BLOCKED, KEPT, LOGIN, NONE, ONCE, distrusted, on, refused, release, take
 from tests.redis_server import RedisServer
 
@@ -70,6 +71,21 @@ async def test_a_cluster_recovers_from_lost_histories(cluster: RedisCluster) -> 
     await release(store, before, NONE, NONE)
     await release(store, await take(store, bad, LOGIN), Release(clear=True), Release(proof=True))
     await take(store, bad._replace(amount=2), LOGIN)
+
+
+@pytest.mark.parametrize("prefix", ["one", "two", "three", "four"])
+async def test_an_operator_sees_resets_and_pauses_a_cluster(cluster: RedisCluster, prefix: str) -> None:
+    store, admin = RedisStore(cluster, prefix=f"{prefix}-admin"), RedisAdmin(cluster, prefix=f"{prefix}-admin")
+    await release(store, await take(store, on("a"), on("b")), KEPT, KEPT)
+    await refused(store, on("a"))
+    (status,) = (await admin.report()).rules
+    assert (status.rule, status.full) == ("status", 2)
+    assert (await admin.reset("status")).removed == 2
+    pause = await admin.pause("incident")
+    with pytest.raises(SendingPaused):
+        await store.acquire([PAUSE], 30)
+    assert await admin.resume() == pause
+    await take(store, PAUSE, on("a"))
     await store.aclose()
 
 

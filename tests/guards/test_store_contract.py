@@ -1,7 +1,8 @@
-"""What every store promises, whatever keeps the histories: one suite over memory and over a real Redis."""
+"""What every store promises, whatever keeps the histories: one suite over memory, a real Redis and a real Valkey."""
 
 import asyncio
 import math
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from uuid import uuid4
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from smsc_async.guards import MemoryStore, RedisStore, Store
 from smsc_async.guards._limits import BlockLimit, Limit, LoginLimit, Release, StreakLimit, WindowLimit
-from smsc_async.guards._store import Demand, Refusal, Reservation
+from smsc_async.guards._store import PAUSE, Demand, Refusal, Reservation
 from tests.redis_server import RedisServer
 
 SPAN = 0.2
@@ -26,6 +27,7 @@ FILLED = Release(keep=1, fill=True)
 CLEARED = Release(clear=True)
 BLOCK = BlockLimit(60, 600, 600)
 GATE = WindowLimit(2, 0)
+VALKEY = shutil.which("valkey-server")
 
 
 @dataclass
@@ -71,13 +73,19 @@ def redis_url() -> Iterator[str]:
         yield server.url
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(scope="module")
+def valkey_url() -> Iterator[str]:
+    with RedisServer(binary="valkey-server") as server:
+        yield server.url
+
+
+@pytest.fixture(params=["memory", "redis", *(["valkey"] if VALKEY else [])])
 async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
     if request.param == "memory":
         clock = HandClock()
         yield Bench(MemoryStore(clock), clock.wait)
         return
-    store = RedisStore.from_url(request.getfixturevalue("redis_url"), prefix=uuid4().hex)
+    store = RedisStore.from_url(request.getfixturevalue(f"{request.param}_url"), prefix=uuid4().hex)
     yield Bench(store, asyncio.sleep)
     await store.aclose()
 
@@ -86,11 +94,22 @@ def on(key: str, limit: Limit, rule: str = "status", amount: int = 1) -> Demand:
     return Demand(rule, key.encode(), limit, amount)
 
 
+@pytest.mark.skipif(VALKEY is None, reason="no valkey-server here (Debian has it from version 13 on)")
+def test_all_promises_are_kept_by_valkey_too(valkey_url: str) -> None:
+    assert valkey_url  # with it, each test of this module runs on Valkey too
+
+
 async def test_salt_is_the_same_for_as_long_as_the_store_lives(bench: Bench) -> None:
     salt = await bench.store.open()
     assert 16 <= len(salt) <= 64
     assert await bench.store.open() is salt
     assert bench.store.salt is salt
+
+
+async def test_store_without_a_pause_lets_every_send_through(bench: Bench) -> None:
+    held = await bench.take(PAUSE)
+    await bench.take(PAUSE)
+    await bench.release(held, NONE)
 
 
 async def test_first_n_go_at_once_and_the_next_depends_on_those_in_flight(bench: Bench) -> None:

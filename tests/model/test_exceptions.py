@@ -36,6 +36,7 @@ from smsc_async._model.exceptions import (
     ProtocolError,
     ReadTimeout,
     Scope,
+    SendingPaused,
     SendOutcomeUnknown,
     SmscError,
     SoapFault,
@@ -65,6 +66,7 @@ GUARDS = (
     TooManyInFlight,
     BreakerOpen,
     GuardStoreError,
+    SendingPaused,
 )
 TABLE: list[tuple[SmscError, Outcome, str]] = [
     (SmscError("words"), UNKNOWN, "words"),

@@ -6,6 +6,7 @@
 --                                      and for <flying> of them requests from before the loss may be in flight
 --   "epoch <id> <salt>"                the histories are not those that the caller knew; nothing is reserved
 --   "ready"                            there were no demands
+--   "paused <since> <reason>"          sending is paused; nothing is reserved
 --   "void"                             the caller has given this token up
 --   "silent"                           INFO is forbidden
 --   "evicting <policy>"                this Redis evicts keys when its memory is full
@@ -14,8 +15,8 @@
 -- KEYS: epoch, token, reports, the history of each demand, then proofs, turns and acceptances.
 -- ARGV: token, id of the epoch that the caller knows ("" for none), id and salt for a new epoch, lease, the time for
 --   which requests of the caller from before the last loss may be in flight, milliseconds for which the epoch must live
---   on, "1" to check the memory policy; then for each demand its kind (window, gate, streak, login, block), count, span,
---   amount, "1" if it is forced, the index of its proof in KEYS or 0, milliseconds for which the caller knows that the
+--   on, "1" to check the memory policy; then for each demand its kind (window, gate, streak, login, block, pause), count,
+--   span, amount, "1" if it is forced, the index of its proof in KEYS or 0, milliseconds for which the caller knows that the
 --   proof counts, the index of its turn in KEYS or 0, the index of its acceptance in KEYS or 0. No history is demanded
 --   twice. A token begins with the name of the process that asks.
 local HEAD, FIELDS, NAME, HISTORIES = 8, 9, 12, 3
@@ -198,7 +199,7 @@ for i = 1, (#ARGV - HEAD) / FIELDS do
   local kind, count, span, amount = ARGV[at + 1], tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4])
   local forced, proof, accepted = ARGV[at + 5] == '1', tonumber(ARGV[at + 6]), tonumber(ARGV[at + 9])
   local missing = 0
-  if incomplete == '1' and proof == 0 and kind ~= 'block' then
+  if incomplete == '1' and proof == 0 and kind ~= 'block' and kind ~= 'pause' then
     missing = math.max(base + span - now, 0)
   end
   local proven = false
@@ -235,8 +236,17 @@ for i = 1, (#ARGV - HEAD) / FIELDS do
       delay = excess_at_gate(key, count, amount, KEYS[tonumber(ARGV[at + 8])])
     elseif kind == 'streak' then
       delay = excess_in_streak(key, count, span, amount)
-    else
+    elseif kind == 'block' then
       delay = math.max(tonumber(redis.call('GET', key) or '0') - now, 0)
+    else
+      local pause = redis.call('GET', key)
+      if pause then
+        return 'paused ' .. pause
+      end
+      delay = 0
+    end
+    if kind ~= 'pause' and (delay ~= 0 or ARGV[8] == '1') then  -- for those who look at the histories later
+      redis.call('HSET', KEYS[1], 'limit:' .. string.match(key, '}:([%w_]+):'), count .. ' ' .. ARGV[at + 3])
     end
     if not forced then
       if missing > worst then

@@ -15,7 +15,9 @@ from pydantic import SecretBytes, SecretStr
 from smsc_async._model import GuardStoreError
 from smsc_async.guards._limits import BlockLimit, Limit, LoginLimit, Release, StreakLimit
 from smsc_async.guards._refusals import until
-from smsc_async.guards._store import PROOF_LASTS, Demand, Reservation
+from smsc_async.guards._store import PAUSE, PROOF_LASTS, Demand, Reservation
+
+from .report import Pause
 
 __all__ = [
     "Epoch",
@@ -30,8 +32,8 @@ __all__ = [
     "trusted",
 ]
 
-_PREFIX: Final = re.compile(r"[\w.:-]+", re.ASCII)
 _MICROSECONDS: Final = 1_000_000
+_PREFIX: Final = re.compile(r"[\w.:-]+", re.ASCII)
 _MILLISECONDS: Final = 1_000
 _NO_RELEASE: Final = Release()
 # After a loss the messages of this rule are sent one at a time until one is accepted.
@@ -148,7 +150,7 @@ def acquiring(
     arguments += [_milli(life), _flag(look)]
     for demand in demands:
         proof = turn = accepted = 0
-        shape = _shape(demand.limit)
+        shape = ("pause", "1", "0") if demand.rule == PAUSE.rule else _shape(demand.limit)
         if demand.proof is not None:
             keys.append(names.proof(demand.proof))
             proof = len(keys)
@@ -221,11 +223,14 @@ def trusted(line: str, demands: Sequence[Demand] = ()) -> str:
     """Return an answer of the script that reserves slots for these demands.
 
     Raises:
+        SendingPaused: The answer says that sending is paused.
         GuardStoreError: The answer says that this Redis can't be trusted, for a while or at all.
     """
     if line == "silent":
         raise GuardStoreError("this Redis forbids INFO, which the guards need to detect lost histories; allow it")
     what, _, value = line.partition(" ")
+    if what == "paused":
+        raise Pause.parse(value).error()
     if what == "evicting":
         raise GuardStoreError(
             f"this Redis evicts keys when its memory is full (maxmemory-policy {value}); "

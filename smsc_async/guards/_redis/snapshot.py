@@ -1,6 +1,7 @@
 """The state of each rule in Redis."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Container, Mapping
+from itertools import count
 from math import inf, isinf
 from typing import Any, Final
 
@@ -9,7 +10,7 @@ from redis.asyncio import Redis, RedisCluster
 from smsc_async.guards._limits import BlockLimit, History, Limit
 from smsc_async.guards._store import RuleState
 
-__all__ = ["read_states"]
+__all__ = ["find_histories", "read_states", "text_of"]
 
 _MICROSECONDS: Final = 1_000_000
 _SHOWN: Final = 10_000
@@ -22,15 +23,18 @@ return {redis.call('TIME'), redis.call('SCAN', ARGV[1], 'MATCH', ARGV[2], 'COUNT
 """
 
 
-async def read_states(client: Redis | RedisCluster, start: str, limits: Mapping[str, Limit]) -> Mapping[str, RuleState]:
-    """Return the state of each rule.
+async def read_states(
+    client: Redis | RedisCluster, start: str, limits: Mapping[str, Limit], *, everything: bool = False
+) -> tuple[int, Mapping[str, RuleState]]:
+    """Return the server's time in microseconds, and the state of each rule.
 
     Args:
         client: A Redis client.
         start: The prefix of all key names.
         limits: The limits, by the name of their rule.
+        everything: Whether to examine all keys, however many there are.
     """
-    now, found = await _find(client, start, limits)
+    now, found = await find_histories(client, start, limits, everything=everything)
     states = {name: _Counts(limit) for name, limit in limits.items()}
     for first in range(0, len(found), _READ):
         some = found[first : first + _READ]
@@ -42,7 +46,7 @@ async def read_states(client: Redis | RedisCluster, start: str, limits: Mapping[
                 pipe.zrange(key, 0, -1, withscores=True)
         for (rule, key), answer in zip(some, await pipe.execute(), strict=True):
             states[rule].add(key.rpartition(":")[2], _history(answer, now))
-    return {name: summary.state() for name, summary in states.items()}
+    return now, {name: summary.state() for name, summary in states.items()}
 
 
 class _Counts:
@@ -65,31 +69,33 @@ class _Counts:
         return RuleState(self._keys, self._in_flight, self._full)
 
 
-async def _find(
-    client: Redis | RedisCluster, start: str, limits: Mapping[str, Limit]
+async def find_histories(
+    client: Redis | RedisCluster, start: str, rules: Container[str], *, everything: bool
 ) -> tuple[int, list[tuple[str, str]]]:
-    """Return the server's time when the search began, and the rules and names of the histories."""
+    """Return the server's time when the search began, and the rules and names of the histories, each once."""
     execute: Callable[..., Awaitable[Any]] = client.execute_command
-    found: list[tuple[str, str]] = []
+    found: dict[str, str] = {}  # a scan may return a name twice
     began, cursor = None, b"0"
-    for _ in range(_SCANNED):
+    pages = count() if everything else range(_SCANNED)
+    for _ in pages:
         (seconds, microseconds), (cursor, names) = await execute("EVAL", _SCAN, 1, start, cursor, f"{start}*", _PAGE)
         began = int(seconds) * _MICROSECONDS + int(microseconds) if began is None else began
-        for name in map(_text, names):
+        for name in map(text_of, names):
             rule = name.removeprefix(start).partition(":")[0]
-            if rule in limits:
-                found.append((rule, name))
-        if not int(cursor) or len(found) >= _SHOWN:
+            if rule in rules:
+                found[name] = rule
+        if not int(cursor) or (len(found) >= _SHOWN and not everything):
             break
-    return began or 0, found
+    return began or 0, [(rule, name) for name, rule in found.items()]
 
 
 def _history(answer: Any, now: int) -> History:
     if answer is None or not isinstance(answer, list):
         return () if answer is None else ((int(answer) - now) / _MICROSECONDS,)
-    entries = ((_text(member)[0], (float(score) - now) / _MICROSECONDS) for member, score in answer)
+    entries = ((text_of(member)[0], (float(score) - now) / _MICROSECONDS) for member, score in answer)
     return tuple(sorted(inf if kind != "s" and at > 0 else at for kind, at in entries if kind != "p" or at > 0))
 
 
-def _text(name: str | bytes) -> str:
+def text_of(name: str | bytes) -> str:
+    """Return the text that a client of redis-py returns as text or as bytes."""
     return name if isinstance(name, str) else name.decode()

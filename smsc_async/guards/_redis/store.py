@@ -246,7 +246,7 @@ class RedisStore:
             GuardStoreError: Redis can't be reached.
         """
         self._link.take_up()
-        return await self._link.reach(partial(read_states, self._link.client, self._names.start, limits))
+        return (await self._link.reach(partial(read_states, self._link.client, self._names.start, limits)))[1]
 
     async def aclose(self) -> None:
         """Flush, and close the connections that the store has opened; the histories stay."""
