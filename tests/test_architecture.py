@@ -53,7 +53,7 @@ PURE: Final = {"_model", "_protocol", "guards._limits", "guards._rules", "guards
 IMPURE: Final = {"sandbox.__init__", "sandbox._app"}
 ONLY_IN: Final = {
     "redis": {"guards._redis", *TASKS},
-    "taskiq": {"taskiq", "_tasks.queue"},
+    "taskiq": {"taskiq", "_tasks.queue", "_tasks.private"},
     "taskiq_redis": {"taskiq", "_tasks.queue"},
     "lxml": {"_protocol.envelope"},
     # The other modules use its types in annotations, or make one of its transports on demand.
