@@ -101,14 +101,16 @@ def _is_ours(error: BaseException) -> bool:
 
 
 def without_arguments(function: Callable[P, T]) -> Callable[P, T]:
-    """Remove the frames of a function from its `ValueError`: their variables hold its arguments."""
+    """Remove the frames of a function from its `ValueError` or `SmscError`: their variables hold its arguments."""
 
     @wraps(function)
     def checking(*args: P.args, **kwargs: P.kwargs) -> T:
         handled = sys.exception()
         try:
             return function(*args, **kwargs)
-        except ValueError as error:
+        except Exception as error:
+            if not isinstance(error, ValueError) and not type(error).__module__.startswith("smsc_async"):
+                raise
             wrong = error
             forget_frames(wrong, handled)
         finally:

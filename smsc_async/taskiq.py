@@ -42,7 +42,7 @@ from pydantic_core import to_jsonable_python
 
 from ._client import Client
 from ._clock import disk_time
-from ._frames import without_frames
+from ._frames import PrivateDict, each_without_frames, without_frames
 from ._model import (
     Channel,
     Message,
@@ -205,6 +205,7 @@ class SmscTasks:
         arguments = {"to": to, "text": text, "id": id, "sender": sender, "at": at, "via": via, "cost": cost, **options}
         return await self._put(Send.model_validate(arguments))
 
+    @each_without_frames
     async def send_batch(
         self,
         messages: Iterable[Message],
@@ -215,15 +216,13 @@ class SmscTasks:
         cost: Literal[2, 3] | None = None,
         **options: Unpack[QueryOptions],
     ) -> AsyncGenerator[AsyncTaskiqTask[SendResult], None]:
-        """Queue individual messages; yield one task for each request when it is queued.
-
-        The arguments are those of `Client.send_batch`.
+        """Queue messages as `Client.send_batch` sends them; yield one task for each request when it is queued.
 
         Raises:
             ValueError: An argument or a message is wrong; earlier tasks are queued.
             taskiq.exceptions.SendTaskError: Redis did not confirm a task, so it may or may not be queued.
         """
-        arguments = {"sender": sender, "at": at, "via": via, "cost": cost, **options}
+        arguments = PrivateDict({"sender": sender, "at": at, "via": via, "cost": cost, **options})
         chunker = Chunker(self._batch_size, partial(goes_with, to_send, options=arguments))
         for message in messages:
             for chunk in chunker.add(message):
@@ -241,7 +240,7 @@ class SmscTasks:
             ValueError: There are more than 100 messages.
             taskiq.exceptions.SendTaskError: Redis has not confirmed it.
         """
-        names = [str(ref) for ref in refs]
+        names = [str(MessageRef.parse(str(ref))) for ref in refs]
         if len(names) > _MOST_REFS:
             raise ValueError(f"one task follows at most {_MOST_REFS} messages; split them into several tasks")
         return await self._queue.put("follow", {"refs": names, "ended": [], "timeout": timeout}, dated=True)

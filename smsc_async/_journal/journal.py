@@ -13,7 +13,7 @@ import anyio
 import anyio.to_thread
 
 from smsc_async._client import Client
-from smsc_async._frames import without_frames
+from smsc_async._frames import without_arguments, without_frames
 from smsc_async._model import (
     Channel,
     Message,
@@ -194,6 +194,7 @@ class Journal:
                 self._is_current = True
             await sending.run(self._held)
 
+    @without_frames
     async def follow(
         self,
         client: Client,
@@ -266,6 +267,7 @@ class Journal:
         store = JournalGuardStore(self._file, self._run_blocking, late_arrival=late_arrival)
         return Guards(store, rules=rules, margin=margin, late_arrival=late_arrival)
 
+    @without_arguments
     def keep_unresolved(self, unresolved: UnresolvedSend) -> None:
         """Store an unresolved send that is not part of the job: `Client(on_unresolved=journal.keep_unresolved)`.
 
@@ -275,11 +277,10 @@ class Journal:
 
     async def unresolved_sends(self) -> list[UnresolvedSend]:
         """Return the stored unresolved sends."""
-        return [
-            UnresolvedSend.model_validate_json(data)
-            for _, data in await self._run_blocking(self._file.unresolved_sends)
-        ]
+        found = await self._run_blocking(self._file.unresolved_sends)
+        return [UnresolvedSend.model_validate_json(data) for _, data in found]
 
+    @without_frames
     async def resolve(self, client: Client) -> list[tuple[UnresolvedSend, SentMessage | None]]:
         """Reconcile the stored unresolved sends one after the other; keep those that can't be reconciled.
 

@@ -121,12 +121,14 @@ class Numbering:
         """Add a message; its row is its position unless it has one.
 
         Raises:
-            ValueError: An earlier message has the same phone and id.
+            ValueError: It is no message, or an earlier one has the same phone and id.
         """
         number = len(self._rows) + 1
         if isinstance(item, Message):
             self._rows.append((number, number, *_columns(item), None, None))
             return
+        if not isinstance(item, PlannedMessage):
+            raise ValueError(f"message {number} is a {type(item).__name__}; pass a Message or PlannedMessage")  # noqa: TRY004
         row, message = number if item.row is None else item.row, item.message
         if message is not None and item.id is not None:
             known = len(self._ids)

@@ -35,7 +35,7 @@ from smsc_async import (
     Timeout,
     UnresolvedSend,
 )
-from smsc_async.guards import MemoryStore, RedisStore
+from smsc_async.guards import MemoryStore, RedisAdmin, RedisStore
 from tests.doubles import FakeService, RawHandler, RawRequest, answer, fault, http_bytes, raw_server
 from tests.faults.fault_frames import (
     APIKEY,
@@ -379,6 +379,36 @@ async def test_a_journal_that_fails_shows_nothing_private(tmp_path: Path) -> Non
         errors += [await _error(doing) for doing in (journal.send(client), journal.plan([Message(PHONE, TEXT)]))]
     assert all(isinstance(error, JournalError | ValueError) for error in errors)
     assert [found_in(error) for error in errors] == [[]] * len(errors)
+
+
+async def test_following_and_keeping_in_a_journal_show_nothing_private(tmp_path: Path) -> None:
+    path = tmp_path / "job.journal"
+    async with Journal(path) as journal:
+        await journal.plan([Message(PHONE, TEXT)])
+        client = Client(transport=FakeService(), **_options(guards=None))
+        await journal.send(client)
+        await client.aclose()
+        errors = [await _error(journal.follow(client))]
+        path.rename(tmp_path / "moved.journal")
+        with pytest.raises(SmscError) as caught:
+            journal.keep_unresolved(UNRESOLVED)
+        errors.append(caught.value)
+    assert [found_in(error) for error in errors] == [[]] * 2
+
+
+@pytest.mark.parametrize("url", ["redis://u:{}@[::1", "foo://u:{}@host", "redis://u:{}@host/?db=x"])
+def test_a_wrong_url_of_an_administrator_is_not_shown(url: str) -> None:
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 - any words
+        RedisAdmin.from_url(url.format(PASSWORD))
+    assert found_in(caught.value) == []
+
+
+async def test_an_administrator_that_reaches_no_redis_shows_nothing_private() -> None:
+    admin = RedisAdmin.from_url(f"redis://{LOGIN}:{PASSWORD}@127.0.0.1:{_free_port()}", timeout=0.1)
+    for doing in (admin.pause(TEXT), admin.resume(), admin.paused(), admin.report(), admin.reset("status")):
+        error = await _error(doing)
+        assert isinstance(error, GuardStoreError)
+        assert found_in(error) == []
 
 
 async def test_the_options_of_a_job_differ_though_their_reprs_are_alike(tmp_path: Path) -> None:

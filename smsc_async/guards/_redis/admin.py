@@ -9,6 +9,7 @@ from typing import Any, Final, Self, TypeVar
 
 from redis.asyncio import Redis, RedisCluster
 
+from smsc_async._frames import without_arguments, without_frames
 from smsc_async.guards._limits import BlockLimit, Limit, WindowLimit
 from smsc_async.guards._refusals import words_of
 from smsc_async.guards._rules import Rules
@@ -85,6 +86,7 @@ class RedisAdmin:
         return f"<smsc_async.guards.RedisAdmin prefix={self._prefix!r}>"
 
     @classmethod
+    @without_arguments
     def from_url(cls, url: str, *, prefix: str = "smsc", timeout: float = 30.0) -> Self:
         """Connect to a Redis URL, as `RedisStore.from_url` does.
 
@@ -97,6 +99,7 @@ class RedisAdmin:
         admin._link = Link(client, make, timeout)
         return admin
 
+    @without_frames
     async def report(self) -> GuardReport:
         """Return what is closed, why, and until when.
 
@@ -107,6 +110,7 @@ class RedisAdmin:
         """
         return await self._reach(self._report)
 
+    @without_frames
     async def paused(self) -> Pause | None:
         """Return since when and why sending is paused, None if it is not.
 
@@ -116,6 +120,7 @@ class RedisAdmin:
         value = await self._reach(partial(self._execute, "GET", self._pause_key))
         return None if value is None else Pause.parse(text_of(value))
 
+    @without_frames
     async def pause(self, reason: str) -> Pause:
         """Let no request that sends leave from any client of this Redis, until `resume`.
 
@@ -130,6 +135,7 @@ class RedisAdmin:
         _log.warning("%s (prefix %s)", pause, self._prefix)
         return pause
 
+    @without_frames
     async def resume(self) -> Pause | None:
         """Let sending go on; return the pause that ended, None if there was none.
 
@@ -141,6 +147,7 @@ class RedisAdmin:
             _log.warning("sending is no longer paused (prefix %s)", self._prefix)
         return pause
 
+    @without_frames
     async def reset(self, rule: str) -> Reset:
         """Forget what a rule has counted for all its keys; requests in flight keep their slots.
 
