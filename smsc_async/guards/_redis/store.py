@@ -62,7 +62,7 @@ class RedisStore:
 
     All keys share one hash tag, so a cluster stores them in one hash slot: clients of several accounts may share an
     address, and its slots are reserved together with theirs. Every key expires. Rules, `max_hold` and `late_arrival`
-    must be the same in all processes. Slew the server's clock: a step ahead shortens the windows, one back extends them.
+    must be the same in all processes. Slew the server's clock: steps ahead shorten the windows, steps back extend them.
 
     The first process trusts a Redis that holds no histories: start it a few minutes after the last requests that were
     not counted there. Later the store detects a loss of histories (a flush, a restart even with persistence, a
