@@ -232,7 +232,7 @@ class Caller:
         trace = attempt.trace
         is_lost = completion.arrival is RequestArrival.LOST
         if reservation.is_login and completion.arrival is not RequestArrival.UNSENT:
-            self._probe.is_due = is_lost
+            self._probe.is_due = completion.is_silent
         if not (is_lost and trace.reconciles):
             guards.release(reservation, completion)
         elif guards.release_lost(reservation, completion):

@@ -94,6 +94,11 @@ class Completion:
     bad: int = 0
     good: bool = False
 
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing was answered at all, not even by a server in front of the service."""
+        return self.arrival is RequestArrival.LOST and self.code != _NOT_THE_SERVICE
+
     @classmethod
     def of_result(cls, operation: Operation[Result], result: Result) -> "Completion":
         """Return the completion of a request with this result."""
