@@ -5,8 +5,8 @@ service refused it and executed nothing), UNKNOWN (it may have been executed: re
 
 Each says in `scope` what a job of many requests does next:
 
-- ALL (stop): AuthenticationFailed, InsufficientFunds, AddressBlocked, BreakerOpen, SendingPaused, ClientClosed,
-  WrongEventLoop, JournalError, JournalInUse
+- ALL (stop): AuthenticationFailed, InsufficientFunds, AddressBlocked, BreakerOpen, SendingPaused, SpendLimitReached,
+  ClientClosed, WrongEventLoop, JournalError, JournalInUse
 - MESSAGE (go on with the others): the other classes of ApiError, except TooManyRequests; HTTP 413
 - MOMENT (repeat it later): all others
 
@@ -14,6 +14,7 @@ Each says in `scope` what a job of many requests does next:
   * GuardError                                 NOT_SENT; UNKNOWN if an earlier attempt may have been executed
     x DuplicateSend      x SubscriberFlood    x StatusTooOften     x CostTooOften
     x BalanceTooOften    x TooManyInFlight    x BreakerOpen        x GuardStoreError    x SendingPaused
+    x SpendLimitReached
   * TransportError
     x ConnectError (also a ConnectionError)                            NOT_SENT
     x PoolTimeout (also a TimeoutError)                                NOT_SENT
@@ -73,6 +74,7 @@ __all__ = [
     "SendingPaused",
     "SmscError",
     "SoapFault",
+    "SpendLimitReached",
     "StatusTooOften",
     "SubscriberFlood",
     "TooManyInFlight",
@@ -136,6 +138,12 @@ class GuardStoreError(GuardError):
 
 class SendingPaused(GuardError):
     """Sending was paused for all clients that share the store of the guards, until `smsc-async guards --resume`."""
+
+    scope = Scope.ALL
+
+
+class SpendLimitReached(GuardError):
+    """The messages of the last 24 hours, and those to be sent, cost more than the rule `spend` allows."""
 
     scope = Scope.ALL
 
