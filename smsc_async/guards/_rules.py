@@ -32,6 +32,21 @@ _LEAST: Final = 1 / Decimal(UNITS)
 _MOST: Final = MOST_UNITS // UNITS
 
 
+def _check_policy(policy: object) -> None:
+    if policy not in _POLICIES:
+        raise ValueError("policy must be 'wait', 'raise' or 'off'")
+
+
+def _is_amount(value: object) -> bool:
+    if not isinstance(value, Decimal | int) or isinstance(value, bool):
+        return False
+    return Decimal(value).is_finite() and _LEAST <= value <= _MOST
+
+
+def _is_spend(value: object) -> bool:
+    return value is None or isinstance(value, Spend)
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One limit and its policy.
@@ -166,18 +181,3 @@ class Rules:
             else:
                 limits[field.name] = WindowLimit(rule.count, rule.seconds + margin if rule.seconds else 0.0)
         return limits
-
-
-def _check_policy(policy: object) -> None:
-    if policy not in _POLICIES:
-        raise ValueError("policy must be 'wait', 'raise' or 'off'")
-
-
-def _is_amount(value: object) -> bool:
-    if not isinstance(value, Decimal | int) or isinstance(value, bool):
-        return False
-    return Decimal(value).is_finite() and _LEAST <= value <= _MOST
-
-
-def _is_spend(value: object) -> bool:
-    return value is None or isinstance(value, Spend)
