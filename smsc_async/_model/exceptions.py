@@ -12,9 +12,8 @@ Each says in `scope` what a job of many requests does next:
 
 * SmscError
   * GuardError                                 NOT_SENT; UNKNOWN if an earlier attempt may have been executed
-    x DuplicateSend      x SubscriberFlood    x StatusTooOften     x CostTooOften
+    x DuplicateSend      x SubscriberFlood    x StatusTooOften     x CostTooOften       x SpendLimitReached
     x BalanceTooOften    x TooManyInFlight    x BreakerOpen        x GuardStoreError    x SendingPaused
-    x SpendLimitReached
   * TransportError
     x ConnectError (also a ConnectionError)                            NOT_SENT
     x PoolTimeout (also a TimeoutError)                                NOT_SENT
@@ -180,11 +179,7 @@ class ReadTimeout(TransportError, TimeoutError):
 
 
 class HTTPStatusError(TransportError):
-    """The answer is an HTTP error without a SOAP Fault in it.
-
-    Attributes:
-        status_code: The HTTP status.
-    """
+    """The answer is an HTTP error without a SOAP Fault in it; `status_code` is the HTTP status."""
 
     def __init__(self, message: str, /, *, status_code: int = 0) -> None:
         super().__init__(message)
@@ -229,11 +224,7 @@ class SoapFault(ProtocolError):
 
 
 class ApiError(SmscError):
-    """The service refused the request with an error number.
-
-    Attributes:
-        code: The service's error number.
-    """
+    """The service refused the request; `code` is its error number."""
 
     outcome = Outcome.REJECTED
     scope = Scope.MESSAGE
