@@ -227,6 +227,7 @@ def test_each_demand_gets_its_own_release() -> None:
     found = planner().demands(LINES)
     amounts = [demand.amount for demand in found]
     assert releases(found, amounts, Completion(RequestArrival.ANSWERED, 9), 5.0, 1.2) == [
+        Release(),
         Release(clear=True),
         Release(),
         Release(),
@@ -235,7 +236,7 @@ def test_each_demand_gets_its_own_release() -> None:
         *[Release(keep=1)] * 5,
         Release(),
     ]
-    assert releases(found, amounts, Completion(RequestArrival.LOST), 5.0, 1.2)[3] == Release(keep=5, late=5.0)
+    assert releases(found, amounts, Completion(RequestArrival.LOST), 5.0, 1.2)[4] == Release(keep=5, late=5.0)
     assert releases(found, amounts, Completion(RequestArrival.UNSENT), 5.0, 1.2) == [Release()] * len(found)
 
 
