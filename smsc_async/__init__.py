@@ -74,6 +74,7 @@ from ._model import (
     SmscError,
     SoapFault,
     Social,
+    SpendLimitReached,
     StatusTooOften,
     SubscriberFlood,
     Telegram,
@@ -95,7 +96,7 @@ from ._network import Reply, Timeout, Transport, TransportWithGet
 from ._sending import ChunkCost, MessageOutcome
 from ._version import __version__
 from ._watching import Unfinished, Update, Watcher
-from .guards import Guards, Rule, Rules
+from .guards import Guards, Rule, Rules, Spend
 
 __all__ = [
     "UNSET",
@@ -180,6 +181,8 @@ __all__ = [
     "SmscError",
     "SoapFault",
     "Social",
+    "Spend",
+    "SpendLimitReached",
     "StatusTooOften",
     "SubscriberFlood",
     "Summary",

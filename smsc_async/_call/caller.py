@@ -120,11 +120,11 @@ class Caller:
         finally:
             self.closing.leave()
 
-    def reconciled(self, trace: Trace[R], sent: SentMessage | None) -> None:
-        """Release what a lost send has held until it was reconciled; None if the service is not known to have it."""
+    def reconciled(self, trace: Trace[R], sent: SentMessage | None, *, absent: bool = False) -> None:
+        """Release what a lost send has held until it was reconciled; see `Completion.of_reconciled`."""
         held, trace.held = trace.held, None
         if held is not None and self._guards is not None:
-            self._guards.release(held, Completion.of_reconciled(sent))
+            self._guards.release(held, Completion.of_reconciled(sent, absent=absent))
 
     async def aclose(self, timeout: float) -> None:
         """Let no request leave any more, give those in flight some time, and close all connections."""
@@ -266,7 +266,8 @@ class Caller:
         return await self._post(operation, attempt, healed)
 
     async def _post(self, operation: Operation[R], attempt: Attempt[R], namespace: str) -> R:
-        request = encode(operation, attempt.who.credentials, namespace)
+        sent = operation if self._guards is None else self._guards.prepared(operation)
+        request = encode(sent, attempt.who.credentials, namespace)
         reply: Reply | None = None
         start = self.now()
         left = attempt.end - start

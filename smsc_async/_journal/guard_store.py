@@ -10,7 +10,7 @@ from typing import Final
 
 from smsc_async._clock import LoopClock, disk_time
 from smsc_async._model import GuardStoreError, JournalError
-from smsc_async.guards import PROOF_LASTS, Demand, Limit, MemoryStore, Refusal, Release, Reservation, RuleState
+from smsc_async.guards import PROOF_LASTS, Demand, Limit, MemoryStore, Refusal, Release, Reservation, RuleState, Slice
 
 from .rows import KeyHistory
 from .store import JournalStore, RunBlocking
@@ -148,7 +148,7 @@ class JournalGuardStore:
 
     def _restore(self, memory: MemoryStore, histories: Sequence[KeyHistory]) -> None:
         now, clock, is_unknown = disk_time(), self._clock(), False
-        for rule, key, span, at, ages in histories:
+        for rule, key, span, at, ages, costs in histories:
             elapsed = now.since(at)
             is_unknown = is_unknown or elapsed is None
             if elapsed is None and rule == MemoryStore.proofs:
@@ -156,7 +156,11 @@ class JournalGuardStore:
             lost = [clock + self._late] if rule in _COUNTED_IF_LOST else []
             # An entry in the future counts for at most one more window.
             known = (lost if age is None else [clock - (elapsed or 0.0) - max(age, -span)] for age in ages)
-            memory.restore(rule, key, span, tuple(sorted(chain.from_iterable(known))))
+            entries = tuple(chain.from_iterable(known))
+            if costs:
+                memory.restore_spent(key, (Slice(last, *each) for last, each in zip(entries, costs, strict=True)))
+            else:
+                memory.restore(rule, key, span, tuple(sorted(entries)))
             self._changed[rule, key] = span
         if is_unknown:
             _log.warning(_UNKNOWN)
@@ -168,8 +172,14 @@ class JournalGuardStore:
         now, clock = disk_time(), self._clock()
         histories = []
         for (rule, key), span in changed.items():
-            ages = [None if each == inf else clock - each for each in self._memory.history(rule, key)]
-            histories.append(KeyHistory(rule, key, span, now, tuple(ages)))
+            entries = self._memory.history(rule, key)
+            costs: tuple[tuple[int, ...], ...] = ()
+            if rule == "spend":
+                spent = list(self._memory.spent(key))
+                entries = tuple(each.last for each in spent)
+                costs = tuple((each.units, each.unpriced, each.dearest) for each in spent)
+            ages = [None if each == inf else clock - each for each in entries]
+            histories.append(KeyHistory(rule, key, span, now, tuple(ages), costs))
         try:
             await self._run_blocking(partial(self._store.put_histories, histories, instead=instead))
         except BaseException:

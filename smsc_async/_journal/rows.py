@@ -96,6 +96,7 @@ class KeyHistory(NamedTuple):
         span: Seconds for which an entry counts.
         at: When it was stored.
         ages: Seconds from each entry to `at`, negative for an entry in the future; None for a request in flight.
+        costs: Of the rule `spend`, for each entry its known costs, its messages of unknown cost, and its dearest cost.
     """
 
     rule: str
@@ -103,6 +104,13 @@ class KeyHistory(NamedTuple):
     span: float
     at: DiskTime
     ages: tuple[float | None, ...]
+    costs: tuple[tuple[int, ...], ...] = ()
+
+    def entries(self) -> list[Any]:
+        """Return the entries as they are stored."""
+        if not self.costs:
+            return list(self.ages)
+        return [[age, *costs] for age, costs in zip(self.ages, self.costs, strict=True)]
 
 
 class RowPlan(NamedTuple):
@@ -250,9 +258,11 @@ def disk_time_of(text: str) -> DiskTime:
 
 def history_of(values: tuple[Any, ...]) -> KeyHistory:
     """Return a history from its columns."""
-    rule, key, span, clock, ages = values
-    known = tuple(None if age is None else _seconds(age) for age in json.loads(ages))
-    return KeyHistory(rule, key, _seconds(span), disk_time_of(clock), known)
+    rule, key, span, clock, stored = values
+    entries = [each if isinstance(each, list) else [each] for each in json.loads(stored)]
+    ages = tuple(None if age is None else _seconds(age) for age, *_ in entries)
+    costs = tuple(tuple(map(int, numbers)) for _, *numbers in entries if numbers)
+    return KeyHistory(rule, key, _seconds(span), disk_time_of(clock), ages, costs)
 
 
 def _seconds(value: Any) -> float:

@@ -285,9 +285,10 @@ class JournalStore:
         with self.change() as connection:
             if instead:
                 connection.execute("DELETE FROM history")
-            for rule, key, span, at, ages in histories:
-                last = max((_FOREVER if age is None else -age for age in ages), default=-_FOREVER)
-                values = rule, key, span, json.dumps(at), json.dumps(ages), at.uptime + last + span
+            for each in histories:
+                last = max((_FOREVER if age is None else -age for age in each.ages), default=-_FOREVER)
+                until = each.at.uptime + last + each.span
+                values = each.rule, each.key, each.span, json.dumps(each.at), json.dumps(each.entries()), until
                 connection.execute("INSERT OR REPLACE INTO history VALUES (?, ?, ?, ?, ?, ?)", values)
             connection.execute("DELETE FROM history WHERE until < ?", (disk_time().uptime,))
 

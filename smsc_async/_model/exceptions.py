@@ -5,14 +5,14 @@ service refused it and executed nothing), UNKNOWN (it may have been executed: re
 
 Each says in `scope` what a job of many requests does next:
 
-- ALL (stop): AuthenticationFailed, InsufficientFunds, AddressBlocked, BreakerOpen, SendingPaused, ClientClosed,
-  WrongEventLoop, JournalError, JournalInUse
+- ALL (stop): AuthenticationFailed, InsufficientFunds, AddressBlocked, BreakerOpen, SendingPaused, SpendLimitReached,
+  ClientClosed, WrongEventLoop, JournalError, JournalInUse
 - MESSAGE (go on with the others): the other classes of ApiError, except TooManyRequests; HTTP 413
 - MOMENT (repeat it later): all others
 
 * SmscError
   * GuardError                                 NOT_SENT; UNKNOWN if an earlier attempt may have been executed
-    x DuplicateSend      x SubscriberFlood    x StatusTooOften     x CostTooOften
+    x DuplicateSend      x SubscriberFlood    x StatusTooOften     x CostTooOften       x SpendLimitReached
     x BalanceTooOften    x TooManyInFlight    x BreakerOpen        x GuardStoreError    x SendingPaused
   * TransportError
     x ConnectError (also a ConnectionError)                            NOT_SENT
@@ -73,6 +73,7 @@ __all__ = [
     "SendingPaused",
     "SmscError",
     "SoapFault",
+    "SpendLimitReached",
     "StatusTooOften",
     "SubscriberFlood",
     "TooManyInFlight",
@@ -140,6 +141,12 @@ class SendingPaused(GuardError):
     scope = Scope.ALL
 
 
+class SpendLimitReached(GuardError):
+    """The messages of the last 24 hours, and those to be sent, cost more than the rule `spend` allows."""
+
+    scope = Scope.ALL
+
+
 class ClientClosed(SmscError, RuntimeError):
     """The client was closed before the request could leave."""
 
@@ -172,11 +179,7 @@ class ReadTimeout(TransportError, TimeoutError):
 
 
 class HTTPStatusError(TransportError):
-    """The answer is an HTTP error without a SOAP Fault in it.
-
-    Attributes:
-        status_code: The HTTP status.
-    """
+    """The answer is an HTTP error without a SOAP Fault in it; `status_code` is the HTTP status."""
 
     def __init__(self, message: str, /, *, status_code: int = 0) -> None:
         super().__init__(message)
@@ -221,11 +224,7 @@ class SoapFault(ProtocolError):
 
 
 class ApiError(SmscError):
-    """The service refused the request with an error number.
-
-    Attributes:
-        code: The service's error number.
-    """
+    """The service refused the request; `code` is its error number."""
 
     outcome = Outcome.REJECTED
     scope = Scope.MESSAGE

@@ -83,7 +83,8 @@ class Evidence:
     def result(self) -> SentMessage:
         """Return the result that the lost answer would have contained, as far as the reports show it."""
         reports: Sequence[DeliveryReport] = [self._reports[ref] for ref in self.accepted]
-        costs = [report.cost for report in reports]
+        # What the members of a group cost is unknown.
+        costs = [*(report.cost for report in reports), *[None] * self._unresolved.groups]
         parts = [report.parts for report in reports]
         return SentMessage(
             id=self._unresolved.id,

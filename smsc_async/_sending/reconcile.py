@@ -185,7 +185,7 @@ class Reconciler:
                     raise
             found = await self._reconciled_by_status(lost, _unresolved(operation, terms, trace.began), terms)
             trace.may_have_left = False
-            self._caller.reconciled(trace, found)
+            self._caller.reconciled(trace, found, absent=found is None)
             if found is not None:
                 return found
             again_at = failed_at + self._delays.late + self._delays.duplicate

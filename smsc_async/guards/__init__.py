@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Any
 from ._demands import Completion, Part, RequestArrival
 from ._guards import Guards, Identity
 from ._in_force import LimitsInForce
-from ._limits import BlockLimit, Limit, LoginLimit, Release, StreakLimit, WindowLimit
+from ._limits import BlockLimit, Limit, LoginLimit, Release, SpendLimit, StreakLimit, WindowLimit
 from ._memory import MemoryStore
 from ._redis.report import GuardReport, Pause, Reset, RuleReport
-from ._rules import Policy, Rule, Rules
+from ._rules import Policy, Rule, Rules, Spend
+from ._spend import Slice
 from ._store import PROOF_LASTS, Demand, Refusal, Reservation, RuleSnapshot, RuleState, Snapshot, Store
 
 if TYPE_CHECKING:
@@ -40,7 +41,10 @@ __all__ = [
     "RuleSnapshot",
     "RuleState",
     "Rules",
+    "Slice",
     "Snapshot",
+    "Spend",
+    "SpendLimit",
     "Store",
     "StreakLimit",
     "WindowLimit",

@@ -36,12 +36,16 @@ from smsc_async._model import (
 )
 
 from ._limits import Limit, Release
+from ._spend import units_of
 from ._store import PAUSE, Demand
 
-__all__ = ["Completion", "Part", "Planner", "RequestArrival", "releases", "window_of"]
+__all__ = ["HELD_UNTIL_RECONCILED", "Completion", "Part", "Planner", "RequestArrival", "releases", "window_of"]
 
 # These parameters only shape the answer, so two sends that differ only in them are identical for their recipients.
 _ANSWER_SHAPE: Final = frozenset({"err", "op", "cost"})
+HELD_UNTIL_RECONCILED: Final = frozenset({"bad_sends", "spend"})
+"""The rules under which a lost send holds its slots until it is reconciled."""
+
 _NO_RELEASE: Final = Release()
 _PROVEN: Final = Release(proof=True)
 _NOT_THE_SERVICE: Final = -1
@@ -87,12 +91,16 @@ class Completion:
         code: The error number of the answer, 0 for none, -1 for an answer that isn't the service's own.
         bad: The number of bad sends among the messages of an accepted request.
         good: Whether at least one of its messages was accepted.
+        accepted: The number of messages that were accepted, None if that is unknown.
+        cost: Their cost in units of 1/10,000, None if that is unknown.
     """
 
     arrival: RequestArrival
     code: int = 0
     bad: int = 0
     good: bool = False
+    accepted: int | None = None
+    cost: int | None = None
 
     @property
     def is_silent(self) -> bool:
@@ -106,16 +114,31 @@ class Completion:
             return _FINE
         if result.reconciled:  # by status requests: this attempt sent nothing
             return _UNSENT
+        accepted, cost = _accepted(operation, result), None if result.cost is None else units_of(result.cost)
         if not isinstance(operation, SendList):
-            return _ACCEPTED
+            return cls(RequestArrival.ANSWERED, good=True, accepted=accepted, cost=cost)
         # Without `err` the answer lists no wrong numbers; at least one message was accepted.
         bad = len(operation.messages) - 1 if operation.err is False else sum(e.code in BAD_CODES for e in result.errors)
-        return cls(RequestArrival.ANSWERED, bad=bad, good=True)
+        return cls(RequestArrival.ANSWERED, bad=bad, good=True, accepted=accepted, cost=cost)
 
     @classmethod
-    def of_reconciled(cls, sent: SentMessage | None) -> "Completion":
-        """Return the completion of a lost send that has been reconciled; None if the service isn't known to have it."""
-        return _LOST if sent is None else cls(RequestArrival.ANSWERED, bad=len(sent.missing), good=True)
+    def of_reconciled(cls, sent: SentMessage | None, *, absent: bool = False) -> "Completion":
+        """Return the completion of a lost send that has been reconciled.
+
+        Args:
+            sent: The send, None if the service isn't known to have it.
+            absent: Whether the service definitely doesn't have it.
+        """
+        if sent is None:
+            return _ABSENT if absent else _LOST
+        known = sent.cost is not None
+        return cls(
+            RequestArrival.ANSWERED,
+            bad=len(sent.missing),
+            good=True,
+            accepted=len(sent.refs) if known else None,
+            cost=units_of(sent.cost) if sent.cost is not None else None,
+        )
 
     @classmethod
     def of_failure(cls, error: BaseException, *, posted: bool) -> "Completion":
@@ -136,8 +159,8 @@ _UNSENT: Final = Completion(RequestArrival.UNSENT)
 _LOST: Final = Completion(RequestArrival.LOST)
 _GATEWAY: Final = Completion(RequestArrival.LOST, code=_NOT_THE_SERVICE)
 _FAULT: Final = Completion(RequestArrival.ANSWERED, code=_NOT_THE_SERVICE)
+_ABSENT: Final = Completion(RequestArrival.LOST, accepted=0)
 _FINE: Final = Completion(RequestArrival.ANSWERED)
-_ACCEPTED: Final = Completion(RequestArrival.ANSWERED, good=True)
 
 
 def window_of(operation: Operation[Result]) -> str | None:
@@ -163,10 +186,22 @@ def releases(
     """
     if completion.arrival is RequestArrival.UNSENT:
         return [_NO_RELEASE] * len(demands)
-    if completion.arrival is RequestArrival.ANSWERED:
-        code, bad, good = completion.code, completion.bad, completion.good
-        return [_answered(each.rule, amount, code, bad, good) for each, amount in zip(demands, amounts, strict=True)]
-    return [_lost(each.rule, amount, late, slack) for each, amount in zip(demands, amounts, strict=True)]
+    found = []
+    for (rule, *_), amount in zip(demands, amounts, strict=True):
+        if rule == "spend":
+            found.append(_spent(amount, completion))
+        elif completion.arrival is RequestArrival.ANSWERED:
+            found.append(_answered(rule, amount, completion.code, completion.bad, completion.good))
+        else:
+            found.append(_lost(rule, amount, late, slack))
+    return found
+
+
+def _spent(amount: int, completion: Completion) -> Release:
+    if completion.arrival is RequestArrival.ANSWERED and not completion.good:
+        return _NO_RELEASE  # the service charges for what it accepts
+    kept = amount if completion.accepted is None else completion.accepted
+    return Release(keep=kept, cost=completion.cost)
 
 
 @lru_cache(maxsize=256)
@@ -257,6 +292,7 @@ class Planner:
             self._demand("bad_sends", self._address, amount=sends),
             self._demand("identical_send", content, forced=allow_duplicate),
             *(self._demand("subscriber", self._hash(self._account, recipient_key(person))) for person in people),
+            self._demand("spend", self._account, amount=_messages(operation)),
         )
 
     def _demand(
@@ -272,6 +308,18 @@ class Planner:
 
 def _present(*demands: Demand | None) -> tuple[Demand, ...]:
     return tuple(demand for demand in demands if demand is not None)
+
+
+def _accepted(operation: Operation[Result], sent: SentMessage) -> int:
+    """Return the number of messages that an accepted send consists of; parts stand for the members of a group."""
+    asked = _messages(operation) - len(sent.errors)
+    count = asked if sent.sms_count is None else sent.sms_count
+    is_counted = isinstance(operation, Send) and any(map(is_group, operation.to))
+    return max(count if is_counted else min(asked, count), 1)
+
+
+def _messages(operation: Operation[Result]) -> int:
+    return len(operation.messages if isinstance(operation, SendList) else getattr(operation, "to", "?"))
 
 
 def _content(operation: Priced | AnySend) -> object:

@@ -14,13 +14,22 @@ import anyio
 from anyio.lowlevel import EventLoopToken, current_token
 
 from smsc_async._clock import asyncio_loop
-from smsc_async._model import Credentials, GuardStoreError, Operation, Result, WrongEventLoop, is_seconds
+from smsc_async._model import (
+    Credentials,
+    GuardStoreError,
+    Operation,
+    Result,
+    Send,
+    SendList,
+    WrongEventLoop,
+    is_seconds,
+)
 
-from ._demands import Completion, Part, Planner, releases, window_of
+from ._demands import HELD_UNTIL_RECONCILED, Completion, Part, Planner, releases, window_of
 from ._limits import Release
 from ._memory import MemoryStore
 from ._refusals import MAY_CLEAR, refused
-from ._rules import Policy, Rule, Rules
+from ._rules import Policy, Rule, Rules, Spend
 from ._store import Demand, Refusal, Reservation, RuleSnapshot, Snapshot, Store, answer_of, written
 from ._waiters import Waiters
 
@@ -166,12 +175,12 @@ class Guards:
         self._release(reservation, self._releases(reservation, completion))
 
     def release_lost(self, reservation: Reservation, completion: Completion) -> bool:
-        """Release the slots of a lost send that will be reconciled: until then its messages don't count as bad.
+        """Release the slots of a lost send that will be reconciled, except those that depend on the result.
 
         Return whether `release` is to be called too, when it is reconciled.
         """
         given = [
-            release._replace(hold=demand.rule == "bad_sends")
+            release._replace(hold=demand.rule in HELD_UNTIL_RECONCILED)
             for demand, release in zip(reservation.demands, self._releases(reservation, completion), strict=True)
         ]
         holds = any(release.hold for release in given)
@@ -188,6 +197,12 @@ class Guards:
         except Exception as error:  # noqa: BLE001 - the request has ended, and its result must not be lost
             _log.error("the store failed to release slots (%s); they stay reserved", type(error).__name__)
         self._waiters.wake(reservation.demands)
+
+    def prepared(self, operation: Operation[Result]) -> Operation[Result]:
+        """Return the operation as it is to be sent: under the rule `spend` a send asks for its cost."""
+        if "spend" in self._limits and isinstance(operation, Send | SendList) and operation.cost is None:
+            return operation.model_copy(update={"cost": 2})
+        return operation
 
     def awaits(self, operation: Operation[Result]) -> bool:
         """Return whether a read that got error 9 is repeated when its window has room again."""
@@ -244,7 +259,7 @@ class Guards:
             self._planners[who] = known = salt, planner
         demands = known[1].demands(operation, allow_duplicate=allow_duplicate, part=part)
         for demand in demands:
-            if demand.amount > 1 and demand.amount > demand.limit.count:  # no limit is under 1
+            if 1 < demand.amount > demand.limit.count and demand.rule != "spend":  # no limit is under 1
                 raise ValueError(
                     f"{demand.amount} messages in one request exceed the rule {demand.rule!r}, which allows "
                     f"{demand.limit.count}; split the request or change the rule in Guards(rules=)"
@@ -272,7 +287,7 @@ class Guards:
         return await answer_of(self._store.acquire(demands, hold))
 
     def _policy(self, demand: Demand) -> Policy:
-        rule: Rule | None = getattr(self.rules, demand.rule, None)
+        rule: Rule | Spend | None = getattr(self.rules, demand.rule, None)
         return "raise" if rule is None else rule.policy  # a pause is no rule
 
     async def _wait(

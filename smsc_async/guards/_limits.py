@@ -11,7 +11,17 @@ from dataclasses import dataclass
 from math import inf
 from typing import NamedTuple, TypeAlias
 
-__all__ = ["BlockLimit", "History", "Limit", "LoginLimit", "Release", "StreakLimit", "WindowLimit"]
+__all__ = [
+    "BlockLimit",
+    "History",
+    "HistoryLimit",
+    "Limit",
+    "LoginLimit",
+    "Release",
+    "SpendLimit",
+    "StreakLimit",
+    "WindowLimit",
+]
 
 History: TypeAlias = tuple[float, ...]
 """Instants in seconds, in ascending order; requests in flight are infinite and come last."""
@@ -28,6 +38,7 @@ class Release(NamedTuple):
         fill: Whether the history is filled up to the limit, because the service says that it is full.
         proof: Whether the answer proves (True) or refutes (False) the credentials, None for neither.
         hold: Whether the slots stay reserved until a later release of the same reservation.
+        cost: What the kept messages have cost in units of 1/10,000, None if that is unknown; of the rule `spend`.
     """
 
     keep: int = 0
@@ -36,6 +47,7 @@ class Release(NamedTuple):
     fill: bool = False
     proof: bool | None = None
     hold: bool = False
+    cost: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +167,25 @@ class BlockLimit:
         return () if release.clear and history and history[-1] <= started else history
 
 
-Limit: TypeAlias = WindowLimit | StreakLimit | LoginLimit | BlockLimit
+@dataclass(frozen=True, slots=True)
+class SpendLimit:
+    """At most `count` units in any `span` seconds.
+
+    Attributes:
+        count: The maximum number of units.
+        span: The length of the window in seconds.
+    """
+
+    count: int
+    span: float
+
+    def allows(self, spent: int, more: int) -> bool:
+        """Return whether messages that are expected to cost `more` units may be sent."""
+        return spent < self.count and spent + more <= self.count
+
+
+HistoryLimit: TypeAlias = WindowLimit | StreakLimit | LoginLimit | BlockLimit
+Limit: TypeAlias = HistoryLimit | SpendLimit
 
 
 def _released(  # noqa: PLR0917 - the arguments of `released`, and the count

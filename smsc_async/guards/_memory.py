@@ -1,14 +1,15 @@
 """The guard store in the memory of this process."""
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain, islice
 from math import inf, isinf
 from typing import ClassVar, Final, TypeAlias
 
 from smsc_async._clock import LoopClock
 
-from ._limits import History, Limit, Release
+from ._limits import History, HistoryLimit, Limit, Release, SpendLimit
+from ._spend import Slice, SpendHistory
 from ._store import PROOF_LASTS, Demand, Refusal, Reservation, RuleState
 
 __all__ = ["MemoryStore"]
@@ -103,6 +104,7 @@ class MemoryStore:
         self._clock: Clock = LoopClock() if clock is None else clock
         self._salt = secrets.token_bytes(16) if salt is None else salt
         self._tables: dict[str, _Table] = {}
+        self._spent: dict[bytes, SpendHistory] = {}
         self._flying: set[Reservation] = set()
 
     def __len__(self) -> int:
@@ -135,6 +137,12 @@ class MemoryStore:
             if proof is not None and self._is_proven(proof, now):
                 amounts.append(0)
                 continue
+            if isinstance(limit, SpendLimit):
+                delay = self._spending(key, limit, now).delay(limit, now, amount)
+                if delay:
+                    return Refusal(demand, delay)
+                amounts.append(amount)
+                continue
             table = self._table(rule, limit.span, now)
             history = limit.fresh(table.get(key), now)
             delay = 0.0 if forced else limit.delay(history, now, amount)
@@ -147,6 +155,9 @@ class MemoryStore:
             table.put(key, history, now)
         reservation = Reservation(demands, amounts, now)
         self._flying.add(reservation)
+        for demand in demands:
+            if isinstance(demand.limit, SpendLimit):
+                self._spent[demand.key].flights[reservation] = demand.amount, inf
         return reservation
 
     def release(self, reservation: Reservation, releases: Sequence[Release]) -> None:
@@ -157,21 +168,12 @@ class MemoryStore:
         if not holds:
             self._flying.remove(reservation)
         now = self._clock()
-        started = reservation.started
         for number, (demand, release) in enumerate(zip(reservation.demands, releases, strict=True)):
-            rule, key, limit, _, proof, _ = demand
-            amount = reservation.amounts[number]
-            if release.hold:
-                continue
-            if holds:
-                reservation.amounts[number] = 0
-            if amount or release.keep or release.clear or release.fill:  # otherwise the history does not change
-                table = self._table(rule, limit.span, now)
-                history = table.get(key)
-                if history or release.keep or release.fill:
-                    table.put(key, limit.released(history, now, started, amount, release), now)
-            if proof is not None and release.proof is not None:
-                self._note(proof, now, proven=release.proof, is_new=amount > 0)
+            if isinstance(demand.limit, SpendLimit):
+                self._spent.setdefault(demand.key, SpendHistory()).release(reservation, release, now)
+            elif not release.hold:
+                self._release(demand, demand.limit, reservation.amounts[number], reservation.started, release, now)
+                reservation.amounts[number] *= not holds
 
     async def flush(self) -> None:
         """Do nothing: releases take effect at once."""
@@ -183,7 +185,7 @@ class MemoryStore:
     async def snapshot(self, limits: Mapping[str, Limit]) -> Mapping[str, RuleState]:
         """Return the state of each rule; of more than ten thousand keys only some are examined."""
         now = self._clock()
-        return {name: self._state(self._table(name, limit.span, now), limit, now) for name, limit in limits.items()}
+        return {name: self._state(name, limit, now) for name, limit in limits.items()}
 
     async def aclose(self) -> None:
         """Do nothing: the histories stay for the next event loop."""
@@ -198,7 +200,20 @@ class MemoryStore:
         now = self._clock()
         self._table(rule, span, now).put(key, history, now)
 
-    def _state(self, table: _Table, limit: Limit, now: float) -> RuleState:
+    def spent(self, key: bytes) -> Iterable[Slice]:
+        """Return what an account has spent, so that a caller can store it elsewhere."""
+        return self._spent[key].all(self._clock()) if key in self._spent else ()
+
+    def restore_spent(self, key: bytes, slices: Iterable[Slice]) -> None:
+        """Restore what an account has spent that was stored elsewhere."""
+        history = self._spent.setdefault(key, SpendHistory())
+        for each in slices:
+            history.add(each)
+
+    def _state(self, name: str, limit: Limit, now: float) -> RuleState:
+        if isinstance(limit, SpendLimit):
+            return self._spend_state(limit, now)
+        table = self._table(name, limit.span, now)
         keys = in_flight = 0
         full: dict[str, float | None] = {}
         for key in islice(chain(table.young, (key for key in table.old if key not in table.young)), _SHOWN):
@@ -209,6 +224,32 @@ class MemoryStore:
             if delay:
                 full[key.hex()] = None if isinf(delay) else delay
         return RuleState(keys, in_flight, full)
+
+    def _release(  # noqa: PLR0917 - the arguments of `released`, and the demand
+        self, demand: Demand, limit: HistoryLimit, amount: int, started: float, release: Release, now: float
+    ) -> None:
+        if amount or release.keep or release.clear or release.fill:  # otherwise the history does not change
+            table = self._table(demand.rule, limit.span, now)
+            history = table.get(demand.key)
+            if history or release.keep or release.fill:
+                table.put(demand.key, limit.released(history, now, started, amount, release), now)
+        if demand.proof is not None and release.proof is not None:
+            self._note(demand.proof, now, proven=release.proof, is_new=amount > 0)
+
+    def _spend_state(self, limit: SpendLimit, now: float) -> RuleState:
+        self._forget_spent(limit, now)
+        delays = {key.hex(): spent.delay(limit, now, 1) for key, spent in self._spent.items()}
+        full = {key: None if isinf(delay) else delay for key, delay in delays.items() if delay}
+        return RuleState(len(delays), sum(spent.flying(now) for spent in self._spent.values()), full)
+
+    def _forget_spent(self, limit: SpendLimit, now: float) -> None:
+        self._spent = {key: spent for key, spent in self._spent.items() if not spent.forget(limit, now)}
+
+    def _spending(self, key: bytes, limit: SpendLimit, now: float) -> SpendHistory:
+        if key not in self._spent:
+            self._forget_spent(limit, now)
+            self._spent[key] = SpendHistory()
+        return self._spent[key]
 
     def _table(self, name: str, span: float, now: float) -> _Table:
         table = self._tables.get(name)

@@ -11,6 +11,7 @@ from smsc_async._model import (
     CostTooOften,
     DuplicateSend,
     GuardError,
+    SpendLimitReached,
     StatusTooOften,
     SubscriberFlood,
     TooManyInFlight,
@@ -41,25 +42,27 @@ _REFUSALS: Final[Mapping[str, tuple[type[GuardError], str]]] = {
         "too many bad messages in a row (wrong numbers, forbidden texts); soon the service would block this address",
     ),
     "blocked": (BreakerOpen, "the service blocks this address (error 4)"),
+    "spend": (SpendLimitReached, "with it the messages of 24 hours would cost more than the rule spend allows"),
 }
 # If requests in flight hold the slots of these rules, one may be free in a moment, so the request waits whatever the
 # policy is.
-MAY_CLEAR: Final = frozenset({"login_failures", "address_failures", "bad_sends"})
+MAY_CLEAR: Final = frozenset({"login_failures", "address_failures", "bad_sends", "spend"})
 # A whole second that has been reached by then.
 _ROUNDED_UP: Final = 0.999999
 _MAY_FAIL: Final = (
     "the requests in flight may be refused, and with more of them the service might block this address; none was "
     "answered in time"
 )
+_MAY_COST: Final = "the requests in flight may cost all that the rule spend still allows; none was answered in time"
 
 
 def refused(refusal: Refusal, delay: float, now: datetime, why: str = "") -> GuardError:
     """Return the exception for a refusal that ends `delay` seconds after `now`, infinity if unknown."""
     kind, words = _REFUSALS[refusal.demand.rule]
     if math.isinf(refusal.delay) and refusal.demand.rule in MAY_CLEAR:
-        kind, words = TooManyInFlight, _MAY_FAIL
+        kind, words = TooManyInFlight, _MAY_COST if refusal.demand.rule == "spend" else _MAY_FAIL
     after = None if math.isinf(delay) else max(delay, 0.0)
-    end = "no such request is sent until" if kind is BreakerOpen else "free at"
+    end = "no such request is sent until" if kind in {BreakerOpen, SpendLimitReached} else "free at"
     when = "" if after is None else f"; {end} {until(after, now)}"
     return kind(f"{why}; {words}{when}" if why else f"{words}{when}", retry_after=after)
 

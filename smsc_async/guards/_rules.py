@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from decimal import ROUND_FLOOR, Decimal
 from typing import Final, Literal, Self, TypeAlias
 
 from smsc_async._model import (
@@ -17,14 +18,33 @@ from smsc_async._model import (
     is_seconds,
 )
 
-from ._limits import BlockLimit, Limit, LoginLimit, StreakLimit, WindowLimit
+from ._limits import BlockLimit, Limit, LoginLimit, SpendLimit, StreakLimit, WindowLimit
+from ._spend import DAY, MOST_UNITS, UNITS
 
-__all__ = ["Policy", "Rule", "Rules"]
+__all__ = ["Policy", "Rule", "Rules", "Spend"]
 
 Policy: TypeAlias = Literal["wait", "raise", "off"]
 """What the guards do with a request over a limit: let it wait for its turn, refuse it, or ignore the limit."""
 
+_POLICIES: Final = frozenset({"wait", "raise", "off"})
 _TRIES: Final = 3
+_LEAST: Final = 1 / Decimal(UNITS)
+_MOST: Final = MOST_UNITS // UNITS
+
+
+def _check_policy(policy: object) -> None:
+    if policy not in _POLICIES:
+        raise ValueError("policy must be 'wait', 'raise' or 'off'")
+
+
+def _is_amount(value: object) -> bool:
+    if not isinstance(value, Decimal | int) or isinstance(value, bool):
+        return False
+    return Decimal(value).is_finite() and _LEAST <= value <= _MOST
+
+
+def _is_spend(value: object) -> bool:
+    return value is None or isinstance(value, Spend)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +67,39 @@ class Rule:
     def __post_init__(self) -> None:
         if not is_seconds(self.count) or not is_seconds(self.seconds) or self.count < 1:
             raise ValueError("count must be at least 1 and seconds at least 0; to switch a rule off, pass policy='off'")
-        if self.policy not in {"wait", "raise", "off"}:
-            raise ValueError("policy must be 'wait', 'raise' or 'off'")
+        _check_policy(self.policy)
+
+
+@dataclass(frozen=True, slots=True)
+class Spend:
+    """The most money that the messages of an account may cost.
+
+    Attributes:
+        amount: The amount in the account's currency, at most 1,000,000,000.
+        per: The period; `day` is any 24 hours.
+        policy: `wait`, `raise` or `off`.
+
+    Raises:
+        ValueError: The amount is not a positive Decimal or int, or another argument is none of these.
+    """
+
+    amount: Decimal | int
+    per: Literal["day"] = "day"
+    policy: Policy = "raise"
+
+    def __post_init__(self) -> None:
+        if not _is_amount(self.amount):
+            raise ValueError(
+                "the amount must be a Decimal or an int, 0.0001 to 1,000,000,000: pass Spend(Decimal('500'))"
+            )
+        if self.per != "day":
+            raise ValueError("per must be 'day': any 24 hours")
+        _check_policy(self.policy)
+
+    @property
+    def limit(self) -> SpendLimit:
+        """The limit in units, rounded down."""
+        return SpendLimit(int((Decimal(self.amount) * UNITS).to_integral_value(ROUND_FLOOR)), DAY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +119,7 @@ class Rules:
         address_failures: Errors 2 of one address, for all credentials together; the same credentials are exempt.
         bad_sends: Errors 6, 7 and 8 of one address in a row.
         blocked: After error 4 an address sends nothing for `seconds`, and for 30 minutes if it is still blocked then.
+        spend: The cost of all messages of an account, None for no limit. Each send then asks for its cost.
     """
 
     identical_send: Rule = Rule(*IDENTICAL_SEND, "raise")
@@ -81,9 +133,14 @@ class Rules:
     address_failures: Rule = Rule(LOGIN_FAILURES[0] - 1, LOGIN_FAILURES[1], "raise")
     bad_sends: Rule = Rule(BAD_SENDS[0] - 1, BAD_SENDS[1], "raise")
     blocked: Rule = Rule(1, BAD_SENDS[2], "raise")
+    spend: Spend | None = None
 
     def __post_init__(self) -> None:
+        if not _is_spend(self.spend):
+            raise ValueError("spend must be a Spend object: pass Rules(spend=Spend(Decimal('500')))")
         for field in fields(self):
+            if field.name == "spend":
+                continue
             at_once = field.name in {"in_flight", "status_in_flight"}
             if at_once == bool(getattr(self, field.name).seconds):
                 raise ValueError(
@@ -101,6 +158,8 @@ class Rules:
         unknown = policies.keys() - {field.name for field in fields(self)}
         if unknown:
             raise ValueError(f"there is no rule {', '.join(sorted(unknown))}")
+        if self.spend is None and policies.pop("spend", "off") != "off":
+            raise ValueError("the rule spend has no amount: pass Rules(spend=Spend(Decimal('500')))")
         changed = {name: replace(getattr(self, name), policy=policy) for name, policy in policies.items()}
         return replace(self, **changed)
 
@@ -108,10 +167,12 @@ class Rules:
         """Return the limits of the rules that are not off, with `margin` seconds added to each window."""
         limits: dict[str, Limit] = {}
         for field in fields(self):
-            rule: Rule = getattr(self, field.name)
-            if rule.policy == "off":
+            rule: Rule | Spend | None = getattr(self, field.name)
+            if rule is None or rule.policy == "off":
                 continue
-            if field.name == "blocked":
+            if isinstance(rule, Spend):
+                limits[field.name] = rule.limit
+            elif field.name == "blocked":
                 limits[field.name] = BlockLimit(rule.seconds, max(rule.seconds, LOGIN_FAILURES[2]), LOGIN_FAILURES[2])
             elif field.name == "subscriber":
                 limits[field.name] = StreakLimit(rule.count, rule.seconds + margin)

@@ -115,7 +115,7 @@ class RuleSnapshot:
     """The state of one rule.
 
     Attributes:
-        count: The limit of the rule.
+        count: The limit of the rule; of `spend` in 1/10,000 of the currency.
         keys: The number of keys with a history: messages, accounts or addresses, depending on the rule.
         in_flight: The number of slots that requests in flight hold.
         waiting: The number of requests of these guards that wait for a slot.

@@ -59,21 +59,22 @@ def test_an_answered_read_says_nothing_of_sends(operation: Operation[Result], re
 
 def test_an_accepted_send_is_a_good_one() -> None:
     refused = SENT.model_copy(update={"errors": (RecipientError(phone=OTHER, code=7),)})
-    assert Completion.of_result(send(), SENT) == Completion(RequestArrival.ANSWERED, good=True)
-    assert Completion.of_result(send([PHONE, OTHER]), refused) == Completion(RequestArrival.ANSWERED, good=True)
+    good = Completion(RequestArrival.ANSWERED, good=True, accepted=1)
+    assert Completion.of_result(send(), SENT) == good
+    assert Completion.of_result(send([PHONE, OTHER]), refused) == good
 
 
 def test_of_an_accepted_list_the_lines_that_were_refused_are_bad_sends() -> None:
     codes = (6, 7, 8, 1)
     errors = tuple(RecipientError(phone=f"+7999123456{digit}", code=code) for digit, code in enumerate(codes))
     result = SENT.model_copy(update={"errors": errors})
-    assert Completion.of_result(LINES, result) == Completion(RequestArrival.ANSWERED, bad=3, good=True)
-    assert Completion.of_result(LINES, SENT) == Completion(RequestArrival.ANSWERED, bad=0, good=True)
+    assert Completion.of_result(LINES, result) == Completion(RequestArrival.ANSWERED, bad=3, good=True, accepted=1)
+    assert Completion.of_result(LINES, SENT) == Completion(RequestArrival.ANSWERED, bad=0, good=True, accepted=1)
 
 
 def test_of_a_list_whose_answer_names_no_errors_all_lines_but_one_may_be_bad() -> None:
     silent = LINES.model_copy(update={"err": False})
-    assert Completion.of_result(silent, SENT) == Completion(RequestArrival.ANSWERED, bad=4, good=True)
+    assert Completion.of_result(silent, SENT) == Completion(RequestArrival.ANSWERED, bad=4, good=True, accepted=1)
 
 
 @pytest.mark.parametrize(
@@ -226,6 +227,7 @@ def test_each_demand_gets_its_own_release() -> None:
     found = planner().demands(LINES)
     amounts = [demand.amount for demand in found]
     assert releases(found, amounts, Completion(RequestArrival.ANSWERED, 9), 5.0, 1.2) == [
+        Release(),
         Release(clear=True),
         Release(),
         Release(),
@@ -234,7 +236,7 @@ def test_each_demand_gets_its_own_release() -> None:
         *[Release(keep=1)] * 5,
         Release(),
     ]
-    assert releases(found, amounts, Completion(RequestArrival.LOST), 5.0, 1.2)[3] == Release(keep=5, late=5.0)
+    assert releases(found, amounts, Completion(RequestArrival.LOST), 5.0, 1.2)[4] == Release(keep=5, late=5.0)
     assert releases(found, amounts, Completion(RequestArrival.UNSENT), 5.0, 1.2) == [Release()] * len(found)
 
 

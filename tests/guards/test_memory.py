@@ -10,7 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smsc_async.guards import MemoryStore
-from smsc_async.guards._limits import BlockLimit, History, Limit, LoginLimit, Release, StreakLimit, WindowLimit
+from smsc_async.guards._limits import (
+    BlockLimit,
+    History,
+    Limit,
+    LoginLimit,
+    Release,
+    SpendLimit,
+    StreakLimit,
+    WindowLimit,
+)
 from smsc_async.guards._store import Demand, Refusal, Reservation
 
 ONCE = WindowLimit(1, 60)
@@ -339,8 +348,10 @@ class Forgetless:
     def acquire(self, demands: Sequence[Demand]) -> Refusal | float:
         found = []
         for demand in demands:
-            history = demand.limit.fresh(self.histories.get(demand[:2], ()), self.now)
-            delay = demand.limit.delay(history, self.now, demand.amount)
+            limit = demand.limit
+            assert not isinstance(limit, SpendLimit)
+            history = limit.fresh(self.histories.get(demand[:2], ()), self.now)
+            delay = limit.delay(history, self.now, demand.amount)
             if delay:
                 return Refusal(demand, delay)
             found.append(history + (math.inf,) * demand.amount)
@@ -350,6 +361,7 @@ class Forgetless:
     def release(self, demands: Sequence[Demand], started: float, release: Release) -> None:
         for demand in demands:
             limit, history = demand.limit, self.histories[demand[:2]]
+            assert not isinstance(limit, SpendLimit)
             self.histories[demand[:2]] = limit.released(history, self.now, started, demand.amount, release)
 
 

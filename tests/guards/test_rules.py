@@ -1,14 +1,21 @@
 """The numbers of the service stand once, and a wrong rule is refused when it is made."""
 
 from dataclasses import FrozenInstanceError, fields
+from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from smsc_async._model.limits import BAD_CODES
-from smsc_async.guards import Policy, Rule, Rules
-from smsc_async.guards._limits import BlockLimit, LoginLimit, StreakLimit, WindowLimit
+from smsc_async.guards import Policy, Rule, Rules, Spend
+from smsc_async.guards._limits import BlockLimit, LoginLimit, SpendLimit, StreakLimit, WindowLimit
 
-RULES = [field.name for field in fields(Rules)]
+RULES = [field.name for field in fields(Rules) if field.name != "spend"]
+
+
+def rules_with(name: str, rule: Rule) -> Rules:
+    changed: dict[str, Any] = {name: rule}
+    return Rules(**changed)
 
 
 def test_the_numbers_are_those_of_the_service() -> None:
@@ -97,16 +104,69 @@ def test_a_rule_that_allows_nothing_or_counts_backwards_is_refused(count: int, s
 @pytest.mark.parametrize("name", ["in_flight", "status_in_flight"])
 def test_what_is_counted_at_once_has_no_seconds(name: str) -> None:
     with pytest.raises(ValueError, match=f"{name} limits requests in flight"):
-        Rules(**{name: Rule(5, 60)})
-    assert Rules(**{name: Rule(5)}).limits(1.2)[name] == WindowLimit(5, 0)
+        rules_with(name, Rule(5, 60))
+    assert rules_with(name, Rule(5)).limits(1.2)[name] == WindowLimit(5, 0)
 
 
 @pytest.mark.parametrize("name", [name for name in RULES if not name.endswith("in_flight")])
 def test_what_is_counted_in_a_time_needs_its_seconds(name: str) -> None:
     with pytest.raises(ValueError, match=f"{name} is a rate limit"):
-        Rules(**{name: Rule(1)})
+        rules_with(name, Rule(1))
 
 
 def test_rules_do_not_change() -> None:
     with pytest.raises(FrozenInstanceError):
         Rules().status = Rule(1, 1)  # type: ignore[misc]
+
+
+# --- money
+def test_no_money_is_counted_unless_the_rule_is_passed() -> None:
+    assert Rules().spend is None
+    assert "spend" not in Rules().limits(1.2)
+    assert Rules(spend=Spend(Decimal(500))).limits(1.2)["spend"] == SpendLimit(5_000_000, 86_400.0)
+    assert Rules(spend=Spend(1, policy="off")).limits(1.2) == Rules().limits(1.2)
+
+
+def test_an_amount_is_rounded_down_to_whole_units() -> None:
+    assert Spend(Decimal("0.00019")).limit.count == 1
+    assert Spend(1_000_000_000).limit.count == 10**13
+
+
+@pytest.mark.parametrize(
+    "amount",
+    [
+        500.0,
+        "500",
+        True,
+        None,
+        0,
+        -1,
+        Decimal("0.00009"),
+        Decimal("NaN"),
+        Decimal("sNaN"),
+        Decimal("Infinity"),
+        Decimal("1e999999"),
+        1_000_000_001,
+    ],
+)
+def test_an_amount_that_is_no_sum_of_money_is_refused_with_an_example(amount: object) -> None:
+    with pytest.raises(ValueError, match=r"Decimal or an int, .*: pass Spend\(Decimal\('500'\)\)"):
+        Spend(amount)  # type: ignore[arg-type]
+
+
+def test_other_wrong_arguments_of_a_spend_are_refused() -> None:
+    with pytest.raises(ValueError, match="per must be 'day'"):
+        Spend(1, per="month")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="'wait', 'raise' or 'off'"):
+        Spend(1, policy="ignore")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"pass Rules\(spend=Spend\("):
+        Rules(spend=Decimal(500))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="the rule spend has no amount"):
+        Rules().with_policies(spend="raise")
+
+
+def test_a_policy_of_the_spend_changes_no_amount() -> None:
+    given = Rules(spend=Spend(Decimal("1.5")))
+    assert given.with_policies(spend="wait").spend == Spend(Decimal("1.5"), policy="wait")
+    assert given.with_policies(spend="off").limits(1.2) == Rules().limits(1.2)
+    assert Rules().with_policies(spend="off", status="raise") == Rules().with_policies(status="raise")

@@ -68,7 +68,7 @@ class Recorder:
             raise
 
 
-def impatient(**rules: Rule) -> Guards:
+def impatient(**rules: Any) -> Guards:
     """Return guards that refuse a request too many at once; those that wait would hide it."""
     return Guards(rules=Rules(**rules).with_policies(in_flight="raise", status_in_flight="raise"))
 

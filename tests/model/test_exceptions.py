@@ -40,6 +40,7 @@ from smsc_async._model.exceptions import (
     SendOutcomeUnknown,
     SmscError,
     SoapFault,
+    SpendLimitReached,
     StatusTooOften,
     SubscriberFlood,
     TooManyInFlight,
@@ -67,6 +68,7 @@ GUARDS = (
     BreakerOpen,
     GuardStoreError,
     SendingPaused,
+    SpendLimitReached,
 )
 TABLE: list[tuple[SmscError, Outcome, str]] = [
     (SmscError("words"), UNKNOWN, "words"),

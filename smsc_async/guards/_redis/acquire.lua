@@ -15,8 +15,8 @@
 -- KEYS: epoch, token, reports, the history of each demand, then proofs, turns and acceptances.
 -- ARGV: token, id of the epoch that the caller knows ("" for none), id and salt for a new epoch, lease, the time for
 --   which requests of the caller from before the last loss may be in flight, milliseconds for which the epoch must live
---   on, "1" to check the memory policy; then for each demand its kind (window, gate, streak, login, block, pause), count,
---   span, amount, "1" if it is forced, the index of its proof in KEYS or 0, milliseconds for which the caller knows that the
+--   on, "1" to check the memory policy; then for each demand its kind (window, gate, streak, login, block, pause,
+--   spend), count, span, amount, "1" if it is forced, the index of its proof in KEYS or 0, milliseconds for which the caller knows that the
 --   proof counts, the index of its turn in KEYS or 0, the index of its acceptance in KEYS or 0. No history is demanded
 --   twice. A token begins with the name of the process that asks.
 local HEAD, FIELDS, NAME, HISTORIES = 8, 9, 12, 3
@@ -184,6 +184,42 @@ local function excess_of_logins(key, count, span, amount)
   return has_flying(key) and -1 or excess_in_window(key, count, span, amount)
 end
 
+-- The same for what messages cost. The history is a hash: for a slice of five minutes its number, for a send that isn't
+-- released f and its token. The values: the last instant (of a send: until when it is in flight), known costs, messages
+-- of unknown cost, and the dearest cost, -1 if no cost is known. A message of unknown cost counts as the dearest one.
+-- A send in flight may cost less than expected; as long as no cost is known there is one of them at a time.
+local function excess_of_spend(key, count, span, amount)
+  local slices, flying, fields = {}, 0, redis.call('HGETALL', key)
+  for i = 1, #fields, 2 do
+    local slice = {}
+    for number in string.gmatch(fields[i + 1], '%S+') do
+      slice[#slice + 1] = tonumber(number)
+    end
+    if string.sub(fields[i], 1, 1) == 'f' and slice[1] > now then
+      flying = flying + slice[3]
+    elseif slice[1] + span <= now then
+      redis.call('HDEL', key, fields[i])
+    else
+      slices[#slices + 1] = slice
+    end
+  end
+  table.sort(slices, function(one, other) return one[1] > other[1] end)
+  local spent, unpriced, dearest = 0, 0, -1
+  local function fits()
+    local each = math.max(dearest, 0)
+    local total = spent + unpriced * each
+    return total < count and total + amount * each <= count
+  end
+  for _, slice in ipairs(slices) do
+    spent, unpriced, dearest = spent + slice[2], unpriced + slice[3], math.max(dearest, slice[4])
+    if not fits() then
+      return slice[1] + span - now
+    end
+  end
+  unpriced = unpriced + flying
+  return flying > 0 and (dearest < 0 or not fits()) and -1 or 0
+end
+
 -- The same for messages that may be bad, after a loss of `missing` microseconds of their history: one at a time until
 -- one has been accepted, which ends the row.
 local function excess_of_unknown(key, amount, missing)
@@ -199,7 +235,7 @@ for i = 1, (#ARGV - HEAD) / FIELDS do
   local kind, count, span, amount = ARGV[at + 1], tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4])
   local forced, proof, accepted = ARGV[at + 5] == '1', tonumber(ARGV[at + 6]), tonumber(ARGV[at + 9])
   local missing = 0
-  if incomplete == '1' and proof == 0 and kind ~= 'block' and kind ~= 'pause' then
+  if incomplete == '1' and proof == 0 and kind ~= 'block' and kind ~= 'pause' and kind ~= 'spend' then
     missing = math.max(base + span - now, 0)
   end
   local proven = false
@@ -236,6 +272,8 @@ for i = 1, (#ARGV - HEAD) / FIELDS do
       delay = excess_at_gate(key, count, amount, KEYS[tonumber(ARGV[at + 8])])
     elseif kind == 'streak' then
       delay = excess_in_streak(key, count, span, amount)
+    elseif kind == 'spend' then
+      delay = excess_of_spend(key, count, span, amount)
     elseif kind == 'block' then
       delay = math.max(tonumber(redis.call('GET', key) or '0') - now, 0)
     else
@@ -267,7 +305,11 @@ end
 
 for i = 1, #granted do
   local at, key, amount = HEAD + (i - 1) * FIELDS, KEYS[HISTORIES + i], granted[i]
-  if amount > 0 then
+  if ARGV[at + 1] == 'spend' then
+    redis.call('HSET', key, 'f' .. token, whole(now + lease) .. ' 0 ' .. amount .. ' -1')
+    local lasts = math.ceil((lease + tonumber(ARGV[at + 3])) / 1000)
+    redis.call('PEXPIRE', key, whole(math.max(lasts, redis.call('PTTL', key))))
+  elseif amount > 0 then
     local letter = ARGV[at + 6] == '0' and 'f' or 'p'
     for j = 1, amount do
       redis.call('ZADD', key, whole(now + lease), letter .. token .. '/' .. j)

@@ -10,7 +10,7 @@ from typing import Any, Final, Self, TypeVar
 from redis.asyncio import Redis, RedisCluster
 
 from smsc_async._frames import without_arguments, without_frames
-from smsc_async.guards._limits import BlockLimit, Limit, WindowLimit
+from smsc_async.guards._limits import BlockLimit, Limit, SpendLimit, WindowLimit
 from smsc_async.guards._refusals import words_of
 from smsc_async.guards._rules import Rules
 from smsc_async.guards._store import PAUSE, RuleState
@@ -54,6 +54,15 @@ for _, key in ipairs(KEYS) do
         flying = flying + 1
       else
         removed = removed + redis.call('ZREM', key, entries[i])
+      end
+    end
+  elseif redis.call('TYPE', key).ok == 'hash' then
+    local entries = redis.call('HGETALL', key)
+    for i = 1, #entries, 2 do
+      if string.sub(entries[i], 1, 1) == 'f' and tonumber(string.match(entries[i + 1], '^%d+')) > now then
+        flying = flying + 1
+      else
+        removed = removed + redis.call('HDEL', key, entries[i])
       end
     end
   else
@@ -216,7 +225,7 @@ def _limits(epoch: Mapping[str, str]) -> dict[str, Limit]:
     limits = dict(Rules().limits(_MARGIN))
     for name, value in epoch.items():
         rule = name.removeprefix("limit:")
-        known = limits.get(rule, WindowLimit(1, 0.0))
+        known = limits.get(rule, SpendLimit(1, 0.0) if rule == "spend" else WindowLimit(1, 0.0))
         if rule != name and not isinstance(known, BlockLimit):
             count, span = map(int, value.split())
             limits[rule] = replace(known, count=count, span=span / _MICROSECONDS)
@@ -228,7 +237,7 @@ def _waits(limits: Mapping[str, Limit], base: float) -> dict[str, float]:
     waits = {
         name: base + limit.span
         for name, limit in limits.items()
-        if not isinstance(limit, BlockLimit) and name not in _ONE_AT_A_TIME
+        if not isinstance(limit, BlockLimit | SpendLimit) and name not in _ONE_AT_A_TIME
     }
     return {name: wait for name, wait in waits.items() if wait > 0}
 

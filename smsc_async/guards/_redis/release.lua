@@ -4,10 +4,11 @@
 -- KEYS, for each request: its token, then for each of its demands the history and, if its release has one, the proof
 --   and the acceptance.
 -- ARGV, for each request: token, start, milliseconds for which the token stays void ("0" if it was granted), the number
---   of demands; then for each demand its kind (window, gate, streak, login, block), count, span, amount, and of its
+--   of demands; then for each demand its kind (window, gate, streak, login, block, spend), count, span, amount, and of its
 --   release: keep, late, "1" to clear, "1" to fill, "new", "renewed", "refuted" or "" for the proof, milliseconds for
---   which that counts, "1" for an acceptance; the length of a first and of a later block.
-local FIELDS = 13
+--   which that counts, "1" for an acceptance; the length of a first and of a later block, or of a spend the cost ("-1" if
+--   it is unknown), and "1" if it stays reserved.
+local FIELDS, SLICE = 13, 300000000
 
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
@@ -27,6 +28,36 @@ local function release_block(key, started, demand)
   elseif demand.clear and over and over <= started then
     redis.call('DEL', key)
   end
+end
+
+-- See excess_of_spend in acquire.lua. What is not there has been released, or was lost together with the history.
+local function release_spend(key, token, demand)
+  local flight = 'f' .. token
+  local messages = string.match(redis.call('HGET', key, flight) or '', '^%d+ 0 (%d+)')
+  if not messages then
+    return
+  end
+  if demand.again == 1 then  -- it is no longer in flight, and its outcome is unknown
+    redis.call('HSET', key, flight, whole(now) .. ' 0 ' .. messages .. ' -1')
+    return
+  end
+  redis.call('HDEL', key, flight)
+  if demand.keep == 0 then
+    return
+  end
+  local spent, unpriced, dearest = demand.first, 0, math.ceil(demand.first / demand.keep)
+  if spent < 0 then
+    -- The dearest cost is remembered for as long as it stands for these messages.
+    spent, unpriced, dearest = 0, demand.keep, -1
+    for _, value in ipairs(redis.call('HVALS', key)) do
+      dearest = math.max(dearest, tonumber(string.match(value, '%S+$')))
+    end
+  end
+  local slice = whole(math.floor(now / SLICE))
+  local _, before, unknown, highest = string.match(redis.call('HGET', key, slice) or '0 0 0 -1', '(%S+) (%S+) (%S+) (%S+)')
+  spent, unpriced, dearest = spent + before, unpriced + unknown, math.max(dearest, tonumber(highest))
+  redis.call('HSET', key, slice, table.concat({whole(now), whole(spent), whole(unpriced), whole(dearest)}, ' '))
+  redis.call('PEXPIRE', key, whole(math.max(math.ceil(demand.span / 1000) + 1, redis.call('PTTL', key))))
 end
 
 local function release_entries(key, token, started, demand)
@@ -85,6 +116,8 @@ while a < #ARGV do
     }
     if demand.kind == 'block' then
       release_block(KEYS[k], started, demand)
+    elseif demand.kind == 'spend' then
+      release_spend(KEYS[k], token, demand)
     else
       release_entries(KEYS[k], token, started, demand)
     end

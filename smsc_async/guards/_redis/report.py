@@ -52,7 +52,7 @@ class RuleReport:
 
     Attributes:
         rule: The name of the rule.
-        count: Its limit.
+        count: Its limit; of `spend` in 1/10,000 of the currency.
         keys: The number of keys with a history: messages, accounts or addresses, depending on the rule.
         full: The number of keys without a free slot.
         in_flight: The number of slots that requests in flight hold.

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 from pydantic import SecretBytes, SecretStr
 
 from smsc_async._model import GuardStoreError
-from smsc_async.guards._limits import BlockLimit, Limit, LoginLimit, Release, StreakLimit
+from smsc_async.guards._limits import BlockLimit, Limit, LoginLimit, Release, SpendLimit, StreakLimit
 from smsc_async.guards._refusals import until
 from smsc_async.guards._store import PAUSE, PROOF_LASTS, Demand, Reservation
 
@@ -38,7 +38,7 @@ _MILLISECONDS: Final = 1_000
 _NO_RELEASE: Final = Release()
 # After a loss the messages of this rule are sent one at a time until one is accepted.
 _ACCEPTED_ENDS: Final = "bad_sends"
-_KINDS: Final[Mapping[type, str]] = {StreakLimit: "streak", LoginLimit: "login"}
+_KINDS: Final[Mapping[type, str]] = {StreakLimit: "streak", LoginLimit: "login", SpendLimit: "spend"}
 _BAD_SALT: Final = (
     "salt must be a secret text or bytes, not empty, the same in all processes; leave it out to have none"
 )
@@ -188,7 +188,8 @@ def releasing(
     count = 0
     for demand, amount, release in zip(reservation.demands, reservation.amounts, releases, strict=True):
         proof = _proof_of(demand, amount, release, renewed)
-        if release.hold or not (amount or proof or release._replace(proof=None) != _NO_RELEASE):
+        is_spend = isinstance(demand.limit, SpendLimit)
+        if (release.hold and not is_spend) or not (amount or proof or release._replace(proof=None) != _NO_RELEASE):
             continue
         count += 1
         keys.append(names.history(demand))
@@ -198,6 +199,8 @@ def releasing(
         if accepted:
             keys.append(names.accepted(demand))
         kind, slots, span, first, again = _shape(demand.limit)
+        if is_spend:
+            first, again = str(-1 if release.cost is None else release.cost), _flag(release.hold)
         arguments += [kind, slots, span, str(amount), str(release.keep), _micro(release.late), _flag(release.clear)]
         arguments += [_flag(release.fill), proof, _milli(PROOF_LASTS), _flag(accepted), first, again]
     head = [reservation.token, _micro(reservation.started), _milli(void), str(count)]

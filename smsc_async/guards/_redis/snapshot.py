@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from redis.asyncio import Redis, RedisCluster
 
-from smsc_async.guards._limits import BlockLimit, History, Limit
+from smsc_async.guards._limits import BlockLimit, History, Limit, SpendLimit
+from smsc_async.guards._spend import Slice, SpendHistory
 from smsc_async.guards._store import RuleState
 
 __all__ = ["find_histories", "read_states", "text_of"]
@@ -42,26 +43,35 @@ async def read_states(
         for rule, key in some:
             if isinstance(limits[rule], BlockLimit):
                 pipe.get(key)
+            elif isinstance(limits[rule], SpendLimit):
+                pipe.hgetall(key)
             else:
                 pipe.zrange(key, 0, -1, withscores=True)
         for (rule, key), answer in zip(some, await pipe.execute(), strict=True):
-            states[rule].add(key.rpartition(":")[2], _history(answer, now))
+            states[rule].add(key.rpartition(":")[2], answer, now)
     return now, {name: summary.state() for name, summary in states.items()}
 
 
 class _Counts:
-    """Counts the histories of one rule; their instants are seconds from now."""
+    """Counts the histories of one rule."""
 
     def __init__(self, limit: Limit) -> None:
         self._limit = limit
         self._keys = self._in_flight = 0
         self._full: dict[str, float | None] = {}
 
-    def add(self, key: str, history: History) -> None:
-        history = self._limit.fresh(history, 0.0)
-        self._keys += bool(history)
-        self._in_flight += sum(map(isinf, history))
-        delay = self._limit.delay(history, 0.0, 1)
+    def add(self, key: str, answer: Any, now: int) -> None:
+        limit = self._limit
+        if isinstance(limit, SpendLimit):
+            spent = _spent(answer, now)
+            delay = spent.delay(limit, 0.0, 1)
+            self._keys += not spent.forget(limit, 0.0)
+            self._in_flight += spent.flying(0.0)
+        else:
+            history = limit.fresh(_history(answer, now), 0.0)
+            delay = limit.delay(history, 0.0, 1)
+            self._keys += bool(history)
+            self._in_flight += sum(map(isinf, history))
         if delay:
             self._full[key] = None if isinf(delay) else delay
 
@@ -90,10 +100,23 @@ async def find_histories(
 
 
 def _history(answer: Any, now: int) -> History:
+    """Return a history; its instants are seconds from now."""
     if answer is None or not isinstance(answer, list):
         return () if answer is None else ((int(answer) - now) / _MICROSECONDS,)
     entries = ((text_of(member)[0], (float(score) - now) / _MICROSECONDS) for member, score in answer)
     return tuple(sorted(inf if kind != "s" and at > 0 else at for kind, at in entries if kind != "p" or at > 0))
+
+
+def _spent(answer: Mapping[str | bytes, str | bytes], now: int) -> SpendHistory:
+    spent = SpendHistory()
+    for name, value in answer.items():
+        last, units, unpriced, dearest = map(int, text_of(value).split())
+        at = (last - now) / _MICROSECONDS
+        if text_of(name).startswith("f"):
+            spent.flights[name] = unpriced, at
+        else:
+            spent.slices[int(name)] = Slice(at, units, unpriced, dearest)
+    return spent
 
 
 def text_of(name: str | bytes) -> str:

@@ -77,7 +77,7 @@ class RedisStore:
     | `login_failures`, `address_failures` | 0: one login at a time; what a process has seen to work needs none |
     | `bad_sends` | 0: one message at a time until one is accepted, at most for `base` plus the rule's seconds |
     | all other windows and rows | `base` plus the rule's seconds |
-    | `blocked` | 0: the next answer reports a block again |
+    | `blocked`, `spend` | 0: the next answer reports a block again; what was spent is forgotten |
 
     Args:
         client: A `Redis` or, for a cluster, `RedisCluster` of `redis.asyncio`; the store does not close it.
