@@ -373,14 +373,8 @@ LIMITS: dict[str, Limit] = {
     "blocked": BLOCK,
 }
 DEMANDS = st.sets(st.tuples(st.sampled_from(sorted(LIMITS)), st.sampled_from([b"a", b"b"])), min_size=1)
-RELEASES = st.builds(
-    Release,
-    keep=st.integers(0, 1),
-    late=st.integers(0, 60),
-    clear=st.booleans(),
-    fill=st.booleans(),
-    hold=st.just(value=False),
-)
+FLAGS = st.booleans()
+RELEASES = st.tuples(st.integers(0, 1), st.integers(0, 60), FLAGS, FLAGS).map(lambda values: Release(*values))
 STEPS = st.one_of(DEMANDS, st.tuples(st.integers(0, 30), RELEASES), st.floats(0, 200).map(round), st.just(2000))
 
 
