@@ -365,13 +365,8 @@ class Forgetless:
             self.histories[demand[:2]] = limit.released(history, self.now, started, demand.amount, release)
 
 
-LIMITS: dict[str, Limit] = {
-    "window": TWICE,
-    "gate": WindowLimit(2, 0),
-    "streak": STREAK,
-    "login": LOGIN,
-    "blocked": BLOCK,
-}
+GATE = WindowLimit(2, 0)
+LIMITS: dict[str, Limit] = {"window": TWICE, "gate": GATE, "streak": STREAK, "login": LOGIN, "blocked": BLOCK}
 DEMANDS = st.sets(st.tuples(st.sampled_from(sorted(LIMITS)), st.sampled_from([b"a", b"b"])), min_size=1)
 FLAGS = st.booleans()
 RELEASES = st.tuples(st.integers(0, 1), st.integers(0, 60), FLAGS, FLAGS).map(lambda values: Release(*values))
