@@ -44,10 +44,8 @@ class Slice(NamedTuple):
     unpriced: int = 0
     dearest: int = _UNKNOWN
 
-    def __add__(self, other: object) -> "Slice":
+    def joined(self, other: "Slice") -> "Slice":
         """Return both together."""
-        if not isinstance(other, Slice):
-            return NotImplemented
         return Slice(
             max(self.last, other.last),
             self.units + other.units,
@@ -84,11 +82,11 @@ class SpendHistory:
         rest = Slice(-inf)
         lost = (Slice(until, unpriced=number) for number, until in self.flights.values() if until <= now)
         for each in sorted([*self.slices.values(), *lost], reverse=True):
-            rest += each
+            rest = rest.joined(each)
             if not _fits(limit, rest, messages):
                 return each.last + limit.span - now
         flying = self.flying(now)
-        rest += Slice(-inf, unpriced=flying)
+        rest = rest.joined(Slice(-inf, unpriced=flying))
         return inf if flying and (rest.dearest == _UNKNOWN or not _fits(limit, rest, messages)) else 0.0
 
     def flying(self, now: float) -> int:
@@ -113,7 +111,7 @@ class SpendHistory:
         """Count what was spent."""
         number = int(spent.last // _SLICE)
         known = self.slices.get(number)
-        self.slices[number] = spent if known is None else known + spent
+        self.slices[number] = spent if known is None else known.joined(spent)
 
     def all(self, now: float) -> Iterable[Slice]:
         """Return all slices; what is not released counts as spent now."""

@@ -321,7 +321,7 @@ def guards(scenario: Scenario, **options: Any) -> list[Guards]:
     """Return guards that share a store."""
     store, rules = MemoryStore(), Rules()
     if scenario.waits:
-        policies: dict[str, Policy] = {each.name: "wait" for each in fields(rules)}
+        policies: dict[str, Policy] = {each.name: "wait" for each in fields(rules) if each.name != "spend"}
         rules = rules.with_policies(**policies)
     found = [Guards(store, rules=rules, **options) for _ in range(scenario.guards)]
     for each in found:
