@@ -15,6 +15,7 @@ from smsc_async._model import (
     ApiError,
     AuthenticationFailed,
     Balance,
+    BreakerOpen,
     ConnectionLost,
     GetBalance,
     GuardError,
@@ -49,7 +50,6 @@ R = TypeVar("R", bound=Result)
 
 _FIRST_PAUSE: Final = 0.25
 _LONGEST_PAUSE: Final = 8.0
-_UNSENT: Final = Completion(RequestArrival.UNSENT)
 
 
 class Caller:
@@ -115,16 +115,15 @@ class Caller:
         except SmscError as error:
             if error.unresolved is not None:  # an error of `check` already holds more details
                 raise
-            about = {"id": getattr(operation, "id", None), "refs": operation.refs()}
-            raise error.replace(**about) from error.__cause__
+            raise error.replace(id=getattr(operation, "id", None), refs=operation.refs()) from error.__cause__
         finally:
             self.closing.leave()
 
     def reconciled(self, trace: Trace[R], sent: SentMessage | None, *, absent: bool = False) -> None:
         """Release what a lost send has held until it was reconciled; see `Completion.of_reconciled`."""
-        held, trace.held = trace.held, None
-        if held is not None and self._guards is not None:
-            self._guards.release(held, Completion.of_reconciled(sent, absent=absent))
+        if trace.held is not None and self._guards is not None:
+            self._guards.release(trace.held, Completion.of_reconciled(sent, absent=absent))
+        trace.held = None
 
     async def aclose(self, timeout: float) -> None:
         """Let no request leave any more, give those in flight some time, and close all connections."""
@@ -137,7 +136,7 @@ class Caller:
         failure: SmscError | None = None
         number, first = 0, self._next_url if trace.once else 0
         while True:
-            who = self._identities.known or await self._identities.read()
+            who = self._identities.known or await self._identities.read(end, self.closing)
             url, pause = self._urls[(first + number) % len(self._urls)], 0.0
             attempt = Attempt(who, url, timeout, end, trace)
             try:
@@ -154,7 +153,7 @@ class Caller:
                 failure = error if trace.may_have_left else failure
                 _log.debug("%s: %s; again in %.2f s", operation.methods[0], type(error).__name__, pause)
             except (AuthenticationFailed, TooManyRequests) as error:
-                if number >= self._retries or not await self._is_worth_repeating(operation, attempt, error):
+                if not await self._is_worth_repeating(operation, attempt, error) or number >= self._retries:
                     raise
                 trace.may_have_left, failure = False, error
             except GuardError as error:
@@ -164,7 +163,7 @@ class Caller:
 
     async def _is_worth_repeating(self, operation: Operation[R], attempt: Attempt[R], error: ApiError) -> bool:
         if isinstance(error, AuthenticationFailed):
-            return await self._identities.renew(attempt.who)
+            return await self._identities.renew(attempt.who, is_pressing=False)
         return not attempt.trace.once and self._guards is not None and self._guards.awaits(operation)
 
     async def _guarded(self, operation: Operation[R], attempt: Attempt[R], *, allow_duplicate: bool) -> R:
@@ -201,7 +200,11 @@ class Caller:
         try:
             result = await work(operation, attempt)
         except BaseException as error:
-            self._release_failed(guards, reservation, attempt, Completion.of_failure(error, posted=attempt.posted))
+            try:
+                if isinstance(error, AuthenticationFailed):  # before others that wait use these credentials too
+                    await self._identities.renew(attempt.who)
+            finally:
+                self._release_failed(guards, reservation, attempt, Completion.of_failure(error, posted=attempt.posted))
             if isinstance(error, ApiError):
                 await guards.flush()
             raise
@@ -212,41 +215,44 @@ class Caller:
         self, guards: Guards, operation: Operation[R], attempt: Attempt[R], part: Part, *, allow_duplicate: bool
     ) -> Reservation:
         while True:
-            reservation = await guards.reserve(
-                attempt.who,
-                operation,
-                within=max(0.0, attempt.end - self.now()),
-                allow_duplicate=allow_duplicate,
-                part=part,
-                patient=not attempt.trace.once,
-                waiting=self.closing.waiting,
-            )
-            if not (reservation.is_login and self._probe.is_due) or attempt.is_probe:
-                return reservation
-            guards.release(reservation, _UNSENT)
-            await self._probe.wait(min(attempt.end, self.now() + guards.max_wait))
+            try:
+                reservation = await guards.reserve(
+                    attempt.who,
+                    operation,
+                    within=max(0.0, attempt.end - self.now()),
+                    allow_duplicate=allow_duplicate,
+                    part=part,
+                    patient=not attempt.trace.once,
+                    waiting=self.closing.waiting,
+                )
+            except BreakerOpen:
+                if not await self._identities.renew(attempt.who, is_pressing=False):
+                    raise
+            else:
+                is_old = self._identities.known not in {None, attempt.who}
+                if not reservation.is_login or not (is_old or (self._probe.is_due and not attempt.is_probe)):
+                    return reservation
+                guards.release(reservation, Completion(RequestArrival.UNSENT))
+                if not is_old:
+                    await self._probe.wait(min(attempt.end, self.now() + guards.max_wait), guards.awaiting_proof)
+            attempt.who = self._identities.known or attempt.who
 
     def _release_failed(
         self, guards: Guards, reservation: Reservation, attempt: Attempt[R], completion: Completion
     ) -> None:
-        trace = attempt.trace
-        is_lost = completion.arrival is RequestArrival.LOST
         if reservation.is_login and completion.arrival is not RequestArrival.UNSENT:
             self._probe.is_due = completion.is_silent
-        if not (is_lost and trace.reconciles):
+        if completion.arrival is not RequestArrival.LOST or not attempt.trace.reconciles:
             guards.release(reservation, completion)
         elif guards.release_lost(reservation, completion):
-            trace.held = reservation
+            attempt.trace.held = reservation
 
     async def _ask_balance(self) -> None:
-        who, timeout = self._identities.known or await self._identities.read(), self._timeout
-        end = self.now() + timeout.pool + timeout.connect + timeout.read
-        attempt: Attempt[Balance] = Attempt(who, self._urls[0], timeout, end, is_probe=True)
-        try:
-            await self._hold(GetBalance(), attempt, Part.ALL, self._exchange, allow_duplicate=False)
-        except AuthenticationFailed:
-            await self._identities.renew(who)
-            raise
+        end = self.now() + self._timeout.pool + self._timeout.connect + self._timeout.read
+        who = self._identities.known or await self._identities.read(end, self.closing)
+        url = self._urls[self._probe.tries % len(self._urls)]
+        attempt: Attempt[Balance] = Attempt(who, url, self._timeout, end, is_probe=True)
+        await self._hold(GetBalance(), attempt, Part.ALL, self._exchange, allow_duplicate=False)
 
     async def _exchange(self, operation: Operation[R], attempt: Attempt[R]) -> R:
         namespace = self._namespaces.of(attempt.url)

@@ -2,6 +2,7 @@
 
 import inspect
 import logging
+import math
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Final
@@ -29,6 +30,7 @@ __all__ = ["Identities", "LoginProbe"]
 
 _log = logging.getLogger("smsc_async")
 
+_READ_EVERY: Final = 10.0
 _FIRST_PAUSE: Final = 1.0
 _LONGEST_PAUSE: Final = 30.0
 
@@ -54,24 +56,32 @@ class Identities:
     def rebind(self) -> None:
         """Forget the lock of another event loop."""
         self._lock = anyio.Lock()
+        self._read_at = -math.inf
 
-    async def read(self) -> Identity:
+    async def read(self, end: float, closing: Closing) -> Identity:
         """Return the identity, read from the source the first time.
 
         Raises:
-            SmscError: The source failed; nothing was sent.
+            SmscError: The source failed, or did not return by `end`, a time of the event loop; nothing was sent.
         """
-        async with self._lock:
-            if self.known is None:
-                self.known = Identity(await self._credentials(), self._account, self._egress)
-            return self.known
+        with closing.waiting(), anyio.CancelScope(deadline=end):
+            async with self._lock:
+                if self.known is None:
+                    self.known = Identity(await self._credentials(), self._account, self._egress)
+                return self.known
+        raise _failed("it did not return before the deadline")
 
-    async def renew(self, refused: Identity) -> bool:
-        """Read the source again, because the service refused these credentials; return whether there are others."""
+    async def renew(self, refused: Identity, *, is_pressing: bool = True) -> bool:
+        """Read the source again, because these credentials were refused; return whether there are others.
+
+        It is not read again for ten seconds unless the service itself has just refused them.
+        """
         if self._source is None:
             return False
         async with self._lock:
-            if self.known is refused:
+            now = anyio.current_time()
+            if self.known is refused and (is_pressing or now >= self._read_at + _READ_EVERY):
+                self._read_at = now
                 try:
                     credentials = await self._credentials()
                 except SmscError as error:
@@ -92,7 +102,11 @@ class Identities:
             if isinstance(found, ApiKey | Login):
                 return found
             kind = f"it returned {type(found).__name__}, not ApiKey or Login"
-        raise SmscError(f"credentials() failed ({kind}), nothing was sent").replace(outcome=Outcome.NOT_SENT)
+        raise _failed(kind)
+
+
+def _failed(why: str) -> SmscError:
+    return SmscError(f"credentials() failed ({why}), nothing was sent").replace(outcome=Outcome.NOT_SENT)
 
 
 class LoginProbe:
@@ -106,12 +120,14 @@ class LoginProbe:
 
     Attributes:
         is_due: Whether the last login got no answer.
+        tries: The number of requests so far.
     """
 
     def __init__(self, ask: Callable[[], Awaitable[None]], closing: Closing) -> None:
         self._ask = ask
         self._closing = closing
         self.is_due = False
+        self.tries = 0
         self.rebind()
 
     def rebind(self) -> None:
@@ -123,11 +139,15 @@ class LoginProbe:
         self._silent = 0
         self._next_at = 0.0
 
-    async def wait(self, until: float) -> None:
-        """Wait until the service has answered a login, or the guards refuse logins.
+    async def wait(self, until: float, awaiting_proof: set[Callable[[], None]]) -> None:
+        """Wait until the service has answered a login, here or elsewhere, or the guards refuse logins.
+
+        Args:
+            until: The time of the event loop at which the wait ends.
+            awaiting_proof: What the guards call when any credentials are proved.
 
         Raises:
-            TooManyInFlight: It has not by then, a time of the event loop.
+            TooManyInFlight: It has not by then.
             ClientClosed: The client is closed.
         """
         over = self._over
@@ -135,13 +155,16 @@ class LoginProbe:
             over = self._over = anyio.Event()
             self._task = _spawn(self._run)
         self._waiting += 1
+        awaiting_proof.add(self._proved)
         try:
             with self._closing.waiting(), anyio.CancelScope(deadline=until):
                 await over.wait()
         finally:
             self._waiting -= 1
-            if not self._waiting and self._pause is not None:
-                self._pause.cancel()
+            if not self._waiting:
+                awaiting_proof.discard(self._proved)
+                if self._pause is not None:
+                    self._pause.cancel()
         self._closing.check()
         if not over.is_set():
             raise TooManyInFlight(
@@ -150,24 +173,30 @@ class LoginProbe:
                 retry_after=max(self._next_at - anyio.current_time(), _FIRST_PAUSE),
             )
 
+    def _proved(self) -> None:
+        if self._over is not None:
+            self._over.set()
+            self._over = anyio.Event()  # if other credentials were proved, the calls wait again
+
     async def _run(self) -> None:
-        over = self._over
         self._closing.running += 1
         try:
             with suppress(ClientClosed), self._closing.waiting():
-                while self._waiting:
+                is_over = False
+                while not is_over:
                     with anyio.CancelScope() as self._pause:
                         await anyio.sleep_until(self._next_at)
-                    if self._waiting and await self._is_answered():
-                        break
+                    is_due = anyio.current_time() >= self._next_at  # one goes, however short the calls wait
+                    is_over = (is_due and await self._is_answered()) or not self._waiting
         finally:
             self._closing.leave()
-            self._over = None
+            over, self._over = self._over, None
             if over is not None:
                 over.set()
 
     async def _is_answered(self) -> bool:
         pause = _FIRST_PAUSE
+        self.tries += 1
         try:
             await self._ask()
         except (BreakerOpen, GuardStoreError):  # those that wait will see it themselves

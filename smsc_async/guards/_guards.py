@@ -89,9 +89,7 @@ class Guards:
     ) -> None:
         seconds = (margin, late_arrival) if max_wait is None else (margin, late_arrival, max_wait)
         if not all(map(is_seconds, (max_waiters, *seconds))) or late_arrival > _LATEST:
-            raise ValueError(
-                "max_wait, max_waiters, margin and late_arrival must be at least 0, and late_arrival at most 60"
-            )
+            raise ValueError("max_wait, max_waiters, margin and late_arrival must be at least 0, the last at most 60")
         if not _are_objects(store, rules):
             raise ValueError("store must be an object such as MemoryStore(), and rules a Rules object")
         self.rules = rules
@@ -102,12 +100,13 @@ class Guards:
         self.margin = margin
         self.late_arrival = late_arrival
         self._waiters = Waiters()
-        self._sends: set[bytes] = set()  # sends that wait; an identical one must not wait too
+        self._sends: set[bytes] = set()  # those that wait; an identical one must not wait too
         self._busy = 0
         self._planners: WeakKeyDictionary[Identity, tuple[bytes, Planner]] = WeakKeyDictionary()
         self._token: EventLoopToken | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._users = 0
+        self.awaiting_proof: set[Callable[[], None]] = set()  # called when any credentials are proved
 
     def __repr__(self) -> str:
         return f"<smsc_async.guards.Guards over {type(self._store).__name__}>"
@@ -197,6 +196,8 @@ class Guards:
         except Exception as error:  # noqa: BLE001 - the request has ended, and its result must not be lost
             _log.error("the store failed to release slots (%s); they stay reserved", type(error).__name__)
         self._waiters.wake(reservation.demands)
+        for tell in tuple(self.awaiting_proof) if any(release.proof for release in given) else ():
+            tell()
 
     def prepared(self, operation: Operation[Result]) -> Operation[Result]:
         """Return the operation as it is to be sent: under the rule `spend` a send asks for its cost."""

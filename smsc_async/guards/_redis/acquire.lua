@@ -220,15 +220,6 @@ local function excess_of_spend(key, count, span, amount)
   return flying > 0 and (dearest < 0 or not fits()) and -1 or 0
 end
 
--- The same for messages that may be bad, after a loss of `missing` microseconds of their history: one at a time until
--- one has been accepted, which ends the row.
-local function excess_of_unknown(key, amount, missing)
-  if has_flying(key) then
-    return -1
-  end
-  return amount > 1 and missing or 0
-end
-
 local granted, unknown, refused, quarantined, worst = {}, {}, nil, nil, 0
 for i = 1, (#ARGV - HEAD) / FIELDS do
   local at, key = HEAD + (i - 1) * FIELDS, KEYS[HISTORIES + i]
@@ -257,10 +248,13 @@ for i = 1, (#ARGV - HEAD) / FIELDS do
     end
     if missing > 0 and accepted > 0 then
       if tonumber(redis.call('GET', KEYS[accepted]) or '0') < since then
+        -- Messages that may be bad go one at a time until one has been accepted, which ends the row.
         unknown[#unknown + 1] = KEYS[accepted]
-        delay = excess_of_unknown(key, amount, missing)
+        delay = has_flying(key) and -1 or 0
+        missing = delay == 0 and amount > 1 and missing or 0
+      else
+        missing = 0
       end
-      missing = 0
     end
     if delay ~= 0 then
       -- the history does not matter

@@ -249,9 +249,10 @@ def _quarantined(demand: Demand, delay: float, flying: float) -> GuardStoreError
     now, span = datetime.now(UTC), demand.limit.span
     waits = [f"requests from before that, which may be in flight until {until(flying, now)}"] if flying else []
     waits += [f"the {span:g} s that its rule {demand.rule} counts"] if span else []
+    sooner = " (sooner once a request with a single message is accepted)" if demand.rule == _ACCEPTED_ENDS else ""
     return GuardStoreError(
         "this Redis was flushed, restarted or replaced, so its histories are incomplete, and the request waits for "
-        f"{', then '.join(waits)}; nothing was sent, try again at {until(delay, now)}",
+        f"{', then '.join(waits)}{sooner}; nothing was sent, try again at {until(delay, now)}",
         retry_after=delay,
     )
 
