@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
+from smsc_async import GuardStoreError
 from smsc_async.guards import RedisStore
 from smsc_async.guards._limits import LoginLimit, Release, WindowLimit
 from smsc_async.guards._redis import heartbeat as _heartbeat
