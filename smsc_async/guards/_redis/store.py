@@ -75,7 +75,7 @@ class RedisStore:
     | --- | --- |
     | `in_flight`, `status_in_flight` | `base` |
     | `login_failures`, `address_failures` | 0: one login at a time; what a process has seen to work needs none |
-    | `bad_sends` | 0: one message at a time until one is accepted; lists wait for that or `base` plus the rule's seconds |
+    | `bad_sends` | 0: one message at a time until one is accepted; lists wait for that, or as those below |
     | all other windows and rows | `base` plus the rule's seconds |
     | `blocked`, `spend` | 0: the next answer reports a block again; what was spent is forgotten |
 
