@@ -93,9 +93,6 @@ class FrozenModel(BaseModel):
 
         return no_info_wrap_validator_function(forget_the_input, handler(source))
 
-    # The frames of pydantic hold the input too.
-    __init__ = without_arguments(BaseModel.__init__)
-
     def __init_subclass__(cls, **options: Any) -> None:
         if "__init__" in vars(cls):
             setattr(cls, "__init__", without_arguments(vars(cls)["__init__"]))  # noqa: B010 - mypy refuses the other form
@@ -119,6 +116,10 @@ class FrozenModel(BaseModel):
     def __setattr__(self, name: str, value: Any) -> None:
         # pydantic's own error for this shows the value.
         raise AttributeError(f"{type(self).__name__} is frozen; make a new one")
+
+
+# The frames of pydantic hold the input too.
+setattr(FrozenModel, "__init__", without_arguments(BaseModel.__init__))  # noqa: B010 - as above
 
 
 class Choice(FrozenModel):

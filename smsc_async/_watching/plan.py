@@ -62,8 +62,9 @@ class Plan:
             raise ValueError("delay_per_request must be a number of seconds above 0, and finite")
         if interval_limit[0] < 1 or not interval_limit[1] >= 0:
             raise ValueError(f"interval_limit must be (1 or more requests, 0 or more seconds), not {interval_limit}")
-        self._most, self.interval = interval_limit
-        self.requests_a_second = _FIRST_CAPACITY
+        self._most: int = interval_limit[0]
+        self.interval: float = interval_limit[1]
+        self.requests_a_second: float = _FIRST_CAPACITY
         self._table = MessageTable()
         self._size = 0
         # Only a few messages have these at a time, so they are not columns of the table.
@@ -75,7 +76,7 @@ class Plan:
         self._later: list[tuple[float, int]] = []
         self._recent: list[tuple[float, int]] = []  # requests that count towards limits, as a heap by time
         self._held = 0
-        self.curve = Curve() if curve is None else curve
+        self.curve: Curve = Curve() if curve is None else curve
         self._delay_per_request = delay_per_request
         self._lessons = self.curve.lessons
         self._schedule = self.curve.schedule(delay_per_request)
@@ -109,8 +110,7 @@ class Plan:
     def capacity(self, requests_a_second: float) -> None:
         """Set the measured number of requests per second that can be made; 0 or less is ignored.
 
-        It is only recorded: the order does not depend on it. Raising `delay_per_request` with the backlog was tried,
-        and made delays longer than the saved requests were worth.
+        It is only recorded. Raising `delay_per_request` with the backlog made delays longer than that was worth.
         """
         if requests_a_second > 0:
             self.requests_a_second = requests_a_second

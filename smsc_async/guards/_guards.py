@@ -95,7 +95,7 @@ class Guards:
         self.rules = rules
         self._store: Store = MemoryStore() if store is None else store
         self._limits = rules.limits(margin)
-        self.max_wait = math.inf if max_wait is None else max_wait
+        self.max_wait: float = math.inf if max_wait is None else max_wait
         self._max_waiters = max_waiters
         self.margin = margin
         self.late_arrival = late_arrival
