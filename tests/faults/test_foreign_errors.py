@@ -222,7 +222,7 @@ async def test_a_transport_that_is_not_one_sends_nobody_knows_what() -> None:
 async def test_no_exception_while_an_answer_is_read_leaves_a_call() -> None:
     for kind in ALL:
         kept: list[UnresolvedSend] = []
-        with _failing("smsc_async._call.caller.decode", _make(kind)):
+        with _failing("smsc_async._call.answer.decode", _make(kind)):
             await _judge(_client(kept, transport=FakeService(namespace=URL)), kept, sent=True)
 
 
