@@ -12,7 +12,7 @@ from typing import Literal
 import pytest
 
 from smsc_async import ApiKey, Client, Guards, Login, Message, MessageRef, SmscError, Timeout, Viber
-from smsc_async.guards import Guards, Rules
+from smsc_async.guards import Rules
 from tests.doubles import RawHandler, RawRequest, answer, fault, http_bytes, raw_server
 
 LOGIN, PASSWORD, APIKEY = "canarylogin", "canarypassword", "canaryapikey"
