@@ -122,6 +122,17 @@ class Wire:
     refusing: list[bytes] = field(default_factory=list)
 
 
+async def _pass_answers(wire: Wire, answers: asyncio.StreamReader, writers: list[asyncio.StreamWriter]) -> None:
+    with suppress(OSError):
+        while answer := await answers.read(65_536):
+            if wire.losing:
+                wire.losing -= 1
+                break
+            writers[0].write(answer)
+    for closing in writers:
+        closing.close()
+
+
 @asynccontextmanager
 async def wire_to(server: RedisServer) -> AsyncIterator[Wire]:
     serving: set[asyncio.Task[None]] = set()
@@ -131,10 +142,13 @@ async def wire_to(server: RedisServer) -> AsyncIterator[Wire]:
         assert task is not None
         serving.add(task)
         writers = [writer]
+        answering: asyncio.Task[None] | None = None
         with suppress(OSError, asyncio.CancelledError):
             wire.connections += 1
             up_reader, up_writer = await asyncio.open_connection("127.0.0.1", wire.port)
             writers.append(up_writer)
+            # Apart, as the answers to one packet may come in several.
+            answering = asyncio.create_task(_pass_answers(wire, up_reader, writers))
             while data := await reader.read(65_536):
                 wire.sent += 1
                 await asyncio.sleep(wire.holding)
@@ -142,11 +156,8 @@ async def wire_to(server: RedisServer) -> AsyncIterator[Wire]:
                     writer.write(wire.refusing.pop(0) * data.count(b"\r\nEVAL"))
                     continue
                 up_writer.write(data)
-                answer = await up_reader.read(65_536)
-                if wire.losing:
-                    wire.losing -= 1
-                    break
-                writer.write(answer)
+        if answering is not None:
+            answering.cancel()
         for closing in writers:
             closing.close()
         for closing in writers:
