@@ -1,6 +1,5 @@
 """A channel, a parameter, a rule or an operation that was added is in every list that names all of them."""
 
-import ast
 import re
 from dataclasses import fields
 from pathlib import Path
@@ -9,18 +8,18 @@ from typing import Any, Final, TypeVar
 import pytest
 
 import smsc_async
-from smsc_async import Rules
+from smsc_async import Rules, Send, Sms
 from smsc_async._model import Channel, QueryOptions
 from smsc_async._model.parameters import _MODELLED, Asked, Dispatch
 from smsc_async._protocol.contract import CONTRACT
 from smsc_async.sandbox._channels import ServiceChannel
 from smsc_async.sandbox._service import METHODS
+from tests.protocol.test_contract import ALL_OPTIONS, CHANNELS
 
 T = TypeVar("T")
 
 ROOT: Final = Path(__file__).parent.parent
 README: Final = (ROOT / "README.md").read_text(encoding="utf-8")
-DEFAULT: Final = "Sms"
 PARAMETERS: Final = sorted(Dispatch.model_fields.keys() - {"via"})
 
 
@@ -30,39 +29,29 @@ def _kinds(base: type[T]) -> list[type[T]]:
     return [kind for kind in below if kind.__module__.startswith("smsc_async.") and not kind.__name__.startswith("_")]
 
 
-def _names_of_tests(path: str) -> set[str]:
-    tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
-    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-
-
-CHANNELS: Final = [kind for kind in _kinds(Channel) if kind.__name__ != DEFAULT]
 OPERATIONS: Final[list[Any]] = [kind for kind in _kinds(Asked) if hasattr(kind, "methods")]  # type: ignore[type-abstract]
 
 
-@pytest.mark.parametrize("channel", CHANNELS)
-def test_a_channel_is_exported_documented_and_tested(channel: type[Channel]) -> None:
-    name = channel.__name__
-    assert name in smsc_async.__all__
-    assert f"{name}(" in README
-    assert name in _names_of_tests("tests/model/test_channels.py")
-    assert name in _names_of_tests("tests/protocol/test_contract.py")
+@pytest.mark.parametrize("kind", _kinds(Channel))
+def test_a_channel_is_exported_documented_and_checked_against_the_schema(kind: type[Channel]) -> None:
+    assert kind.__name__ in smsc_async.__all__
+    assert f"{kind.__name__}(" in README or kind is Sms
+    assert kind in map(type, CHANNELS)
 
 
-@pytest.mark.parametrize("channel", [channel for channel in CHANNELS if channel.flag])
-def test_the_flag_of_a_channel_is_known_to_the_sandbox_and_refused_in_extra(channel: type[Channel]) -> None:
-    assert channel.flag in set(ServiceChannel)
-    assert channel.flag in _MODELLED
-
-
-def test_every_channel_of_the_sandbox_is_one_of_the_client() -> None:
-    assert len(ServiceChannel) == len(CHANNELS) + 1
+@pytest.mark.parametrize("channel", [channel for channel in CHANNELS if type(channel) is not Sms], ids=repr)
+def test_the_parameters_of_a_channel_are_read_by_the_sandbox_and_refused_in_extra(channel: Channel) -> None:
+    assert ServiceChannel.read(channel.parameters()) is not ServiceChannel.SMS
+    assert channel.parameters().keys() <= _MODELLED
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
-def test_a_parameter_is_a_keyword_and_documented(name: str) -> None:
+def test_a_parameter_is_a_keyword_documented_and_written_to_query(name: str) -> None:
     assert name in QueryOptions.__annotations__
     assert re.search(rf"`{name}[`=]", README)
-    assert name in _MODELLED or name == "extra"
+    if name != "extra":
+        assert name in _MODELLED
+        assert name in Send(to=("+79991234567",), text="Hi", **ALL_OPTIONS).parameters()
 
 
 def test_every_keyword_is_a_parameter() -> None:
