@@ -8,12 +8,13 @@ from typing import Any, Final, TypeVar
 import pytest
 
 import smsc_async
-from smsc_async import Rules, Send, Sms
+from smsc_async import GetBalance, GetStatus, MessageRef, Operation, Rules, Send, Sms
 from smsc_async._model import Channel, QueryOptions
 from smsc_async._model.parameters import _MODELLED, Asked, Dispatch
 from smsc_async._protocol.contract import CONTRACT
 from smsc_async.sandbox._channels import ServiceChannel
 from smsc_async.sandbox._service import METHODS
+from tests.guards.planner import LIMITS, cost, planner, send
 from tests.protocol.test_contract import ALL_OPTIONS, CHANNELS
 
 T = TypeVar("T")
@@ -62,6 +63,12 @@ def test_every_keyword_is_a_parameter() -> None:
 def test_a_rule_is_in_the_table_of_the_readme_and_described(rule: str) -> None:
     assert f"| `{rule}` |" in README
     assert f"        {rule}: " in (Rules.__doc__ or "")
+
+
+@pytest.mark.parametrize("rule", LIMITS)
+def test_a_rule_is_reserved_by_some_request(rule: str) -> None:
+    requests: list[Operation[Any]] = [send(), cost(), GetStatus(ref=MessageRef("+79991234567", "a1")), GetBalance()]
+    assert rule in {demand.rule for request in requests for demand in planner().demands(request)}
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
