@@ -3,15 +3,15 @@
 import errno
 import json
 import os
-import sys
 from dataclasses import asdict, dataclass, replace
+from importlib.util import find_spec
 from math import isfinite
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final
 
 from smsc_async._clock import DiskTime, disk_time
-from smsc_async._model import JournalError
+from smsc_async._model import JournalError, Outcome
 from smsc_async._private_file import make_private
 
 from .damage import explained, in_use
@@ -21,19 +21,6 @@ __all__ = ["JournalLock", "LockRecord"]
 _SIZE: Final = 256  # one record, always overwritten as a whole
 _NEVER: Final = DiskTime("", 0.0, 0.0)
 _LOCKED: Final = {errno.EAGAIN, errno.EACCES, errno.EDEADLK}
-
-if sys.platform == "win32":  # pragma: no cover
-    import msvcrt
-
-    def _lock(file: int) -> None:
-        os.lseek(file, _SIZE, os.SEEK_SET)
-        msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
-
-else:
-    import fcntl
-
-    def _lock(file: int) -> None:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +50,7 @@ class JournalLock:
 
     Raises:
         JournalInUse: Another process, or another `Journal` of this process, has it locked.
+        JournalError: This system has no locks that end with their process.
         OSError: It can't be opened.
 
     Attributes:
@@ -71,6 +59,7 @@ class JournalLock:
     """
 
     def __init__(self, journal: Path) -> None:
+        _check_system()
         self._journal = journal
         self._path = journal.with_name(f"{journal.name}.lock")
         self._writing = Lock()
@@ -140,6 +129,22 @@ class JournalLock:
 
     def _is_in_place(self) -> bool:
         return os.path.samestat(os.fstat(self._file), self._path.stat())
+
+
+def _check_system() -> None:
+    if find_spec("fcntl") is None:  # Windows
+        error = JournalError(
+            "a journal needs Linux or macOS, because this system does not have their file locks (fcntl); nothing was "
+            "sent: run the job there, or send without a journal"
+        )
+        error.outcome = Outcome.NOT_SENT
+        raise error
+
+
+def _lock(file: int) -> None:
+    import fcntl  # noqa: PLC0415 - Windows does not have it
+
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _seen(path: Path) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ from typing import Annotated, ClassVar, Literal, Self, TypeAlias
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, PlainSerializer, model_validator
 
 from .frozen import Choice
-from .types import Text, XmlText, check_xml_text
+from .types import SingleLine, Text, Url, XmlText
 
 __all__ = [
     "Binary",
@@ -40,26 +40,10 @@ class TextUse(Enum):
     REFUSED = "refused"
 
 
-def _http_url(value: str) -> str:
-    if not re.fullmatch(r"https?://[^\s/]\S*", value):
-        raise ValueError("a full URL is needed, http://... or https://..., without whitespace")
-    return value
-
-
-def _one_line(value: str) -> str:
-    if "\n" in value or "\r" in value:
-        raise ValueError("must be a single line")
-    return check_xml_text(value)
-
-
 def _email_address(value: str) -> str:
     if not re.fullmatch(r"[^\s@,;]+@[^\s@,;]+", value):
         raise ValueError("an e-mail address is needed, name@example.com")
     return value
-
-
-Url: TypeAlias = Annotated[XmlText, AfterValidator(_http_url)]
-SingleLine: TypeAlias = Annotated[str, Field(min_length=1), AfterValidator(_one_line)]
 
 
 class Channel(Choice):

@@ -30,10 +30,12 @@ __all__ = [
     "OnProgress",
     "Recipient",
     "Sender",
+    "SingleLine",
     "Subscriber",
     "Text",
     "TimeZoneOffset",
     "Unset",
+    "Url",
     "XmlText",
     "check_xml_text",
     "is_email",
@@ -150,8 +152,24 @@ def is_message_id(value: str) -> bool:
     return True
 
 
+def _http_url(value: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/]\S*", value):
+        raise ValueError("a full URL is needed, http://... or https://..., without whitespace")
+    return value
+
+
+def _one_line(value: str) -> str:
+    if "\n" in value or "\r" in value:
+        raise ValueError("must be a single line")
+    return check_xml_text(value)
+
+
 XmlText: TypeAlias = Annotated[str, AfterValidator(check_xml_text)]
 """A string that XML can carry."""
+Url: TypeAlias = Annotated[XmlText, AfterValidator(_http_url)]
+"""A full URL, http://... or https://..."""
+SingleLine: TypeAlias = Annotated[str, Field(min_length=1), AfterValidator(_one_line)]
+"""A text without line breaks."""
 Text: TypeAlias = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_text)]
 """The text of a message: 1 to 1000 characters, not all whitespace (soap-api: "The maximum size is 1000 characters")."""
 Recipient: TypeAlias = Annotated[str, AfterValidator(_recipient)]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from smsc_async import JournalError, JournalInUse
+from smsc_async import Journal, JournalError, JournalInUse, Outcome
 from smsc_async._journal.lock import JournalLock, LockRecord
 from smsc_async._journal.rows import ChunkPlan, RowPlan
 from smsc_async._journal.store import JournalStore
@@ -316,3 +316,21 @@ def test_a_process_killed_before_it_made_the_tables_leaves_a_new_job(path: Path)
     new.touch()
     with closing(JournalStore(new)) as store:
         plan(store)
+
+
+async def test_a_journal_is_refused_in_words_where_files_cannot_be_locked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "fcntl", None)  # as on Windows
+    with pytest.raises(JournalError, match="a journal needs Linux or macOS") as caught:
+        await Journal(tmp_path / "job.db").__aenter__()
+    assert caught.value.outcome is Outcome.NOT_SENT
+    assert os.listdir(tmp_path) == []  # noqa: PTH208 - in an async function
+
+
+def test_everything_but_a_journal_is_imported_without_file_locks() -> None:
+    code = (
+        "import sys; sys.modules['fcntl'] = None; import smsc_async, smsc_async.__main__, smsc_async._cli.app; "
+        "smsc_async.Client(apikey='demo')"
+    )
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, timeout=60)  # noqa: S603 - our own code
