@@ -8,6 +8,7 @@ import trio
 from trio.testing import MockClock
 
 from smsc_async._clock import LoopClock
+from tests.virtual import virtual_time
 
 
 async def read(clock: LoopClock, *, rebase: bool = True, after: float = 0.0) -> float:
@@ -18,15 +19,13 @@ async def read(clock: LoopClock, *, rebase: bool = True, after: float = 0.0) -> 
     return clock()
 
 
-def test_on_its_first_loop_the_clock_shows_the_time_of_the_loop() -> None:
-    async def main() -> None:
-        clock = LoopClock()
-        clock.rebase()
-        start = anyio.current_time()
-        await trio.sleep(3600)
-        assert clock() == start + 3600
-
-    trio.run(main, clock=MockClock(autojump_threshold=0))
+@virtual_time
+async def test_on_its_first_loop_the_clock_shows_the_time_of_the_loop() -> None:
+    clock = LoopClock()
+    clock.rebase()
+    start = anyio.current_time()
+    await trio.sleep(3600)
+    assert clock() == start + 3600
 
 
 async def test_on_asyncio_the_clock_shows_the_time_of_the_loop_as_well() -> None:
@@ -66,7 +65,7 @@ def test_time_that_passes_on_the_second_loop_is_that_of_its_own_clock(monkeypatc
     async def twice() -> tuple[float, float]:
         return await read(clock), await read(clock, rebase=False, after=500)
 
-    start, end = trio.run(twice, clock=MockClock(autojump_threshold=0))
+    start, end = virtual_time(twice)()
     assert start == pytest.approx(first)
     assert end == pytest.approx(start + 500)
 

@@ -9,6 +9,7 @@ from trio.testing import MockClock
 
 from smsc_async import ConnectError, Outcome, PoolTimeout, Reply, SoapFault
 from tests.doubles import NAMESPACE, URL, FakeService, answer, fault, make_client, wsdl
+from tests.virtual import virtual_time
 
 TRUE = "http://sms.test/sys/soap.php"
 
@@ -135,18 +136,16 @@ async def test_other_faults_are_no_reason_to_look() -> None:
     assert len(service.requests) == 1
 
 
-def test_look_that_never_ends_is_cut_by_the_deadline() -> None:
-    async def main() -> None:
-        service = FakeService(namespace=TRUE, latency=7)
-        start = trio.current_time()
-        with pytest.raises(SoapFault) as caught:
-            await make_client(service).send("+79991234567", "Hi", deadline=10)
-        assert trio.current_time() - start == pytest.approx(10)
-        assert caught.value.outcome is Outcome.REJECTED
-        assert service.timeouts[1].read == pytest.approx(3)
-        assert service.requests == []
-
-    trio.run(main, clock=MockClock(autojump_threshold=0))
+@virtual_time
+async def test_look_that_never_ends_is_cut_by_the_deadline() -> None:
+    service = FakeService(namespace=TRUE, latency=7)
+    start = trio.current_time()
+    with pytest.raises(SoapFault) as caught:
+        await make_client(service).send("+79991234567", "Hi", deadline=10)
+    assert trio.current_time() - start == pytest.approx(10)
+    assert caught.value.outcome is Outcome.REJECTED
+    assert service.timeouts[1].read == pytest.approx(3)
+    assert service.requests == []
 
 
 def test_nothing_is_repeated_after_a_look_that_used_up_the_deadline() -> None:

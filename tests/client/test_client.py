@@ -9,7 +9,6 @@ import httpx
 import pytest
 import respx
 import trio
-from trio.testing import MockClock
 
 from smsc_async import (
     At,
@@ -44,6 +43,7 @@ from tests.doubles import (
     make_client,
     query_of,
 )
+from tests.virtual import virtual_time
 
 
 # The seven methods
@@ -156,51 +156,43 @@ UNRESOLVED = [
 
 @pytest.mark.parametrize("failure", NOTHING_LEFT, ids=lambda each: type(each).__name__)
 @pytest.mark.parametrize("what", [SEND, COST, STATUS, BALANCE])
-def test_request_that_was_not_sent_is_repeated(what: str, failure: SmscError) -> None:
-    async def main() -> None:
-        service = FakeService([failure] * 3)
-        await _run_blocking(make_client(service), what)
-        assert len(service.requests) == 4
-        assert len({str(request.fields.get("id")) for request in service.requests}) == 1
-
-    trio.run(main, clock=MockClock(autojump_threshold=0))
+@virtual_time
+async def test_request_that_was_not_sent_is_repeated(what: str, failure: SmscError) -> None:
+    service = FakeService([failure] * 3)
+    await _run_blocking(make_client(service), what)
+    assert len(service.requests) == 4
+    assert len({str(request.fields.get("id")) for request in service.requests}) == 1
 
 
 @pytest.mark.parametrize("failure", UNRESOLVED, ids=lambda each: type(each).__name__)
-def test_send_of_unknown_outcome_is_never_repeated(failure: Reply | SmscError) -> None:
-    async def main() -> None:
-        service = FakeService([failure] * 3)
-        with pytest.raises((ReadTimeout, ConnectionLost, HTTPStatusError)) as caught:
-            await make_client(service, fallback_urls=["https://two.test/soap.php"]).send([PHONE, "G12"], "Hi", id="a1")
-        assert caught.value.outcome is Outcome.UNKNOWN
-        assert caught.value.id == "a1"
-        assert caught.value.refs == (REF,)
-        assert len(service.requests) == 1
-
-    trio.run(main, clock=MockClock(autojump_threshold=0))
+@virtual_time
+async def test_send_of_unknown_outcome_is_never_repeated(failure: Reply | SmscError) -> None:
+    service = FakeService([failure] * 3)
+    with pytest.raises((ReadTimeout, ConnectionLost, HTTPStatusError)) as caught:
+        await make_client(service, fallback_urls=["https://two.test/soap.php"]).send([PHONE, "G12"], "Hi", id="a1")
+    assert caught.value.outcome is Outcome.UNKNOWN
+    assert caught.value.id == "a1"
+    assert caught.value.refs == (REF,)
+    assert len(service.requests) == 1
 
 
 @pytest.mark.parametrize("failure", UNRESOLVED, ids=lambda each: type(each).__name__)
 @pytest.mark.parametrize("what", [COST, STATUS, BALANCE])
-def test_read_of_unknown_outcome_is_repeated(what: str, failure: Reply | SmscError) -> None:
-    async def main() -> None:
-        service = FakeService([failure] * 3)
-        await _run_blocking(make_client(service), what)
-        assert len(service.requests) == 4
-
-    trio.run(main, clock=MockClock(autojump_threshold=0))
+@virtual_time
+async def test_read_of_unknown_outcome_is_repeated(what: str, failure: Reply | SmscError) -> None:
+    service = FakeService([failure] * 3)
+    await _run_blocking(make_client(service), what)
+    assert len(service.requests) == 4
 
 
 @pytest.mark.parametrize("what", [SEND, BALANCE])
-def test_repeating_ends_with_the_last_error(what: str) -> None:
-    async def main() -> None:
-        service = FakeService([ConnectError(f"number {number}") for number in range(9)])
-        with pytest.raises(ConnectError, match="number 3"):
-            await _run_blocking(make_client(service), what)
-        with pytest.raises(ConnectError, match="number 4"):
-            await _run_blocking(make_client(service, retries=0), what)
-
-    trio.run(main, clock=MockClock(autojump_threshold=0))
+@virtual_time
+async def test_repeating_ends_with_the_last_error(what: str) -> None:
+    service = FakeService([ConnectError(f"number {number}") for number in range(9)])
+    with pytest.raises(ConnectError, match="number 3"):
+        await _run_blocking(make_client(service), what)
+    with pytest.raises(ConnectError, match="number 4"):
+        await _run_blocking(make_client(service, retries=0), what)
 
 
 @pytest.mark.parametrize(
@@ -229,7 +221,7 @@ def test_fallback_urls_are_tried_in_turn() -> None:
         await make_client(service, fallback_urls=urls[1:], retries=4).send(PHONE, "Hi")
         await make_client(service, fallback_urls=urls[1:]).balance()
 
-    trio.run(main, clock=MockClock(autojump_threshold=0))
+    virtual_time(main)()
     assert service.urls == [*urls, urls[0], URL]
     assert set(service.namespaces) == {NAMESPACE}
 
@@ -246,58 +238,50 @@ def test_pauses_grow_and_have_jitter() -> None:
         service = Clocked([ConnectError("gone")] * 8)
         await make_client(service, retries=8).send(PHONE, "Hi")
 
-    trio.run(main, clock=MockClock(autojump_threshold=0))
+    virtual_time(main)()
     steps = [after - before for before, after in pairwise(pauses)]
     longest = [min(0.25 * 2**number, 8.0) for number in range(8)]
     assert all(most / 2 <= step <= most * 1.001 for step, most in zip(steps, longest, strict=True))
 
 
 # The deadline
-def test_deadline_covers_repetitions() -> None:
-    async def main() -> None:
-        service = FakeService([ConnectError("gone")] * 99, latency=2)
-        start = trio.current_time()
-        with pytest.raises(ConnectError):
-            await make_client(service, retries=98, deadline=10).balance()
-        assert trio.current_time() - start <= 10
-        assert len(service.requests) >= 3
-
-    trio.run(main, clock=MockClock(autojump_threshold=0))
+@virtual_time
+async def test_deadline_covers_repetitions() -> None:
+    service = FakeService([ConnectError("gone")] * 99, latency=2)
+    start = trio.current_time()
+    with pytest.raises(ConnectError):
+        await make_client(service, retries=98, deadline=10).balance()
+    assert trio.current_time() - start <= 10
+    assert len(service.requests) >= 3
 
 
 @pytest.mark.parametrize("what", [SEND, STATUS])
-def test_deadline_in_mid_flight_leaves_the_outcome_unknown(what: str) -> None:
-    async def main() -> None:
-        service = FakeService(latency=60)
-        start = trio.current_time()
-        with pytest.raises(ReadTimeout, match="deadline") as caught:
-            await _run_blocking(make_client(service), what, deadline=3)
-        assert trio.current_time() - start == pytest.approx(3)
-        assert caught.value.outcome is Outcome.UNKNOWN
-        assert len(service.requests) == 1
-
-    trio.run(main, clock=MockClock(autojump_threshold=0))
+@virtual_time
+async def test_deadline_in_mid_flight_leaves_the_outcome_unknown(what: str) -> None:
+    service = FakeService(latency=60)
+    start = trio.current_time()
+    with pytest.raises(ReadTimeout, match="deadline") as caught:
+        await _run_blocking(make_client(service), what, deadline=3)
+    assert trio.current_time() - start == pytest.approx(3)
+    assert caught.value.outcome is Outcome.UNKNOWN
+    assert len(service.requests) == 1
 
 
-def test_steps_of_a_request_are_no_longer_than_what_is_left() -> None:
-    async def main() -> None:
-        service = FakeService()
-        client = make_client(service, deadline=4)
-        await client.balance()
-        await client.balance(timeout=2)
-        await client.balance(timeout=Timeout(read=3), deadline=None)
-        assert [timeout.read for timeout in service.timeouts] == [4, 2, 3]
-
-    trio.run(main, clock=MockClock(autojump_threshold=0))
+@virtual_time
+async def test_steps_of_a_request_are_no_longer_than_what_is_left() -> None:
+    service = FakeService()
+    client = make_client(service, deadline=4)
+    await client.balance()
+    await client.balance(timeout=2)
+    await client.balance(timeout=Timeout(read=3), deadline=None)
+    assert [timeout.read for timeout in service.timeouts] == [4, 2, 3]
 
 
-def test_call_without_a_deadline_waits_as_long_as_it_takes() -> None:
-    async def main() -> None:
-        service = FakeService(latency=3600)
-        await make_client(service).balance(deadline=None)
-        await make_client(service, deadline=None).balance()
-
-    trio.run(main, clock=MockClock(autojump_threshold=0))
+@virtual_time
+async def test_call_without_a_deadline_waits_as_long_as_it_takes() -> None:
+    service = FakeService(latency=3600)
+    await make_client(service).balance(deadline=None)
+    await make_client(service, deadline=None).balance()
 
 
 # Errors

@@ -28,7 +28,8 @@ from smsc_async import (
 from smsc_async._protocol.binding import Incoming
 from smsc_async.guards import Rule, Rules
 from tests.doubles import FakeService, answer, make_client
-from tests.sending.lossy_service import PHONE, Network, virtually
+from tests.sending.lossy_service import PHONE, Network
+from tests.virtual import virtual_time
 
 WRONG = answer("get_balance", error="2")
 BALANCE = "balance"
@@ -71,37 +72,33 @@ class Web:
 
 @pytest.mark.parametrize("within", [math.inf, 3.0])
 @pytest.mark.parametrize("fault", ["refused", "html"])
-def test_after_ten_minutes_of_refusals_the_first_call_succeeds_within_two_seconds(within: float, fault: str) -> None:
-    async def main() -> None:
-        network = Network(then=fault)
-        web = Web(network, network.client(guards=Guards(), retries=3), within=within)
-        assert await web.run(600) <= 2
-        assert len(network.asked) > 600
+@virtual_time
+async def test_after_ten_minutes_of_refusals_the_first_call_succeeds_within_two_seconds(
+    within: float, fault: str
+) -> None:
+    network = Network(then=fault)
+    web = Web(network, network.client(guards=Guards(), retries=3), within=within)
+    assert await web.run(600) <= 2
+    assert len(network.asked) > 600
 
-    virtually(main)
 
-
-def test_connections_that_are_refused_after_a_lost_answer_are_not_counted() -> None:
-    async def main() -> None:
-        network = Network("silent", then="refused")
-        web = Web(network, network.client(guards=Guards(), retries=3))
-        assert await web.run(600) <= 2
-
-    virtually(main)
+@virtual_time
+async def test_connections_that_are_refused_after_a_lost_answer_are_not_counted() -> None:
+    network = Network("silent", then="refused")
+    web = Web(network, network.client(guards=Guards(), retries=3))
+    assert await web.run(600) <= 2
 
 
 @pytest.mark.parametrize("within", [math.inf, 3.0])
-def test_after_ten_minutes_of_silence_the_first_call_succeeds_within_a_read_timeout_and_half_a_minute(
+@virtual_time
+async def test_after_ten_minutes_of_silence_the_first_call_succeeds_within_a_read_timeout_and_half_a_minute(
     within: float,
 ) -> None:
-    async def main() -> None:
-        network = Network(then="silent")
-        web = Web(network, network.client(guards=Guards(), timeout=20.0), within=within)
-        assert await web.run(600) <= 50
-        assert len(web.asked) < 30
-        assert set(web.asked[1:]) == {BALANCE}
-
-    virtually(main)
+    network = Network(then="silent")
+    web = Web(network, network.client(guards=Guards(), timeout=20.0), within=within)
+    assert await web.run(600) <= 50
+    assert len(web.asked) < 30
+    assert set(web.asked[1:]) == {BALANCE}
 
 
 def test_the_client_asks_for_its_balance_at_growing_intervals_while_anybody_waits() -> None:
@@ -125,160 +122,142 @@ def test_the_client_asks_for_its_balance_at_growing_intervals_while_anybody_wait
         assert len(times) == count, "nobody waits"
         return times
 
-    times = virtually(main)
+    times = virtual_time(main)()
     assert times == [0, 0, 1, 3, 7, 15, 31, 61, 91, 121]
 
 
-def test_the_probe_is_not_cancelled_with_the_call_that_started_it() -> None:
-    async def main() -> None:
-        network = Network("gone", "slow", "slow")
-        client = network.client(guards=Guards())
-        with pytest.raises(ReadTimeout):
-            await client.balance()
-        with trio.move_on_after(0.05):
-            await client.cost(PHONE, "Hi")
-        await trio.sleep(0.2)
-        assert network.asked == [BALANCE, BALANCE]
-        await client.cost(PHONE, "Ho")
-        assert network.asked == [BALANCE, BALANCE, "cost"]
-
-    virtually(main)
-
-
-def test_fifty_callers_that_are_cancelled_at_the_start_lock_nobody_out() -> None:
-    async def main() -> None:
-        network = Network(then="silent")
-        client = network.client(guards=Guards())
-        async with trio.open_nursery() as nursery:
-            for number in range(50):
-                nursery.start_soon(partial(client.send, PHONE, f"text {number}"))
-            await trio.sleep(1)
-            nursery.cancel_scope.cancel()
-        network.then = "ok"
-        began = trio.current_time()
-        await client.send(PHONE, "Hi")
-        assert trio.current_time() == began
-        assert network.accepted == 1
-
-    virtually(main)
-
-
-def test_a_wrong_password_is_tried_three_times_by_all_callers_together_also_after_silence() -> None:
-    async def main() -> None:
-        for script in ([], ["silent"] * 3):
-            network = Network(*script)
-            client = network.client(apikey="wrong", guards=Guards(), timeout=5)
-            errors: list[type[SmscError]] = []
-
-            async def attempt(number: int, client: Client = client, errors: list[type[SmscError]] = errors) -> None:
-                try:
-                    await client.cost(PHONE, f"text {number}")
-                except SmscError as error:
-                    errors.append(type(error))
-
-            async with trio.open_nursery() as nursery:
-                for number in range(30):
-                    nursery.start_soon(attempt, number)
-            assert len(network.asked) - len(script) == 3
-            assert errors.count(BreakerOpen) >= 27
-            with pytest.raises(BreakerOpen):
-                await client.balance()
-
-    virtually(main)
-
-
-def test_a_call_that_waits_in_vain_was_not_sent_and_says_what_is_waited_for() -> None:
-    async def main() -> None:
-        network = Network(then="silent")
-        client = network.client(guards=Guards(max_wait=10))
-        with pytest.raises(ReadTimeout):
-            await client.balance()
-        began = trio.current_time()
-        with pytest.raises(TooManyInFlight, match="asks for its balance until the service answers") as caught:
-            await client.send(PHONE, "Hi")
-        assert trio.current_time() == began + 10
-        assert caught.value.outcome is Outcome.NOT_SENT
-        assert caught.value.retry_after is not None
-
-    virtually(main)
-
-
-def test_a_read_that_waited_for_the_service_in_vain_fails_as_its_own_request_did() -> None:
-    async def main() -> None:
-        network = Network(then="silent")
-        client = network.client(guards=Guards(), retries=3)
-        with pytest.raises(ReadTimeout):
-            await client.cost(PHONE, "Hi", deadline=60)
-        assert trio.current_time() == 60
-
-    virtually(main)
-
-
-def test_a_read_repeats_itself_once_the_service_answers() -> None:
-    async def main() -> None:
-        network = Network("silent", "gone", "gone")
-        await network.client(guards=Guards(), retries=3).cost(PHONE, "Hi")
-        assert network.asked == ["cost", BALANCE, BALANCE, BALANCE, "cost"]
-
-    virtually(main)
-
-
-def test_proved_credentials_meet_silence_without_a_probe_until_the_proof_is_half_an_hour_old() -> None:
-    async def main() -> None:
-        network = Network()
-        client = network.client(guards=Guards())
+@virtual_time
+async def test_the_probe_is_not_cancelled_with_the_call_that_started_it() -> None:
+    network = Network("gone", "slow", "slow")
+    client = network.client(guards=Guards())
+    with pytest.raises(ReadTimeout):
         await client.balance()
-        network.script = ["gone"] * 5
-        for number in range(5):
-            with pytest.raises(ReadTimeout):
+    with trio.move_on_after(0.05):
+        await client.cost(PHONE, "Hi")
+    await trio.sleep(0.2)
+    assert network.asked == [BALANCE, BALANCE]
+    await client.cost(PHONE, "Ho")
+    assert network.asked == [BALANCE, BALANCE, "cost"]
+
+
+@virtual_time
+async def test_fifty_callers_that_are_cancelled_at_the_start_lock_nobody_out() -> None:
+    network = Network(then="silent")
+    client = network.client(guards=Guards())
+    async with trio.open_nursery() as nursery:
+        for number in range(50):
+            nursery.start_soon(partial(client.send, PHONE, f"text {number}"))
+        await trio.sleep(1)
+        nursery.cancel_scope.cancel()
+    network.then = "ok"
+    began = trio.current_time()
+    await client.send(PHONE, "Hi")
+    assert trio.current_time() == began
+    assert network.accepted == 1
+
+
+@virtual_time
+async def test_a_wrong_password_is_tried_three_times_by_all_callers_together_also_after_silence() -> None:
+    for script in ([], ["silent"] * 3):
+        network = Network(*script)
+        client = network.client(apikey="wrong", guards=Guards(), timeout=5)
+        errors: list[type[SmscError]] = []
+
+        async def attempt(number: int, client: Client = client, errors: list[type[SmscError]] = errors) -> None:
+            try:
                 await client.cost(PHONE, f"text {number}")
-        assert BALANCE not in network.asked[1:]
-        await trio.sleep(1800)
-        network.script = ["gone"]
-        with pytest.raises(ReadTimeout):
-            await client.cost(PHONE, "Hi")
-        await client.cost(PHONE, "Ho")
-        assert network.asked[-2:] == [BALANCE, "cost"]
+            except SmscError as error:
+                errors.append(type(error))
 
-    virtually(main)
-
-
-def test_a_block_of_the_address_ends_the_wait() -> None:
-    async def main() -> None:
-        guards, network = Guards(), Network("gone")
-        client = network.client(guards=guards)
-        with pytest.raises(ReadTimeout):
-            await client.balance()
-        blocked = make_client(FakeService([answer("get_balance", error="4")]), apikey="another", guards=guards)
-        with pytest.raises(SmscError):
-            await blocked.balance()
+        async with trio.open_nursery() as nursery:
+            for number in range(30):
+                nursery.start_soon(attempt, number)
+        assert len(network.asked) - len(script) == 3
+        assert errors.count(BreakerOpen) >= 27
         with pytest.raises(BreakerOpen):
             await client.balance()
-        assert network.asked == [BALANCE]
-
-    virtually(main)
 
 
-def test_a_client_that_is_closed_ends_its_probe() -> None:
-    async def main() -> None:
-        network = Network(then="silent")
-        client = network.client(guards=Guards())
+@virtual_time
+async def test_a_call_that_waits_in_vain_was_not_sent_and_says_what_is_waited_for() -> None:
+    network = Network(then="silent")
+    client = network.client(guards=Guards(max_wait=10))
+    with pytest.raises(ReadTimeout):
+        await client.balance()
+    began = trio.current_time()
+    with pytest.raises(TooManyInFlight, match="asks for its balance until the service answers") as caught:
+        await client.send(PHONE, "Hi")
+    assert trio.current_time() == began + 10
+    assert caught.value.outcome is Outcome.NOT_SENT
+    assert caught.value.retry_after is not None
+
+
+@virtual_time
+async def test_a_read_that_waited_for_the_service_in_vain_fails_as_its_own_request_did() -> None:
+    network = Network(then="silent")
+    client = network.client(guards=Guards(), retries=3)
+    with pytest.raises(ReadTimeout):
+        await client.cost(PHONE, "Hi", deadline=60)
+    assert trio.current_time() == 60
+
+
+@virtual_time
+async def test_a_read_repeats_itself_once_the_service_answers() -> None:
+    network = Network("silent", "gone", "gone")
+    await network.client(guards=Guards(), retries=3).cost(PHONE, "Hi")
+    assert network.asked == ["cost", BALANCE, BALANCE, BALANCE, "cost"]
+
+
+@virtual_time
+async def test_proved_credentials_meet_silence_without_a_probe_until_the_proof_is_half_an_hour_old() -> None:
+    network = Network()
+    client = network.client(guards=Guards())
+    await client.balance()
+    network.script = ["gone"] * 5
+    for number in range(5):
         with pytest.raises(ReadTimeout):
-            await client.balance()
-        async with trio.open_nursery() as nursery:
+            await client.cost(PHONE, f"text {number}")
+    assert BALANCE not in network.asked[1:]
+    await trio.sleep(1800)
+    network.script = ["gone"]
+    with pytest.raises(ReadTimeout):
+        await client.cost(PHONE, "Hi")
+    await client.cost(PHONE, "Ho")
+    assert network.asked[-2:] == [BALANCE, "cost"]
 
-            @nursery.start_soon
-            async def _() -> None:
-                with pytest.raises(ClientClosed):
-                    await client.cost(PHONE, "Hi")
 
-            await trio.sleep(5)
-            began = trio.current_time()
-            await client.aclose(timeout=0)
-        assert trio.current_time() == began
-        assert len(network.asked) == 2
+@virtual_time
+async def test_a_block_of_the_address_ends_the_wait() -> None:
+    guards, network = Guards(), Network("gone")
+    client = network.client(guards=guards)
+    with pytest.raises(ReadTimeout):
+        await client.balance()
+    blocked = make_client(FakeService([answer("get_balance", error="4")]), apikey="another", guards=guards)
+    with pytest.raises(SmscError):
+        await blocked.balance()
+    with pytest.raises(BreakerOpen):
+        await client.balance()
+    assert network.asked == [BALANCE]
 
-    virtually(main)
+
+@virtual_time
+async def test_a_client_that_is_closed_ends_its_probe() -> None:
+    network = Network(then="silent")
+    client = network.client(guards=Guards())
+    with pytest.raises(ReadTimeout):
+        await client.balance()
+    async with trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def _() -> None:
+            with pytest.raises(ClientClosed):
+                await client.cost(PHONE, "Hi")
+
+        await trio.sleep(5)
+        began = trio.current_time()
+        await client.aclose(timeout=0)
+    assert trio.current_time() == began
+    assert len(network.asked) == 2
 
 
 async def test_on_asyncio_a_probe_serves_all_and_leaves_no_task() -> None:
@@ -305,17 +284,15 @@ async def test_on_asyncio_a_closed_client_leaves_no_probe() -> None:
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
-def test_without_the_login_rules_there_is_no_probe() -> None:
-    async def main() -> None:
-        network = Network("gone")
-        rules = Rules().with_policies(login_failures="off", address_failures="off")
-        client = network.client(guards=Guards(rules=rules))
-        with pytest.raises(ReadTimeout):
-            await client.cost(PHONE, "Hi")
-        await client.cost(PHONE, "Ho")
-        assert BALANCE not in network.asked
-
-    virtually(main)
+@virtual_time
+async def test_without_the_login_rules_there_is_no_probe() -> None:
+    network = Network("gone")
+    rules = Rules().with_policies(login_failures="off", address_failures="off")
+    client = network.client(guards=Guards(rules=rules))
+    with pytest.raises(ReadTimeout):
+        await client.cost(PHONE, "Hi")
+    await client.cost(PHONE, "Ho")
+    assert BALANCE not in network.asked
 
 
 # --- credentials that are rotated
@@ -423,49 +400,43 @@ def test_a_source_beside_other_credentials_is_refused() -> None:
 # --- lost sends and bad ones
 
 
-def test_lost_sends_are_no_bad_ones_once_the_service_is_known_to_have_them() -> None:
-    async def main() -> None:
-        network = Network()
-        rules = Rules(bad_sends=Rule(5, 600, "raise"))
-        client = network.client(guards=Guards(rules=rules))
-        await client.balance()
-        for number in range(20):
-            network.script = ["lost"]
-            assert (await client.send(PHONE, f"text {number}")).reconciled
-        assert network.accepted == 20
-
-    virtually(main)
+@virtual_time
+async def test_lost_sends_are_no_bad_ones_once_the_service_is_known_to_have_them() -> None:
+    network = Network()
+    rules = Rules(bad_sends=Rule(5, 600, "raise"))
+    client = network.client(guards=Guards(rules=rules))
+    await client.balance()
+    for number in range(20):
+        network.script = ["lost"]
+        assert (await client.send(PHONE, f"text {number}")).reconciled
+    assert network.accepted == 20
 
 
-def test_a_lost_send_that_the_service_does_not_have_counts_as_a_bad_one() -> None:
-    async def main() -> None:
-        network = Network()
-        client = network.client(guards=Guards(rules=Rules(bad_sends=Rule(2, 600, "raise"))))
-        await client.balance()
-        for number in range(2):
-            network.script = ["gone"]
-            with pytest.raises(ReadTimeout):
-                await client.send(PHONE, f"text {number}")
-        with pytest.raises(BreakerOpen):
-            await client.send(PHONE, "Hi")
-
-    virtually(main)
+@virtual_time
+async def test_a_lost_send_that_the_service_does_not_have_counts_as_a_bad_one() -> None:
+    network = Network()
+    client = network.client(guards=Guards(rules=Rules(bad_sends=Rule(2, 600, "raise"))))
+    await client.balance()
+    for number in range(2):
+        network.script = ["gone"]
+        with pytest.raises(ReadTimeout):
+            await client.send(PHONE, f"text {number}")
+    with pytest.raises(BreakerOpen):
+        await client.send(PHONE, "Hi")
 
 
 @pytest.mark.parametrize("ending", ["cancelled", "unresolved"])
-def test_a_lost_send_that_nobody_reconciles_any_more_counts_as_a_bad_one(ending: str) -> None:
-    async def main() -> None:
-        network = Network()
-        guards = Guards(rules=Rules(bad_sends=Rule(1, 600, "raise")))
-        client = network.client(guards=guards)
-        await client.balance()
-        network.script, network.then = ["lost"], "gone"
-        with trio.move_on_after(8 if ending == "cancelled" else 100):
-            with pytest.raises(SmscError):
-                await client.send(PHONE, "Hi", deadline=60)
-        network.then = "ok"
-        with pytest.raises(BreakerOpen):
-            await client.send(PHONE, "Ho")
-        assert (await guards.snapshot()).rules["bad_sends"].in_flight == 0
-
-    virtually(main)
+@virtual_time
+async def test_a_lost_send_that_nobody_reconciles_any_more_counts_as_a_bad_one(ending: str) -> None:
+    network = Network()
+    guards = Guards(rules=Rules(bad_sends=Rule(1, 600, "raise")))
+    client = network.client(guards=guards)
+    await client.balance()
+    network.script, network.then = ["lost"], "gone"
+    with trio.move_on_after(8 if ending == "cancelled" else 100):
+        with pytest.raises(SmscError):
+            await client.send(PHONE, "Hi", deadline=60)
+    network.then = "ok"
+    with pytest.raises(BreakerOpen):
+        await client.send(PHONE, "Ho")
+    assert (await guards.snapshot()).rules["bad_sends"].in_flight == 0

@@ -23,7 +23,8 @@ from smsc_async import (
 )
 from smsc_async._protocol.binding import Incoming
 from tests.doubles import URL, FakeService, answer, make_client
-from tests.sending.lossy_service import PHONE, Network, virtually
+from tests.sending.lossy_service import PHONE, Network
+from tests.virtual import virtual_time
 
 OTHER_URL = "https://other.test/sys/soap.php"
 
@@ -37,55 +38,49 @@ class TwoAddresses(Network):
         return await super().post(URL, headers, body, timeout)
 
 
-def test_the_probe_also_asks_the_other_addresses_of_the_service() -> None:
-    async def main() -> None:
-        network = TwoAddresses()
-        client = network.client(fallback_urls=[OTHER_URL], guards=Guards(), timeout=10, retries=3)
+@virtual_time
+async def test_the_probe_also_asks_the_other_addresses_of_the_service() -> None:
+    network = TwoAddresses()
+    client = network.client(fallback_urls=[OTHER_URL], guards=Guards(), timeout=10, retries=3)
+    await client.cost(PHONE, "Hi")
+    assert trio.current_time() < 40
+
+
+@virtual_time
+async def test_calls_that_wait_for_nothing_still_get_one_probe() -> None:
+    network = Network("gone")
+    client = network.client(guards=Guards(max_wait=0))
+    with pytest.raises(ReadTimeout):
+        await client.balance()
+    with pytest.raises(TooManyInFlight):
         await client.cost(PHONE, "Hi")
-        assert trio.current_time() < 40
-
-    virtually(main)
-
-
-def test_calls_that_wait_for_nothing_still_get_one_probe() -> None:
-    async def main() -> None:
-        network = Network("gone")
-        client = network.client(guards=Guards(max_wait=0))
-        with pytest.raises(ReadTimeout):
-            await client.balance()
-        with pytest.raises(TooManyInFlight):
-            await client.cost(PHONE, "Hi")
-        await trio.sleep(2)
-        await client.cost(PHONE, "Ho")
-
-    virtually(main)
+    await trio.sleep(2)
+    await client.cost(PHONE, "Ho")
 
 
-def test_a_proof_of_one_client_frees_the_calls_of_all_that_share_its_guards() -> None:
-    async def main() -> None:
-        network, guards = Network(then="silent"), Guards()
-        clients = [network.client(guards=guards, timeout=20) for _ in range(20)]
-        served: list[float] = []
+@virtual_time
+async def test_a_proof_of_one_client_frees_the_calls_of_all_that_share_its_guards() -> None:
+    network, guards = Network(then="silent"), Guards()
+    clients = [network.client(guards=guards, timeout=20) for _ in range(20)]
+    served: list[float] = []
 
-        async def ask(client: Client, number: int) -> None:
-            while True:
-                try:
-                    await client.cost(PHONE, f"text {number}")
-                except SmscError:
-                    await trio.sleep(1)
-                else:
-                    served.append(trio.current_time())
-                    return
+    async def ask(client: Client, number: int) -> None:
+        while True:
+            try:
+                await client.cost(PHONE, f"text {number}")
+            except SmscError:
+                await trio.sleep(1)
+            else:
+                served.append(trio.current_time())
+                return
 
-        async with trio.open_nursery() as nursery:
-            for number, client in enumerate(clients):
-                nursery.start_soon(ask, client, number)
-            await trio.sleep(600)
-            network.then = "ok"
-        assert max(served) - 600 <= 50
-        assert guards.awaiting_proof == set()
-
-    virtually(main)
+    async with trio.open_nursery() as nursery:
+        for number, client in enumerate(clients):
+            nursery.start_soon(ask, client, number)
+        await trio.sleep(600)
+        network.then = "ok"
+    assert max(served) - 600 <= 50
+    assert guards.awaiting_proof == set()
 
 
 # --- credentials that change
@@ -115,57 +110,51 @@ async def test_credentials_are_read_again_also_by_a_client_that_repeats_nothing(
     await client.balance()
 
 
-def test_of_many_calls_with_old_credentials_one_is_refused_and_all_succeed() -> None:
-    async def main() -> None:
-        left = _keys("old", "new")
-        service = _service("new", latency=1)
-        client = make_client(
-            service, apikey=None, credentials=lambda: left.pop(0), account="ours", guards=Guards(), retries=3
-        )
-        async with trio.open_nursery() as nursery:
-            for number in range(50):
-                nursery.start_soon(client.cost, PHONE, f"text {number}")
-        keys = [str(request.fields["apikey"]) for request in service.requests]
-        assert (keys.count("old"), keys.count("new")) == (1, 50)
-
-    virtually(main)
+@virtual_time
+async def test_of_many_calls_with_old_credentials_one_is_refused_and_all_succeed() -> None:
+    left = _keys("old", "new")
+    service = _service("new", latency=1)
+    client = make_client(
+        service, apikey=None, credentials=lambda: left.pop(0), account="ours", guards=Guards(), retries=3
+    )
+    async with trio.open_nursery() as nursery:
+        for number in range(50):
+            nursery.start_soon(client.cost, PHONE, f"text {number}")
+    keys = [str(request.fields["apikey"]) for request in service.requests]
+    assert (keys.count("old"), keys.count("new")) == (1, 50)
 
 
-def test_a_source_that_is_late_is_read_again_while_the_guards_refuse_its_credentials() -> None:
-    async def main() -> None:
-        current = "old"
+@virtual_time
+async def test_a_source_that_is_late_is_read_again_while_the_guards_refuse_its_credentials() -> None:
+    current = "old"
 
-        def source() -> Credentials:
-            return _keys(current)[0]
+    def source() -> Credentials:
+        return _keys(current)[0]
 
-        client = make_client(_service("new"), apikey=None, credentials=source, account="ours", guards=Guards())
-        for _ in range(3):
-            with pytest.raises(AuthenticationFailed):
-                await client.balance()
-        with pytest.raises(BreakerOpen):
+    client = make_client(_service("new"), apikey=None, credentials=source, account="ours", guards=Guards())
+    for _ in range(3):
+        with pytest.raises(AuthenticationFailed):
             await client.balance()
-        current = "new"
-        with pytest.raises(BreakerOpen):  # read a moment ago
-            await client.balance()
-        await trio.sleep(10)
+    with pytest.raises(BreakerOpen):
         await client.balance()
+    current = "new"
+    with pytest.raises(BreakerOpen):  # read a moment ago
+        await client.balance()
+    await trio.sleep(10)
+    await client.balance()
 
-    virtually(main)
 
+@virtual_time
+async def test_a_source_that_hangs_ends_at_the_deadline() -> None:
+    async def source() -> Credentials:
+        await trio.sleep_forever()
+        raise AssertionError
 
-def test_a_source_that_hangs_ends_at_the_deadline() -> None:
-    async def main() -> None:
-        async def source() -> Credentials:
-            await trio.sleep_forever()
-            raise AssertionError
-
-        client = make_client(FakeService(), apikey=None, credentials=source)
-        with pytest.raises(SmscError, match="did not return before the deadline") as caught:
-            await client.balance(deadline=10)
-        assert trio.current_time() == 10
-        assert caught.value.outcome is Outcome.NOT_SENT
-
-    virtually(main)
+    client = make_client(FakeService(), apikey=None, credentials=source)
+    with pytest.raises(SmscError, match="did not return before the deadline") as caught:
+        await client.balance(deadline=10)
+    assert trio.current_time() == 10
+    assert caught.value.outcome is Outcome.NOT_SENT
 
 
 async def test_a_source_that_hangs_ends_with_the_client() -> None:

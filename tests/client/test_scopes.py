@@ -25,7 +25,8 @@ from smsc_async._tasks import end_of, pause_after
 from tests.doubles import FakeService, make_client
 from tests.errors import ERRORS
 from tests.journal.conftest import no_threads, path  # noqa: F401 - fixtures
-from tests.watching.life import ONE, REFS, take, virtually
+from tests.virtual import virtual_time
+from tests.watching.life import ONE, REFS, take
 
 MESSAGES = [Message(f"+7916123456{number}", f"Hi {number}") for number in range(4)]
 each_error = pytest.mark.parametrize(("error", "scope"), ERRORS, ids=lambda each: type(each).__name__)
@@ -39,23 +40,21 @@ def failing(error: SmscError, *, after: int) -> FakeService:
 
 
 @each_error
-def test_a_watch_ends_asks_again_or_reports_one_message(error: SmscError, scope: Scope) -> None:
-    async def main() -> None:
-        client = make_client(failing(error, after=2), retries=0)
-        taken: list[Update] = []
-        watcher = client.watch(REFS, grace=0.0)
-        if scope is Scope.ALL:
-            with pytest.raises(type(error)):
-                await take(watcher, taken)
-            assert len(watcher.unfinished) + len(taken) == len(REFS)
-            assert watcher.unfinished
-        else:
+@virtual_time
+async def test_a_watch_ends_asks_again_or_reports_one_message(error: SmscError, scope: Scope) -> None:
+    client = make_client(failing(error, after=2), retries=0)
+    taken: list[Update] = []
+    watcher = client.watch(REFS, grace=0.0)
+    if scope is Scope.ALL:
+        with pytest.raises(type(error)):
             await take(watcher, taken)
-            errors = [type(update.error) for update in taken if update.error is not None]
-            assert errors == ([type(error)] if scope is Scope.MESSAGE else [])
-            assert len(taken) == len(REFS)
-
-    virtually(main)
+        assert len(watcher.unfinished) + len(taken) == len(REFS)
+        assert watcher.unfinished
+    else:
+        await take(watcher, taken)
+        errors = [type(update.error) for update in taken if update.error is not None]
+        assert errors == ([type(error)] if scope is Scope.MESSAGE else [])
+        assert len(taken) == len(REFS)
 
 
 @each_error
@@ -131,4 +130,4 @@ def test_a_job_stops_with_its_messages_planned_repeats_a_request_or_fails_its_me
 
     second = RowState.PLANNED if stops else RowState.FAILED if fails else RowState.ACCEPTED
     others = RowState.PLANNED if stops else RowState.ACCEPTED
-    assert virtually(main) == [RowState.ACCEPTED, second, others, others]
+    assert virtual_time(main)() == [RowState.ACCEPTED, second, others, others]

@@ -9,8 +9,6 @@ from itertools import count, cycle, groupby, islice
 from typing import Final, Literal, Protocol, TypeVar
 
 import anyio
-import trio
-from trio.testing import MockClock
 
 from smsc_async import (
     ApiError,
@@ -30,6 +28,7 @@ from smsc_async import (
 )
 from smsc_async.sandbox import Sandbox
 from tests.faults.fault_network import URL, Fault, Kind, Network, Side
+from tests.virtual import virtual_time
 
 __all__ = [
     "FOLLOWED",
@@ -163,7 +162,7 @@ class Scene:
 
 def run(main: Callable[[], Awaitable[T]]) -> T:
     """Run on a clock that jumps to the next timer when all tasks wait."""
-    return trio.run(main, clock=MockClock(autojump_threshold=0))
+    return virtual_time(main)()
 
 
 @asynccontextmanager

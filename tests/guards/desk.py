@@ -1,14 +1,10 @@
 """A client of the guards that the tests of the guards drive on virtual time."""
 
 import math
-from collections.abc import Awaitable, Callable
-from functools import wraps
 from typing import Any, ParamSpec
 
 import anyio
 import pytest
-import trio
-from trio.testing import MockClock
 
 from smsc_async import (
     GetBalance,
@@ -33,19 +29,6 @@ LOST = Completion(RequestArrival.LOST)
 UNSENT = Completion(RequestArrival.UNSENT)
 TRUSTING_ONE = Rules(in_flight=Rule(1)).with_policies(login_failures="off", address_failures="off")
 TRUSTING = Rules().with_policies(login_failures="off", address_failures="off")
-
-
-def virtual(test: Callable[P, Awaitable[None]]) -> Callable[P, None]:
-    """Run a test on trio, on a clock that jumps to the next event."""
-
-    @wraps(test)
-    def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        async def main() -> None:
-            await test(*args, **kwargs)
-
-        trio.run(main, clock=MockClock(autojump_threshold=0))
-
-    return run
 
 
 def identity(password: str = "secret", *, name: str = "ivan", **options: Any) -> Identity:

@@ -25,8 +25,8 @@ from tests.guards.desk import (
     identity,
     send,
     status,
-    virtual,
 )
+from tests.virtual import virtual_time
 
 
 def sends(number: int, text: str = "Hi") -> SendList:
@@ -34,7 +34,7 @@ def sends(number: int, text: str = "Hi") -> SendList:
 
 
 # --- credentials
-@virtual
+@virtual_time
 async def test_one_request_goes_at_a_time_until_its_credentials_are_accepted() -> None:
     desk = Desk(Rules())
     async with trio.open_nursery() as nursery:
@@ -46,7 +46,7 @@ async def test_one_request_goes_at_a_time_until_its_credentials_are_accepted() -
     assert await desk.state() == (0, 0)
 
 
-@virtual
+@virtual_time
 async def test_three_errors_2_stop_their_credentials_but_not_corrected_ones() -> None:
     desk = Desk(Rules())
     wrong, corrected = identity("wrong"), identity("right")
@@ -63,7 +63,7 @@ async def test_three_errors_2_stop_their_credentials_but_not_corrected_ones() ->
     await desk.call(who=wrong)
 
 
-@virtual
+@virtual_time
 async def test_one_address_never_sees_more_than_four_errors_2() -> None:
     desk = Desk(Rules())
     errors = 0
@@ -84,7 +84,7 @@ async def test_one_address_never_sees_more_than_four_errors_2() -> None:
     await desk.call(who=identity("right", egress="another address"))
 
 
-@virtual
+@virtual_time
 async def test_many_tasks_with_a_wrong_password_cause_three_errors_2() -> None:
     desk = Desk(Rules())
     outcomes = []
@@ -103,7 +103,7 @@ async def test_many_tasks_with_a_wrong_password_cause_three_errors_2() -> None:
     assert await desk.state() == (0, 0)
 
 
-@virtual
+@virtual_time
 async def test_an_error_2_lets_no_second_request_go_at_once() -> None:
     desk = Desk(Rules())
     async with trio.open_nursery() as nursery:
@@ -112,7 +112,7 @@ async def test_an_error_2_lets_no_second_request_go_at_once() -> None:
     assert [start for start, _ in desk.started] == [0, 10]
 
 
-@virtual
+@virtual_time
 async def test_lost_answers_accuse_no_credentials() -> None:
     desk = Desk(Rules())
     for number in range(100):
@@ -120,7 +120,7 @@ async def test_lost_answers_accuse_no_credentials() -> None:
     assert (await desk.guards.snapshot()).rules["address_failures"].full == {}
 
 
-@virtual
+@virtual_time
 async def test_a_proof_ends_half_an_hour_after_the_last_good_answer() -> None:
     desk = Desk(Rules())
     await desk.call()
@@ -135,7 +135,7 @@ async def test_a_proof_ends_half_an_hour_after_the_last_good_answer() -> None:
         await desk.reserve(status(3), within=1)
 
 
-@virtual
+@virtual_time
 async def test_proven_credentials_are_exempt_whatever_others_do() -> None:
     desk = Desk(Rules())
     await desk.call()
@@ -145,7 +145,7 @@ async def test_proven_credentials_are_exempt_whatever_others_do() -> None:
     assert len([await desk.reserve(send(f"text {number}")) for number in range(13)]) == 13
 
 
-@virtual
+@virtual_time
 async def test_proven_credentials_do_not_wait_behind_those_that_are_not() -> None:
     desk = Desk(Rules())
     await desk.call()
@@ -157,7 +157,7 @@ async def test_proven_credentials_do_not_wait_behind_those_that_are_not() -> Non
         assert await desk.call() == 1
 
 
-@virtual
+@virtual_time
 async def test_a_password_that_is_changed_at_the_service_is_stopped_after_three_errors_2() -> None:
     desk = Desk(Rules())
     await desk.call()
@@ -166,7 +166,7 @@ async def test_a_password_that_is_changed_at_the_service_is_stopped_after_three_
     assert isinstance(await desk.refused(), BreakerOpen)
 
 
-@virtual
+@virtual_time
 async def test_a_request_that_waited_in_vain_for_unproven_credentials_says_so() -> None:
     desk = Desk(Rules())
     await desk.reserve(send("first"))
@@ -177,7 +177,7 @@ async def test_a_request_that_waited_in_vain_for_unproven_credentials_says_so() 
 
 
 # --- bad sends
-@virtual
+@virtual_time
 async def test_no_more_than_ninety_nine_bad_sends_in_a_row() -> None:
     desk = Desk()
     for number in range(99):
@@ -190,7 +190,7 @@ async def test_no_more_than_ninety_nine_bad_sends_in_a_row() -> None:
     await desk.call(send(), GOOD)
 
 
-@virtual
+@virtual_time
 async def test_a_good_send_ends_the_row_of_those_that_ended_before_it_started() -> None:
     desk = Desk()
     slow = await desk.reserve(send("slow"))
@@ -204,14 +204,14 @@ async def test_a_good_send_ends_the_row_of_those_that_ended_before_it_started() 
     await desk.call(sends(99), GOOD)
 
 
-@virtual
+@virtual_time
 async def test_sends_of_unknown_outcome_count_as_bad_ones() -> None:
     desk = Desk()
     await desk.call(sends(99), LOST)
     assert isinstance(await desk.refused(send()), BreakerOpen)
 
 
-@virtual
+@virtual_time
 async def test_what_is_in_flight_may_turn_out_bad_and_is_waited_for() -> None:
     desk = Desk()
     async with trio.open_nursery() as nursery:
@@ -220,7 +220,7 @@ async def test_what_is_in_flight_may_turn_out_bad_and_is_waited_for() -> None:
         assert await desk.call(sends(10, "Ho"), GOOD) == 30
 
 
-@virtual
+@virtual_time
 async def test_a_list_longer_than_a_limit_can_ever_give_is_a_wrong_argument() -> None:
     desk = Desk()
     with pytest.raises(ValueError, match="120 messages in one request exceed the rule 'bad_sends', which allows 99"):
@@ -232,7 +232,7 @@ async def test_a_list_longer_than_a_limit_can_ever_give_is_a_wrong_argument() ->
 
 
 # --- error 4
-@virtual
+@virtual_time
 async def test_error_4_stops_every_client_of_these_guards_at_that_address() -> None:
     desk = Desk()
     await desk.call(completion=code(4))
@@ -247,7 +247,7 @@ async def test_error_4_stops_every_client_of_these_guards_at_that_address() -> N
     assert (await desk.refused()).retry_after == pytest.approx(1800)
 
 
-@virtual
+@virtual_time
 async def test_error_4_refuses_all_waiting_requests() -> None:
     desk = Desk()
     refusals = []
@@ -266,7 +266,7 @@ async def test_error_4_refuses_all_waiting_requests() -> None:
     assert refusals == [5] * 10
 
 
-@virtual
+@virtual_time
 async def test_a_block_refuses_at_once_also_requests_that_would_wait_behind_others() -> None:
     desk = Desk(store=(store := MemoryStore()))
     waiting = Desk(store=store)

@@ -8,7 +8,6 @@ from typing import Any
 import anyio
 import pytest
 import trio
-from trio.testing import MockClock
 
 from smsc_async import (
     DuplicateSend,
@@ -26,11 +25,11 @@ from tests.guards.desk import (
     identity,
     send,
     status,
-    virtual,
 )
+from tests.virtual import virtual_time
 
 
-@virtual
+@virtual_time
 async def test_a_snapshot_shows_what_is_in_flight_what_waits_and_what_is_full_until_when() -> None:
     desk = Desk(max_wait=None)
     await desk.fill(status(), 5)
@@ -53,7 +52,7 @@ async def test_a_snapshot_shows_what_is_in_flight_what_waits_and_what_is_full_un
     assert list((await desk.guards.snapshot()).rules["status_in_flight"].full.values()) == [None]
 
 
-@virtual
+@virtual_time
 async def test_no_output_contains_a_phone_a_text_or_a_login() -> None:
     desk = Desk(Rules())
     await desk.call(send("Kontonummer"), GOOD, who=identity("geheim", name="ivanov"))
@@ -74,7 +73,7 @@ def test_numbers_out_of_range_are_refused(options: dict[str, Any]) -> None:
     Guards(late_arrival=60)
 
 
-@virtual
+@virtual_time
 async def test_margin_and_late_arrival_are_options() -> None:
     desk = Desk(margin=0, late_arrival=20)
     await desk.call(send(), GOOD)
@@ -109,7 +108,7 @@ class Ledger(MemoryStore):
         await anyio.sleep(60)
 
 
-@virtual
+@virtual_time
 async def test_a_store_is_opened_before_its_first_use_and_a_new_salt_makes_new_keys() -> None:
     store = Ledger()
     desk = Desk(store=store)
@@ -121,7 +120,7 @@ async def test_a_store_is_opened_before_its_first_use_and_a_new_salt_makes_new_k
     assert store.events == ["opened", "opened"]
 
 
-@virtual
+@virtual_time
 async def test_the_last_client_closes_the_store_and_the_others_only_flush_it() -> None:
     store = Ledger()
     desk = Desk(store=store)
@@ -135,7 +134,7 @@ async def test_the_last_client_closes_the_store_and_the_others_only_flush_it() -
     assert trio.current_time() == 3, "a store that does not close is left after two seconds"
 
 
-@virtual
+@virtual_time
 async def test_a_flush_is_completed_although_its_caller_is_cancelled() -> None:
     desk = Desk(store=Ledger())
     with trio.CancelScope() as scope:
@@ -144,7 +143,7 @@ async def test_a_flush_is_completed_although_its_caller_is_cancelled() -> None:
     assert trio.current_time() == 1
 
 
-@virtual
+@virtual_time
 async def test_an_identity_keeps_its_keys_as_long_as_it_lives_and_no_longer() -> None:
     desk = Desk()
     await desk.call(who=ME)
@@ -172,7 +171,7 @@ class Recording(MemoryStore):
         return super().pause(delay, tries)
 
 
-@virtual
+@virtual_time
 async def test_store_receives_the_hold_of_a_slot_and_the_number_of_tries() -> None:
     store = Recording()
     guards = Guards(store, rules=TRUSTING_ONE)
@@ -191,7 +190,7 @@ async def test_store_receives_the_hold_of_a_slot_and_the_number_of_tries() -> No
     assert store.tries == [0, 1, 2, 3, 4]
 
 
-@virtual
+@virtual_time
 async def test_slot_that_becomes_free_at_the_deadline_is_held_for_no_time() -> None:
     store = Recording()
     guards = Guards(store, rules=TRUSTING_ONE)
@@ -202,7 +201,7 @@ async def test_slot_that_becomes_free_at_the_deadline_is_held_for_no_time() -> N
     assert store.holds == [90, 3, 2, 1, 0]
 
 
-@virtual
+@virtual_time
 async def test_a_refusal_names_the_seconds_until_a_slot_is_free_if_they_are_known() -> None:
     desk = Desk()
     await desk.call(send())
@@ -224,7 +223,8 @@ async def test_a_send_may_not_be_repeated_without_allow_duplicate() -> None:
         await guards.reserve(ME, send(), within=1)
 
 
-def test_closing_is_shielded_but_not_for_ever() -> None:
+@virtual_time
+async def test_closing_is_shielded_but_not_for_ever() -> None:
     class Slow(MemoryStore):
         closed = flushed = False
 
@@ -236,19 +236,16 @@ def test_closing_is_shielded_but_not_for_ever() -> None:
             await anyio.sleep(3)
             self.flushed = True
 
-    async def main() -> None:
-        store = Slow()
-        guards = Guards(store)
-        start = anyio.current_time()
-        with anyio.CancelScope() as scope:
-            scope.cancel()
-            await guards.aclose()
-        assert store.closed
-        await guards.flush()
-        assert not store.flushed
-        assert anyio.current_time() == start + 3
-
-    trio.run(main, clock=MockClock(autojump_threshold=0))
+    store = Slow()
+    guards = Guards(store)
+    start = anyio.current_time()
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        await guards.aclose()
+    assert store.closed
+    await guards.flush()
+    assert not store.flushed
+    assert anyio.current_time() == start + 3
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,6 @@
 """The policies of the rules: wait, raise and off."""
 
 import pytest
-import trio
-from trio.testing import MockClock
 
 from smsc_async import (
     BalanceTooOften,
@@ -25,8 +23,8 @@ from tests.guards.desk import (
     code,
     send,
     status,
-    virtual,
 )
+from tests.virtual import virtual_time
 
 WAIT: Policy = "wait"
 
@@ -48,43 +46,37 @@ REFUSALS: list[tuple[str, Rules, Operation[Result], type[GuardError]]] = [
 
 @pytest.mark.parametrize(("rule", "rules", "operation", "error"), REFUSALS, ids=[each[0] for each in REFUSALS])
 class TestPolicies:
-    def test_wait_lets_a_request_wait(
+    @virtual_time
+    async def test_wait_lets_a_request_wait(
         self, rule: str, rules: Rules, operation: Operation[Result], error: type[GuardError]
     ) -> None:
-        async def main() -> None:
-            desk = Desk(rules.with_policies(**{rule: WAIT}))
-            await desk.call(operation)
-            assert await desk.call(operation) == pytest.approx(61.2)
-            assert isinstance(await desk.refused(operation, within=1), error)
+        desk = Desk(rules.with_policies(**{rule: WAIT}))
+        await desk.call(operation)
+        assert await desk.call(operation) == pytest.approx(61.2)
+        assert isinstance(await desk.refused(operation, within=1), error)
 
-        trio.run(main, clock=MockClock(autojump_threshold=0))
-
-    def test_raise_refuses_it_at_once(
+    @virtual_time
+    async def test_raise_refuses_it_at_once(
         self, rule: str, rules: Rules, operation: Operation[Result], error: type[GuardError]
     ) -> None:
-        async def main() -> None:
-            desk = Desk(rules.with_policies(**{rule: RAISE}))
-            await desk.call(operation)
-            refusal = await desk.refused(operation)
-            assert isinstance(refusal, error)
-            assert refusal.retry_after == pytest.approx(61.2)
-            assert not desk.guards.awaits(operation)
+        desk = Desk(rules.with_policies(**{rule: RAISE}))
+        await desk.call(operation)
+        refusal = await desk.refused(operation)
+        assert isinstance(refusal, error)
+        assert refusal.retry_after == pytest.approx(61.2)
+        assert not desk.guards.awaits(operation)
 
-        trio.run(main, clock=MockClock(autojump_threshold=0))
-
-    def test_off_ignores_the_limit(
+    @virtual_time
+    async def test_off_ignores_the_limit(
         self, rule: str, rules: Rules, operation: Operation[Result], error: type[GuardError]
     ) -> None:
-        async def main() -> None:
-            desk = Desk(rules.with_policies(**{rule: OFF}))
-            for _ in range(4):
-                assert await desk.call(operation) == 0, error
-            assert rule not in (await desk.guards.snapshot()).rules
-
-        trio.run(main, clock=MockClock(autojump_threshold=0))
+        desk = Desk(rules.with_policies(**{rule: OFF}))
+        for _ in range(4):
+            assert await desk.call(operation) == 0, error
+        assert rule not in (await desk.guards.snapshot()).rules
 
 
-@virtual
+@virtual_time
 async def test_requests_can_wait_for_the_breakers_or_switch_them_off() -> None:
     waiting = Desk(Rules().with_policies(blocked="wait", login_failures="wait"))
     await waiting.call(completion=code(4))
@@ -96,7 +88,7 @@ async def test_requests_can_wait_for_the_breakers_or_switch_them_off() -> None:
         await careless.call(completion=code(2))
 
 
-@virtual
+@virtual_time
 async def test_a_gate_that_raises_can_not_say_when_it_will_be_free() -> None:
     desk = Desk(TRUSTING.with_policies(in_flight="raise", status_in_flight="raise"))
     for number in range(4):
@@ -106,7 +98,7 @@ async def test_a_gate_that_raises_can_not_say_when_it_will_be_free() -> None:
     assert error.retry_after is None
 
 
-@virtual
+@virtual_time
 async def test_without_gates_all_requests_go_at_once() -> None:
     desk = Desk(TRUSTING.with_policies(in_flight="off", status_in_flight="off"))
     for number in range(30):

@@ -2,7 +2,7 @@
 
 import pytest
 import trio
-from trio.testing import MockClock, wait_all_tasks_blocked
+from trio.testing import wait_all_tasks_blocked
 
 from smsc_async import (
     BalanceTooOften,
@@ -30,12 +30,12 @@ from tests.guards.desk import (
     identity,
     send,
     status,
-    virtual,
 )
+from tests.virtual import virtual_time
 
 
 # --- identical sends
-@virtual
+@virtual_time
 async def test_an_identical_send_is_refused_at_once_also_while_the_first_is_in_flight() -> None:
     desk = Desk()
     async with trio.open_nursery() as nursery:
@@ -53,7 +53,7 @@ async def test_an_identical_send_is_refused_at_once_also_while_the_first_is_in_f
     await desk.call(send(), GOOD)
 
 
-@virtual
+@virtual_time
 async def test_an_identical_send_is_refused_at_once_also_when_others_wait_at_the_gate() -> None:
     desk = Desk(TRUSTING_ONE)
     async with trio.open_nursery() as nursery:
@@ -66,7 +66,7 @@ async def test_an_identical_send_is_refused_at_once_also_when_others_wait_at_the
     assert await desk.state() == (0, 0)
 
 
-@virtual
+@virtual_time
 async def test_an_identical_send_is_refused_at_once_also_while_the_first_waits_at_the_gate() -> None:
     desk = Desk(TRUSTING_ONE)
     async with trio.open_nursery() as nursery:
@@ -79,7 +79,7 @@ async def test_an_identical_send_is_refused_at_once_also_while_the_first_waits_a
     assert len(desk.started) == 3
 
 
-@virtual
+@virtual_time
 async def test_a_send_that_waited_in_vain_may_be_tried_again() -> None:
     desk = Desk(TRUSTING_ONE)
     held = await desk.reserve()
@@ -90,7 +90,7 @@ async def test_a_send_that_waited_in_vain_may_be_tried_again() -> None:
     await desk.call(send(), GOOD)
 
 
-@virtual
+@virtual_time
 async def test_allow_duplicate_repeats_a_send_at_once() -> None:
     desk = Desk()
     first = await desk.reserve(send())
@@ -100,7 +100,7 @@ async def test_allow_duplicate_repeats_a_send_at_once() -> None:
     await desk.call(send(), GOOD, allow_duplicate=True)
 
 
-@virtual
+@virtual_time
 async def test_allow_duplicate_does_not_bypass_the_other_rules() -> None:
     desk = Desk()
     for _ in range(50):
@@ -108,7 +108,7 @@ async def test_allow_duplicate_does_not_bypass_the_other_rules() -> None:
     assert isinstance(await desk.refused(send(), allow_duplicate=True), SubscriberFlood)
 
 
-@virtual
+@virtual_time
 async def test_a_send_that_never_left_may_be_repeated_at_once_and_a_lost_one_may_not() -> None:
     desk = Desk()
     await desk.call(send(), UNSENT)
@@ -117,7 +117,7 @@ async def test_a_send_that_never_left_may_be_repeated_at_once_and_a_lost_one_may
 
 
 # --- subscribers
-@virtual
+@virtual_time
 async def test_the_fifty_first_message_in_a_row_is_refused_until_there_was_a_quiet_time() -> None:
     desk = Desk()
     for number in range(50):
@@ -131,7 +131,7 @@ async def test_the_fifty_first_message_in_a_row_is_refused_until_there_was_a_qui
     await desk.call(send("51"), GOOD)
 
 
-@virtual
+@virtual_time
 async def test_a_send_to_many_needs_a_slot_for_each_of_them() -> None:
     desk = Desk()
     for number in range(50):
@@ -141,7 +141,7 @@ async def test_a_send_to_many_needs_a_slot_for_each_of_them() -> None:
 
 
 # --- gates
-@virtual
+@virtual_time
 async def test_four_status_requests_and_fourteen_of_all_are_in_flight_at_most() -> None:
     desk = Desk(Rules(balance=Rule(100, 1)).with_policies(login_failures="off", address_failures="off"))
     async with trio.open_nursery() as nursery:
@@ -158,7 +158,7 @@ async def test_four_status_requests_and_fourteen_of_all_are_in_flight_at_most() 
     assert await desk.state() == (0, 0)
 
 
-@virtual
+@virtual_time
 async def test_lost_requests_hold_the_gate_until_they_have_definitely_arrived_and_been_answered() -> None:
     desk = Desk()
     for number in range(4):
@@ -167,7 +167,7 @@ async def test_lost_requests_hold_the_gate_until_they_have_definitely_arrived_an
     assert await desk.call(status(9)) == pytest.approx(5 + 1.2)
 
 
-@virtual
+@virtual_time
 async def test_accounts_have_gates_of_their_own() -> None:
     desk = Desk()
     for number in range(4):
@@ -183,22 +183,20 @@ async def test_accounts_have_gates_of_their_own() -> None:
     ("operation", "error"),
     [(status(), StatusTooOften), (BALANCE, BalanceTooOften), (GetCost(to=(PHONE,), text="Hi"), CostTooOften)],
 )
-def test_error_9_to_a_read_fills_its_window(operation: Operation[Result], error: type[GuardError]) -> None:
-    async def main() -> None:
-        desk = Desk()
-        await desk.call(operation)
-        await trio.sleep(50)
-        await desk.call(operation, code(9), latency=20)  # the first has left the window meanwhile
-        refusal = await desk.refused(operation, within=30)
-        assert isinstance(refusal, error)
-        assert refusal.retry_after == pytest.approx(61.2)
-        assert desk.guards.awaits(operation)
-        assert await desk.call(operation) == pytest.approx(70 + 61.2)
-
-    trio.run(main, clock=MockClock(autojump_threshold=0))
+@virtual_time
+async def test_error_9_to_a_read_fills_its_window(operation: Operation[Result], error: type[GuardError]) -> None:
+    desk = Desk()
+    await desk.call(operation)
+    await trio.sleep(50)
+    await desk.call(operation, code(9), latency=20)  # the first has left the window meanwhile
+    refusal = await desk.refused(operation, within=30)
+    assert isinstance(refusal, error)
+    assert refusal.retry_after == pytest.approx(61.2)
+    assert desk.guards.awaits(operation)
+    assert await desk.call(operation) == pytest.approx(70 + 61.2)
 
 
-@virtual
+@virtual_time
 async def test_error_9_to_a_send_keeps_it_from_being_sent_again() -> None:
     desk = Desk()
     await desk.call(send(), code(9))

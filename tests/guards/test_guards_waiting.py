@@ -4,25 +4,26 @@ import asyncio
 
 import pytest
 import trio
-from trio.testing import MockClock, wait_all_tasks_blocked
+from trio.testing import wait_all_tasks_blocked
 
 from smsc_async import (
     StatusTooOften,
     TooManyInFlight,
 )
 from smsc_async.guards import MemoryStore, Rules
-from tests.guards.desk import BALANCE, FINE, TRUSTING_ONE, UNSENT, Desk, status, virtual
+from tests.guards.desk import BALANCE, FINE, TRUSTING_ONE, UNSENT, Desk, status
+from tests.virtual import virtual_time
 
 
 # --- waiting
-@virtual
+@virtual_time
 async def test_the_first_requests_of_a_window_go_at_once_and_the_next_when_the_first_has_left_it() -> None:
     desk = Desk()
     starts = [await desk.call(status(), latency=1) for _ in range(7)]
     assert starts == pytest.approx([0, 1, 2, 3, 4, 1 + 61.2, 2 + 61.2])
 
 
-@virtual
+@virtual_time
 async def test_no_waiter_waits_past_the_moment_its_slot_is_free() -> None:
     desk = Desk()
     async with trio.open_nursery() as nursery:
@@ -33,7 +34,7 @@ async def test_no_waiter_waits_past_the_moment_its_slot_is_free() -> None:
     assert starts == sorted(starts)
 
 
-@virtual
+@virtual_time
 async def test_waiters_of_one_key_are_served_in_order() -> None:
     desk = Desk(TRUSTING_ONE)
     operations = [status(number) for number in range(40)]
@@ -44,7 +45,7 @@ async def test_waiters_of_one_key_are_served_in_order() -> None:
     assert [operation for _, operation in desk.started] == operations
 
 
-@virtual
+@virtual_time
 async def test_a_slow_key_never_delays_another() -> None:
     desk = Desk()
     await desk.fill(status(1), 5)
@@ -59,7 +60,7 @@ async def test_a_slow_key_never_delays_another() -> None:
         nursery.cancel_scope.cancel()
 
 
-@virtual
+@virtual_time
 async def test_a_waiter_keeps_its_ticket_when_it_goes_on_to_another_key() -> None:
     desk = Desk()
     await desk.fill(status(1), 5)
@@ -78,7 +79,7 @@ async def test_a_waiter_keeps_its_ticket_when_it_goes_on_to_another_key() -> Non
     assert {start for start, _ in desk.started[9:]} == {90}
 
 
-@virtual
+@virtual_time
 async def test_a_slot_that_becomes_free_early_is_reserved_early() -> None:
     desk = Desk()
     async with trio.open_nursery() as nursery:
@@ -89,7 +90,7 @@ async def test_a_slot_that_becomes_free_early_is_reserved_early() -> None:
         assert await desk.call(status()) == 20
 
 
-@virtual
+@virtual_time
 async def test_two_slots_that_become_free_at_once_are_both_reserved() -> None:
     desk = Desk()
     async with trio.open_nursery() as nursery:
@@ -101,7 +102,7 @@ async def test_two_slots_that_become_free_at_once_are_both_reserved() -> None:
     assert {start for start, _ in desk.started[4:]} == {10}
 
 
-@virtual
+@virtual_time
 async def test_guards_that_share_a_store_notice_slots_that_the_others_release() -> None:
     store = MemoryStore()
     one, other = Desk(store=store), Desk(store=store)
@@ -114,7 +115,7 @@ async def test_guards_that_share_a_store_notice_slots_that_the_others_release() 
 
 
 # --- liveness
-@virtual
+@virtual_time
 async def test_a_hammered_status_key_gets_nearly_all_that_the_service_allows() -> None:
     desk = Desk(Rules())
     done = 0
@@ -136,27 +137,25 @@ async def test_a_hammered_status_key_gets_nearly_all_that_the_service_allows() -
 
 # --- cancellation
 @pytest.mark.parametrize("cancelled", [0, 3, 9])
-def test_a_cancelled_waiter_delays_no_other_and_leaves_nothing(cancelled: int) -> None:
-    async def main() -> None:
-        desk = Desk()
-        await desk.fill(status(), 5)
-        scopes = [trio.CancelScope() for _ in range(10)]
+@virtual_time
+async def test_a_cancelled_waiter_delays_no_other_and_leaves_nothing(cancelled: int) -> None:
+    desk = Desk()
+    await desk.fill(status(), 5)
+    scopes = [trio.CancelScope() for _ in range(10)]
 
-        async def wait(scope: trio.CancelScope) -> None:
-            with scope:
-                await desk.call(status())
+    async def wait(scope: trio.CancelScope) -> None:
+        with scope:
+            await desk.call(status())
 
-        async with trio.open_nursery() as nursery:
-            for scope in scopes:
-                nursery.start_soon(wait, scope)
-                await wait_all_tasks_blocked()
-            await trio.sleep(30)
-            scopes[cancelled].cancel()
-        starts = [start for start, _ in desk.started[5:]]
-        assert starts == pytest.approx([61.2] * 5 + [122.4] * 4, abs=0.01)
-        assert await desk.state() == (0, 0)
-
-    trio.run(main, clock=MockClock(autojump_threshold=0))
+    async with trio.open_nursery() as nursery:
+        for scope in scopes:
+            nursery.start_soon(wait, scope)
+            await wait_all_tasks_blocked()
+        await trio.sleep(30)
+        scopes[cancelled].cancel()
+    starts = [start for start, _ in desk.started[5:]]
+    assert starts == pytest.approx([61.2] * 5 + [122.4] * 4, abs=0.01)
+    assert await desk.state() == (0, 0)
 
 
 async def test_a_waiter_that_is_cancelled_when_its_turn_has_come_passes_it_on() -> None:
@@ -172,7 +171,7 @@ async def test_a_waiter_that_is_cancelled_when_its_turn_has_come_passes_it_on() 
     assert await desk.state() == (0, 0)
 
 
-@virtual
+@virtual_time
 async def test_cancelling_all_requests_at_once_leaves_nothing() -> None:
     store = MemoryStore()
     desk = Desk(store=store)
@@ -188,7 +187,7 @@ async def test_cancelling_all_requests_at_once_leaves_nothing() -> None:
 
 
 # --- how long a request waits, and how many
-@virtual
+@virtual_time
 async def test_a_request_is_refused_at_once_when_its_wait_can_not_fit() -> None:
     desk = Desk()
     await desk.fill(status(), 5)
@@ -199,7 +198,7 @@ async def test_a_request_is_refused_at_once_when_its_wait_can_not_fit() -> None:
     assert await desk.call(status(), within=42) == pytest.approx(61.2)
 
 
-@virtual
+@virtual_time
 async def test_a_request_behind_others_is_refused_at_once_when_even_the_first_of_them_waits_too_long() -> None:
     desk = Desk()
     await desk.fill(status(), 5)
@@ -211,7 +210,7 @@ async def test_a_request_behind_others_is_refused_at_once_when_even_the_first_of
         assert error.retry_after == pytest.approx(51.2)
 
 
-@virtual
+@virtual_time
 async def test_a_request_whose_turn_does_not_come_in_time_is_refused_then() -> None:
     desk = Desk()
     await desk.fill(status(), 5)
@@ -233,7 +232,7 @@ async def test_a_request_whose_turn_does_not_come_in_time_is_refused_then() -> N
     assert await desk.state() == (0, 0)
 
 
-@virtual
+@virtual_time
 async def test_a_wait_for_what_is_in_flight_ends_with_the_deadline() -> None:
     desk = Desk(max_wait=None)
     held = [await desk.reserve(status(number)) for number in range(4)]
@@ -254,7 +253,7 @@ async def test_a_wait_for_what_is_in_flight_ends_with_the_deadline() -> None:
     assert await desk.state() == (0, 0)
 
 
-@virtual
+@virtual_time
 async def test_no_request_waits_longer_than_max_wait_whatever_the_deadline() -> None:
     desk = Desk(max_wait=10)
     await desk.fill(status(), 5)
@@ -263,7 +262,7 @@ async def test_no_request_waits_longer_than_max_wait_whatever_the_deadline() -> 
     assert await desk.call(status()) == pytest.approx(61.2)
 
 
-@virtual
+@virtual_time
 async def test_max_wait_of_nothing_means_never_wait() -> None:
     desk = Desk(max_wait=0)
     held = [await desk.reserve(status(number)) for number in range(4)]
@@ -272,7 +271,7 @@ async def test_max_wait_of_nothing_means_never_wait() -> None:
     await desk.reserve(status(9))
 
 
-@virtual
+@virtual_time
 async def test_a_request_past_its_deadline_does_not_wait() -> None:
     desk = Desk()
     await desk.fill(status(), 5)
@@ -280,7 +279,7 @@ async def test_a_request_past_its_deadline_does_not_wait() -> None:
     await desk.call(status(2), within=0)
 
 
-@virtual
+@virtual_time
 async def test_no_more_wait_than_max_waiters() -> None:
     desk = Desk(max_waiters=3)
     await desk.fill(status(1), 5)

@@ -28,8 +28,9 @@ from smsc_async.guards._demands import Completion, Planner, RequestArrival, rele
 from smsc_async.guards._limits import Release, SpendLimit
 from smsc_async.guards._spend import DAY, Slice, SpendHistory, units_of
 from smsc_async.guards._store import Demand, Reservation
-from tests.guards.desk import LOST, UNSENT, Desk, code, identity, send, virtual
+from tests.guards.desk import LOST, UNSENT, Desk, code, identity, send
 from tests.guards.planner import LOGIN, OTHER, PHONE, SALT
+from tests.virtual import virtual_time
 
 TEN = SpendLimit(10, DAY)
 SLICE = 300.0
@@ -204,7 +205,7 @@ def test_the_members_of_a_group_are_counted_by_their_parts() -> None:
 
 
 # --- the guards
-@virtual
+@virtual_time
 async def test_sends_to_different_numbers_stop_at_the_limit_and_go_on_after_a_day() -> None:
     desk = Desk(RULES)
     for _ in range(3):
@@ -222,7 +223,7 @@ async def test_sends_to_different_numbers_stop_at_the_limit_and_go_on_after_a_da
     assert DAY <= await waiting.call(send(), paid("3")) <= DAY + SLICE
 
 
-@virtual
+@virtual_time
 async def test_a_list_is_refused_if_it_may_cost_too_much_and_a_smaller_one_goes() -> None:
     desk = Desk(RULES)
     await desk.call(send(), paid("1.8"))
@@ -230,13 +231,13 @@ async def test_a_list_is_refused_if_it_may_cost_too_much_and_a_smaller_one_goes(
     await desk.call(send())
 
 
-@virtual
+@virtual_time
 async def test_a_list_of_more_messages_than_units_is_no_wrong_argument() -> None:
     desk = Desk(Rules(spend=Spend(Decimal("0.0002"))).with_policies(login_failures="off", address_failures="off"))
     await desk.call(LINES, Completion(RequestArrival.ANSWERED, good=True, accepted=5, cost=0))
 
 
-@virtual
+@virtual_time
 async def test_a_send_waits_for_the_costs_of_those_in_flight_whatever_the_policy_is() -> None:
     desk = Desk(RULES)
     held = await desk.reserve(send())
@@ -248,7 +249,7 @@ async def test_a_send_waits_for_the_costs_of_those_in_flight_whatever_the_policy
     assert await desk.state() == (0, 0)
 
 
-@virtual
+@virtual_time
 async def test_the_snapshot_of_the_guards_shows_the_rule() -> None:
     desk = Desk(RULES)
     await desk.call(send(), paid("10"))

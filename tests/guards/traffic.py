@@ -10,7 +10,6 @@ from typing import Any, Final, Protocol
 import trio
 from hypothesis import strategies as st
 from trio._core import _run as scheduler
-from trio.testing import MockClock
 
 from smsc_async import (
     GetBalance,
@@ -29,6 +28,7 @@ from smsc_async import (
 from smsc_async.guards import Identity, MemoryStore, Policy, Rules
 from smsc_async.guards._demands import Completion, RequestArrival
 from tests.guards.service_model import LIMITS, Arrival, Count, Request, Service, counts_of
+from tests.virtual import virtual_time
 
 ACCOUNT: Final = "ivan"
 LATE: Final = 5.0
@@ -284,7 +284,7 @@ def virtually(seed: int, main: Callable[[], Any]) -> Any:
     """Run on a clock that jumps to the next timer when all tasks wait, the same way each time."""
     # Hypothesis makes this the only source of the order in which trio runs tasks.
     scheduler._r.seed(seed)
-    return trio.run(main, clock=MockClock(autojump_threshold=0))
+    return virtual_time(main)()
 
 
 @dataclass(slots=True)

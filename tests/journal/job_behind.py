@@ -14,7 +14,8 @@ from smsc_async import (
     PlannedMessage,
 )
 from smsc_async.sandbox import Limits
-from tests.sending.lossy_service import BAD, Network, virtually
+from tests.sending.lossy_service import BAD, Network
+from tests.virtual import virtual_time
 
 
 def good(number: int, start: str = "+7") -> Message:
@@ -80,4 +81,4 @@ class Job:
 
 def run(main: Callable[[], Awaitable[None]]) -> None:
     """Run on a virtual clock."""
-    virtually(main)
+    virtual_time(main)()

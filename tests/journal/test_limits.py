@@ -22,7 +22,7 @@ from smsc_async._model import GetStatus
 from tests.doubles import FakeService, answer, make_client
 from tests.journal.job_behind import Job, good
 from tests.sending.lossy_service import Network
-from tests.watching.life import virtually
+from tests.virtual import virtual_time
 
 pytestmark = pytest.mark.usefixtures("no_threads")
 MESSAGES = [Message(f"+7916123{number:04}", f"Hi {number}") for number in range(30)]
@@ -37,19 +37,17 @@ MESSAGES = [Message(f"+7916123{number:04}", f"Hi {number}") for number in range(
         (Guards(rules=Rules(identical_send=Rule(1, 20, "off"))), 61.2),
     ],
 )
-def test_after_error_9_a_message_is_sent_again_when_its_window_is_over(
+@virtual_time
+async def test_after_error_9_a_message_is_sent_again_when_its_window_is_over(
     path: Path, guards: Guards | None, pause: float
 ) -> None:
-    async def main() -> None:
-        service = FakeService([answer("send_sms2", error="9"), *[answer("get_status", error="3")] * 3])
-        client = make_client(service, guards=guards)
-        async with Journal(path) as journal:
-            await journal.plan(MESSAGES[:1])
-            await journal.send(client)
-            assert (await journal.summary()).accepted == 1
-        assert pause <= anyio.current_time() < pause + 10
-
-    virtually(main)
+    service = FakeService([answer("send_sms2", error="9"), *[answer("get_status", error="3")] * 3])
+    client = make_client(service, guards=guards)
+    async with Journal(path) as journal:
+        await journal.plan(MESSAGES[:1])
+        await journal.send(client)
+        assert (await journal.summary()).accepted == 1
+    assert pause <= anyio.current_time() < pause + 10
 
 
 class Recorder:
@@ -74,45 +72,41 @@ def impatient(**rules: Any) -> Guards:
 
 
 @pytest.mark.parametrize("in_flight", [1, 3, 14])
-def test_a_job_sends_no_more_requests_at_once_than_the_rules_allow(path: Path, in_flight: int) -> None:
-    async def main() -> None:
-        service = FakeService(latency=0.1)
-        client = make_client(service, guards=impatient(in_flight=Rule(in_flight)))
-        await client.balance()  # proves the credentials
-        calls = Recorder(client)
-        async with Journal(path) as journal:
-            await journal.plan(MESSAGES, batch_size=1)
-            await journal.send(client, workers=8)
-            assert (await journal.summary()).accepted == 30
-        assert calls.errors == []
-        assert service.peak == min(in_flight, 8)
-
-    virtually(main)
+@virtual_time
+async def test_a_job_sends_no_more_requests_at_once_than_the_rules_allow(path: Path, in_flight: int) -> None:
+    service = FakeService(latency=0.1)
+    client = make_client(service, guards=impatient(in_flight=Rule(in_flight)))
+    await client.balance()  # proves the credentials
+    calls = Recorder(client)
+    async with Journal(path) as journal:
+        await journal.plan(MESSAGES, batch_size=1)
+        await journal.send(client, workers=8)
+        assert (await journal.summary()).accepted == 30
+    assert calls.errors == []
+    assert service.peak == min(in_flight, 8)
 
 
 @pytest.mark.parametrize(("in_flight", "status_in_flight"), [(14, 1), (14, 2), (2, 4), (1, 4)])
-def test_a_job_asks_for_no_more_statuses_at_once_than_the_rules_allow(
+@virtual_time
+async def test_a_job_asks_for_no_more_statuses_at_once_than_the_rules_allow(
     path: Path, in_flight: int, status_in_flight: int
 ) -> None:
-    async def main() -> None:
-        service = FakeService(latency=0.1)
-        async with Journal(path) as journal:
-            await journal.plan(MESSAGES, batch_size=5)
-            service.script = [service._happy, *[answer("send_sms2", error="9")] * 5]
-            with anyio.move_on_after(30):  # five requests have to be reconciled
-                await journal.send(make_client(service), workers=8)
-            service.script, service.peak, service.status_peak = [], 0, 0
-            client = make_client(
-                service, guards=impatient(in_flight=Rule(in_flight), status_in_flight=Rule(status_in_flight))
-            )
-            await client.balance()
-            calls = Recorder(client)
-            await journal.send(client, workers=8)
-            assert {row.state for row in await journal.rows()} == {RowState.ACCEPTED}
-        assert calls.errors == []
-        assert service.status_peak == min(in_flight, status_in_flight)
-
-    virtually(main)
+    service = FakeService(latency=0.1)
+    async with Journal(path) as journal:
+        await journal.plan(MESSAGES, batch_size=5)
+        service.script = [service._happy, *[answer("send_sms2", error="9")] * 5]
+        with anyio.move_on_after(30):  # five requests have to be reconciled
+            await journal.send(make_client(service), workers=8)
+        service.script, service.peak, service.status_peak = [], 0, 0
+        client = make_client(
+            service, guards=impatient(in_flight=Rule(in_flight), status_in_flight=Rule(status_in_flight))
+        )
+        await client.balance()
+        calls = Recorder(client)
+        await journal.send(client, workers=8)
+        assert {row.state for row in await journal.rows()} == {RowState.ACCEPTED}
+    assert calls.errors == []
+    assert service.status_peak == min(in_flight, status_in_flight)
 
 
 @pytest.mark.parametrize(
@@ -123,42 +117,38 @@ def test_a_job_asks_for_no_more_statuses_at_once_than_the_rules_allow(
         (GuardStoreError("not now", retry_after=100.0), 100.0),
     ],
 )
-def test_a_job_that_is_behind_waits_when_a_status_is_refused_for_a_while(
+@virtual_time
+async def test_a_job_that_is_behind_waits_when_a_status_is_refused_for_a_while(
     path: Path, error: SmscError, pause: float
 ) -> None:
-    async def main() -> None:
-        job = Job(path, map(good, range(6)), batch_size=2)
-        await job.plan()
-        client = job.network.client()
-        call, errors = client.call, [error]
+    job = Job(path, map(good, range(6)), batch_size=2)
+    await job.plan()
+    client = job.network.client()
+    call, errors = client.call, [error]
 
-        async def refusing(operation: Any, **options: Any) -> object:
-            if errors and isinstance(operation, GetStatus):
-                raise errors.pop()
-            return await call(operation, **options)
+    async def refusing(operation: Any, **options: Any) -> object:
+        if errors and isinstance(operation, GetStatus):
+            raise errors.pop()
+        return await call(operation, **options)
 
-        client.call = refusing  # type: ignore[method-assign,assignment]
-        await job.send(client)
-        assert job.texts == job.expected
-        assert errors == []
-        assert anyio.current_time() >= pause
-
-    virtually(main)
+    client.call = refusing  # type: ignore[method-assign,assignment]
+    await job.send(client)
+    assert job.texts == job.expected
+    assert errors == []
+    assert anyio.current_time() >= pause
 
 
-def test_a_store_of_guards_that_stays_away_stops_the_job_and_all_stay_planned(path: Path) -> None:
-    async def main() -> None:
-        client = Network().client()
+@virtual_time
+async def test_a_store_of_guards_that_stays_away_stops_the_job_and_all_stay_planned(path: Path) -> None:
+    client = Network().client()
 
-        async def refusing(*_: object, **__: object) -> object:
-            raise GuardStoreError("no answer")
+    async def refusing(*_: object, **__: object) -> object:
+        raise GuardStoreError("no answer")
 
-        client.call = refusing  # type: ignore[method-assign,assignment]
-        async with Journal(path) as journal:
-            await journal.plan(MESSAGES, batch_size=5)
-            with pytest.raises(GuardStoreError):
-                await journal.send(client)
-            assert (await journal.summary()).planned == 30
-        assert 30 < anyio.current_time() < 120
-
-    virtually(main)
+    client.call = refusing  # type: ignore[method-assign,assignment]
+    async with Journal(path) as journal:
+        await journal.plan(MESSAGES, batch_size=5)
+        with pytest.raises(GuardStoreError):
+            await journal.send(client)
+        assert (await journal.summary()).planned == 30
+    assert 30 < anyio.current_time() < 120

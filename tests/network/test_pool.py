@@ -1,7 +1,6 @@
 """The pool: the last idle connection is taken first, waiters are served in order, a failed one is not reused."""
 
 import ssl
-from collections.abc import Awaitable, Callable
 from typing import cast
 from unittest import mock
 
@@ -9,11 +8,11 @@ import anyio
 import anyio.lowlevel
 import httpx
 import pytest
-import trio
-from trio.testing import MockClock, wait_all_tasks_blocked
+from trio.testing import wait_all_tasks_blocked
 
 from smsc_async import PoolTimeout
 from smsc_async._network.pool import ConnectionPool, _holds_more
+from tests.virtual import virtual_time
 
 
 class Connection(httpx.AsyncBaseTransport):
@@ -31,16 +30,7 @@ def _connections(most: int = 2) -> ConnectionPool:
     return ConnectionPool(Connection, most=most, expiry=4.0)
 
 
-def virtual(test: Callable[[], Awaitable[None]]) -> Callable[[], None]:
-    """Run a test on a clock that jumps to the next timer when all tasks wait."""
-
-    def run() -> None:
-        trio.run(test, clock=MockClock(autojump_threshold=0))
-
-    return run
-
-
-@virtual
+@virtual_time
 async def test_last_that_became_free_is_taken_first() -> None:
     pool = _connections()
     one, two = await pool.take(1), await pool.take(1)
@@ -51,7 +41,7 @@ async def test_last_that_became_free_is_taken_first() -> None:
     assert len(pool) == 2
 
 
-@virtual
+@virtual_time
 async def test_no_connection_in_time_is_a_pool_timeout() -> None:
     pool = _connections(most=1)
     connection = await pool.take(1)
@@ -63,7 +53,7 @@ async def test_no_connection_in_time_is_a_pool_timeout() -> None:
     assert await pool.take(1) is connection
 
 
-@virtual
+@virtual_time
 async def test_waiters_are_served_in_order() -> None:
     pool = _connections(most=1)
     served: list[int] = []
@@ -82,7 +72,7 @@ async def test_waiters_are_served_in_order() -> None:
     assert len(pool) == 1
 
 
-@virtual
+@virtual_time
 async def test_cancelled_waiter_leaves_the_queue() -> None:
     pool = _connections(most=1)
     connection = await pool.take(1)
@@ -92,7 +82,7 @@ async def test_cancelled_waiter_leaves_the_queue() -> None:
     assert await pool.take(1) is connection
 
 
-@virtual
+@virtual_time
 async def test_connection_handed_over_in_the_moment_of_a_cancellation_is_not_lost() -> None:
     pool = _connections(most=1)
     connection = await pool.take(1)
@@ -104,7 +94,7 @@ async def test_connection_handed_over_in_the_moment_of_a_cancellation_is_not_los
     assert await pool.take(1) is connection
 
 
-@virtual
+@virtual_time
 async def test_dropped_connection_is_closed_and_makes_room_for_another() -> None:
     pool = _connections(most=1)
     connection = await pool.take(1)
@@ -123,7 +113,7 @@ async def test_dropped_connection_is_closed_and_makes_room_for_another() -> None
     assert len(pool) == 1
 
 
-@virtual
+@virtual_time
 async def test_connection_is_closed_although_its_user_is_cancelled() -> None:
     pool = _connections()
     connection = await pool.take(1)
@@ -135,7 +125,7 @@ async def test_connection_is_closed_although_its_user_is_cancelled() -> None:
     assert len(pool) == 0
 
 
-@virtual
+@virtual_time
 async def test_idle_connections_are_closed_one_each_time_a_connection_is_taken() -> None:
     pool = _connections(most=3)
     taken = [await pool.take(1) for _ in range(3)]
@@ -149,7 +139,7 @@ async def test_idle_connections_are_closed_one_each_time_a_connection_is_taken()
     assert [connection.closed for connection in taken if isinstance(connection, Connection)] == [1, 1, 0]
 
 
-@virtual
+@virtual_time
 async def test_closing_closes_the_idle_and_leaves_those_in_use_to_their_users() -> None:
     pool = _connections()
     used, idle = await pool.take(1), await pool.take(1)
@@ -163,7 +153,7 @@ async def test_closing_closes_the_idle_and_leaves_those_in_use_to_their_users() 
     assert used.closed == 1
 
 
-@virtual
+@virtual_time
 async def test_waiter_gets_no_connection_while_they_are_closed() -> None:
     pool = _connections(most=1)
     used = await pool.take(1)
@@ -186,7 +176,7 @@ async def test_waiter_gets_no_connection_while_they_are_closed() -> None:
     assert len(pool) == 0
 
 
-@virtual
+@virtual_time
 async def test_connection_that_is_taken_while_the_connections_are_closed_is_not_kept() -> None:
     pool = _connections()
     pool.give(await pool.take(1))
@@ -203,7 +193,7 @@ async def test_connection_that_is_taken_while_the_connections_are_closed_is_not_
     assert pool.give(taken[0]) is False
 
 
-@virtual
+@virtual_time
 async def test_connection_handed_over_and_closed_in_the_moment_of_a_cancellation_is_dropped() -> None:
     pool = _connections(most=1)
     connection = await pool.take(1)
@@ -217,7 +207,7 @@ async def test_connection_handed_over_and_closed_in_the_moment_of_a_cancellation
     assert connection.closed == 1
 
 
-@virtual
+@virtual_time
 async def test_thousands_of_cancelled_requests_leak_no_connection() -> None:
     pool = _connections(most=3)
 
@@ -246,7 +236,7 @@ def test_end_that_was_received_behind_tls_is_noticed(error: type[ssl.SSLError]) 
     assert _holds_more(tls)
 
 
-@virtual
+@virtual_time
 async def test_connection_distrusted_after_it_was_handed_over_is_closed_and_another_is_used() -> None:
     pool = _connections(1)
     first = await pool.take(1)
@@ -264,7 +254,7 @@ async def test_connection_distrusted_after_it_was_handed_over_is_closed_and_anot
     assert (len(pool), cast("Connection", first).closed) == (1, 1)
 
 
-@virtual
+@virtual_time
 async def test_distrusted_connection_in_use_is_not_taken_back() -> None:
     pool = _connections(1)
     first = await pool.take(1)

@@ -16,6 +16,7 @@ from smsc_async._model.operations import GetBalance
 from smsc_async._protocol.binding import encode
 from smsc_async._protocol.wsdl import target_namespace
 from smsc_async.sandbox import Account, DeliveryPlan, Limits, Sandbox
+from tests.virtual import virtual_time
 
 URL = "http://127.0.0.1:8025/sys/soap.php"
 BALANCE = encode(GetBalance(), ApiKey.model_validate({"key": "demo"}), URL)
@@ -106,30 +107,28 @@ async def test_a_client_without_an_address_counts_as_loopback() -> None:
         assert (await client.balance()).amount == 10_000
 
 
-def test_requests_that_are_still_being_answered_count_as_in_flight() -> None:
+@virtual_time
+async def test_requests_that_are_still_being_answered_count_as_in_flight() -> None:
     """With a latency the emulator has as many requests in flight as a real server would."""
 
-    async def run() -> None:
-        sandbox = Sandbox(latency=2.0)
-        refused = 0
+    sandbox = Sandbox(latency=2.0)
+    refused = 0
 
-        async def one() -> None:
-            nonlocal refused
-            try:
-                await client.status(MessageRef("79000000001", "1"))
-            except TooManyRequests:
-                refused += 1
-            except Exception:  # noqa: BLE001 - the others get "not found"
-                return
+    async def one() -> None:
+        nonlocal refused
+        try:
+            await client.status(MessageRef("79000000001", "1"))
+        except TooManyRequests:
+            refused += 1
+        except Exception:  # noqa: BLE001 - the others get "not found"
+            return
 
-        client = Client(apikey="demo", url=URL, transport=sandbox.transport(), guards=None)
-        async with client, trio.open_nursery() as nursery:
-            for _ in range(5):
-                nursery.start_soon(one)
-        assert refused == 1
-        assert sandbox.service.in_flight == 0
-
-    trio.run(run, clock=trio.testing.MockClock(autojump_threshold=0))
+    client = Client(apikey="demo", url=URL, transport=sandbox.transport(), guards=None)
+    async with client, trio.open_nursery() as nursery:
+        for _ in range(5):
+            nursery.start_soon(one)
+    assert refused == 1
+    assert sandbox.service.in_flight == 0
 
 
 async def test_time_can_be_skipped_so_that_no_test_sleeps() -> None:

@@ -2,12 +2,11 @@
 
 import math
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import TypeVar
 
 import anyio
 import trio
-from trio.testing import MockClock
 
 from smsc_async import (
     Client,
@@ -27,11 +26,6 @@ T = TypeVar("T")
 PHONE, OTHER = "+79991234567", "+79991234568"
 
 BAD = "+79000009007"  # refused with error 7
-
-
-def virtually(main: Callable[[], Awaitable[T]]) -> T:
-    """Run on a clock that jumps to the next timer when all tasks wait."""
-    return trio.run(main, clock=MockClock(autojump_threshold=0))
 
 
 class Network:

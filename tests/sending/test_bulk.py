@@ -7,7 +7,6 @@ from typing import cast
 import pytest
 import trio
 from pydantic import ValidationError
-from trio.testing import MockClock
 
 from smsc_async import (
     AddressBlocked,
@@ -35,6 +34,7 @@ from smsc_async import (
     Viber,
 )
 from tests.doubles import FakeService, answer, make_client, query_of
+from tests.virtual import virtual_time
 
 
 def _messages(count: int, first: int = 0) -> list[Message]:
@@ -250,21 +250,19 @@ async def test_refused_recipients_have_errors_and_the_others_references() -> Non
     assert first.sent.refs == (first.ref, third.ref)
 
 
-def test_requests_of_a_batch_are_made_one_at_a_time_and_each_has_the_deadline() -> None:
-    async def main() -> None:
-        service = FakeService(latency=3)
-        client = make_client(service, batch_size=1)
-        start = trio.current_time()
-        outcomes = await _all(client.send_batch(_messages(4), deadline=5, timeout=Timeout(read=4)))
-        assert {outcome.error for outcome in outcomes} == {None}
-        assert trio.current_time() - start == pytest.approx(12)
-        assert service.peak == 1
-        assert {timeout.read for timeout in service.timeouts} == {4}
-        service.latency = 10
-        late = await _all(client.send_batch(_messages(2), deadline=5))
-        assert [type(outcome.error) for outcome in late] == [ReadTimeout] * 2
-
-    trio.run(main, clock=MockClock(autojump_threshold=0))
+@virtual_time
+async def test_requests_of_a_batch_are_made_one_at_a_time_and_each_has_the_deadline() -> None:
+    service = FakeService(latency=3)
+    client = make_client(service, batch_size=1)
+    start = trio.current_time()
+    outcomes = await _all(client.send_batch(_messages(4), deadline=5, timeout=Timeout(read=4)))
+    assert {outcome.error for outcome in outcomes} == {None}
+    assert trio.current_time() - start == pytest.approx(12)
+    assert service.peak == 1
+    assert {timeout.read for timeout in service.timeouts} == {4}
+    service.latency = 10
+    late = await _all(client.send_batch(_messages(2), deadline=5))
+    assert [type(outcome.error) for outcome in late] == [ReadTimeout] * 2
 
 
 def test_batch_that_is_left_early_closes_its_generators_on_trio() -> None:

@@ -18,7 +18,8 @@ from smsc_async import (
 )
 from smsc_async._protocol.binding import Incoming
 from tests.doubles import FakeService, answer, make_client
-from tests.sending.lossy_service import OTHER, PHONE, virtually
+from tests.sending.lossy_service import OTHER, PHONE
+from tests.virtual import virtual_time
 
 NOT_FOUND = answer("get_status", error="3")
 
@@ -47,54 +48,48 @@ def _state(error: BaseException) -> tuple[object, ...]:
 @pytest.mark.parametrize("call", CALLS)
 @pytest.mark.parametrize("on_unknown", ["reconcile", "raise", "resend"])
 @pytest.mark.parametrize("kind", [ConnectError, ConnectionLost, ReadTimeout, TooManyRequests])
-def test_an_error_that_a_transport_raises_again_and_again_never_changes(
+@virtual_time
+async def test_an_error_that_a_transport_raises_again_and_again_never_changes(
     kind: type[SmscError], on_unknown: str, call: str
 ) -> None:
-    async def main() -> None:
-        shared = kind("words")
-        before = _state(shared)
+    shared = kind("words")
+    before = _state(shared)
 
-        def step(request: Incoming) -> Reply:
-            if request.method.startswith("send") or call == "status":
-                raise shared
-            return NOT_FOUND
+    def step(request: Incoming) -> Reply:
+        if request.method.startswith("send") or call == "status":
+            raise shared
+        return NOT_FOUND
 
-        service = FakeService([step] * 200)
-        client = make_client(service, on_unknown=on_unknown, retries=0, deadline=200)
-        raised = []
-        for _ in range(2):
-            with pytest.raises(SmscError) as caught:
-                await CALLS[call](client)
-            assert caught.value is not shared
-            raised.append((caught.value, _state(caught.value)))
-        assert _state(shared) == before
-        for error, state in raised:
-            assert _state(error) == state
-
-    virtually(main)
+    service = FakeService([step] * 200)
+    client = make_client(service, on_unknown=on_unknown, retries=0, deadline=200)
+    raised = []
+    for _ in range(2):
+        with pytest.raises(SmscError) as caught:
+            await CALLS[call](client)
+        assert caught.value is not shared
+        raised.append((caught.value, _state(caught.value)))
+    assert _state(shared) == before
+    for error, state in raised:
+        assert _state(error) == state
 
 
-def test_statuses_of_equal_references_are_errors_of_their_own() -> None:
-    async def main() -> None:
-        shared = ConnectError("words")
-        service = FakeService([shared, shared])
-        ref = MessageRef(PHONE, "a1")
-        first, second = await make_client(service, retries=0).statuses([ref, ref])
-        assert isinstance(first, ConnectError)
-        assert isinstance(second, ConnectError)
-        assert first is not second
-        assert shared not in {first, second}
-
-    virtually(main)
+@virtual_time
+async def test_statuses_of_equal_references_are_errors_of_their_own() -> None:
+    shared = ConnectError("words")
+    service = FakeService([shared, shared])
+    ref = MessageRef(PHONE, "a1")
+    first, second = await make_client(service, retries=0).statuses([ref, ref])
+    assert isinstance(first, ConnectError)
+    assert isinstance(second, ConnectError)
+    assert first is not second
+    assert shared not in {first, second}
 
 
-def test_a_lost_answer_that_proves_to_be_not_sent_is_a_new_error_with_the_same_cause() -> None:
-    async def main() -> None:
-        lost = ReadTimeout("late")
-        lost.__cause__ = OSError("why")
-        with pytest.raises(ReadTimeout, match="so it was not sent") as caught:
-            await make_client(FakeService([lost, NOT_FOUND, NOT_FOUND]), on_unknown="reconcile").send(PHONE, "Hi")
-        assert (lost.outcome, caught.value.outcome) == (Outcome.UNKNOWN, Outcome.NOT_SENT)
-        assert caught.value.__cause__ is lost.__cause__
-
-    virtually(main)
+@virtual_time
+async def test_a_lost_answer_that_proves_to_be_not_sent_is_a_new_error_with_the_same_cause() -> None:
+    lost = ReadTimeout("late")
+    lost.__cause__ = OSError("why")
+    with pytest.raises(ReadTimeout, match="so it was not sent") as caught:
+        await make_client(FakeService([lost, NOT_FOUND, NOT_FOUND]), on_unknown="reconcile").send(PHONE, "Hi")
+    assert (lost.outcome, caught.value.outcome) == (Outcome.UNKNOWN, Outcome.NOT_SENT)
+    assert caught.value.__cause__ is lost.__cause__

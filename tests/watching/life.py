@@ -1,12 +1,9 @@
 """A service whose messages change their status at given times."""
 
-from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import anyio
 import anyio.lowlevel
-import trio
-from trio.testing import MockClock
 
 from smsc_async import (
     Client,
@@ -25,11 +22,6 @@ REFS = [MessageRef(f"+7999123456{number}", f"a{number}") for number in range(5)]
 ONE = REFS[0]
 
 LIMIT = (5, 61.2)
-
-
-def virtually(main: Callable[[], Awaitable[T]]) -> T:
-    """Run on a clock that jumps to the next timer when all tasks wait."""
-    return trio.run(main, clock=MockClock(autojump_threshold=0))
 
 
 class Life:

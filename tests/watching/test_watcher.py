@@ -22,274 +22,235 @@ from smsc_async import (
 )
 from smsc_async._protocol.binding import Incoming
 from tests.doubles import FakeService, answer, make_client
-from tests.watching.life import ONE, REFS, collect, service, take, virtually
+from tests.virtual import virtual_time
+from tests.watching.life import ONE, REFS, collect, service, take
 
 
-def test_each_change_is_one_update_and_the_final_status_the_last() -> None:
-    async def main() -> None:
-        client = make_client(service((300, -1), (2000, 0)), guards=Guards())
-        updates = await collect(client)
-        for ref in REFS:
-            taken = [(update.status, update.is_last) for update in updates if update.ref == ref]
-            assert taken == [
-                (MessageStatus.WAITING, False),
-                (MessageStatus.SENT, False),
-                (MessageStatus.DELIVERED, True),
-            ]
-        snapshot = await client.guards.snapshot()  # type: ignore[union-attr]
-        assert snapshot.waiting == 0
-
-    virtually(main)
+@virtual_time
+async def test_each_change_is_one_update_and_the_final_status_the_last() -> None:
+    client = make_client(service((300, -1), (2000, 0)), guards=Guards())
+    updates = await collect(client)
+    for ref in REFS:
+        taken = [(update.status, update.is_last) for update in updates if update.ref == ref]
+        assert taken == [
+            (MessageStatus.WAITING, False),
+            (MessageStatus.SENT, False),
+            (MessageStatus.DELIVERED, True),
+        ]
+    snapshot = await client.guards.snapshot()  # type: ignore[union-attr]
+    assert snapshot.waiting == 0
 
 
-def test_at_most_four_requests_are_made_at_once_and_none_more_often_than_allowed() -> None:
-    async def main() -> None:
-        fake = service((300, 0))
-        await collect(make_client(fake, guards=None))
-        assert fake.status_peak <= 4
-        assert len(fake.requests) <= 5 * (5 * 300 / 61.2 + 5)
-
-    virtually(main)
+@virtual_time
+async def test_at_most_four_requests_are_made_at_once_and_none_more_often_than_allowed() -> None:
+    fake = service((300, 0))
+    await collect(make_client(fake, guards=None))
+    assert fake.status_peak <= 4
+    assert len(fake.requests) <= 5 * (5 * 300 / 61.2 + 5)
 
 
-def test_nothing_to_watch_ends_at_once_and_a_message_is_watched_once() -> None:
-    async def main() -> None:
-        client = make_client(service())
-        assert await collect(client, []) == []
-        assert len(await collect(client, [ONE, ONE])) == 1
-
-    virtually(main)
+@virtual_time
+async def test_nothing_to_watch_ends_at_once_and_a_message_is_watched_once() -> None:
+    client = make_client(service())
+    assert await collect(client, []) == []
+    assert len(await collect(client, [ONE, ONE])) == 1
 
 
-def test_messages_may_be_added_while_watching() -> None:
+@virtual_time
+async def test_messages_may_be_added_while_watching() -> None:
     async def source() -> AsyncIterator[MessageRef]:
         for ref in REFS[:3]:
             yield ref
             await anyio.sleep(5)
 
-    async def main() -> None:
-        client = make_client(service())
-        seen = []
-        async with client.watch(source()) as updates:
-            async for update in updates:
-                seen.append(update.ref)
-                if update.ref == ONE:
-                    updates.add(REFS[3], REFS[4])
-            assert (updates.done, updates.total) == (5, 5)
-        assert sorted(seen, key=str) == REFS
-
-    virtually(main)
+    client = make_client(service())
+    seen = []
+    async with client.watch(source()) as updates:
+        async for update in updates:
+            seen.append(update.ref)
+            if update.ref == ONE:
+                updates.add(REFS[3], REFS[4])
+        assert (updates.done, updates.total) == (5, 5)
+    assert sorted(seen, key=str) == REFS
 
 
-def test_long_list_does_not_block_the_event_loop() -> None:
-    async def main() -> None:
-        client = make_client(FakeService(latency=0.001))
-        refs = [MessageRef("+79991234567", number) for number in range(1, 2_501)]
-        assert len(await collect(client, refs)) == 2_500
-
-    virtually(main)
+@virtual_time
+async def test_long_list_does_not_block_the_event_loop() -> None:
+    client = make_client(FakeService(latency=0.001))
+    refs = [MessageRef("+79991234567", number) for number in range(1, 2_501)]
+    assert len(await collect(client, refs)) == 2_500
 
 
-def test_pending_message_expires_and_is_no_longer_unfinished() -> None:
-    async def main() -> None:
-        client = make_client(service((1e9, 0)))
-        async with client.watch([ONE], timeout=100) as updates:
-            taken = [update async for update in updates]
-            assert updates.unfinished == []
-        assert [(update.expired, update.is_last, update.status) for update in taken] == [
-            (False, False, MessageStatus.SENT),
-            (True, True, None),
-        ]
-
-    virtually(main)
+@virtual_time
+async def test_pending_message_expires_and_is_no_longer_unfinished() -> None:
+    client = make_client(service((1e9, 0)))
+    async with client.watch([ONE], timeout=100) as updates:
+        taken = [update async for update in updates]
+        assert updates.unfinished == []
+    assert [(update.expired, update.is_last, update.status) for update in taken] == [
+        (False, False, MessageStatus.SENT),
+        (True, True, None),
+    ]
 
 
-def test_answer_after_the_expiry_is_no_update() -> None:
-    async def main() -> None:
-        (update,) = await collect(make_client(FakeService(latency=50)), [ONE], timeout=10)
-        assert update.expired
-
-    virtually(main)
+@virtual_time
+async def test_answer_after_the_expiry_is_no_update() -> None:
+    (update,) = await collect(make_client(FakeService(latency=50)), [ONE], timeout=10)
+    assert update.expired
 
 
-def test_answer_after_the_expiry_is_not_taken_for_another_message() -> None:
+@virtual_time
+async def test_answer_after_the_expiry_is_not_taken_for_another_message() -> None:
     async def source() -> AsyncIterator[MessageRef]:
         yield ONE
         await anyio.sleep(20)  # the first has expired, and its answer is under way
         yield REFS[1]
         await anyio.sleep(100)
 
-    async def main() -> None:
-        updates = await collect(make_client(FakeService(latency=50)), source(), timeout=15)
-        assert [(update.ref, update.expired) for update in updates] == [(ONE, True), (REFS[1], True)]
-
-    virtually(main)
+    updates = await collect(make_client(FakeService(latency=50)), source(), timeout=15)
+    assert [(update.ref, update.expired) for update in updates] == [(ONE, True), (REFS[1], True)]
 
 
-def test_unknown_message_is_an_error_only_after_the_grace_period() -> None:
-    async def main() -> None:
-        known_later = FakeService([answer("get_status", error="3")] * 2, latency=0.06)
-        assert [update.status for update in await collect(make_client(known_later), [ONE], grace=999)] == [
-            MessageStatus.DELIVERED
-        ]
-        never = FakeService([answer("get_status", error="3")] * 99, latency=0.06)
-        start = anyio.current_time()
-        (update,) = await collect(make_client(never), [ONE], grace=30)
-        assert isinstance(update.error, MessageNotFound)
-        assert update.is_last
-        assert anyio.current_time() - start >= 30
-
-    virtually(main)
+@virtual_time
+async def test_unknown_message_is_an_error_only_after_the_grace_period() -> None:
+    known_later = FakeService([answer("get_status", error="3")] * 2, latency=0.06)
+    assert [update.status for update in await collect(make_client(known_later), [ONE], grace=999)] == [
+        MessageStatus.DELIVERED
+    ]
+    never = FakeService([answer("get_status", error="3")] * 99, latency=0.06)
+    start = anyio.current_time()
+    (update,) = await collect(make_client(never), [ONE], grace=30)
+    assert isinstance(update.error, MessageNotFound)
+    assert update.is_last
+    assert anyio.current_time() - start >= 30
 
 
-def test_error_about_one_message_is_an_update_about_it() -> None:
-    async def main() -> None:
-        def reply(request: Incoming) -> Reply:
-            wrong = request.fields["id"] == "a0"
-            return answer("get_status", error="1") if wrong else answer("get_status", status="1")
+@virtual_time
+async def test_error_about_one_message_is_an_update_about_it() -> None:
+    def reply(request: Incoming) -> Reply:
+        wrong = request.fields["id"] == "a0"
+        return answer("get_status", error="1") if wrong else answer("get_status", status="1")
 
-        updates = await collect(make_client(FakeService([reply] * 99)))
-        assert [type(update.error) for update in updates if update.ref == ONE] == [InvalidParameters]
-        assert len(updates) == 5
-
-    virtually(main)
+    updates = await collect(make_client(FakeService([reply] * 99)))
+    assert [type(update.error) for update in updates if update.ref == ONE] == [InvalidParameters]
+    assert len(updates) == 5
 
 
-def test_watch_continues_after_network_failures() -> None:
-    async def main() -> None:
-        client = make_client(FakeService([ReadTimeout("late")] * 7), retries=0)
-        assert [update.status for update in await collect(client, [ONE])] == [MessageStatus.DELIVERED]
-
-    virtually(main)
+@virtual_time
+async def test_watch_continues_after_network_failures() -> None:
+    client = make_client(FakeService([ReadTimeout("late")] * 7), retries=0)
+    assert [update.status for update in await collect(client, [ONE])] == [MessageStatus.DELIVERED]
 
 
 @pytest.mark.parametrize("error", ["2", "4"])
-def test_error_about_all_messages_ends_the_watch_and_leaves_the_rest_unfinished(error: str) -> None:
-    async def main() -> None:
-        fake = FakeService([answer("get_status", status="0"), *[answer("get_status", error=error)] * 99])
-        client = make_client(fake)
-        taken: list[Update] = []
-        watcher = client.watch(REFS)
-        with pytest.raises(Exception, match=f"error {error}"):
-            await take(watcher, taken)
-        assert [unfinished.ref for unfinished in watcher.unfinished] == REFS
-        assert [unfinished.status for unfinished in watcher.unfinished].count(0) == len(taken)
-
-    virtually(main)
+@virtual_time
+async def test_error_about_all_messages_ends_the_watch_and_leaves_the_rest_unfinished(error: str) -> None:
+    fake = FakeService([answer("get_status", status="0"), *[answer("get_status", error=error)] * 99])
+    client = make_client(fake)
+    taken: list[Update] = []
+    watcher = client.watch(REFS)
+    with pytest.raises(Exception, match=f"error {error}"):
+        await take(watcher, taken)
+    assert [unfinished.ref for unfinished in watcher.unfinished] == REFS
+    assert [unfinished.status for unfinished in watcher.unfinished].count(0) == len(taken)
 
 
-def test_open_breaker_ends_the_watch() -> None:
-    async def main() -> None:
-        fake = FakeService([answer("get_balance", error="4")])
-        client = make_client(fake, guards=Guards(rules=Rules()))
-        with pytest.raises(Exception, match="error 4"):
-            await client.balance()
-        with pytest.raises(BreakerOpen):
-            await collect(client)
-
-    virtually(main)
+@virtual_time
+async def test_open_breaker_ends_the_watch() -> None:
+    fake = FakeService([answer("get_balance", error="4")])
+    client = make_client(fake, guards=Guards(rules=Rules()))
+    with pytest.raises(Exception, match="error 4"):
+        await client.balance()
+    with pytest.raises(BreakerOpen):
+        await collect(client)
 
 
-def test_unfinished_is_plain_data_and_continues_in_another_watch() -> None:
-    async def main() -> None:
-        client = make_client(service((100, -1), (200, 0)))
-        async with client.watch(REFS, timeout=1000) as updates:
-            async for update in updates:
-                if update.ref == REFS[4]:
-                    break
-        kept = [unfinished.model_dump_json() for unfinished in updates.unfinished]
-        assert len(kept) == 5
-        again = await collect(client, [Unfinished.model_validate_json(bucket) for bucket in kept])
-        # A status that was reported once is not reported again.
-        assert {update.status for update in again if update.ref == REFS[4]} == {
-            MessageStatus.SENT,
-            MessageStatus.DELIVERED,
-        }
-        assert sum(update.is_last for update in again) == 5
-
-    virtually(main)
+@virtual_time
+async def test_unfinished_is_plain_data_and_continues_in_another_watch() -> None:
+    client = make_client(service((100, -1), (200, 0)))
+    async with client.watch(REFS, timeout=1000) as updates:
+        async for update in updates:
+            if update.ref == REFS[4]:
+                break
+    kept = [unfinished.model_dump_json() for unfinished in updates.unfinished]
+    assert len(kept) == 5
+    again = await collect(client, [Unfinished.model_validate_json(bucket) for bucket in kept])
+    # A status that was reported once is not reported again.
+    assert {update.status for update in again if update.ref == REFS[4]} == {
+        MessageStatus.SENT,
+        MessageStatus.DELIVERED,
+    }
+    assert sum(update.is_last for update in again) == 5
 
 
-def test_slow_consumer_slows_polling() -> None:
-    async def main() -> None:
-        fake = FakeService(latency=0.01)
-        refs = [MessageRef("+79991234567", number) for number in range(1, 501)]
-        async with make_client(fake).watch(refs) as updates:
-            await anext(updates)
-            await anyio.sleep(60)
-            assert len(fake.requests) < 100
-            async for _ in updates:
-                pass
-        assert len(fake.requests) == 500
-
-    virtually(main)
+@virtual_time
+async def test_slow_consumer_slows_polling() -> None:
+    fake = FakeService(latency=0.01)
+    refs = [MessageRef("+79991234567", number) for number in range(1, 501)]
+    async with make_client(fake).watch(refs) as updates:
+        await anext(updates)
+        await anyio.sleep(60)
+        assert len(fake.requests) < 100
+        async for _ in updates:
+            pass
+    assert len(fake.requests) == 500
 
 
-def test_hint_causes_a_request_at_once() -> None:
-    async def main() -> None:
-        fake = service((1000, 0))
-        async with make_client(fake).watch([ONE]) as updates:
-            await anext(updates)
-            await anyio.sleep(500)
-            asked = len(fake.requests)
-            updates.hint(ONE)
-            updates.hint(REFS[1])
-            await anyio.sleep(1)
-            assert len(fake.requests) == asked + 1
-
-    virtually(main)
+@virtual_time
+async def test_hint_causes_a_request_at_once() -> None:
+    fake = service((1000, 0))
+    async with make_client(fake).watch([ONE]) as updates:
+        await anext(updates)
+        await anyio.sleep(500)
+        asked = len(fake.requests)
+        updates.hint(ONE)
+        updates.hint(REFS[1])
+        await anyio.sleep(1)
+        assert len(fake.requests) == asked + 1
 
 
-def test_source_that_fails_ends_the_watch_with_its_own_error() -> None:
-    async def main() -> None:
-        async def source() -> AsyncIterator[MessageRef]:
-            yield ONE
-            raise LookupError("no more")
+@virtual_time
+async def test_source_that_fails_ends_the_watch_with_its_own_error() -> None:
+    async def source() -> AsyncIterator[MessageRef]:
+        yield ONE
+        raise LookupError("no more")
 
-        with pytest.raises(LookupError, match="no more"):
-            await collect(make_client(service((1e9, 0))), source())
-
-    virtually(main)
+    with pytest.raises(LookupError, match="no more"):
+        await collect(make_client(service((1e9, 0))), source())
 
 
-def test_error_of_the_block_is_raised_unchanged() -> None:
+@virtual_time
+async def test_error_of_the_block_is_raised_unchanged() -> None:
     async def fail() -> None:
         async with make_client(service((1e9, 0))).watch(REFS) as updates:
             await anext(updates)
             raise ValueError("mine")
 
-    async def main() -> None:
-        with pytest.raises(ValueError, match="mine"):
-            await fail()
-
-    virtually(main)
+    with pytest.raises(ValueError, match="mine"):
+        await fail()
 
 
-def test_misuse_is_refused() -> None:
-    async def main() -> None:
-        watcher = make_client(service()).watch(REFS)
-        with pytest.raises(RuntimeError, match="inside"):
-            await anext(watcher)
-        with pytest.raises(RuntimeError, match="inside"):
-            watcher.add(ONE)
+@virtual_time
+async def test_misuse_is_refused() -> None:
+    watcher = make_client(service()).watch(REFS)
+    with pytest.raises(RuntimeError, match="inside"):
+        await anext(watcher)
+    with pytest.raises(RuntimeError, match="inside"):
+        watcher.add(ONE)
+    async with watcher:
+        pass
+    with pytest.raises(RuntimeError, match="once"):
         async with watcher:
             pass
-        with pytest.raises(RuntimeError, match="once"):
-            async with watcher:
-                pass
-
-    virtually(main)
 
 
-def test_wait_for_one_message() -> None:
-    async def main() -> None:
-        report = await make_client(service((30, 0))).wait_delivered(ONE)
-        assert report.is_delivered
-        with pytest.raises(TimeoutError):
-            await make_client(service((1e9, 0))).wait_delivered(ONE, timeout=100)
-        with pytest.raises(AuthenticationFailed):
-            await make_client(FakeService([answer("get_status", error="2")] * 9)).wait_delivered(ONE)
-        with pytest.raises(MessageNotFound):
-            await make_client(FakeService([answer("get_status", error="3")] * 99)).wait_delivered(ONE)
-
-    virtually(main)
+@virtual_time
+async def test_wait_for_one_message() -> None:
+    report = await make_client(service((30, 0))).wait_delivered(ONE)
+    assert report.is_delivered
+    with pytest.raises(TimeoutError):
+        await make_client(service((1e9, 0))).wait_delivered(ONE, timeout=100)
+    with pytest.raises(AuthenticationFailed):
+        await make_client(FakeService([answer("get_status", error="2")] * 9)).wait_delivered(ONE)
+    with pytest.raises(MessageNotFound):
+        await make_client(FakeService([answer("get_status", error="3")] * 99)).wait_delivered(ONE)

@@ -24,7 +24,8 @@ from smsc_async import (
     Update,
 )
 from tests.doubles import FakeService, answer, make_client
-from tests.watching.life import ONE, REFS, collect, service, take, virtually
+from tests.virtual import virtual_time
+from tests.watching.life import ONE, REFS, collect, service, take
 
 
 def tasks_alive(backend: str) -> int:
@@ -78,215 +79,185 @@ def test_cancelled_watches_leak_no_task_no_connection_and_no_slot(backend: str) 
     anyio.run(main, backend=backend)
 
 
-def test_message_keeps_its_age_in_a_later_watch() -> None:
-    async def main() -> None:
-        old = Unfinished(ref=ONE, status=0, since=datetime(2020, 1, 1, tzinfo=UTC))
-        (update,) = await collect(make_client(service((1e9, 0))), [old], timeout=60)
-        assert update.expired
-        young = Unfinished(ref=ONE, status=0, since=datetime.now(UTC) - timedelta(seconds=40))
-        start = anyio.current_time()
-        (update,) = await collect(make_client(service((1e9, 0))), [young], timeout=60)
-        assert update.expired
-        assert 15 < anyio.current_time() - start < 21
-
-    virtually(main)
+@virtual_time
+async def test_message_keeps_its_age_in_a_later_watch() -> None:
+    old = Unfinished(ref=ONE, status=0, since=datetime(2020, 1, 1, tzinfo=UTC))
+    (update,) = await collect(make_client(service((1e9, 0))), [old], timeout=60)
+    assert update.expired
+    young = Unfinished(ref=ONE, status=0, since=datetime.now(UTC) - timedelta(seconds=40))
+    start = anyio.current_time()
+    (update,) = await collect(make_client(service((1e9, 0))), [young], timeout=60)
+    assert update.expired
+    assert 15 < anyio.current_time() - start < 21
 
 
-def test_a_message_dated_in_the_future_expires_one_timeout_from_now() -> None:
-    async def main() -> None:
-        ahead = Unfinished(ref=ONE, status=0, since=datetime.now(UTC) + timedelta(days=1))
-        start = anyio.current_time()
-        (update,) = await collect(make_client(service((1e9, 0))), [ahead], timeout=60)
-        assert update.expired
-        assert anyio.current_time() - start == pytest.approx(60, abs=1)
-
-    virtually(main)
+@virtual_time
+async def test_a_message_dated_in_the_future_expires_one_timeout_from_now() -> None:
+    ahead = Unfinished(ref=ONE, status=0, since=datetime.now(UTC) + timedelta(days=1))
+    start = anyio.current_time()
+    (update,) = await collect(make_client(service((1e9, 0))), [ahead], timeout=60)
+    assert update.expired
+    assert anyio.current_time() - start == pytest.approx(60, abs=1)
 
 
 @pytest.mark.parametrize("count", [1, 200])
-def test_message_that_expired_before_the_watch_is_requested_once_before_it_expires(count: int) -> None:
-    async def main() -> None:
-        refs = [MessageRef(f"+7999123{number:04}", "a") for number in range(count)]
-        old = [Unfinished(ref=ref, status=0, since=datetime(2020, 1, 1, tzinfo=UTC)) for ref in refs]
-        final = await collect(make_client(service()), old, timeout=60)
-        assert {(update.ref, update.status, update.is_last) for update in final} == {
-            (ref, MessageStatus.DELIVERED, True) for ref in refs
-        }
-        for fake in (service((1e9, 0)), FakeService([ReadTimeout("lost")] * 10_000)):
-            pending = await collect(make_client(fake, guards=None, retries=0), old, timeout=60)
-            assert len(fake.requests) == count
-            assert {(update.ref, update.expired) for update in pending} == {(ref, True) for ref in refs}
-
-    virtually(main)
+@virtual_time
+async def test_message_that_expired_before_the_watch_is_requested_once_before_it_expires(count: int) -> None:
+    refs = [MessageRef(f"+7999123{number:04}", "a") for number in range(count)]
+    old = [Unfinished(ref=ref, status=0, since=datetime(2020, 1, 1, tzinfo=UTC)) for ref in refs]
+    final = await collect(make_client(service()), old, timeout=60)
+    assert {(update.ref, update.status, update.is_last) for update in final} == {
+        (ref, MessageStatus.DELIVERED, True) for ref in refs
+    }
+    for fake in (service((1e9, 0)), FakeService([ReadTimeout("lost")] * 10_000)):
+        pending = await collect(make_client(fake, guards=None, retries=0), old, timeout=60)
+        assert len(fake.requests) == count
+        assert {(update.ref, update.expired) for update in pending} == {(ref, True) for ref in refs}
 
 
-def test_a_message_added_after_the_last_update_is_watched_too() -> None:
-    async def main() -> None:
-        seen = []
-        async with make_client(service()).watch([ONE]) as updates:
-            async for update in updates:
-                seen.append(update.ref)
-                if len(seen) < 5:
-                    updates.add(REFS[len(seen)])
-        assert seen == REFS
-        with pytest.raises(RuntimeError, match="inside"):
-            updates.add(ONE)
-        with pytest.raises(RuntimeError, match="inside"):
+@virtual_time
+async def test_a_message_added_after_the_last_update_is_watched_too() -> None:
+    seen = []
+    async with make_client(service()).watch([ONE]) as updates:
+        async for update in updates:
+            seen.append(update.ref)
+            if len(seen) < 5:
+                updates.add(REFS[len(seen)])
+    assert seen == REFS
+    with pytest.raises(RuntimeError, match="inside"):
+        updates.add(ONE)
+    with pytest.raises(RuntimeError, match="inside"):
+        await anext(updates)
+
+
+@virtual_time
+async def test_message_with_the_key_of_a_refused_one_is_requested_and_inherits_nothing() -> None:
+    fake = FakeService([answer("get_status", error="1"), answer("get_status", status="1")])
+    async with make_client(fake).watch([ONE], timeout=None) as updates:
+        assert isinstance((await anext(updates)).error, InvalidParameters)
+        for ref in REFS[1:3]:
+            await anyio.sleep(1)  # the key of the last message is free by then
+            updates.add(ref)
+            if ref == REFS[1]:
+                assert (await anext(updates)).status is MessageStatus.DELIVERED
+        assert len(updates._registry._names) == 1
+        assert [(left.ref, left.status) for left in updates.unfinished] == [(REFS[2], None)]
+
+
+@virtual_time
+async def test_memory_of_a_long_watch_does_not_grow() -> None:
+    async with make_client(service()).watch([]) as updates:
+        for number in range(1, 1001):
+            updates.add(MessageRef("+79991234567", number))
             await anext(updates)
-
-    virtually(main)
-
-
-def test_message_with_the_key_of_a_refused_one_is_requested_and_inherits_nothing() -> None:
-    async def main() -> None:
-        fake = FakeService([answer("get_status", error="1"), answer("get_status", status="1")])
-        async with make_client(fake).watch([ONE], timeout=None) as updates:
-            assert isinstance((await anext(updates)).error, InvalidParameters)
-            for ref in REFS[1:3]:
-                await anyio.sleep(1)  # the key of the last message is free by then
-                updates.add(ref)
-                if ref == REFS[1]:
-                    assert (await anext(updates)).status is MessageStatus.DELIVERED
-            assert len(updates._registry._names) == 1
-            assert [(left.ref, left.status) for left in updates.unfinished] == [(REFS[2], None)]
-
-    virtually(main)
+        assert (updates.done, updates.total, updates.unfinished) == (1000, 1000, [])
+        assert len(updates._registry._names) < 200
 
 
-def test_memory_of_a_long_watch_does_not_grow() -> None:
-    async def main() -> None:
-        async with make_client(service()).watch([]) as updates:
-            for number in range(1, 1001):
-                updates.add(MessageRef("+79991234567", number))
-                await anext(updates)
-            assert (updates.done, updates.total, updates.unfinished) == (1000, 1000, [])
-            assert len(updates._registry._names) < 200
-
-    virtually(main)
+@virtual_time
+async def test_no_update_is_lost_when_its_consumer_is_cancelled() -> None:
+    taken: list[Update] = []
+    async with make_client(service((50, -1), (200, 0))).watch(REFS) as updates:
+        while updates.done < 5:
+            with anyio.move_on_after(0.07):
+                taken.append(await anext(updates))
+    assert len(taken) == len({(update.ref, update.status) for update in taken}) == 15
 
 
-def test_no_update_is_lost_when_its_consumer_is_cancelled() -> None:
-    async def main() -> None:
-        taken: list[Update] = []
-        async with make_client(service((50, -1), (200, 0))).watch(REFS) as updates:
-            while updates.done < 5:
-                with anyio.move_on_after(0.07):
-                    taken.append(await anext(updates))
-        assert len(taken) == len({(update.ref, update.status) for update in taken}) == 15
-
-    virtually(main)
+@virtual_time
+async def test_on_progress_is_called_after_each_last_update() -> None:
+    heard: list[tuple[int, int]] = []
+    await collect(make_client(service((100, 0))), on_progress=lambda done, total: heard.append((done, total)))
+    assert heard == [(1, 5), (2, 5), (3, 5), (4, 5), (5, 5)]
 
 
-def test_on_progress_is_called_after_each_last_update() -> None:
-    async def main() -> None:
-        heard: list[tuple[int, int]] = []
-        await collect(make_client(service((100, 0))), on_progress=lambda done, total: heard.append((done, total)))
-        assert heard == [(1, 5), (2, 5), (3, 5), (4, 5), (5, 5)]
-
-    virtually(main)
-
-
-def test_expired_message_stays_unfinished_if_the_watch_ends_before_its_answer() -> None:
-    async def main() -> None:
-        old = Unfinished(ref=ONE, status=0, since=datetime(2020, 1, 1, tzinfo=UTC))
-        client = make_client(FakeService([answer("get_status", error="2")]), guards=None)
-        async with client.watch([old], timeout=60) as updates:
-            with pytest.raises(AuthenticationFailed):
-                await anext(updates)
-            assert updates.unfinished == [old]
-
-    virtually(main)
-
-
-def test_on_progress_that_raises_loses_no_update() -> None:
-    async def main() -> None:
-        seen: list[MessageRef] = []
-        failed: set[int] = set()
-
-        def progress(done: int, _: int) -> None:
-            if done not in failed:
-                failed.add(done)
-                raise BrokenPipeError
-
-        async with make_client(service()).watch(REFS, on_progress=progress) as updates:
-            while len(seen) < len(REFS):
-                with pytest.raises(BrokenPipeError):
-                    await anext(updates)
-                assert len(updates.unfinished) == len(REFS) - len(seen)
-                seen.append((await anext(updates)).ref)
-        assert sorted(seen, key=str) == REFS
-
-    virtually(main)
-
-
-def test_watches_of_one_client_share_their_curve() -> None:
-    async def main() -> None:
-        client = make_client(FakeService(latency=0.01))
-        first, second = client.watch(REFS), client.watch([MessageRef("+79991234567", 1)])
-        assert first._plan.curve is second._plan.curve
-        async with anyio.create_task_group() as both:
-            both.start_soon(take, first, [])
-            both.start_soon(take, second, [])
-        for number in range(2, 6):
-            await client.wait_delivered(MessageRef("+79991234567", number))
-        assert client._curve._answers == 10
-        assert client._curve.lessons == 1
-        assert second._plan.curve.schedule(10.0) is client.watch([])._plan._schedule
-
-    virtually(main)
-
-
-def test_the_curve_learns_nothing_from_a_message_that_is_not_found() -> None:
-    async def main() -> None:
-        client = make_client(FakeService([answer("get_status", error="3")] * 9))
-        await collect(client, [ONE], grace=0)
-        assert client._curve._answers == 0
-
-    virtually(main)
-
-
-def test_one_worker_starts_so_that_wrong_credentials_fail_once() -> None:
-    async def main() -> None:
-        fake = FakeService([answer("get_status", error="2")] * 99, latency=1)
+@virtual_time
+async def test_expired_message_stays_unfinished_if_the_watch_ends_before_its_answer() -> None:
+    old = Unfinished(ref=ONE, status=0, since=datetime(2020, 1, 1, tzinfo=UTC))
+    client = make_client(FakeService([answer("get_status", error="2")]), guards=None)
+    async with client.watch([old], timeout=60) as updates:
         with pytest.raises(AuthenticationFailed):
-            await collect(make_client(fake))
-        assert len(fake.requests) == 1
-
-    virtually(main)
+            await anext(updates)
+        assert updates.unfinished == [old]
 
 
-def test_unexpected_error_ends_the_watch_unchanged() -> None:
-    async def main() -> None:
-        client = make_client(service((1e9, 0)))
-        call = client._poll
+@virtual_time
+async def test_on_progress_that_raises_loses_no_update() -> None:
+    seen: list[MessageRef] = []
+    failed: set[int] = set()
 
-        async def broken(*arguments: Any, **options: Any) -> Any:
-            if anyio.current_time() > 30:
-                raise LookupError("broken")
-            return await call(*arguments, **options)
+    def progress(done: int, _: int) -> None:
+        if done not in failed:
+            failed.add(done)
+            raise BrokenPipeError
 
-        with mock.patch.object(client, "_poll", broken):
-            watcher = client.watch(REFS)
-        taken: list[Update] = []
-        with pytest.raises(LookupError, match="broken"):
-            await take(watcher, taken)
-        assert len(watcher.unfinished) == 5
-        assert {unfinished.status for unfinished in watcher.unfinished} == {0}
-
-    virtually(main)
+    async with make_client(service()).watch(REFS, on_progress=progress) as updates:
+        while len(seen) < len(REFS):
+            with pytest.raises(BrokenPipeError):
+                await anext(updates)
+            assert len(updates.unfinished) == len(REFS) - len(seen)
+            seen.append((await anext(updates)).ref)
+    assert sorted(seen, key=str) == REFS
 
 
-def test_an_error_of_the_block_takes_precedence_over_one_of_a_request() -> None:
+@virtual_time
+async def test_watches_of_one_client_share_their_curve() -> None:
+    client = make_client(FakeService(latency=0.01))
+    first, second = client.watch(REFS), client.watch([MessageRef("+79991234567", 1)])
+    assert first._plan.curve is second._plan.curve
+    async with anyio.create_task_group() as both:
+        both.start_soon(take, first, [])
+        both.start_soon(take, second, [])
+    for number in range(2, 6):
+        await client.wait_delivered(MessageRef("+79991234567", number))
+    assert client._curve._answers == 10
+    assert client._curve.lessons == 1
+    assert second._plan.curve.schedule(10.0) is client.watch([])._plan._schedule
+
+
+@virtual_time
+async def test_the_curve_learns_nothing_from_a_message_that_is_not_found() -> None:
+    client = make_client(FakeService([answer("get_status", error="3")] * 9))
+    await collect(client, [ONE], grace=0)
+    assert client._curve._answers == 0
+
+
+@virtual_time
+async def test_one_worker_starts_so_that_wrong_credentials_fail_once() -> None:
+    fake = FakeService([answer("get_status", error="2")] * 99, latency=1)
+    with pytest.raises(AuthenticationFailed):
+        await collect(make_client(fake))
+    assert len(fake.requests) == 1
+
+
+@virtual_time
+async def test_unexpected_error_ends_the_watch_unchanged() -> None:
+    client = make_client(service((1e9, 0)))
+    call = client._poll
+
+    async def broken(*arguments: Any, **options: Any) -> Any:
+        if anyio.current_time() > 30:
+            raise LookupError("broken")
+        return await call(*arguments, **options)
+
+    with mock.patch.object(client, "_poll", broken):
+        watcher = client.watch(REFS)
+    taken: list[Update] = []
+    with pytest.raises(LookupError, match="broken"):
+        await take(watcher, taken)
+    assert len(watcher.unfinished) == 5
+    assert {unfinished.status for unfinished in watcher.unfinished} == {0}
+
+
+@virtual_time
+async def test_an_error_of_the_block_takes_precedence_over_one_of_a_request() -> None:
     async def fail() -> None:
         async with make_client(FakeService([LookupError("broken")] * 9)).watch(REFS):
             await anyio.sleep(100)
             raise ValueError("mine")
 
-    async def main() -> None:
-        with pytest.raises(ValueError, match="mine"):
-            await fail()
-
-    virtually(main)
+    with pytest.raises(ValueError, match="mine"):
+        await fail()
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
@@ -308,26 +279,22 @@ def test_a_watch_cancelled_from_outside_ends_with_its_scope(backend: str) -> Non
     anyio.run(main, backend=backend)
 
 
-def test_a_watch_that_is_never_entered_leaves_nothing() -> None:
-    async def main() -> None:
-        make_client(service()).watch(REFS)
-        gc.collect()
-
-    virtually(main)
+@virtual_time
+async def test_a_watch_that_is_never_entered_leaves_nothing() -> None:
+    make_client(service()).watch(REFS)
+    gc.collect()
 
 
-def test_added_and_hinted_messages_are_unfinished_as_well() -> None:
-    async def main() -> None:
-        client = make_client(service((1e9, 0)))
-        async with client.watch(REFS[:2]) as updates:
-            updates.add(REFS[2], REFS[3])
-            updates.hint(REFS[3])
-            assert (await anext(updates)).ref == REFS[3]
-        kept = [Unfinished.model_validate_json(each.model_dump_json()) for each in updates.unfinished]
-        assert kept == updates.unfinished
-        assert {each.ref: each.status for each in kept} == {**dict.fromkeys(REFS[:3]), REFS[3]: 0}
-
-    virtually(main)
+@virtual_time
+async def test_added_and_hinted_messages_are_unfinished_as_well() -> None:
+    client = make_client(service((1e9, 0)))
+    async with client.watch(REFS[:2]) as updates:
+        updates.add(REFS[2], REFS[3])
+        updates.hint(REFS[3])
+        assert (await anext(updates)).ref == REFS[3]
+    kept = [Unfinished.model_validate_json(each.model_dump_json()) for each in updates.unfinished]
+    assert kept == updates.unfinished
+    assert {each.ref: each.status for each in kept} == {**dict.fromkeys(REFS[:3]), REFS[3]: 0}
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
