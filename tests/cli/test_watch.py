@@ -130,9 +130,11 @@ def interrupted(service: Service, folder: Path, number: int) -> tuple[list[str],
     service.most = 90  # however late the signal is, the watch is not at its end
     with start(folder / "refs.csv", "--state", folder / "state", "--json") as process:
         assert process.stdout is not None
+        assert process.stderr is not None
         head = "".join(process.stdout.readline() for _ in range(60))
         process.send_signal(number)
-        rest, errors = process.communicate(timeout=30)
+        rest = process.stdout.read()  # `communicate` would lose what `readline` has read ahead
+        errors = process.stderr.read()
     service.most = math.inf
     service.released.set()
     assert errors == ""

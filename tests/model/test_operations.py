@@ -5,6 +5,7 @@ import re
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import pytest
 from pydantic import ValidationError
@@ -91,6 +92,12 @@ def test_id_is_made_where_there_is_none_and_differs_each_time() -> None:
     made = {send(id=None).id, Send(to=(PHONE,), text="Hi").id, new_id()}
     assert len(made) == 3
     assert all(re.fullmatch("[0-9a-f]{32}", each) for each in made)
+
+
+def test_an_id_is_never_of_digits_alone_which_the_service_takes_for_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = iter([UUID(int=0), UUID(int=10)])
+    monkeypatch.setattr("smsc_async._model.operations.uuid.uuid4", lambda: next(drawn))
+    assert new_id() == f"{10:032x}"
 
 
 @pytest.mark.parametrize(("given", "wire"), [(1, "1"), ("a.b-c_1", "a.b-c_1"), (2_147_483_647, "2147483647")])

@@ -136,7 +136,7 @@ def test_server_receives_what_the_client_asked(operation: Operation[Any], creden
 def test_a_request_does_not_print_what_is_private() -> None:
     request = encode(SEND, LOGIN, NAMESPACE)
     incoming = receive(request.body, namespace=NAMESPACE)
-    for shown in (repr(request), repr(incoming)):
+    for shown in (repr(request), repr(request.body), repr(incoming)):
         assert not any(private in shown for private in ("alex", "pa<&>ss", "Table", "79215550101"))
 
 
