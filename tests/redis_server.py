@@ -34,16 +34,19 @@ class RedisServer:
         self._persistent = persistent
         self._folder = tempfile.TemporaryDirectory(prefix="redis-")
         self._process: subprocess.Popen[bytes] | None = None
-        self.port = below
-        while self.port >= below:
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", 0))
-                self.port = probe.getsockname()[1]
-        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self._below = below
+        self._choose_port()
 
     def __enter__(self) -> Self:
-        self.start()
-        return self
+        while True:  # another process may take the port first
+            try:
+                self.start()
+            except AssertionError as error:
+                if "Address already in use" not in str(error):
+                    raise
+                self._choose_port()
+            else:
+                return self
 
     def __exit__(self, *_: object) -> None:
         self.stop()
@@ -54,7 +57,7 @@ class RedisServer:
         persistence = ("--appendonly", "yes", "--appendfsync", "always") if self._persistent else ("--appendonly", "no")
         arguments = [self._binary, "--bind", "127.0.0.1", "--port", str(self.port), "--save", "", *persistence]
         arguments += ["--dir", self._folder.name, "--loglevel", "warning", *self._options, *options]
-        with (Path(self._folder.name) / "log").open("ab") as log:
+        with (Path(self._folder.name) / "log").open("wb") as log:
             self._process = subprocess.Popen(arguments, stdout=log, stderr=log)  # noqa: S603 - our own words
         end = time.monotonic() + _STARTS_WITHIN
         while not self._answers(awaiting):
@@ -73,6 +76,14 @@ class RedisServer:
         """End it and start it again on the same port."""
         self.stop()
         self.start()
+
+    def _choose_port(self) -> None:
+        self.port = self._below
+        while self.port >= self._below:
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", 0))
+                self.port = probe.getsockname()[1]
+        self.url = f"redis://127.0.0.1:{self.port}/0"
 
     def _answers(self, awaited: bytes) -> bool:
         try:

@@ -49,7 +49,6 @@ async def test_two_processes_never_exceed_a_gate_and_neither_starves(stores: Cal
             await asyncio.sleep(0.2)  # one starts before the other and holds all slots
     assert service["peak"] == 4
     shares = [service["a"], service["b"]]
-    assert sum(shares) > 0.75 * 4 * 3.0 / 0.04
     assert min(shares) >= 0.2 * sum(shares)
 
 
