@@ -4,7 +4,8 @@ import os
 
 import anyio
 import pytest
-from kill_send_file import measure
+
+from benchmarks.kill_send_file import measure
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no SIGKILL")

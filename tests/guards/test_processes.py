@@ -1,7 +1,6 @@
 """Processes that share one Redis keep the limits of the service, also when they are killed with requests in flight."""
 
-from guards_processes import IN_FLIGHT, PER_WINDOW, prove
-
+from benchmarks.guards_processes import IN_FLIGHT, PER_WINDOW, prove
 from tests.redis_server import RedisServer
 
 
