@@ -8,6 +8,7 @@ import pytest
 from benchmarks.kill_send_file import measure
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no SIGKILL")
 def test_a_job_killed_again_and_again_sends_each_message_once() -> None:
     figures = anyio.run(measure, 8, 2, 2)
