@@ -58,6 +58,7 @@ def test_no_fault_makes_a_read_return_a_wrong_value(verb: Verb) -> None:
     assert said["right"] > said["UNKNOWN"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", SENDS)
 @pytest.mark.parametrize("on_unknown", ["reconcile", "raise", "resend"])
 def test_lost_request_that_arrives_late_is_told_apart_from_one_that_is_lost(verb: Verb, on_unknown: OnUnknown) -> None:
@@ -66,6 +67,7 @@ def test_lost_request_that_arrives_late_is_told_apart_from_one_that_is_lost(verb
     assert ("NOT_SENT" in said) == (on_unknown == "reconcile")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", SENDS)
 @pytest.mark.parametrize("on_unknown", ["reconcile", "resend"])
 @pytest.mark.parametrize("lasts", [20.0, math.inf])
