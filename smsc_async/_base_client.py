@@ -17,6 +17,7 @@ from ._call import (
     Trace,
     checked,
     checked_namespace,
+    clock_of,
     credentials_from,
     credentials_source,
     is_listener,
@@ -24,6 +25,7 @@ from ._call import (
     service_urls,
     transport_from,
 )
+from ._clock import Clock
 from ._frames import without_arguments, without_frames
 from ._model import (
     UNSET,
@@ -87,6 +89,7 @@ class Session:
         on_unknown: OnUnknown = "reconcile",
         on_unresolved: Callable[[UnresolvedSend], None] | None = None,
         clock_skew: float = 5.0,
+        clock: Clock | None = None,
     ) -> None:
         sizes = max_recipients, batch_size, max_response_bytes
         are_whole = all(isinstance(each, int) for each in (*sizes, retries))
@@ -113,7 +116,7 @@ class Session:
         self._url = urls[0]
         self._timeout = Timeout.of(timeout)
         self._deadline = positive(deadline)
-        self.guards: Guards | None = Guards() if guards is UNSET else guards
+        self.guards: Guards | None = Guards(clock=clock) if guards is UNSET else guards
         self._limits = LimitsInForce.of(self.guards)
         self._workers = self._limits.status_in_flight
         self._max_recipients = max_recipients
@@ -133,6 +136,7 @@ class Session:
             retries=retries,
             guards=self.guards,
             timeout=self._timeout,
+            clock=clock_of(clock, self.guards),
         )
         self.clock_skew = clock_skew
         self._reconciler = Reconciler(
@@ -223,4 +227,4 @@ class Session:
     def _times(self, timeout: Timeout | float | Unset, deadline: float | Unset | None) -> tuple[Timeout, float]:
         steps = self._timeout if timeout is UNSET else Timeout.of(timeout)
         within = self._deadline if deadline is UNSET else positive(deadline)
-        return steps, math.inf if within is None else self._caller.now() + within
+        return steps, math.inf if within is None else self._caller.clock.now() + within

@@ -87,7 +87,7 @@ from .operations import (
     new_id,
 )
 from .parameters import MessageList, QueryOptions
-from .repeating import least_pause
+from .repeating import Backoff, least_pause
 from .results import Balance, Cost, DeliveryReport, RecipientError, Refusals, Result, SentMessage
 from .schedule import After, At, Between, LocalTime, Schedule
 from .text import Encoding, Parts, parts
@@ -128,6 +128,7 @@ __all__ = [
     "ApiKey",
     "At",
     "AuthenticationFailed",
+    "Backoff",
     "Balance",
     "BalanceTooOften",
     "Between",

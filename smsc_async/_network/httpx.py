@@ -11,8 +11,8 @@ from typing import Any, Final, cast
 
 import anyio
 import httpx
-from anyio.lowlevel import EventLoopToken, current_token
 
+from smsc_async._clock import LoopBinding
 from smsc_async._frames import PrivateBytes
 from smsc_async._model import (
     ConnectError,
@@ -131,7 +131,7 @@ class HttpxTransport:
         self._max_bytes = max_response_bytes
         self._routes: dict[ProxyURL | None, ConnectionPool] = {}
         self._route_of: dict[str, ConnectionPool] = {}
-        self._token: EventLoopToken | None = None
+        self._binding = LoopBinding()
         self._departures: set[RequestDeparture] = set()
         self._is_stopped = False
         self._suspects: set[Any] = set()  # connections of httpcore
@@ -165,9 +165,9 @@ class HttpxTransport:
 
     async def aclose(self) -> None:
         """Close all connections; one in use is closed when its request ends, so that no answer is lost."""
-        if self._token is not None and self._token == current_token():
+        if self._binding.is_here():
             self.stop()
-            self._token = None
+            self._binding = LoopBinding()
             for pool in self._routes.values():
                 await pool.aclose()
             if self._given is not None:
@@ -260,17 +260,16 @@ class HttpxTransport:
         return bytes(body)
 
     def _bind(self) -> None:
-        token = current_token()
-        # anyio makes a new token on each call, so tokens are compared by value.
-        if self._token == token:
+        if self._binding.is_here():
             return
-        if self._token is not None and isinstance(self._given, httpx.AsyncHTTPTransport):
+        if self._binding.is_bound and isinstance(self._given, httpx.AsyncHTTPTransport):
             raise WrongEventLoop(
                 "the httpx transport given to this client has connections of another event loop; "
                 "make a client for each event loop, or let the client make its own transport"
             )
         # Connections of a loop that has ended can't be closed, only dropped.
-        self._routes, self._route_of, self._token = {}, {}, token
+        self._routes, self._route_of = {}, {}
+        self._binding.bind()
 
     def _route(self, url: str) -> ConnectionPool:
         named = None if self._proxy is not None else environment_proxy(url, _PROXY_SCHEMES)

@@ -2,17 +2,17 @@
 
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Literal, TypeAlias, TypeVar
-
-import anyio
 
 from smsc_async._call import Caller, Trace
 from smsc_async._clock import DiskTime, disk_time
 from smsc_async._model import (
     AnySend,
+    Backoff,
     ClientClosed,
     DeliveryReport,
     DuplicateSend,
@@ -44,8 +44,7 @@ R = TypeVar("R", bound=Result)
 OnUnknown: TypeAlias = Literal["reconcile", "raise", "resend"]
 
 _PATIENCE: Final = 90.0  # seconds, where there is no deadline
-_FIRST_PAUSE: Final = 1.0
-_LONGEST_PAUSE: Final = 15.0
+_BACKOFF: Final = Backoff(1.0, 15.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +68,7 @@ class _Terms:
 
     Attributes:
         timeout: The timeout of each step of a request.
-        end: The event loop time at which the send is given up.
+        end: The time of the clock at which the send is given up.
         allow_duplicate: Whether the same message may have been sent in the last minute.
         is_own_id: Whether no other message uses its id.
         ask: Requests a status, None for the client's own way.
@@ -118,15 +117,38 @@ class Reconciler:
         attempt: int = 1,
         unique_id: bool = False,
     ) -> SentMessage:
-        """Send, and give up at the event loop time `end` (infinity for never); see `Client.call`."""
-        is_own_id = unique_id or attempt > 1 or "id" not in operation.model_fields_set
-        terms = _Terms(timeout, end, allow_duplicate, is_own_id)
-        trace: Trace[SentMessage] = Trace(reconciles=self._on_unknown != "raise")
-        if attempt > 1:
-            trace.check = lambda: self._look_up(operation, terms, wait=True)
-            trace.may_have_left = True
+        """Send, and give up at the time `end` of the clock (infinity for never); see `Client.call`."""
+        is_later = is_repeat = attempt > 1
+        terms = _Terms(timeout, end, allow_duplicate, unique_id or is_later or "id" not in operation.model_fields_set)
+        trace = Trace(may_have_left=is_later, reconciles=self._on_unknown != "raise")
+        with self._handing_over(operation, terms, trace):
+            while True:
+                try:
+                    if is_later:
+                        return await self._send_if_absent(operation, terms, trace)
+                    return await self._caller.call(
+                        operation, timeout, end, allow_duplicate=allow_duplicate, trace=trace
+                    )
+                except DuplicateSend as error:
+                    # Another attempt that holds or recently held the claim to this message may have sent it.
+                    found = await self._look_up(operation, terms, wait=False) if is_repeat else None
+                    if found is not None:
+                        return found
+                    raise _refused(error, operation, terms, trace, may_be_sent=is_later) from error.__cause__
+                except (GuardError, ClientClosed) as error:
+                    raise _refused(error, operation, terms, trace) from error.__cause__
+                except SmscError as error:
+                    lost = error
+                found = await self._after_loss(lost, operation, terms, trace, is_repeat=is_repeat)
+                if found is not None:
+                    return found
+                is_repeat = True
+
+    @contextmanager
+    def _handing_over(self, operation: AnySend, terms: _Terms, trace: Trace) -> Iterator[None]:
+        """Report the send if its outcome stays unknown."""
         try:
-            return await self._try(operation, terms, trace, is_repeat=attempt > 1)
+            yield
         except SmscError as error:
             if error.unresolved is not None and error.outcome is Outcome.UNKNOWN:
                 self._hand_over(error.unresolved)
@@ -156,43 +178,43 @@ class Reconciler:
             return evidence.result() if evidence.accepted else None
         raise _unknown(unresolved, evidence)
 
-    async def _try(
-        self, operation: AnySend, terms: _Terms, trace: Trace[SentMessage], *, is_repeat: bool
-    ) -> SentMessage:
-        while True:
-            try:
-                return await self._caller.call(
-                    operation, terms.timeout, terms.end, allow_duplicate=terms.allow_duplicate, trace=trace
-                )
-            except (GuardError, ClientClosed) as error:
-                # Another attempt that holds or recently held the claim to this message may have sent it.
-                claimed = is_repeat and isinstance(error, DuplicateSend)
-                found = await self._look_up(operation, terms, wait=False) if claimed else None
-                if found is not None:
-                    return found
-                if trace.may_have_left or (claimed and trace.check is not None):
-                    # This attempt sent nothing, but the outcome of the earlier ones is unknown.
-                    unresolved = _unresolved(operation, terms, trace.began)
-                    raise error.replace(outcome=Outcome.UNKNOWN, unresolved=unresolved) from error.__cause__
-                raise
-            except SmscError as error:
-                lost, failed_at = error, anyio.current_time()
-                # Error 9 says that the same message was sent recently, which may have been an earlier attempt or not.
-                trace.may_have_left = lost.outcome is Outcome.UNKNOWN or (
-                    is_repeat and isinstance(lost, TooManyRequests)
-                )
-                if not trace.may_have_left or lost.unresolved is not None:
-                    raise
-            found = await self._reconciled_by_status(lost, _unresolved(operation, terms, trace.began), terms)
-            trace.may_have_left = False
-            self._caller.reconciled(trace, found, absent=found is None)
-            if found is not None:
-                return found
-            again_at = failed_at + self._delays.late + self._delays.duplicate
-            if isinstance(lost, TooManyRequests) or self._on_unknown != "resend" or again_at >= terms.end:
-                raise _not_sent(lost) from lost.__cause__
-            await self._caller.closing.sleep_until(again_at)
-            is_repeat = True
+    async def _send_if_absent(self, operation: AnySend, terms: _Terms, trace: Trace) -> SentMessage:
+        """Send what no earlier attempt has sent; no other call can send it while its status is requested."""
+        caller = self._caller
+        with caller.running(operation):
+            attempt = await caller.begin(terms.timeout, terms.end, trace, allow_duplicate=terms.allow_duplicate)
+            while True:
+                try:
+                    async with caller.exclusive(operation, attempt):
+                        found = await self._look_up(operation, terms, wait=True)
+                        trace.may_have_left = False
+                        return found or await caller.execute(operation, attempt)
+                except SmscError as error:
+                    await caller.again(operation, attempt, error)
+
+    async def _after_loss(
+        self, lost: SmscError, operation: AnySend, terms: _Terms, trace: Trace, *, is_repeat: bool
+    ) -> SentMessage | None:
+        """Return the send if it was accepted, None when it may be repeated.
+
+        Raises:
+            SmscError: It was not sent and can't be repeated, or its outcome is unknown.
+        """
+        failed_at = self._caller.clock.now()
+        # Error 9 says that the same message was sent recently, which may have been an earlier attempt or not.
+        trace.may_have_left = lost.outcome is Outcome.UNKNOWN or (is_repeat and isinstance(lost, TooManyRequests))
+        if not trace.may_have_left or lost.unresolved is not None:
+            raise lost
+        found = await self._reconciled_by_status(lost, _unresolved(operation, terms, trace.began), terms)
+        trace.may_have_left = False
+        self._caller.reconciled(trace, found, absent=found is None)
+        if found is not None:
+            return found
+        again_at = failed_at + self._delays.late + self._delays.duplicate
+        if isinstance(lost, TooManyRequests) or self._on_unknown != "resend" or again_at >= terms.end:
+            raise _not_sent(lost) from lost.__cause__
+        await self._caller.closing.sleep_until(again_at)
+        return None
 
     async def _reconciled_by_status(
         self, lost: SmscError, unresolved: UnresolvedSend, terms: _Terms
@@ -245,8 +267,9 @@ class Reconciler:
         return evidence
 
     async def _ask(self, evidence: Evidence, unresolved: UnresolvedSend, terms: _Terms, late: float) -> None:
-        now = anyio.current_time()
-        arrived, end, pause = now + late, now + _PATIENCE if terms.end == math.inf else terms.end, _FIRST_PAUSE
+        clock, asked = self._caller.clock, 0
+        now = clock.now()
+        arrived, end = now + late, now + _PATIENCE if terms.end == math.inf else terms.end
         if late > 0:
             # One recipient is enough: if it is found, the request was received. Its execution may not be complete yet.
             await self._learn(evidence, unresolved.refs[:1], terms, end, in_time=False)
@@ -255,12 +278,13 @@ class Reconciler:
             if not evidence.unresolved or arrived >= end:
                 return
             await self._caller.closing.sleep_until(arrived)
-        while evidence.unresolved and anyio.current_time() < end:
+        while evidence.unresolved and clock.now() < end:
             answers = await self._learn(evidence, evidence.unresolved, terms, end, in_time=True)
-            if not _is_worth_asking_again(answers) or anyio.current_time() + pause >= end:
+            again_at = clock.now() + _BACKOFF.pause(asked)
+            if not _is_worth_asking_again(answers) or again_at >= end:
                 break
-            await self._caller.closing.sleep_until(anyio.current_time() + pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
+            await self._caller.closing.sleep_until(again_at)
+            asked += 1
 
     async def _learn(
         self, evidence: Evidence, refs: tuple[MessageRef, ...], terms: _Terms, end: float, *, in_time: bool
@@ -280,6 +304,15 @@ class Reconciler:
             self._on_unresolved(unresolved)
         except Exception as error:  # noqa: BLE001 - the caller's own code; its failure must not hide the send
             _log.error("on_unresolved failed (%s); an unresolved send is lost", type(error).__name__)
+
+
+def _refused(
+    error: SmscError, operation: AnySend, terms: _Terms, trace: Trace, *, may_be_sent: bool = False
+) -> SmscError:
+    """Return the error of an attempt that sent nothing, with the outcome of the earlier ones."""
+    if trace.may_have_left or may_be_sent:
+        return error.replace(outcome=Outcome.UNKNOWN, unresolved=_unresolved(operation, terms, trace.began))
+    return error
 
 
 def _unresolved(operation: AnySend, terms: _Terms, began: datetime | None) -> UnresolvedSend:
