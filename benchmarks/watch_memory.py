@@ -24,10 +24,9 @@ import trio
 from trio.testing import MockClock
 
 from smsc_async import DeliveryReport, MessageRef, MessageStatus, Unfinished
+from smsc_async._clock import RealClock
 from smsc_async._model.operations import GetStatus
-from smsc_async._clock import RealClock
 from smsc_async._watching.plan import Plan
-from smsc_async._clock import RealClock
 from smsc_async._watching.watcher import Watcher
 
 

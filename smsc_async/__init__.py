@@ -1,6 +1,7 @@
 """The asyncio-native client for the SOAP service of SMS Center (smscentre.com, smsc.ru, smsc.kz)."""
 
 from ._client import Client
+from ._clock import Clock
 from ._journal import Journal, JournalRow, PlannedMessage, RowState, Summary
 from ._model import (
     UNSET,
@@ -115,6 +116,7 @@ __all__ = [
     "ChunkCost",
     "Client",
     "ClientClosed",
+    "Clock",
     "ConnectError",
     "ConnectionLost",
     "Cost",

@@ -228,3 +228,10 @@ class Session:
         steps = self._timeout if timeout is UNSET else Timeout.of(timeout)
         within = self._deadline if deadline is UNSET else positive(deadline)
         return steps, math.inf if within is None else self._caller.clock.now() + within
+
+    def _check_number(self, recipients: tuple[str, ...]) -> None:
+        if len(recipients) > self._max_recipients:
+            raise ValueError(
+                f"{len(recipients)} recipients in one request; at most {self._max_recipients} are allowed: split "
+                "them, use send_batch, or raise Client(max_recipients=)"
+            )

@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,9 +21,7 @@ from smsc_async._model import (
     Operation,
     Outcome,
     Result,
-    Scope,
     Send,
-    SendOutcomeUnknown,
     SentMessage,
     SmscError,
     TooManyRequests,
@@ -34,7 +32,7 @@ from smsc_async._model import (
 from smsc_async._network import Timeout
 
 from .bulk import AskStatus, statuses_of
-from .evidence import Evidence
+from .evidence import Evidence, is_worth_asking_again, not_sent
 
 __all__ = ["OnUnknown", "ReconcileDelays", "Reconciler", "unresolved_of"]
 
@@ -176,7 +174,7 @@ class Reconciler:
         evidence = await self._reconcile(unresolved, terms, max(left, 0.0))
         if evidence.is_conclusive:
             return evidence.result() if evidence.accepted else None
-        raise _unknown(unresolved, evidence)
+        raise evidence.error()
 
     async def _send_if_absent(self, operation: AnySend, terms: _Terms, trace: Trace) -> SentMessage:
         """Send what no earlier attempt has sent; no other call can send it while its status is requested."""
@@ -212,7 +210,7 @@ class Reconciler:
             return found
         again_at = failed_at + self._delays.late + self._delays.duplicate
         if isinstance(lost, TooManyRequests) or self._on_unknown != "resend" or again_at >= terms.end:
-            raise _not_sent(lost) from lost.__cause__
+            raise not_sent(lost) from lost.__cause__
         await self._caller.closing.sleep_until(again_at)
         return None
 
@@ -230,7 +228,7 @@ class Reconciler:
         evidence = await self._reconcile(unresolved, terms, self._delays.late)
         if evidence.is_conclusive:
             return evidence.result() if evidence.accepted else None
-        raise _unknown(unresolved, evidence) from lost
+        raise evidence.error() from lost
 
     async def _look_up(self, operation: AnySend, terms: _Terms, *, wait: bool) -> SentMessage | None:
         """Return the send if an earlier attempt was accepted, None if it definitely was not.
@@ -246,7 +244,7 @@ class Reconciler:
             return evidence.result()
         if evidence.is_conclusive or not wait:
             return None
-        raise _unknown(unresolved, evidence)
+        raise evidence.error()
 
     async def _reconcile(self, unresolved: UnresolvedSend, terms: _Terms, late: float) -> Evidence:
         """Request the status of each recipient until all results are known or the time is over.
@@ -263,7 +261,7 @@ class Reconciler:
         try:
             await self._ask(evidence, unresolved, terms, late)
         except Exception as failure:
-            raise _unknown(unresolved, evidence) from failure
+            raise evidence.error() from failure
         return evidence
 
     async def _ask(self, evidence: Evidence, unresolved: UnresolvedSend, terms: _Terms, late: float) -> None:
@@ -281,7 +279,7 @@ class Reconciler:
         while evidence.unresolved and clock.now() < end:
             answers = await self._learn(evidence, evidence.unresolved, terms, end, in_time=True)
             again_at = clock.now() + _BACKOFF.pause(asked)
-            if not _is_worth_asking_again(answers) or again_at >= end:
+            if not is_worth_asking_again(answers) or again_at >= end:
                 break
             await self._caller.closing.sleep_until(again_at)
             asked += 1
@@ -345,27 +343,3 @@ def unresolved_of(send: MessageRef | UnresolvedSend | SmscError, since: datetime
     return UnresolvedSend(
         id=send.id, refs=(send,), is_own_id=since is None and is_own_id(send.id), began=since or now, failed=now
     )
-
-
-def _is_worth_asking_again(answers: Sequence[DeliveryReport | SmscError]) -> bool:
-    errors = [answer for answer in answers if isinstance(answer, SmscError)]
-    # After one of these errors the other statuses were not requested; repeated wrong credentials block the IP address.
-    if any(error.scope is Scope.ALL for error in errors):
-        return False
-    return not all(error.scope is Scope.MESSAGE for error in errors)
-
-
-def _not_sent(lost: SmscError) -> SmscError:
-    """Return the error of a lost answer, with the outcome that status requests have proved: nothing was sent."""
-    if lost.outcome is not Outcome.UNKNOWN:
-        return lost
-    return lost.replace(f"{lost}; the service does not know the message, so it was not sent", outcome=Outcome.NOT_SENT)
-
-
-def _unknown(unresolved: UnresolvedSend, evidence: Evidence) -> SendOutcomeUnknown:
-    return SendOutcomeUnknown(
-        "the outcome is unknown: the message may have been sent; do not send it again, reconcile it with "
-        "Client.resolve(error)",
-        accepted=evidence.accepted,
-        unsent=evidence.missing,
-    ).replace(id=unresolved.id, refs=evidence.unresolved, unresolved=unresolved)

@@ -1,7 +1,8 @@
 """The way of a call from the client to the transport is short enough to read in a traceback."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,11 @@ PHONE = "+79991234567"
 MOST = 9
 
 
+@dataclass
 class Stack(FakeService):
     """A service that records the functions of the package that are on the stack of each request."""
 
-    def __init__(self, steps: Sequence[Reply]) -> None:
-        super().__init__(steps)
-        self.frames: list[list[str]] = []
+    frames: list[list[str]] = field(default_factory=list)
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes, timeout: Timeout) -> Reply:
         frame, found = sys._getframe(), []
