@@ -21,6 +21,7 @@ from ._call import (
     credentials_from,
     credentials_source,
     is_listener,
+    observers_of,
     positive,
     service_urls,
     transport_from,
@@ -33,6 +34,7 @@ from ._model import (
     CredentialsSource,
     DeliveryReport,
     GetStatus,
+    Observer,
     Operation,
     Result,
     Send,
@@ -90,6 +92,7 @@ class Session:
         on_unresolved: Callable[[UnresolvedSend], None] | None = None,
         clock_skew: float = 5.0,
         clock: Clock | None = None,
+        observers: Iterable[Observer] = (),
     ) -> None:
         sizes = max_recipients, batch_size, max_response_bytes
         are_whole = all(isinstance(each, int) for each in (*sizes, retries))
@@ -137,6 +140,7 @@ class Session:
             guards=self.guards,
             timeout=self._timeout,
             clock=clock_of(clock, self.guards),
+            observers=observers_of(observers),
         )
         self.clock_skew = clock_skew
         self._reconciler = Reconciler(
@@ -222,7 +226,10 @@ class Session:
 
     async def _poll(self, operation: GetStatus) -> DeliveryReport:
         """Request a status once, for a watch, which asks again itself and keeps the limits of each message."""
-        return await self._caller.call(operation, *self._times(UNSET, UNSET), trace=Trace(once=True))
+        report = await self._caller.call(operation, *self._times(UNSET, UNSET), trace=Trace(once=True))
+        if report.is_final:
+            self._caller.observing.delivered(report)
+        return report
 
     def _times(self, timeout: Timeout | float | Unset, deadline: float | Unset | None) -> tuple[Timeout, float]:
         steps = self._timeout if timeout is UNSET else Timeout.of(timeout)

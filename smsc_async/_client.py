@@ -87,6 +87,7 @@ class Client(Session):
         clock_skew: The seconds by which the clocks of the service and of other machines may be behind this machine's
             clock. It matters in `resolve`, and where an id that you pass may also belong to an older message.
         clock: The clock for waits, limits and deadlines: None for real time, or for tests a `testing.ManualClock`.
+        observers: What is told about each call, without private values; see `Observer`.
 
     Raises:
         ValueError: The credentials are missing, or an argument is wrong.

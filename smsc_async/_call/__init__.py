@@ -9,17 +9,20 @@ from .config import (
     credentials_from,
     credentials_source,
     is_listener,
+    observers_of,
     positive,
     service_urls,
     transport_from,
 )
 from .login import Identities
 from .namespaces import Namespaces
+from .observing import Recording
 
 __all__ = [
     "Caller",
     "Identities",
     "Namespaces",
+    "Recording",
     "Trace",
     "checked",
     "checked_namespace",
@@ -28,6 +31,7 @@ __all__ = [
     "credentials_from",
     "credentials_source",
     "is_listener",
+    "observers_of",
     "positive",
     "service_urls",
     "transport_from",

@@ -2,11 +2,14 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from smsc_async._model import Operation, Outcome, Result, SmscError, TransportError
 from smsc_async._network import Timeout
 from smsc_async.guards import Identity, Part, Reservation
+
+if TYPE_CHECKING:
+    from .observing import Recording
 
 __all__ = ["Attempt", "Trace", "may_repeat"]
 
@@ -24,6 +27,7 @@ class Trace:
         once: Whether there is one attempt, and no wait for a window: for a loop that asks again itself.
         reconciles: Whether the caller reconciles a lost answer, and then calls `Caller.reconciled`.
         held: The slots that a lost request holds until then.
+        recording: Tells the observers, None if there are none.
     """
 
     began: datetime | None = None
@@ -31,6 +35,7 @@ class Trace:
     once: bool = False
     reconciles: bool = False
     held: Reservation | None = None
+    recording: "Recording | None" = None
 
 
 @dataclass(slots=True)
@@ -49,6 +54,10 @@ class Attempt:
         number: The number of attempts before this one.
         failure: The failure before, which says more than a refusal by the guards does.
         posted: Whether any of the request may have left.
+        method: The method of the request.
+        start: When it left.
+        status_code: The HTTP status of the answer, None if there is none.
+        size: The bytes of the answer.
         result: The result of the request, None if there is none.
         is_probe: Whether it asks whether the service answers a login.
     """
@@ -64,6 +73,10 @@ class Attempt:
     number: int = 0
     failure: SmscError | None = None
     posted: bool = False
+    method: str = ""
+    start: float = 0.0
+    status_code: int | None = None
+    size: int = 0
     result: Result | None = None
     is_probe: bool = False
 

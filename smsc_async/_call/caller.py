@@ -1,6 +1,5 @@
 """Execute one operation: reserve its slots, send the request, read the answer, retry where that is safe."""
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, tzinfo
@@ -13,6 +12,7 @@ from smsc_async._model import (
     ConnectionLost,
     GetBalance,
     GuardError,
+    Observer,
     Operation,
     Outcome,
     PoolTimeout,
@@ -35,11 +35,11 @@ from .attempt import Attempt, Trace, may_repeat
 from .closing import Closing
 from .login import Identities, LoginProbe
 from .namespaces import Namespaces
+from .observing import Observing
 from .slots import Admission, Slots
 
 __all__ = ["Caller", "Trace"]
 
-_log = logging.getLogger("smsc_async")
 R = TypeVar("R", bound=Result)
 
 _BACKOFF: Final = Backoff(0.25, 8.0, jitter=0.5)
@@ -58,6 +58,7 @@ class Caller:
         guards: The guards that keep the requests inside the limits of the service, None for no guards.
         timeout: The timeout of the client's own requests.
         clock: The clock by which the calls wait, None for that of the event loop.
+        observers: What is told about the calls.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class Caller:
         guards: Guards | None,
         timeout: Timeout,
         clock: Clock | None,
+        observers: tuple[Observer, ...],
     ) -> None:
         self._identities = identities
         self._urls = urls
@@ -85,6 +87,7 @@ class Caller:
         self._next_url = 0  # for calls with one attempt
         self._binding = LoopBinding()
         self.closing = Closing(clock or RealClock())
+        self.observing = Observing(observers, urls[0], self.closing)
         probe = LoginProbe(self._ask_balance, self.closing)
         self._admission = None if guards is None else Admission(guards, identities, probe, self.closing)
         self._probe = probe
@@ -101,8 +104,9 @@ class Caller:
         trace: Trace | None = None,
     ) -> R:
         """Execute an operation; `end` is a time of the clock, infinity for no deadline. See `Client.call`."""
-        with self.running(operation):
-            attempt = await self.begin(timeout, end, trace or Trace(), allow_duplicate=allow_duplicate)
+        trace = trace or Trace()
+        with self.running(operation, trace):
+            attempt = await self.begin(timeout, end, trace, allow_duplicate=allow_duplicate)
             while True:
                 try:
                     return await self.execute(operation, attempt)
@@ -110,18 +114,25 @@ class Caller:
                     await self.again(operation, attempt, error)
 
     @contextmanager
-    def running(self, operation: Operation[Result]) -> Iterator[None]:
-        """Count a call while it runs; its error names the message."""
+    def running(self, operation: Operation[Result], trace: Trace) -> Iterator[None]:
+        """Count a call while it runs, and tell the observers unless it is part of another; its error has the id."""
         if not self.closed:
             self.bind()
         self.closing.running += 1
+        recording = None if trace.recording is not None else self.observing.start(operation)
+        trace.recording = recording or trace.recording
         try:
             self.closing.check()
             yield
-        except SmscError as error:
-            if error.unresolved is not None:  # that of an earlier attempt already holds more details
-                raise
-            raise error.replace(id=getattr(operation, "id", None), refs=operation.refs()) from error.__cause__
+        except BaseException as error:
+            if recording is not None:
+                recording.finished(error, may_have_left=trace.may_have_left)
+            if isinstance(error, SmscError) and error.unresolved is None:  # else it already holds more details
+                raise error.replace(id=getattr(operation, "id", None), refs=operation.refs()) from error.__cause__
+            raise
+        else:
+            if recording is not None:
+                recording.finished(None)
         finally:
             self.closing.leave()
 
@@ -144,7 +155,6 @@ class Caller:
             if self.closing.is_begun or is_last or not may_repeat(operation, error):
                 raise error
             attempt.failure = error if trace.may_have_left else attempt.failure
-            _log.debug("%s: %s; again in %.2f s", operation.methods[0], type(error).__name__, pause)
         elif isinstance(error, AuthenticationFailed | TooManyRequests):
             if not await self._is_worth_repeating(operation, attempt, error) or attempt.number >= self._retries:
                 raise error
@@ -153,10 +163,12 @@ class Caller:
             first = attempt.failure if isinstance(error, GuardError) else None
             raise first or error from error.__cause__  # the attempt before says more
         attempt.number += 1
+        if trace.recording is not None:
+            trace.recording.retried(error, pause)
         await self.closing.sleep_until(self.clock.now() + pause)
         attempt.who = self._identities.known or attempt.who
         attempt.url = self._urls[attempt.number % len(self._urls)]
-        attempt.end, attempt.posted, attempt.result = attempt.deadline, False, None
+        attempt.end, attempt.posted, attempt.result, attempt.status_code = attempt.deadline, False, None, None
 
     async def _is_worth_repeating(self, operation: Operation[Result], attempt: Attempt, error: SmscError) -> bool:
         if isinstance(error, AuthenticationFailed):
@@ -214,8 +226,8 @@ class Caller:
         request = encode(sent, attempt.who.credentials, namespace)
         reply: object = None
         problem = ""
-        start = self.clock.now()
-        left = attempt.end - start
+        attempt.method, attempt.start = request.method, self.clock.now()
+        left = attempt.end - attempt.start
         if left <= 0:
             raise PoolTimeout("the deadline passed before the request could leave, nothing was sent")
         self.closing.check()
@@ -232,9 +244,7 @@ class Caller:
             problem = type(error).__name__
         if not isinstance(reply, Reply):  # outside the handler, as the text of the exception may quote the request
             raise self._no_reply(problem)
-        if _log.isEnabledFor(logging.DEBUG):
-            took = self.clock.now() - start
-            _log.debug("%s: HTTP %d, %d bytes, %.3f s", request.method, reply.status_code, len(reply.body), took)
+        attempt.status_code, attempt.size = reply.status_code, len(reply.body)
         try:
             result = await read_answer(operation, request, reply, self._timezone)
         except ProtocolError as error:

@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import SecretStr
 
 from smsc_async._clock import Clock, is_clock
-from smsc_async._model import ApiKey, Credentials, CredentialsSource, Login, is_seconds
+from smsc_async._model import ApiKey, Credentials, CredentialsSource, Login, Observer, is_observer, is_seconds
 from smsc_async._network import Transport, ascii_host, is_loopback
 from smsc_async._protocol import CONTRACT
 from smsc_async.guards import Guards
@@ -27,6 +27,7 @@ __all__ = [
     "clock_of",
     "credentials_from",
     "is_listener",
+    "observers_of",
     "positive",
     "service_urls",
     "transport_from",
@@ -78,6 +79,21 @@ def clock_of(clock: Clock | None, guards: Guards | None) -> Clock | None:
     if clock is not None and clock is not guards.clock:
         raise ValueError("the guards have another clock; pass Guards(clock=) the same one, or pass it to them alone")
     return guards.clock
+
+
+def observers_of(observers: object) -> tuple[Observer, ...]:
+    """Return the observers, checked.
+
+    Raises:
+        ValueError: One of them isn't an observer.
+    """
+    found = tuple(observers) if isinstance(observers, Iterable) else (None,)
+    if not all(map(is_observer, found)):
+        raise ValueError(
+            "observers must be a list of objects whose classes derive from smsc_async.Observer; their methods are "
+            "called and not awaited"
+        )
+    return found
 
 
 def service_urls(url: str | None, others: object, *, allow_http: bool) -> tuple[str, ...]:

@@ -41,7 +41,7 @@ class Admission:
                     allow_duplicate=attempt.allow_duplicate,
                     part=part,
                     patient=not attempt.trace.once,
-                    waiting=self._closing.waiting,
+                    waiting=(attempt.trace.recording or self._closing).waiting,
                 )
             except BreakerOpen:
                 if not await self._identities.renew(who, clock.now(), is_pressing=False):
@@ -101,6 +101,9 @@ class Slots:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        recording = self._attempt.trace.recording
+        if recording is not None and self._attempt.posted and self._part is not Part.CLAIM:
+            recording.attempted(self._attempt, error)
         if self._admission is None or self._reservation is None:
             return
         if error is not None:

@@ -5,10 +5,9 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final, Literal, TypeAlias, TypeVar
 
-from smsc_async._call import Caller, Trace
+from smsc_async._call import Caller, Recording, Trace
 from smsc_async._clock import DiskTime, disk_time
 from smsc_async._model import (
     AnySend,
@@ -21,20 +20,18 @@ from smsc_async._model import (
     Operation,
     Outcome,
     Result,
-    Send,
     SentMessage,
     SmscError,
     TooManyRequests,
     UnresolvedSend,
-    is_group,
-    is_own_id,
 )
 from smsc_async._network import Timeout
 
 from .bulk import AskStatus, statuses_of
 from .evidence import Evidence, is_worth_asking_again, not_sent
+from .unresolved import lost_send
 
-__all__ = ["OnUnknown", "ReconcileDelays", "Reconciler", "unresolved_of"]
+__all__ = ["OnUnknown", "ReconcileDelays", "Reconciler"]
 
 _log = logging.getLogger("smsc_async")
 
@@ -70,6 +67,7 @@ class _Terms:
         allow_duplicate: Whether the same message may have been sent in the last minute.
         is_own_id: Whether no other message uses its id.
         ask: Requests a status, None for the client's own way.
+        recording: Tells the observers, None if there are none.
     """
 
     timeout: Timeout
@@ -77,6 +75,7 @@ class _Terms:
     allow_duplicate: bool
     is_own_id: bool
     ask: AskStatus | None = None
+    recording: Recording | None = None
 
 
 class Reconciler:
@@ -117,8 +116,10 @@ class Reconciler:
     ) -> SentMessage:
         """Send, and give up at the time `end` of the clock (infinity for never); see `Client.call`."""
         is_later = is_repeat = attempt > 1
-        terms = _Terms(timeout, end, allow_duplicate, unique_id or is_later or "id" not in operation.model_fields_set)
-        trace = Trace(may_have_left=is_later, reconciles=self._on_unknown != "raise")
+        recording = self._caller.observing.start(operation)
+        is_own = unique_id or is_later or "id" not in operation.model_fields_set
+        terms = _Terms(timeout, end, allow_duplicate, is_own, recording=recording)
+        trace = Trace(may_have_left=is_later, reconciles=self._on_unknown != "raise", recording=recording)
         with self._handing_over(operation, terms, trace):
             while True:
                 try:
@@ -144,18 +145,23 @@ class Reconciler:
 
     @contextmanager
     def _handing_over(self, operation: AnySend, terms: _Terms, trace: Trace) -> Iterator[None]:
-        """Report the send if its outcome stays unknown."""
+        """Report the send if its outcome stays unknown, and tell the observers how it ended."""
         try:
             yield
-        except SmscError as error:
-            if error.unresolved is not None and error.outcome is Outcome.UNKNOWN:
-                self._hand_over(error.unresolved)
+        except BaseException as error:
+            if isinstance(error, SmscError):
+                unresolved = error.unresolved if error.outcome is Outcome.UNKNOWN else None
+            else:
+                # Cancelled, or the transport raised another exception: a request that was sent can't be taken back.
+                unresolved = lost_send(operation, trace.began, is_own=terms.is_own_id) if trace.may_have_left else None
+            if unresolved is not None:
+                self._hand_over(unresolved)
+            if trace.recording is not None:
+                trace.recording.finished(error, may_have_left=trace.may_have_left)
             raise
-        except BaseException:
-            # Cancelled, or the transport raised another exception: a request that was sent can't be taken back.
-            if trace.may_have_left:
-                self._hand_over(_unresolved(operation, terms, trace.began))
-            raise
+        else:
+            if trace.recording is not None:
+                trace.recording.finished(None)
         finally:
             self._caller.reconciled(trace, None)
 
@@ -179,7 +185,7 @@ class Reconciler:
     async def _send_if_absent(self, operation: AnySend, terms: _Terms, trace: Trace) -> SentMessage:
         """Send what no earlier attempt has sent; no other call can send it while its status is requested."""
         caller = self._caller
-        with caller.running(operation):
+        with caller.running(operation, trace):
             attempt = await caller.begin(terms.timeout, terms.end, trace, allow_duplicate=terms.allow_duplicate)
             while True:
                 try:
@@ -203,7 +209,7 @@ class Reconciler:
         trace.may_have_left = lost.outcome is Outcome.UNKNOWN or (is_repeat and isinstance(lost, TooManyRequests))
         if not trace.may_have_left or lost.unresolved is not None:
             raise lost
-        found = await self._reconciled_by_status(lost, _unresolved(operation, terms, trace.began), terms)
+        found = await self._reconciled_by_status(lost, lost_send(operation, trace.began, is_own=terms.is_own_id), terms)
         trace.may_have_left = False
         self._caller.reconciled(trace, found, absent=found is None)
         if found is not None:
@@ -238,7 +244,7 @@ class Reconciler:
             terms: The options of this attempt.
             wait: Whether to wait for an earlier request that may still arrive. If not, the first answer counts.
         """
-        unresolved = _unresolved(operation, terms, None)
+        unresolved = lost_send(operation, None, is_own=terms.is_own_id)
         evidence = await self._reconcile(unresolved, terms, self._delays.late if wait else math.inf)
         if evidence.is_conclusive and evidence.accepted:
             return evidence.result()
@@ -257,11 +263,14 @@ class Reconciler:
         Raises:
             SendOutcomeUnknown: No status could be requested: the client was closed, or the transport is broken.
         """
-        evidence = Evidence(unresolved, self._delays.skew)
+        evidence, start = Evidence(unresolved, self._delays.skew), self._caller.clock.now()
         try:
             await self._ask(evidence, unresolved, terms, late)
         except Exception as failure:
             raise evidence.error() from failure
+        finally:
+            sent = bool(evidence.accepted) if evidence.is_conclusive else None
+            self._caller.observing.reconciled(terms.recording, unresolved, is_sent=sent, start=start)
         return evidence
 
     async def _ask(self, evidence: Evidence, unresolved: UnresolvedSend, terms: _Terms, late: float) -> None:
@@ -309,37 +318,7 @@ def _refused(
 ) -> SmscError:
     """Return the error of an attempt that sent nothing, with the outcome of the earlier ones."""
     if trace.may_have_left or may_be_sent:
-        return error.replace(outcome=Outcome.UNKNOWN, unresolved=_unresolved(operation, terms, trace.began))
+        return error.replace(
+            outcome=Outcome.UNKNOWN, unresolved=lost_send(operation, trace.began, is_own=terms.is_own_id)
+        )
     return error
-
-
-def _unresolved(operation: AnySend, terms: _Terms, began: datetime | None) -> UnresolvedSend:
-    now = datetime.now(UTC)
-    return UnresolvedSend(
-        id=operation.id,
-        refs=operation.refs(),
-        groups=sum(map(is_group, operation.to)) if isinstance(operation, Send) else 0,
-        is_own_id=terms.is_own_id,
-        at_once=operation.at is None,
-        began=began or now,
-        failed=now,
-        clocks=disk_time(),
-    )
-
-
-def unresolved_of(send: MessageRef | UnresolvedSend | SmscError, since: datetime | None) -> UnresolvedSend:
-    """Return the send to reconcile; see `Client.resolve`.
-
-    Raises:
-        ValueError: The error is not about an unresolved send.
-    """
-    if isinstance(send, UnresolvedSend):
-        return send
-    if isinstance(send, SmscError):
-        if send.unresolved is None:
-            raise ValueError(f"{type(send).__name__} is not about an unresolved send: its outcome is {send.outcome}")
-        return send.unresolved
-    now = datetime.now(UTC)
-    return UnresolvedSend(
-        id=send.id, refs=(send,), is_own_id=since is None and is_own_id(send.id), began=since or now, failed=now
-    )
