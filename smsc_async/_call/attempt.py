@@ -55,6 +55,8 @@ class Attempt:
         failure: The failure before, which says more than a refusal by the guards does.
         posted: Whether any of the request may have left.
         method: The method of the request.
+        namespace: The namespace of the request.
+        is_healed: Whether a wrong namespace was corrected.
         start: When it left.
         status_code: The HTTP status of the answer, None if there is none.
         size: The bytes of the answer.
@@ -74,6 +76,8 @@ class Attempt:
     failure: SmscError | None = None
     posted: bool = False
     method: str = ""
+    namespace: str = ""
+    is_healed: bool = False
     start: float = 0.0
     status_code: int | None = None
     size: int = 0

@@ -27,7 +27,7 @@ from smsc_async._model import (
     WrongEventLoop,
 )
 from smsc_async._network import PooledTransport, Reply, Timeout, Transport
-from smsc_async._protocol import encode
+from smsc_async._protocol import Request, encode
 from smsc_async.guards import Completion, Guards, Part
 
 from .answer import read_answer
@@ -168,7 +168,8 @@ class Caller:
         await self.closing.sleep_until(self.clock.now() + pause)
         attempt.who = self._identities.known or attempt.who
         attempt.url = self._urls[attempt.number % len(self._urls)]
-        attempt.end, attempt.posted, attempt.result, attempt.status_code = attempt.deadline, False, None, None
+        attempt.end, attempt.posted, attempt.is_healed = attempt.deadline, False, False
+        attempt.result = None
 
     async def _is_worth_repeating(self, operation: Operation[Result], attempt: Attempt, error: SmscError) -> bool:
         if isinstance(error, AuthenticationFailed):
@@ -185,23 +186,77 @@ class Caller:
         return Slots(self._admission, operation, attempt, Part.CLAIM)
 
     async def execute(self, operation: Operation[R], attempt: Attempt) -> R:
-        """Make one attempt."""
+        """Make one attempt; after a wrong namespace it makes another request with the right one."""
         async with Slots(self._admission, operation, attempt, attempt.part):
-            namespace = self._namespaces.of(attempt.url)
-            try:
-                return await self._exchange(operation, attempt, namespace)
-            except SoapFault as fault:
-                if not fault.procedure_missing:
+            while True:
+                request = self._request(operation, attempt)
+                reply: Reply | None = None
+                problem = ""
+                try:
+                    with self.closing.cut_at(attempt.end):
+                        steps = attempt.timeout.in_time(attempt.end - attempt.start)
+                        reply = await self._transport.post(attempt.url, request.headers, request.body, steps)
+                        problem = f"it returned {type(reply).__name__}, not Reply"
+                except SmscError:
                     raise
-                healed = await self._healed(fault, attempt, namespace)
-            return await self._exchange(operation, attempt, healed)
+                except Exception as error:  # noqa: BLE001 - no exception of another library leaves a call
+                    problem = type(error).__name__
+                # Outside the handler, as the text of the exception may quote the request.
+                result = await self._result(operation, attempt, request, reply, problem)
+                if result is not None:
+                    return result
 
-    async def _healed(self, fault: SoapFault, attempt: Attempt, namespace: str) -> str:
+    def _request(self, operation: Operation[Result], attempt: Attempt) -> Request:
+        """Return the request of an attempt that may leave now."""
+        sent = operation if self._guards is None else self._guards.prepared(operation)
+        namespace = self._namespaces.of(attempt.url)
+        request = encode(sent, attempt.who.credentials, namespace)
+        attempt.method, attempt.namespace, attempt.start = request.method, namespace, self.clock.now()
+        attempt.status_code = None
+        if attempt.end <= attempt.start:
+            raise PoolTimeout("the deadline passed before the request could leave, nothing was sent")
         self.closing.check()
+        attempt.posted = attempt.trace.may_have_left = True
+        attempt.trace.began = attempt.trace.began or datetime.now(UTC)
+        return request
+
+    async def _result(
+        self, operation: Operation[R], attempt: Attempt, request: Request, reply: object, problem: str
+    ) -> R | None:
+        """Return the result, None if the namespace was wrong and is known now; `problem` is empty if it was cut."""
+        if not isinstance(reply, Reply):
+            raise self._no_reply(problem)
+        attempt.status_code, attempt.size = reply.status_code, len(reply.body)
+        try:
+            attempt.result = result = await read_answer(operation, request, reply, self._timezone)
+        except SoapFault as fault:
+            if not fault.procedure_missing or attempt.is_healed:
+                raise
+            await self._heal(fault, attempt)
+            return None
+        except ProtocolError:
+            if isinstance(self._transport, PooledTransport):
+                self._transport.distrust()
+            raise
+        return result
+
+    async def _heal(self, fault: SoapFault, attempt: Attempt) -> None:
+        """Find the namespace that the service expects."""
+        self.closing.check()
+        attempt.is_healed = True
         steps = attempt.timeout.within(max(0.0, attempt.end - self.clock.now()))
         with self.closing.cut_at(attempt.end):
-            return await self._namespaces.heal(fault, attempt.url, namespace, self._transport, steps)
+            await self._namespaces.heal(fault, attempt.url, attempt.namespace, self._transport, steps)
+            return
         raise fault
+
+    def _no_reply(self, problem: str) -> TransportError:
+        """Return the error of a request that the transport did not answer."""
+        if problem:  # nobody knows what it means, so it proves nothing
+            return TransportError(f"the transport failed ({problem}), and the request may have been sent")
+        if self.closing.is_begun:
+            return ConnectionLost("the request was sent and the client was closed before the answer came")
+        return ReadTimeout("the request was sent and no complete answer came before the deadline")
 
     def reconciled(self, trace: Trace, sent: SentMessage | None, *, absent: bool = False) -> None:
         """Release what a lost send has held until it was reconciled; see `Completion.of_reconciled`."""
@@ -220,47 +275,6 @@ class Caller:
         attempt = await self.begin(self._timeout, end, Trace())
         attempt.url, attempt.is_probe = self._urls[self._probe.tries % len(self._urls)], True
         await self.execute(GetBalance(), attempt)
-
-    async def _exchange(self, operation: Operation[R], attempt: Attempt, namespace: str) -> R:
-        sent = operation if self._guards is None else self._guards.prepared(operation)
-        request = encode(sent, attempt.who.credentials, namespace)
-        reply: object = None
-        problem = ""
-        attempt.method, attempt.start = request.method, self.clock.now()
-        left = attempt.end - attempt.start
-        if left <= 0:
-            raise PoolTimeout("the deadline passed before the request could leave, nothing was sent")
-        self.closing.check()
-        attempt.posted = attempt.trace.may_have_left = True
-        attempt.trace.began = attempt.trace.began or datetime.now(UTC)
-        try:
-            with self.closing.cut_at(attempt.end):
-                steps = attempt.timeout.in_time(left)
-                reply = await self._transport.post(attempt.url, request.headers, request.body, steps)
-                problem = f"it returned {type(reply).__name__}, not Reply"
-        except SmscError:
-            raise
-        except Exception as error:  # noqa: BLE001 - no exception of another library leaves a call
-            problem = type(error).__name__
-        if not isinstance(reply, Reply):  # outside the handler, as the text of the exception may quote the request
-            raise self._no_reply(problem)
-        attempt.status_code, attempt.size = reply.status_code, len(reply.body)
-        try:
-            result = await read_answer(operation, request, reply, self._timezone)
-        except ProtocolError as error:
-            if not isinstance(error, SoapFault) and isinstance(self._transport, PooledTransport):
-                self._transport.distrust()
-            raise
-        attempt.result = result
-        return result
-
-    def _no_reply(self, problem: str) -> TransportError:
-        """Return the error of a request that the transport did not answer; `problem` is empty if it was cut."""
-        if problem:  # nobody knows what it means, so it proves nothing
-            return TransportError(f"the transport failed ({problem}), and the request may have been sent")
-        if self.closing.is_begun:
-            return ConnectionLost("the request was sent and the client was closed before the answer came")
-        return ReadTimeout("the request was sent and no complete answer came before the deadline")
 
     @property
     def clock(self) -> Clock:
