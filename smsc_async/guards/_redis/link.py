@@ -27,6 +27,7 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from smsc_async._clock import LoopBinding
 from smsc_async._frames import forget_frames, without_arguments
 from smsc_async._model import Backoff, GuardStoreError
 
@@ -112,7 +113,7 @@ class Link:
         self.client = client
         self._make = make
         self._timeout = timeout
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._binding = LoopBinding()
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def take_up(self) -> asyncio.AbstractEventLoop:
@@ -127,10 +128,10 @@ class Link:
             raise GuardStoreError(
                 "the Redis store works on asyncio only, like redis-py; on trio use Guards with a MemoryStore"
             ) from None
-        if loop is not self._loop:
-            if self._loop is not None:
+        if not self._binding.is_here():
+            if self._binding.is_bound:
                 self._drop()
-            self._loop = loop
+            self._binding.bind()
         return loop
 
     async def run(self, *calls: ScriptCall, within: float = 0.0) -> str:
