@@ -28,12 +28,17 @@ from tests.doubles import FakeService, answer, make_client
 T = TypeVar("T")
 PHONE = "+79991234567"
 REF = MessageRef(PHONE, "a1")
-pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture(params=["asyncio", "trio"])
-def anyio_backend(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
+def on_each_loop(test: Callable[[], Awaitable[None]]) -> Callable[[str], None]:
+    """Run a test on asyncio and on trio."""
+
+    @pytest.mark.parametrize("backend", ["asyncio", "trio"])
+    def run(backend: str) -> None:
+        anyio.run(test, backend=backend)
+
+    run.__name__ = test.__name__
+    return run
 
 
 class Running(list[object]):
@@ -66,6 +71,7 @@ async def idle() -> None:
         await checkpoint()
 
 
+@on_each_loop
 async def test_a_sixth_status_that_waits_leaves_as_soon_as_the_clock_is_advanced() -> None:
     clock, service = ManualClock(), FakeService()
     client = make_client(service, guards=Guards(clock=clock), deadline=None)
@@ -79,6 +85,7 @@ async def test_a_sixth_status_that_waits_leaves_as_soon_as_the_clock_is_advanced
     assert len(service.requests) == 6
 
 
+@on_each_loop
 async def test_limits_count_by_the_clock_and_not_by_real_time() -> None:
     clock = ManualClock(start=1e6)
     client = make_client(FakeService(), guards=Guards(clock=clock), deadline=10)
@@ -91,6 +98,7 @@ async def test_limits_count_by_the_clock_and_not_by_real_time() -> None:
     await client.status(REF)
 
 
+@on_each_loop
 async def test_a_reconciliation_that_waits_goes_on_when_the_clock_is_advanced() -> None:
     clock = ManualClock()
     service = FakeService([ReadTimeout("lost"), *[answer("get_status", error="3")] * 2])
@@ -105,6 +113,7 @@ async def test_a_reconciliation_that_waits_goes_on_when_the_clock_is_advanced() 
     assert "so it was not sent" in str(results[0])
 
 
+@on_each_loop
 async def test_a_request_is_cut_at_its_deadline_by_the_clock() -> None:
     clock = ManualClock()
     client = make_client(FakeService(latency=1e6), clock=clock, deadline=90)
@@ -116,6 +125,7 @@ async def test_a_request_is_cut_at_its_deadline_by_the_clock() -> None:
     assert isinstance(results[0], ReadTimeout)
 
 
+@on_each_loop
 async def test_a_wait_for_a_slot_ends_at_the_deadline_by_the_clock() -> None:
     clock = ManualClock()
     client = make_client(FakeService(latency=1e6), guards=Guards(clock=clock), deadline=20)
@@ -128,6 +138,7 @@ async def test_a_wait_for_a_slot_ends_at_the_deadline_by_the_clock() -> None:
         group.cancel_scope.cancel()
 
 
+@on_each_loop
 async def test_a_pause_before_a_repetition_ends_when_the_clock_is_advanced() -> None:
     clock = ManualClock()
     service = FakeService([ReadTimeout("lost")])
@@ -138,6 +149,7 @@ async def test_a_pause_before_a_repetition_ends_when_the_clock_is_advanced() -> 
     assert len(service.requests) == 2
 
 
+@on_each_loop
 async def test_a_watch_asks_again_and_expires_by_the_clock() -> None:
     clock = ManualClock()
     taken: list[Update] = []
@@ -165,6 +177,7 @@ async def test_a_watch_asks_again_and_expires_by_the_clock() -> None:
     assert [update.expired for update in taken] == [False, True]
 
 
+@on_each_loop
 async def test_timers_of_the_application_use_real_time() -> None:
     clock, start = ManualClock(), anyio.current_time()
     async with make_client(FakeService(), clock=clock) as client:
@@ -175,6 +188,7 @@ async def test_timers_of_the_application_use_real_time() -> None:
     assert anyio.current_time() - start < 1800
 
 
+@on_each_loop
 async def test_a_scope_that_has_been_left_is_forgotten() -> None:
     clock = ManualClock()
     with clock.deadline(10):
@@ -186,6 +200,7 @@ async def test_a_scope_that_has_been_left_is_forgotten() -> None:
     assert not clock._scopes
 
 
+@on_each_loop
 async def test_sleepers_wake_in_the_order_of_time() -> None:
     clock = ManualClock()
     woken: list[int] = []
@@ -241,6 +256,7 @@ def test_guards_refuse_a_wrong_clock(clock: object) -> None:
         Guards(clock=clock)  # type: ignore[arg-type]
 
 
+@on_each_loop
 async def test_a_store_of_the_callers_own_may_use_the_same_clock() -> None:
     clock = ManualClock()
     client = make_client(FakeService(), guards=Guards(MemoryStore(clock.now), clock=clock), deadline=1)
