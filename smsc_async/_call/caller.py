@@ -118,9 +118,9 @@ class Caller:
         """Count a call while it runs, and tell the observers unless it is part of another; its error has the id."""
         if not self.closed:
             self.bind()
-        self.closing.running += 1
         recording = None if trace.recording is not None else self.observing.start(operation)
         trace.recording = recording or trace.recording
+        self.closing.running += 1
         try:
             self.closing.check()
             yield
