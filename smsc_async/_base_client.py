@@ -17,13 +17,16 @@ from ._call import (
     Trace,
     checked,
     checked_namespace,
+    clock_of,
     credentials_from,
     credentials_source,
     is_listener,
+    observers_of,
     positive,
     service_urls,
     transport_from,
 )
+from ._clock import Clock
 from ._frames import without_arguments, without_frames
 from ._model import (
     UNSET,
@@ -31,6 +34,7 @@ from ._model import (
     CredentialsSource,
     DeliveryReport,
     GetStatus,
+    Observer,
     Operation,
     Result,
     Send,
@@ -87,6 +91,8 @@ class Session:
         on_unknown: OnUnknown = "reconcile",
         on_unresolved: Callable[[UnresolvedSend], None] | None = None,
         clock_skew: float = 5.0,
+        clock: Clock | None = None,
+        observers: Iterable[Observer] = (),
     ) -> None:
         sizes = max_recipients, batch_size, max_response_bytes
         are_whole = all(isinstance(each, int) for each in (*sizes, retries))
@@ -113,7 +119,7 @@ class Session:
         self._url = urls[0]
         self._timeout = Timeout.of(timeout)
         self._deadline = positive(deadline)
-        self.guards: Guards | None = Guards() if guards is UNSET else guards
+        self.guards: Guards | None = Guards(clock=clock) if guards is UNSET else guards
         self._limits = LimitsInForce.of(self.guards)
         self._workers = self._limits.status_in_flight
         self._max_recipients = max_recipients
@@ -133,6 +139,8 @@ class Session:
             retries=retries,
             guards=self.guards,
             timeout=self._timeout,
+            clock=clock_of(clock, self.guards),
+            observers=observers_of(observers),
         )
         self.clock_skew = clock_skew
         self._reconciler = Reconciler(
@@ -218,9 +226,19 @@ class Session:
 
     async def _poll(self, operation: GetStatus) -> DeliveryReport:
         """Request a status once, for a watch, which asks again itself and keeps the limits of each message."""
-        return await self._caller.call(operation, *self._times(UNSET, UNSET), trace=Trace(once=True))
+        report = await self._caller.call(operation, *self._times(UNSET, UNSET), trace=Trace(once=True))
+        if report.is_final:
+            self._caller.observing.delivered(report)
+        return report
 
     def _times(self, timeout: Timeout | float | Unset, deadline: float | Unset | None) -> tuple[Timeout, float]:
         steps = self._timeout if timeout is UNSET else Timeout.of(timeout)
         within = self._deadline if deadline is UNSET else positive(deadline)
-        return steps, math.inf if within is None else self._caller.now() + within
+        return steps, math.inf if within is None else self._caller.clock.now() + within
+
+    def _check_number(self, recipients: tuple[str, ...]) -> None:
+        if len(recipients) > self._max_recipients:
+            raise ValueError(
+                f"{len(recipients)} recipients in one request; at most {self._max_recipients} are allowed: split "
+                "them, use send_batch, or raise Client(max_recipients=)"
+            )

@@ -86,6 +86,8 @@ class Client(Session):
         on_unresolved: Is called with each send whose outcome stays unknown, a cancelled one too. Must return at once.
         clock_skew: The seconds by which the clocks of the service and of other machines may be behind this machine's
             clock. It matters in `resolve`, and where an id that you pass may also belong to an older message.
+        clock: The clock for waits, limits and deadlines: None for real time, or for tests a `testing.ManualClock`.
+        observers: What is told about each call, without private values; see `Observer`.
 
     Raises:
         ValueError: The credentials are missing, or an argument is wrong.
@@ -324,6 +326,7 @@ class Client(Session):
             lost_lasts=self._limits.lost_lasts,
             timeout=timeout,
             grace=grace,
+            clock=self._caller.clock,
             closed=self._caller.closing.wait,
             on_progress=on_progress,
         )
@@ -341,10 +344,3 @@ class Client(Session):
     ) -> Balance:
         """Return the account's balance (`get_balance`)."""
         return await self.call(GetBalance(), timeout=timeout, deadline=deadline)
-
-    def _check_number(self, recipients: tuple[str, ...]) -> None:
-        if len(recipients) > self._max_recipients:
-            raise ValueError(
-                f"{len(recipients)} recipients in one request; at most {self._max_recipients} are allowed: split "
-                "them, use send_batch, or raise Client(max_recipients=)"
-            )

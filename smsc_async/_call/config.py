@@ -10,9 +10,11 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import SecretStr
 
-from smsc_async._model import ApiKey, Credentials, CredentialsSource, Login, is_seconds
+from smsc_async._clock import Clock, is_clock
+from smsc_async._model import ApiKey, Credentials, CredentialsSource, Login, Observer, is_observer, is_seconds
 from smsc_async._network import Transport, ascii_host, is_loopback
 from smsc_async._protocol import CONTRACT
+from smsc_async.guards import Guards
 
 if TYPE_CHECKING:
     import httpx
@@ -22,8 +24,10 @@ __all__ = [
     "checked",
     "checked_namespace",
     "checked_url",
+    "clock_of",
     "credentials_from",
     "is_listener",
+    "observers_of",
     "positive",
     "service_urls",
     "transport_from",
@@ -60,6 +64,36 @@ _MUST: Final = {
 def is_listener(value: object) -> bool:
     """Return whether a value can be called without being awaited."""
     return callable(value) and not inspect.iscoroutinefunction(value)
+
+
+def clock_of(clock: Clock | None, guards: Guards | None) -> Clock | None:
+    """Return the clock of a client, None for real time: the one that was passed, else that of its guards.
+
+    Raises:
+        ValueError: It isn't a clock, or its guards have another one, so that their waits would never end.
+    """
+    if clock is not None and not is_clock(clock):
+        raise ValueError("clock must be an object with the methods of Clock, or None for real time")
+    if guards is None:
+        return clock
+    if clock is not None and clock is not guards.clock:
+        raise ValueError("the guards have another clock; pass Guards(clock=) the same one, or pass it to them alone")
+    return guards.clock
+
+
+def observers_of(observers: object) -> tuple[Observer, ...]:
+    """Return the observers, checked.
+
+    Raises:
+        ValueError: One of them isn't an observer.
+    """
+    found = tuple(observers) if isinstance(observers, Iterable) else (None,)
+    if not all(map(is_observer, found)):
+        raise ValueError(
+            "observers must be a list of objects whose classes derive from smsc_async.Observer; their methods are "
+            "called and not awaited"
+        )
+    return found
 
 
 def service_urls(url: str | None, others: object, *, allow_http: bool) -> tuple[str, ...]:

@@ -73,6 +73,18 @@ from .limits import (
     STATUS_IN_FLIGHT,
     SUBSCRIBER,
 )
+from .observers import (
+    CallAttempted,
+    CallFinished,
+    CallRetried,
+    CallStarted,
+    CallWaited,
+    MessageDelivered,
+    Observer,
+    SendReconciled,
+    is_observer,
+    masked,
+)
 from .operations import (
     AnySend,
     GetBalance,
@@ -87,7 +99,7 @@ from .operations import (
     new_id,
 )
 from .parameters import MessageList, QueryOptions
-from .repeating import least_pause
+from .repeating import Backoff, least_pause
 from .results import Balance, Cost, DeliveryReport, RecipientError, Refusals, Result, SentMessage
 from .schedule import After, At, Between, LocalTime, Schedule
 from .text import Encoding, Parts, parts
@@ -128,11 +140,17 @@ __all__ = [
     "ApiKey",
     "At",
     "AuthenticationFailed",
+    "Backoff",
     "Balance",
     "BalanceTooOften",
     "Between",
     "Binary",
     "BreakerOpen",
+    "CallAttempted",
+    "CallFinished",
+    "CallRetried",
+    "CallStarted",
+    "CallWaited",
     "Channel",
     "ClientClosed",
     "ConnectError",
@@ -167,6 +185,7 @@ __all__ = [
     "MalformedEnvelope",
     "Many",
     "Message",
+    "MessageDelivered",
     "MessageForbidden",
     "MessageId",
     "MessageList",
@@ -175,6 +194,7 @@ __all__ = [
     "MessageStatus",
     "Mms",
     "Money",
+    "Observer",
     "OnProgress",
     "Operation",
     "Outcome",
@@ -193,6 +213,7 @@ __all__ = [
     "Send",
     "SendList",
     "SendOutcomeUnknown",
+    "SendReconciled",
     "SendingPaused",
     "SentMessage",
     "Sms",
@@ -219,10 +240,12 @@ __all__ = [
     "check_xml_text",
     "is_group",
     "is_international",
+    "is_observer",
     "is_own_id",
     "is_phone",
     "is_seconds",
     "least_pause",
+    "masked",
     "new_id",
     "parts",
     "recipient_key",
