@@ -23,6 +23,7 @@ from smsc_async._model import (
     Channel,
     Flash,
     Hlr,
+    JournalError,
     MessageRef,
     Ping,
     Schedule,
@@ -41,7 +42,7 @@ from .guards import guards
 from .process import FAILED, INTERRUPTED, USAGE, fail, until_terminated
 from .send_file import send_file
 from .watch import follow, read_refs
-from .watch_state import StateError, WatchState
+from .watch_state import WatchState
 
 __all__ = ["app"]
 
@@ -234,7 +235,7 @@ def watch(
             _run(until_terminated(_ask(url, work)))
     except ValueError as error:
         fail(USAGE, str(error))
-    except StateError as error:
+    except JournalError as error:
         fail(FAILED, str(error))
 
 

@@ -88,7 +88,7 @@ async def follow(
         progress: Whether to show the progress on stderr.
 
     Raises:
-        StateError: The state can't be written.
+        JournalError: The state can't be written.
         SmscError: The watch had to stop.
     """
     pending = state.enter(refs)

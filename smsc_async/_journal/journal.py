@@ -30,7 +30,7 @@ from smsc_async._sending import each_item
 from smsc_async._watching import Unfinished, Update
 from smsc_async.guards import Guards, Rules
 
-from .damage import readable
+from .file import JOURNAL
 from .guard_store import JournalGuardStore
 from .requests import Numbering, cost_of, digest_of_rows, divide, operation_of
 from .rows import ChunkPlan, ChunkState, JournalRow, PlannedMessage, RowPlan, Summary
@@ -312,7 +312,7 @@ class Journal:
         known = self._file.get("identity")
         if known is None:
             return False
-        with readable(self._path):
+        with JOURNAL.readable(self._path):
             known_source, known_terms = json.loads(known)
         if [known_source, known_terms] != [source, terms]:
             what = "messages" if known_terms == terms else "options"

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import logging
 import os
 from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
@@ -14,12 +15,18 @@ from smsc_async._clock import DiskTime, disk_time
 from smsc_async._model import JournalError, Outcome
 from smsc_async._private_file import make_private
 
-from .damage import explained, in_use
+from .database import Database
+from .file import JOURNAL, connect
 
-__all__ = ["JournalLock", "LockRecord"]
+__all__ = ["NO_JOB", "JournalLock", "LockRecord", "open_locked"]
+
+NO_JOB: Final = "it has no job, although one may have been planned in it; if none was, delete it and start again"
+
+_log = logging.getLogger("smsc_async")
 
 _SIZE: Final = 256  # one record, always overwritten as a whole
 _NEVER: Final = DiskTime("", 0.0, 0.0)
+_HAS_JOB: Final = "SELECT (SELECT count(*) FROM job WHERE name = 'identity'), (SELECT count(*) FROM unresolved)"
 _LOCKED: Final = {errno.EAGAIN, errno.EACCES, errno.EDEADLK}
 
 
@@ -105,7 +112,7 @@ class JournalLock:
         Raises:
             JournalError: It can't be written.
         """
-        with self._writing, explained(self._journal):
+        with self._writing, JOURNAL.explained(self._journal):
             self.record = replace(self.record, **changes)
             os.lseek(self._file, 0, os.SEEK_SET)
             os.write(self._file, json.dumps(asdict(self.record)).encode().ljust(_SIZE))
@@ -123,12 +130,50 @@ class JournalLock:
             except OSError as error:
                 os.close(file)
                 if error.errno in _LOCKED:
-                    raise in_use(self._journal) from None
+                    raise JOURNAL.in_use(self._journal) from None
                 raise
             os.close(file)  # it was removed or replaced before it was locked
 
     def _is_in_place(self) -> bool:
         return os.path.samestat(os.fstat(self._file), self._path.stat())
+
+
+def open_locked(path: Path, lock: JournalLock) -> tuple[Database, bool]:
+    """Open the file of a journal; create it if it does not exist.
+
+    Returns:
+        The file, and whether it has no job although one may have been planned in it: it was emptied, or is a copy from
+        before that. Planning would start the job anew.
+
+    Raises:
+        JournalInUse: Another process has the file open.
+        JournalError: The file can't be opened, is damaged, or is not a journal.
+    """
+    was_used, is_new = bool(lock.record.job) or lock.is_new, not path.exists()
+    if is_new:
+        if lock.record.job:
+            _log.warning("there was a job in the journal %s, and the file is gone: this is a new job", path)
+        lock.update(job="", furthest=0)
+        make_private(path)
+    database = connect(path)
+    try:
+        for file in (path, path.with_name(f"{path.name}-journal")):
+            if file.exists():
+                make_private(file)
+        ((jobs, others),) = database.execute(_HAS_JOB)
+        may_have_lost_its_job = was_used and not is_new and not jobs
+        _check_job(path, is_lost=may_have_lost_its_job and not others)
+        lock.update()
+        lock.mark()
+    except BaseException:
+        database.close()
+        raise
+    return database, may_have_lost_its_job
+
+
+def _check_job(path: Path, *, is_lost: bool) -> None:
+    if is_lost:
+        raise JOURNAL.damaged(path, NO_JOB)
 
 
 def _check_system() -> None:

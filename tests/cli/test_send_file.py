@@ -201,7 +201,7 @@ def test_a_damaged_journal_is_one_sentence() -> None:
     result = send_file()
     assert result.exit_code == 1
     assert result.stderr.startswith(
-        f"the journal {Path('job.db').resolve()} is damaged: its header is not that of a journal; nothing more is sent"
+        f"the journal {Path('job.db').resolve()} is damaged: its header is not that of a database; nothing more is sent"
     )
 
 

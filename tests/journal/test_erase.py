@@ -106,7 +106,7 @@ async def test_one_text_to_many_recipients_is_kept_for_those_that_are_left(path:
     async with Journal(path) as journal:
         await job(journal, sandbox, Message(PHONES[0], "Hi"), Message(NEVER, "Hi"))
         await journal.erase(timedelta())
-        ((content,),) = journal._file._all("SELECT content FROM chunk")
+        ((content,),) = journal._file._file.execute("SELECT content FROM chunk")
         assert [each["phone"] for each in json.loads(content)["messages"]] == [NEVER]
 
 

@@ -194,7 +194,7 @@ async def test_a_client_passes_unresolved_sends_to_a_journal(path: Path) -> None
 async def test_a_full_disk_is_one_sentence_and_stored_data_stays(path: Path) -> None:
     async with Journal(path) as journal:
         await journal.plan(MESSAGES)
-        connection = journal._file._connection
+        connection = journal._file._file
         ((pages,),) = connection.execute("PRAGMA page_count")
         connection.execute(f"PRAGMA max_page_count = {pages}")
         unresolved = UnresolvedSend(
@@ -207,7 +207,7 @@ async def test_a_full_disk_is_one_sentence_and_stored_data_stays(path: Path) -> 
 
 async def test_a_job_too_large_for_the_disk_is_not_planned_at_all(path: Path) -> None:
     async with Journal(path) as journal:
-        journal._file._connection.execute("PRAGMA max_page_count = 30")
+        journal._file._file.execute("PRAGMA max_page_count = 30")
         with pytest.raises(JournalError, match="the disk is full"):
             await journal.plan([Message(f"+7916{number:07}", "x" * 200) for number in range(3000)])
     async with Journal(path) as journal:

@@ -303,7 +303,7 @@ def test_a_file_that_is_not_a_journal_is_left_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "messages.csv"
     path.write_text("phone,text\n" * 100, encoding="utf-8")
     path.chmod(0o644)
-    with pytest.raises(JournalError, match="its header is not that of a journal"):
+    with pytest.raises(JournalError, match="its header is not that of a database"):
         JournalStore(path)
     assert path.stat().st_mode & 0o777 == 0o644
     assert list(tmp_path.iterdir()) == [path]
