@@ -12,7 +12,7 @@ __all__ = ["JOURNAL", "connect"]
 JOURNAL: Final = FileFormat(
     name="journal",
     application=0x534D5343,  # "SMSC"
-    version=4,
+    version=5,  # also the version of the encoding in which the identity of a job is stored
     stops="nothing more is sent",
     if_damaged=(
         ", so that nothing is sent twice. Put back a copy of it, and the next start asks the service what was sent "

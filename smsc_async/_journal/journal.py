@@ -32,7 +32,7 @@ from smsc_async.guards import Guards, Rules
 
 from .file import JOURNAL
 from .guard_store import JournalGuardStore
-from .requests import Numbering, cost_of, digest_of_rows, divide, operation_of
+from .requests import JobTerms, Numbering, cost_of, digest_of_rows, divide, operation_of
 from .rows import ChunkPlan, ChunkState, JournalRow, PlannedMessage, RowPlan, Summary
 from .sender import JournalSender
 from .store import JournalStore
@@ -141,8 +141,8 @@ class Journal:
         """
         if batch_size < 1:
             raise ValueError("batch_size must be at least 1")
-        arguments = {"sender": sender, "at": at, "via": via, "cost": 2, **options}
-        terms = json.dumps({"batch_size": batch_size, **arguments}, default=_described, sort_keys=True)
+        arguments = {"sender": sender, "at": at, "via": via, **options}
+        terms = JobTerms.model_validate({"batch_size": batch_size, **arguments}).canonical()
         async with self._turn:
             rows = Numbering()
             # A known source need not be read again.
@@ -154,7 +154,9 @@ class Journal:
             source = await self._run_blocking(digest_of_rows, rows) if source is None else source
             if await self._run_blocking(self._is_planned, source, terms):
                 return False
-            await self._run_blocking(self._plan, source, terms, rows, divide(rows, arguments, batch_size))
+            await self._run_blocking(
+                self._plan, source, terms, rows, divide(rows, {**arguments, "cost": 2}, batch_size)
+            )
             self._is_current = True
             return True
 
@@ -337,13 +339,6 @@ class Journal:
         error = None if report is None or report.error is None else int(report.error)
         ref = update.ref
         await self._run_blocking(self._file.note_status, ref.phone, ref.id, status, error, words, final_at)
-
-
-def _described(value: object) -> str:
-    """Return a text with all that a channel or a schedule holds, which their `repr` does not show."""
-    if not isinstance(value, Channel | Schedule):
-        return repr(value)
-    return f"{type(value).__name__}({', '.join(f'{name}={item!r}' for name, item in value)})"
 
 
 def _ignore(count: int) -> None:

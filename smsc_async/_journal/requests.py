@@ -12,6 +12,7 @@ from typing import Any, Final, TypeAlias
 
 from smsc_async._model import (
     ApiError,
+    Dispatch,
     GetCost,
     GetListCost,
     Message,
@@ -21,6 +22,7 @@ from smsc_async._model import (
     SendList,
     SentMessage,
     SmscError,
+    When,
     is_international,
     new_id,
     parts,
@@ -32,6 +34,7 @@ from .rows import ChunkPlan, MessageResult, PlannedMessage, RowPlan, StoredChunk
 
 __all__ = [
     "Division",
+    "JobTerms",
     "Numbering",
     "cost_of",
     "digest_of_rows",
@@ -44,6 +47,28 @@ __all__ = [
 
 _NOT_PRICED: Final = {"id", "sender", "at", "cost"}
 _CENT: Final = Decimal("0.0001")
+
+
+class JobTerms(Dispatch):
+    """The arguments that all requests of a job share."""
+
+    batch_size: int
+    sender: str | None = None
+    at: When = None
+
+    def content(self) -> dict[str, str]:
+        """Return the fields of the envelope that do not depend on the messages."""
+        own = {"sender": self.sender, "time": None if self.at is None else self.at.wire()}
+        return {**self.via.fields(), **{name: value for name, value in own.items() if value is not None}}
+
+    def canonical(self) -> str:
+        """Return what identifies the arguments in a journal, as JSON.
+
+        It consists of what the service receives, so that a class, an attribute or a default may change without turning
+        a stored job into another one.
+        """
+        query = {**({} if self.err is None else {"err": str(int(self.err))}), **self.parameters()}
+        return _json({"batch_size": self.batch_size, "fields": self.content(), "query": query})
 
 
 class Division:
@@ -175,8 +200,12 @@ def digest_of_rows(rows: Iterable[PlannedMessage]) -> str:
     """Return a hash of the messages, which identifies their job."""
     digest = hashlib.sha256()
     for row in rows:
-        digest.update(row.model_dump_json().encode())
+        digest.update(_json(row.model_dump(mode="json", exclude_defaults=True)).encode())
     return digest.hexdigest()
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
 def without(content: str, phones: Container[str]) -> str:

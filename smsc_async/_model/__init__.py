@@ -82,11 +82,12 @@ from .operations import (
     Operation,
     Send,
     SendList,
+    When,
     api_error,
     is_own_id,
     new_id,
 )
-from .parameters import MessageList, QueryOptions
+from .parameters import Dispatch, MessageList, QueryOptions
 from .repeating import least_pause
 from .results import Balance, Cost, DeliveryReport, RecipientError, Refusals, Result, SentMessage
 from .schedule import After, At, Between, LocalTime, Schedule
@@ -143,6 +144,7 @@ __all__ = [
     "CredentialsSource",
     "DeliveryError",
     "DeliveryReport",
+    "Dispatch",
     "DuplicateSend",
     "Email",
     "Encoding",
@@ -214,6 +216,7 @@ __all__ = [
     "Voice",
     "WapPush",
     "WhatsApp",
+    "When",
     "WrongEventLoop",
     "api_error",
     "check_xml_text",

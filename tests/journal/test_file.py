@@ -127,7 +127,7 @@ def test_a_foreign_database_and_another_version_are_refused(tmp_path: Path, path
         connect(other)
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA user_version = 9")
-    with pytest.raises(JournalError, match=r"another version of this package \(format 9, this one writes 4\)"):
+    with pytest.raises(JournalError, match=r"another version of this package \(format 9, this one writes 5\)"):
         connect(path)
 
 
