@@ -1,6 +1,5 @@
 """The command `guards`: what is closed in the Redis that clients share, and the switch that pauses sending."""
 
-import asyncio
 import math
 import sys
 import textwrap
@@ -19,7 +18,7 @@ from smsc_async._model import GuardStoreError, SmscError
 from smsc_async.guards import GuardReport, Guards, Reset, RuleReport
 
 from . import output
-from .process import FAILED, INTERRUPTED, USAGE, fail
+from .process import USAGE, fail, run
 
 if TYPE_CHECKING:
     from smsc_async.guards import RedisAdmin
@@ -122,14 +121,7 @@ def guards(
         fail(USAGE, "pass only one of --reset, --pause and --resume")
     if redis is None:
         fail(USAGE, "pass --redis URL, or set SMSC_REDIS_URL, to the URL of the Redis with the shared guards")
-    try:
-        report, done = asyncio.run(_work(redis, prefix, reset, pause, resume=resume))
-    except ValueError as error:
-        fail(USAGE, str(error))
-    except GuardStoreError as error:
-        fail(FAILED, f"the guards can't be shown or changed: {error}")
-    except KeyboardInterrupt:
-        fail(INTERRUPTED, "interrupted")
+    report, done = run(_work(redis, prefix, reset, pause, resume=resume))
     change = [] if done is None else [*_wrapped("", _reset_words(done)), ""]
     output.emit(_data(report, done), [*change, *_lines(report)], as_json=as_json)
 

@@ -18,6 +18,7 @@ from smsc_async._model import (
     Channel,
     Message,
     MessageRef,
+    OnProgress,
     QueryOptions,
     Schedule,
     SendOutcomeUnknown,
@@ -34,7 +35,7 @@ from .file import JOURNAL
 from .guard_store import JournalGuardStore
 from .requests import JobTerms, Numbering, cost_of, digest_of_rows, divide, operation_of
 from .rows import ChunkPlan, ChunkState, JournalRow, PlannedMessage, RowPlan, Summary
-from .sender import JournalSender
+from .sender import JournalSender, counted
 from .store import JournalStore
 
 __all__ = ["Journal"]
@@ -160,7 +161,7 @@ class Journal:
             self._is_current = True
             return True
 
-    async def send(self, client: Client, *, workers: int = 4, on_progress: Callable[[int], None] | None = None) -> None:
+    async def send(self, client: Client, *, workers: int = 4, on_progress: OnProgress | None = None) -> None:
         """Reconcile the requests that an earlier process attempted, and send the planned ones.
 
         Waits where a guard requires it. A message that the service refuses becomes `failed`, and the others are still
@@ -173,7 +174,8 @@ class Journal:
         Args:
             client: The client that sends, preferably with the `guards()` of this journal.
             workers: The number of concurrent requests.
-            on_progress: Called with the number of messages that have received an answer since the last call.
+            on_progress: Called after each answer with the number of messages that have one, and the number of all
+                messages of the job; earlier runs count.
 
         Raises:
             JournalError: The file can't be written, or was moved, removed or changed by another program; or an earlier
@@ -181,15 +183,16 @@ class Journal:
             SmscError: The job had to stop: wrong credentials, no money, a blocked address, no network, or sending is
                 paused. Planned messages stay planned, and another call continues the job.
         """
-        sending = JournalSender(
-            client,
-            self._file,
-            self._run_blocking,
-            workers=workers,
-            opened_at=self._opened_at,
-            note=on_progress or _ignore,
-        )
         async with self._turn:
+            summary = await self.summary()
+            sending = JournalSender(
+                client,
+                self._file,
+                self._run_blocking,
+                workers=workers,
+                opened_at=self._opened_at,
+                note=counted(on_progress, summary.total - summary.unsent, summary.total),
+            )
             if not self._is_current:
                 unproved = await sending.catch_up()
                 self._held = frozenset() if self._trust else frozenset(unproved)
@@ -203,7 +206,7 @@ class Journal:
         *,
         timeout: float | None = 86_400.0,
         delay_per_request: float = 10.0,
-        on_progress: Callable[[int], None] | None = None,
+        on_progress: OnProgress | None = None,
     ) -> None:
         """Follow all accepted messages until their status is final, and record it.
 
@@ -211,19 +214,22 @@ class Journal:
             client: The client that polls the service.
             timeout: The maximum duration in seconds, None for no limit; messages still pending then stay `accepted`.
             delay_per_request: As in `Client.watch`.
-            on_progress: Called with the number of messages whose status has become final since the last call.
+            on_progress: Called after each last update with the number of messages that have had theirs, and the number
+                of all accepted messages of the job; earlier runs count.
 
         Raises:
             SmscError: Following had to stop; another call continues it.
         """
-        note = on_progress or _ignore
+        summary = await self.summary()
+        note = counted(on_progress, summary.final, summary.final + summary.accepted)
         pending = await self._run_blocking(self._file.pending)
         unfinished = (Unfinished(ref=MessageRef(phone, id_), since=at) for phone, id_, at in pending)
         with anyio.move_on_after(timeout):
             async with client.watch(unfinished, timeout=None, delay_per_request=delay_per_request) as updates:
                 async for update in updates:
                     await self._note_update(update)
-                    note(int(update.is_last))
+                    if update.is_last:
+                        note(1)
 
     async def quote(self, client: Client) -> Decimal:
         """Return the cost of the messages that have no answer yet, without sending anything.
@@ -339,7 +345,3 @@ class Journal:
         error = None if report is None or report.error is None else int(report.error)
         ref = update.ref
         await self._run_blocking(self._file.note_status, ref.phone, ref.id, status, error, words, final_at)
-
-
-def _ignore(count: int) -> None:
-    """Ignore the progress."""

@@ -18,6 +18,7 @@ from smsc_async._model import (
     GuardError,
     GuardStoreError,
     JournalError,
+    OnProgress,
     Outcome,
     Scope,
     Send,
@@ -36,7 +37,7 @@ from .rows import ChunkState, StoredChunk
 from .store import JournalStore, RunBlocking
 from .witness import Witness
 
-__all__ = ["JournalSender"]
+__all__ = ["JournalSender", "counted"]
 
 _PAUSE: Final = 5.0
 _ENOUGH: Final = 12
@@ -291,6 +292,18 @@ class JournalSender:
     def _stop(self, reason: Exception) -> None:
         self._reason = self._reason or reason
         self._stopped.set()
+
+
+def counted(on_progress: OnProgress | None, done: int, total: int) -> Callable[[int], None]:
+    """Return a function that takes a number of further messages, and reports how many of all are done."""
+
+    def note(more: int) -> None:
+        nonlocal done
+        done += more
+        if on_progress is not None:
+            on_progress(done, total)
+
+    return note
 
 
 def _description(error: SmscError) -> str:

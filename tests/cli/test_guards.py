@@ -220,7 +220,7 @@ def test_without_a_url_the_command_says_what_to_pass(monkeypatch: pytest.MonkeyP
 def test_a_redis_that_is_down_is_an_error_without_the_password() -> None:
     shown = run("--redis", f"redis://u:{SECRET}@127.0.0.1:1/0")
     assert shown.exit_code == 1
-    assert "can't be shown or changed: Redis can't be reached" in shown.stderr
+    assert "GuardStoreError: Redis can't be reached" in shown.stderr
     assert SECRET not in shown.output
 
 

@@ -313,15 +313,7 @@ def test_a_state_that_can_not_be_written_is_an_error(tmp_path: Path) -> None:
         WatchState(tmp_path / "state")
 
 
-def test_a_terminal_gets_a_live_bar(monkeypatch: pytest.MonkeyPatch) -> None:
-    screen = io.StringIO()
-    monkeypatch.setattr(command, "Console", lambda **_: Console(file=screen, force_terminal=True, width=80, height=5))
-    with command._progress(10, 2, enabled=True) as note:
-        note(4, 10)
-    assert "4/10" in screen.getvalue()
-
-
 async def test_nothing_to_follow_ends_at_once() -> None:
     async with Client(apikey="demo", transport=Sandbox().transport()) as client:
         with WatchState() as state:
-            await follow(client, [], state, timeout=None, delay_per_request=1, as_json=False, progress=True)
+            await follow(client, [], state, timeout=None, delay_per_request=1, as_json=False, console=Console())

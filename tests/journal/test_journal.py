@@ -43,18 +43,19 @@ def client(sandbox: Sandbox) -> Client:
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_a_job_is_planned_sent_and_followed_on_every_event_loop(path: Path, backend: str) -> None:
     async def main() -> None:
-        sandbox, noted = Sandbox(delivery=DeliveryPlan.instant()), [0, 0]
+        sandbox = Sandbox(delivery=DeliveryPlan.instant())
+        answered: list[tuple[int, int]] = []
+        final: list[tuple[int, int]] = []
         async with Journal(path) as journal, client(sandbox) as sender:
             assert await journal.plan(MESSAGES, sender="shop", via=Flash())
             assert await journal.quote(sender) == Decimal("13.5")
-            await journal.send(sender, on_progress=lambda count: noted.__setitem__(0, noted[0] + count))
-            await journal.follow(
-                sender, delay_per_request=0.01, on_progress=lambda count: noted.__setitem__(1, noted[1] + count)
-            )
+            await journal.send(sender, on_progress=lambda *counts: answered.append(counts))
+            await journal.follow(sender, delay_per_request=0.01, on_progress=lambda *counts: final.append(counts))
             rows = await journal.rows()
             assert await journal.summary() == Summary(final=3, cost=Decimal("13.5"))
             assert await journal.quote(sender) == 0
-        assert noted == [3, 3]
+        assert answered == [(3, 3)]
+        assert final == [(1, 3), (2, 3), (3, 3)]
         assert [(row.row, row.state, row.status) for row in rows] == [
             (row, RowState.FINAL, MessageStatus.DELIVERED) for row in (1, 2, 3)
         ]
@@ -62,6 +63,17 @@ def test_a_job_is_planned_sent_and_followed_on_every_event_loop(path: Path, back
         assert [message.sender for message in sandbox.messages] == ["shop"] * 3
 
     anyio.run(main, backend=backend)
+
+
+async def test_the_progress_of_a_job_counts_what_earlier_runs_did(path: Path) -> None:
+    answered: list[tuple[int, int]] = []
+    async with Journal(path) as journal, client(Sandbox()) as sender:
+        await journal.plan(MESSAGES, batch_size=1)
+        with anyio.CancelScope() as scope:
+            await journal.send(sender, on_progress=lambda *_: scope.cancel())
+        await journal.send(sender, on_progress=lambda *counts: answered.append(counts))
+        await journal.send(sender, on_progress=lambda *counts: answered.append(counts))
+    assert answered == [(2, 3), (3, 3)]
 
 
 async def test_a_journal_identifies_its_job_by_its_messages_and_options(path: Path) -> None:
