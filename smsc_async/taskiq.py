@@ -32,6 +32,7 @@ Assumptions:
 
 import math
 from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final, Literal, Unpack
@@ -57,6 +58,7 @@ from ._model import (
     SmscError,
     UnresolvedSend,
     is_group,
+    is_seconds,
 )
 from ._sending import Chunker, goes_with, to_send
 from .guards import Guards, LimitsInForce, Rules
@@ -103,7 +105,7 @@ _NOT_UNDERSTOOD: Final = "this task was queued by another version of this packag
 _GRACE: Final = 30.0
 """Seconds for which the service may not know a message yet."""
 _PACE: Final = 0.1
-"""The polling interval as a fraction of the age of a message, which bounds the relative delay of a report."""
+"""The polling interval as a fraction of the age of a message."""
 _SHORTEST_DEADLINE: Final = 0.001
 _SHORTEST_ROUND: Final = 15.0
 _LONGEST_ROUND: Final = 600.0
@@ -237,12 +239,14 @@ class SmscTasks:
         """Queue a task that follows up to 100 messages until their status is final, or for `timeout` seconds.
 
         Raises:
-            ValueError: There are more than 100 messages.
+            ValueError: There are more than 100 messages, or the timeout is wrong.
             taskiq.exceptions.SendTaskError: Redis has not confirmed it.
         """
         names = [str(MessageRef.parse(str(ref))) for ref in refs]
         if len(names) > _MOST_REFS:
             raise ValueError(f"one task follows at most {_MOST_REFS} messages; split them into several tasks")
+        if timeout is not None and not is_seconds(timeout):
+            raise ValueError("timeout must be a number of seconds of at least 0, or None for no limit")
         return await self._queue.put("follow", {"refs": names, "ended": [], "timeout": timeout}, dated=True)
 
     @without_frames
@@ -256,7 +260,7 @@ class SmscTasks:
             client = self._make_client(self._guards)
             if client.guards is not self._guards:
                 await client.aclose()
-                raise ValueError("the client must use the guards that are passed to the factory: Client(guards=guards)")
+                raise ValueError("the factory must use the guards that it is called with: Client(guards=guards)")
             self._client = client
         self._queue.start()
 
@@ -268,13 +272,11 @@ class SmscTasks:
 
     async def _send(self, delivery: Delivery) -> SendResult:
         """Make one attempt at a send."""
-        start = (
-            anyio.current_time()
-        )  # before the claim, or a worker that is held up in between could post after its lease
-        try:
+        # Read before the claim, or a worker that is held up in between could post after its lease.
+        start = anyio.current_time()
+        operation = None
+        with suppress(ValueError):
             operation = _OPERATION.validate_python(delivery.arguments)
-        except ValueError:
-            operation = None
         if operation is None:
             delivery.done()
             raise ValueError(_NOT_UNDERSTOOD)  # here: the exception may quote the message
@@ -314,17 +316,16 @@ class SmscTasks:
 
     async def _follow(self, delivery: Delivery) -> FollowResult:
         """Ask once for the status of each pending message."""
-        try:
+        refs = None
+        with suppress(ValueError):
             task = FollowTask.model_validate(delivery.arguments)
             refs = [MessageRef.parse(each) for each in task.refs]
-        except ValueError:
-            refs = None
         if refs is None:
             delivery.done()
             raise ValueError(_NOT_UNDERSTOOD)
         ended = list(task.ended)
         age = await self._queue.now() - task.since
-        is_over = age >= (task.timeout or math.inf)
+        is_over = task.timeout is not None and age >= task.timeout
         left = []
         for ref, answer in zip(refs, await self._worker_client().statuses(refs), strict=True):
             end = end_of(ref, answer, is_young=age < _GRACE, is_over=is_over)

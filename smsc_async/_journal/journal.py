@@ -34,7 +34,7 @@ from smsc_async.guards import Guards, Rules
 from .file import JOURNAL
 from .guard_store import JournalGuardStore
 from .requests import JobTerms, Numbering, cost_of, digest_of_rows, divide, operation_of
-from .rows import ChunkPlan, ChunkState, JournalRow, PlannedMessage, RowPlan, Summary
+from .rows import ChunkPlan, ChunkState, JournalRow, PlannedMessage, RowPlan, Summary, check_number, check_timeout
 from .sender import JournalSender, counted
 from .store import JournalStore
 
@@ -137,11 +137,9 @@ class Journal:
             Whether the job was planned by this call.
 
         Raises:
-            ValueError: A message does not fit the arguments, or the journal belongs to another job. Nothing was
-                planned.
+            ValueError: A message does not fit the arguments, or the journal has another job; nothing was planned.
         """
-        if batch_size < 1:
-            raise ValueError("batch_size must be at least 1")
+        check_number("batch_size", batch_size)
         arguments = {"sender": sender, "at": at, "via": via, **options}
         terms = JobTerms.model_validate({"batch_size": batch_size, **arguments}).canonical()
         async with self._turn:
@@ -178,11 +176,13 @@ class Journal:
                 messages of the job; earlier runs count.
 
         Raises:
+            ValueError: `workers` is less than 1.
             JournalError: The file can't be written, or was moved, removed or changed by another program; or an earlier
                 process planned the job, and no status can prove what it sent (see `trust`).
             SmscError: The job had to stop: wrong credentials, no money, a blocked address, no network, or sending is
                 paused. Planned messages stay planned, and another call continues the job.
         """
+        check_number("workers", workers)
         async with self._turn:
             summary = await self.summary()
             sending = JournalSender(
@@ -218,8 +218,10 @@ class Journal:
                 of all accepted messages of the job; earlier runs count.
 
         Raises:
+            ValueError: An argument is wrong.
             SmscError: Following had to stop; another call continues it.
         """
+        check_timeout(timeout)
         summary = await self.summary()
         note = counted(on_progress, summary.final, summary.final + summary.accepted)
         pending = await self._run_blocking(self._file.pending)
@@ -261,11 +263,12 @@ class Journal:
             How many messages had a phone.
 
         Raises:
-            ValueError: `older_than` is negative.
+            ValueError: `older_than` is no timedelta, or negative.
             JournalError: The file can't be written.
         """
-        if older_than < timedelta():
-            raise ValueError("older_than must not be negative")
+        given: object = older_than
+        if not isinstance(given, timedelta) or given < timedelta():
+            raise ValueError("older_than must be a timedelta that is not negative, such as timedelta(days=30)")
         now = datetime.now(UTC)
         before = now - min(older_than, now - datetime.min.replace(tzinfo=UTC))
         return await self._run_blocking(self._file.erase, before)

@@ -112,5 +112,5 @@ async def test_one_text_to_many_recipients_is_kept_for_those_that_are_left(path:
 
 async def test_a_negative_time_is_refused(path: Path) -> None:
     async with Journal(path) as journal:
-        with pytest.raises(ValueError, match="older_than must not be negative"):
+        with pytest.raises(ValueError, match="older_than must be a timedelta that is not negative"):
             await journal.erase(timedelta(days=-1))

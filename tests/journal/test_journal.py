@@ -1,6 +1,7 @@
 """A journal plans a job once, follows it to its end, and stores other unresolved sends."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -84,8 +85,37 @@ async def test_a_journal_identifies_its_job_by_its_messages_and_options(path: Pa
             await journal.plan(MESSAGES[1:])
         with pytest.raises(ValueError, match="belongs to a job with different options"):
             await journal.plan(MESSAGES, sender="shop")
-        with pytest.raises(ValueError, match="batch_size must be at least 1"):
+        with pytest.raises(ValueError, match="batch_size must be a whole number of at least 1, not 0"):
             await journal.plan(MESSAGES, batch_size=0)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda journal, _: journal.plan(MESSAGES, batch_size="5"), "batch_size must be a whole number of at least 1"),
+        (lambda journal, _: journal.plan(MESSAGES, batch_size=True), "batch_size must be a whole number"),
+        (
+            lambda journal, sender: journal.send(sender, workers=0),
+            "workers must be a whole number",
+        ),
+        (lambda journal, sender: journal.send(sender, workers=1.5), "workers must be a whole number of at least 1"),
+        (lambda journal, sender: journal.follow(sender, timeout=-1), "timeout must be a number of seconds"),
+        (lambda journal, sender: journal.follow(sender, timeout=math.nan), "timeout must be a number of seconds"),
+        (lambda journal, sender: journal.follow(sender, timeout="5"), "timeout must be a number of seconds"),
+        (lambda journal, sender: journal.follow(sender, delay_per_request=0), "delay_per_request must be"),
+        (lambda journal, _: journal.erase(30), "older_than must be a timedelta"),
+    ],
+)
+async def test_a_wrong_number_is_refused_with_what_to_pass(
+    path: Path, call: Callable[[Journal, Client], Awaitable[object]], words: str
+) -> None:
+    sandbox = Sandbox()
+    async with Journal(path) as journal, client(sandbox) as sender:
+        await journal.plan(MESSAGES)
+        with pytest.raises(ValueError, match=words):
+            await call(journal, sender)
+        assert (await journal.summary()).planned == 3
+    assert not sandbox.messages
 
 
 def unread() -> Iterator[Message]:

@@ -4,6 +4,7 @@ import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -74,8 +75,8 @@ def test_a_relative_path_stays_the_same_file_when_the_folder_changes(monkeypatch
     assert not Path("job.db").exists()
 
 
-@pytest.mark.parametrize("name", ["", ".", "/", "a\0b", "\ud800"])
-def test_what_can_not_be_a_file_is_refused(name: str) -> None:
+@pytest.mark.parametrize("name", ["", ".", "/", "a\0b", "\ud800", 5, None, b"job.db"])
+def test_what_can_not_be_a_file_is_refused(name: Any) -> None:
     with pytest.raises(ValueError, match=r"pass the path of a file, .* can't be one"):
         Journal(name)
 
