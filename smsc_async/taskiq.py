@@ -134,8 +134,8 @@ class SmscTasks:
         salt: A secret of the deployment for the keys of the guards, None for SMSC_GUARD_SALT; see `RedisStore`.
         prefix: The prefix of the names of the tasks and of all keys in Redis.
         batch_size: The maximum number of messages in one request of `send_batch`. The messages of a killed worker count
-            as refused ones until another send is accepted, and 100 refused ones in a row block an IP address, so choose
-            it small enough that several such requests stay below 100.
+            as refused until another send is accepted, and 100 consecutive refused ones block an IP address, so choose a
+            value for which several such requests stay below 100.
 
     Raises:
         TypeError: Brokers of this class lose the task of a killed worker.
@@ -256,7 +256,7 @@ class SmscTasks:
         return await self._queue.put("send", fields)
 
     async def _start(self, _: TaskiqState) -> None:
-        if self._client is None:  # taskiq calls this again for a worker that has lost Redis
+        if self._client is None:  # taskiq calls this again when a worker has lost Redis
             client = self._make_client(self._guards)
             if client.guards is not self._guards:
                 await client.aclose()
@@ -279,7 +279,7 @@ class SmscTasks:
             operation = _OPERATION.validate_python(delivery.arguments)
         if operation is None:
             delivery.done()
-            raise ValueError(_NOT_UNDERSTOOD)  # here: the exception may quote the message
+            raise ValueError(_NOT_UNDERSTOOD)  # raised here, because the original exception may quote the message
         claim = await self._claims.take(operation.id, delivery.ticket)
         if isinstance(claim, Over):
             await delivery.drop()

@@ -1,4 +1,4 @@
-"""The commands: each calls the client and prints the result."""
+"""The commands: each calls a client and prints the result."""
 
 import asyncio
 import dataclasses
@@ -153,7 +153,8 @@ def watch(
     refs: Annotated[Path, typer.Argument(help="CSV with columns phone and id, or one PHONE:ID per line; - for stdin.")],
     *,
     state: Annotated[
-        Path | None, typer.Option(help="File that stores what was reported; the same command then continues.")
+        Path | None,
+        typer.Option(help="File that stores what was printed; the same command continues."),
     ] = None,
     timeout: Annotated[
         float, typer.Option(min=0, help="Seconds after which a pending message expires; 0 for never.")

@@ -42,7 +42,7 @@ class _Job:
         messages: The CSV file.
         journal: The file of the journal.
         report: The CSV file for the state of each row, None for none.
-        skip_bad: The CSV file for the rows that can't be sent; None to send nothing if there are any.
+        skip_bad: The CSV file for invalid rows; None to send nothing if there are any.
         max_cost: The maximum total cost, None for no limit.
         batch_size: The maximum number of messages in one request.
         sender: The sender name for rows that have none.
@@ -51,7 +51,7 @@ class _Job:
         follow: Whether to follow the messages until their status is final.
         timeout: The maximum number of seconds to follow them.
         delay_per_request: The seconds of delay that one status request is worth.
-        trust_journal: Whether to send what can't be proved unsent.
+        trust_journal: Whether to send messages that can't be proved unsent.
         erase: Remove phones and texts that have been final for this long, None for none.
         url: The URL of the service.
         redis: The URL of the Redis with the guards, None for the guards of the journal.
@@ -84,14 +84,14 @@ def send_file(
     *,
     journal: Annotated[Path, typer.Option(help="File that stores the job; the same command then continues it.")],
     report: Annotated[Path | None, typer.Option(help="CSV file for the result of each row.")] = None,
-    skip_bad: Annotated[Path | None, typer.Option(help="CSV file for bad rows; the others are sent.")] = None,
-    max_cost: Annotated[str | None, typer.Option(help="Check the cost first; if it is higher, send nothing.")] = None,
+    skip_bad: Annotated[Path | None, typer.Option(help="CSV file for invalid rows; the others are sent.")] = None,
+    max_cost: Annotated[str | None, typer.Option(help="The maximum cost; nothing is sent above it.")] = None,
     single: Annotated[bool, typer.Option("--single/--batch", help="Send each message in a separate request.")] = False,
     batch_size: Annotated[int, typer.Option(min=1, max=99, help="The maximum number of messages in one request.")] = 49,
     sender: Annotated[str | None, typer.Option(help="The sender's name, for rows that have none.")] = None,
     at: AtOption = None,
     allow_duplicates: Annotated[
-        bool, typer.Option("--allow-duplicates", help="Send identical rows; without this they are bad rows.")
+        bool, typer.Option("--allow-duplicates", help="Send identical rows, which are otherwise invalid.")
     ] = False,
     follow: Annotated[bool, typer.Option(help="Follow the messages until their status is final.")] = True,
     timeout: Annotated[float, typer.Option(min=0, help="The maximum number of seconds to follow them.")] = 86_400.0,
@@ -99,13 +99,13 @@ def send_file(
     trust_journal: Annotated[
         bool,
         typer.Option(
-            "--trust-journal", help="Continue a job although the service can't prove what was sent of it before."
+            "--trust-journal", help="Also send messages for which the service can't prove that they were not sent."
         ),
     ] = False,
     erase: Annotated[
         float | None,
         typer.Option(
-            min=0, max=36_500, metavar="DAYS", help="Erase phones and texts of messages that were final DAYS ago."
+            min=0, max=36_500, metavar="DAYS", help="Erase phones and texts of messages that have been final for DAYS."
         ),
     ] = None,
     url: UrlOption = None,
@@ -159,9 +159,9 @@ async def _work(job: _Job) -> Summary:
         )
         summary = await journal.summary()
         if is_new:
-            _say(job, f"a new job: {summary.unsent} messages planned in {job.journal}")
+            _say(job, f"a new job: {summary.unsent} messages are planned in {job.journal}")
         elif summary.planned:
-            _say(job, f"an earlier job: asking the service which of {summary.planned} planned messages it has")
+            _say(job, f"an existing job: asking the service which of {summary.planned} planned messages it has")
         try:
             async with Client(url=job.url, guards=journal.guards() if shared is None else shared.guards) as client:
                 await _send(job, journal, client, shared)
@@ -238,7 +238,7 @@ def _planned(content: bytes, job: _Job) -> Iterator[PlannedMessage]:
 
 
 def _bad_lines(bad: Sequence[BadRow]) -> Iterator[str]:
-    yield f"nothing was sent: {len(bad)} row(s) can't be; --skip-bad FILE writes them to a file and sends the rest"
+    yield f"nothing was sent: {len(bad)} invalid row(s); --skip-bad FILE writes them to a file and sends the others"
     for each in bad[:_SHOWN]:
         yield f"  row {each.row}: {each.reason}"
     if len(bad) > _SHOWN:

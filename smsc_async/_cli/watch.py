@@ -1,4 +1,4 @@
-"""The command `watch`: follow the messages of a file until their status is final, across several runs."""
+"""The command `watch`: follow the messages of a file until their status is final, over several runs if interrupted."""
 
 import csv
 import json
@@ -27,7 +27,7 @@ def read_refs(path: Path) -> list[MessageRef]:
     """Read references from a CSV file with the columns phone and id, or with one `phone:id` per line; `-` is stdin.
 
     Raises:
-        ValueError: The file can't be read, or rows are wrong; the message names the rows.
+        ValueError: The file can't be read, or rows are invalid; the message names the rows.
     """
     try:
         text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8-sig")
@@ -42,7 +42,7 @@ def read_refs(path: Path) -> list[MessageRef]:
             wrong.append(f"row {number}: {usage_line(error)}")
     if wrong:
         more = [f"and {len(wrong) - _SHOWN} more"] if len(wrong) > _SHOWN else []
-        raise ValueError("\n".join([f"{len(wrong)} row(s) of {path} are wrong", *wrong[:_SHOWN], *more]))
+        raise ValueError("\n".join([f"{len(wrong)} row(s) of {path} are invalid", *wrong[:_SHOWN], *more]))
     return refs
 
 

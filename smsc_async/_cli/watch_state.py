@@ -1,12 +1,11 @@
-"""The reports of the `watch` command, stored in a file, so that another process can continue.
+"""The updates that `watch` has printed, stored in a file, so that another process can continue.
 
-Each report is one transaction, made after its line was written to stdout: if the process is killed, no report is
-missing, and only the one that was about to be recorded may be printed twice. Commits reach the operating system but not
-necessarily the disk (SQLite's WAL with synchronous NORMAL), so after a power failure the last few reports may also be
-printed twice.
+Each update is recorded in one transaction after its line was written to stdout: if the process is killed, no update is
+lost, and at most one is printed twice. Commits reach the operating system but not necessarily the disk (SQLite's WAL
+with synchronous NORMAL), so after a power failure the last few updates may also be printed twice.
 
 How long a message has been watched is measured by the uptime of the machine. After a restart of the machine, or on
-another one, that is unknown, and the timeout starts anew.
+another one, that is unknown, and the timeout restarts.
 """
 
 import logging
@@ -38,14 +37,14 @@ CREATE TABLE message (
 )
 _UNKNOWN: Final = (
     "was written before the machine was restarted, or on another one, so it is unknown how long its messages have been "
-    "watched: their timeout starts anew"
+    "watched: their timeout restarts"
 )
 
 _log = logging.getLogger("smsc_async")
 
 
 class WatchState:
-    """The last reported status of each message. The file is locked against other processes until it is closed.
+    """The last printed status of each message. The file is locked against other processes until it is closed.
 
     Args:
         path: The file, created if it does not exist; None for memory only.
@@ -71,7 +70,7 @@ class WatchState:
         self._file.close()
 
     def enter(self, refs: Iterable[MessageRef]) -> list[Unfinished]:
-        """Add the new messages; return all that have no last report yet, in order.
+        """Add the new messages; return all that have had no last update yet, in order.
 
         Raises:
             JournalError: The file can't be written.
@@ -90,7 +89,7 @@ class WatchState:
         ]
 
     def note(self, update: Update) -> None:
-        """Record that an update was reported.
+        """Record that an update was printed.
 
         Raises:
             JournalError: The file can't be written.
@@ -102,7 +101,7 @@ class WatchState:
         )
 
     def _left(self, connection: Connection, now: DiskTime) -> dict[str, tuple[float, int | None]]:
-        """Return how long each message without a last report has been watched, and its status."""
+        """Return how long each message without a last update has been watched, and its status."""
         left: dict[str, tuple[float, int | None]] = {}
         unknown = []
         query = "SELECT ref, status, boot, uptime, since FROM message WHERE NOT is_last"

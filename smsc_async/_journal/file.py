@@ -15,8 +15,8 @@ JOURNAL: Final = FileFormat(
     version=5,  # also the version of the encoding in which the identity of a job is stored
     stops="nothing more is sent",
     if_damaged=(
-        ", so that nothing is sent twice. Put back a copy of it, and the next start asks the service what was sent "
-        "since; or look that up before you start another journal"
+        ", so that nothing is sent twice. Restore a copy of it: the next start then asks the service what has been "
+        "sent since. Without a copy, find out what has been sent before you start a new journal"
     ),
     schema="""
 CREATE TABLE job (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -77,7 +77,7 @@ def connect(path: Path) -> Database:
     """
     if path.with_name(f"{path.name}-wal").exists():
         raise JournalError(
-            f"beside the journal {path} is a file {path.name}-wal, which belongs to another file; nothing was sent, "
-            "move it away and start again"
+            f"the file {path.name}-wal beside the journal {path} belongs to another database; nothing was sent: move "
+            "it away and start again"
         )
     return Database(path, JOURNAL)

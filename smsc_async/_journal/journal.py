@@ -53,8 +53,8 @@ class Journal:
     Use it with `async with`; only one process can have it open. A request is recorded on the disk as attempted before
     its first byte leaves. After a crash at any moment, the next start asks the service for the status of the attempted
     requests, and sends those that the service definitely does not have. Each message keeps the id that it was planned
-    with. A process that continues a job also asks whether the service has requests that the file has as planned: an
-    older copy may have been restored.
+    with. A process that continues a job also checks whether the service has requests that are planned in the file,
+    because an older copy may have been restored.
 
     `<path>.lock` beside the file is locked while the journal is open, and records the furthest request that was
     attempted.
@@ -166,8 +166,8 @@ class Journal:
         sent. A request that can't be reconciled stays unresolved and is not sent again.
 
         If an earlier process planned the job, the service is first asked which of the planned requests it has; that
-        takes seconds, and minutes for a large job. After 20 unknown messages one is asked a second. Concurrent calls
-        take turns.
+        takes seconds, and minutes for a large job. After 20 unknown messages, one status a second is requested.
+        Concurrent calls take turns.
 
         Args:
             client: The client that sends, preferably with the `guards()` of this journal.

@@ -37,8 +37,8 @@ class LockRecord:
     Attributes:
         job: The job that `furthest` belongs to, "" for none.
         furthest: The key of the furthest request that was attempted, 0 for none.
-        backlog: Seconds for which the answers "unknown message" were still limited at `at`.
-        at: When `backlog` was stored. It is taken to be now if it is unknown how long ago that was.
+        backlog: Seconds for which status requests were still delayed at `at`, after too many unknown messages.
+        at: When `backlog` was stored; counted as now if it is unknown how long ago that was.
     """
 
     job: str = ""
@@ -89,13 +89,13 @@ class JournalLock:
         self.close()
 
     def mark(self) -> None:
-        """Remember the journal as it is now, after a change by this process; not one that replaced it."""
+        """Remember the state of the journal after a change by this process; ignore a file that replaced it."""
         found = _seen(self._journal)
         if not self._marked or found[:2] == self._marked[:2]:
             self._marked = found
 
     def check(self) -> None:
-        """Raise a `JournalError` if the journal is not as it was marked, or this file is not in its place."""
+        """Raise a `JournalError` if the journal differs from the marked state, or this file was moved."""
         try:
             is_same = _seen(self._journal) == self._marked and self._is_in_place()
         except OSError:
@@ -103,7 +103,7 @@ class JournalLock:
         if not is_same:
             raise JournalError(
                 f"another program has changed, moved or removed the journal {self._journal} or its .lock file while it "
-                "was in use; nothing more is sent. Put it back and start again: what was sent is found out first"
+                "was in use; nothing more is sent. Restore it and start again: the service is first asked what was sent"
             )
 
     def update(self, **changes: Any) -> None:
@@ -132,7 +132,7 @@ class JournalLock:
                 if error.errno in _LOCKED:
                     raise JOURNAL.in_use(self._journal) from None
                 raise
-            os.close(file)  # it was removed or replaced before it was locked
+            os.close(file)  # the file was removed or replaced before it was locked
 
     def _is_in_place(self) -> bool:
         return os.path.samestat(os.fstat(self._file), self._path.stat())
@@ -143,7 +143,7 @@ def open_locked(path: Path, lock: JournalLock) -> tuple[Database, bool]:
 
     Returns:
         The file, and whether it has no job although one may have been planned in it: it was emptied, or is a copy from
-        before that. Planning would start the job anew.
+        before that. Planning would repeat the job.
 
     Raises:
         JournalInUse: Another process has the file open.
@@ -152,7 +152,7 @@ def open_locked(path: Path, lock: JournalLock) -> tuple[Database, bool]:
     was_used, is_new = bool(lock.record.job) or lock.is_new, not path.exists()
     if is_new:
         if lock.record.job:
-            _log.warning("there was a job in the journal %s, and the file is gone: this is a new job", path)
+            _log.warning("the journal %s contained a job, but the file is gone: a new job begins", path)
         lock.update(job="", furthest=0)
         make_private(path)
     database = connect(path)
@@ -193,7 +193,7 @@ def _lock(file: int) -> None:
 
 
 def _seen(path: Path) -> tuple[int, ...]:
-    """Return what stays equal as long as no other program replaces or changes the file."""
+    """Return values that change when another program replaces or changes the file."""
     found = path.stat()
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
@@ -211,6 +211,6 @@ def _parsed(content: bytes) -> LockRecord | None:
 
 
 def _renewed(record: LockRecord) -> LockRecord:
-    """Return a record with its backlog as of now: what is unknown about it is unknown once."""
+    """Return a record with its backlog as of now, so that an unknown age is counted only once."""
     now = disk_time()
     return replace(record, backlog=max(record.backlog - (now.since(record.at) or 0.0), 0.0), at=now)

@@ -79,7 +79,7 @@ class Division:
 
     Args:
         options: The arguments of all sends.
-        size: The most messages in one request; 1 sends each alone.
+        size: The maximum number of messages in one request; 1 sends each separately.
     """
 
     def __init__(self, options: Mapping[str, Any], size: int) -> None:
@@ -164,7 +164,7 @@ class Numbering:
         self._rows.append((row, number, *columns, item.id, item.fault))
 
     def arrange(self) -> None:
-        """Sort the messages by their rows; blocks, but lets other threads go on.
+        """Sort the messages by their rows; blocks, but in pieces, so that other threads can run.
 
         Raises:
             ValueError: Two messages have the same row.

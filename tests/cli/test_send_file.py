@@ -124,7 +124,7 @@ def test_bad_rows_stop_everything_before_anything_is_sent(sandbox: Sandbox) -> N
     result = send_file()
     assert result.exit_code == 2
     lines = result.stderr.splitlines()
-    assert lines[0].startswith("nothing was sent: 12 row(s) can't be; --skip-bad FILE writes them to a file")
+    assert lines[0].startswith("nothing was sent: 12 invalid row(s); --skip-bad FILE writes them to a file")
     assert lines[1].startswith("  row 3: phone: a recipient is a phone")
     assert lines[-1] == "  and 2 more"
     assert not sandbox.messages
@@ -346,7 +346,7 @@ def test_a_signal_ends_the_job_cleanly_and_the_same_command_continues(
     with served(slow, monkeypatch):
         with subprocess.Popen(command, stderr=subprocess.PIPE, encoding="utf-8") as process:  # noqa: S603 - our own program
             assert process.stderr is not None
-            assert process.stderr.readline() == "a new job: 30 messages planned in job.db\n"
+            assert process.stderr.readline() == "a new job: 30 messages are planned in job.db\n"
             assert process.stderr.readline().startswith("sent ")
             process.send_signal(sent_signal)
             _, words = process.communicate(timeout=30)

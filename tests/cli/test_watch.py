@@ -239,7 +239,7 @@ def test_wrong_rows_are_reported_before_any_request(service: Service, tmp_path: 
     result = run(path, "--state", tmp_path / "state")
     assert (result.exit_code, result.stdout) == (2, "")
     reported = result.stderr.splitlines()
-    assert reported[0] == f"2 row(s) of {path} are wrong"
+    assert reported[0] == f"2 row(s) of {path} are invalid"
     assert reported[1].startswith("row 3: phone: ")
     assert reported[2].startswith("row 5: id: ")
     path.write_text("no colon\n" * 12)

@@ -102,7 +102,7 @@ async def test_a_message_final_since_a_shorter_time_keeps_its_phone_and_text(pat
         assert (await journal.rows())[0].phone == PHONES[0]
 
 
-async def test_one_text_to_many_recipients_is_kept_for_those_that_are_left(path: Path, sandbox: Sandbox) -> None:
+async def test_a_text_for_many_recipients_is_kept_until_the_last_one_is_erased(path: Path, sandbox: Sandbox) -> None:
     async with Journal(path) as journal:
         await job(journal, sandbox, Message(PHONES[0], "Hi"), Message(NEVER, "Hi"))
         await journal.erase(timedelta())

@@ -141,7 +141,7 @@ async def test_a_plan_that_fails_plans_nothing(path: Path) -> None:
         assert await journal.plan([*MESSAGES, zoned], at=at)
 
 
-async def test_what_is_no_message_is_refused(path: Path) -> None:
+async def test_a_value_that_is_not_a_message_is_refused(path: Path) -> None:
     async with Journal(path) as journal:
         with pytest.raises(ValueError, match="message 2 is a str; pass a Message or PlannedMessage"):
             await journal.plan([MESSAGES[0], "+79161234567"])  # type: ignore[list-item]

@@ -76,7 +76,7 @@ def test_a_relative_path_stays_the_same_file_when_the_folder_changes(monkeypatch
 
 
 @pytest.mark.parametrize("name", ["", ".", "/", "a\0b", "\ud800", 5, None, b"job.db"])
-def test_what_can_not_be_a_file_is_refused(name: Any) -> None:
+def test_a_path_that_can_not_be_a_file_is_refused(name: Any) -> None:
     with pytest.raises(ValueError, match=r"pass the path of a file, .* can't be one"):
         Journal(name)
 

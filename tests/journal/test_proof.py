@@ -42,7 +42,7 @@ def test_e_mail_addresses_prove_nothing(path: Path) -> None:
     run(main)
 
 
-def test_one_phone_that_proves_something_is_enough_to_go_on(path: Path) -> None:
+def test_one_phone_that_proves_something_is_enough_to_continue(path: Path) -> None:
     async def main() -> None:
         job = Job(path, [good(0, "8"), good(1, "8"), good(2), good(3, "8")])
         await job.plan()
