@@ -12,7 +12,7 @@ _LONGEST_PAUSE: Final = 60.0
 _GROWS: Final = 7
 _BLOCK: Final = 600.0
 _PAUSED: Final = 10.0
-"""Seconds after which a task is tried again while sending is paused."""
+"""Seconds after which a paused task asks again, so that tasks go on soon after a pause."""
 
 
 def pause_after(error: SmscError, tries: int, window: float) -> float | None:
