@@ -87,7 +87,7 @@ def test_an_older_message_with_the_same_id_is_not_taken_for_one_of_the_job(path:
             await job.send()
         job.put_back()
         if months:  # the status shows the older messages, so it proves nothing about these
-            with pytest.raises(JournalError, match="or has older messages with their ids; they are not sent"):
+            with pytest.raises(JournalError, match="or has older messages with their ids; these are not sent"):
                 await job.send()
         await job.send(trust=bool(months))
         assert [text for text in job.texts if text.startswith("Hi")] == job.expected
