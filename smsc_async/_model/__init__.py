@@ -94,11 +94,12 @@ from .operations import (
     Operation,
     Send,
     SendList,
+    When,
     api_error,
     is_own_id,
     new_id,
 )
-from .parameters import MessageList, QueryOptions
+from .parameters import Dispatch, MessageList, QueryOptions
 from .repeating import Backoff, least_pause
 from .results import Balance, Cost, DeliveryReport, RecipientError, Refusals, Result, SentMessage
 from .schedule import After, At, Between, LocalTime, Schedule
@@ -161,6 +162,7 @@ __all__ = [
     "CredentialsSource",
     "DeliveryError",
     "DeliveryReport",
+    "Dispatch",
     "DuplicateSend",
     "Email",
     "Encoding",
@@ -235,6 +237,7 @@ __all__ = [
     "Voice",
     "WapPush",
     "WhatsApp",
+    "When",
     "WrongEventLoop",
     "api_error",
     "check_xml_text",
