@@ -89,6 +89,12 @@ def test_ci_runs_what_a_contributor_runs() -> None:
     assert "pip install '.[cli,sandbox,test]' && python -m pytest -n auto" in runs
 
 
+def test_ci_measures_the_slow_tests_too() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert project["tool"]["pytest"]["ini_options"]["addopts"][-2:] == ["-m", "not slow"]
+    assert '"$bin/coverage" run -m pytest -q -n auto -m ""' in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
 def test_a_hook_runs_what_the_lint_group_installs() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     group = {re.split(r"[\[>=<]", name)[0] for name in project["dependency-groups"]["lint"]}
