@@ -3,7 +3,7 @@
 The transport answers at once and every call waits for nothing, so the rest is the time of the client. The calls of both
 clients alternate in rounds, and the fastest round of each counts.
 
-    python benchmarks/observers.py
+    python -m benchmarks.observers
 """
 
 import argparse
