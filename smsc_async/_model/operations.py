@@ -233,7 +233,7 @@ class _Pricing(Dispatch):
 
     def read(self, wire: Wire, timezone: tzinfo) -> Cost:  # noqa: ARG002 - other answers hold local times
         """Return the result from an answer's fields."""
-        return Cost.from_wire(wire)
+        return Cost.parse(wire)
 
 
 class GetCost(_Pricing, ToRecipients):
@@ -298,7 +298,7 @@ class GetBalance(Asked):
 
     def read(self, wire: Wire, timezone: tzinfo) -> Balance:  # noqa: ARG002 - other answers hold local times
         """Return the result from an answer's fields."""
-        return Balance.from_wire(wire)
+        return Balance.parse(wire)
 
 
 AnySend: TypeAlias = Send | SendList

@@ -179,7 +179,7 @@ def test_a_send_of_unknown_outcome_says_how_to_check_it() -> None:
 
 
 def test_missing_values_are_not_printed() -> None:
-    assert list(cost_lines(Cost.from_wire({"cost": "1"}))) == ["cost     1"]
+    assert list(cost_lines(Cost.parse({"cost": "1"}))) == ["cost     1"]
     sent = SentMessage.from_wire({"cnt": "1"}, id="7", recipients=["G1"])
     assert list(sent_lines(sent)) == ["accepted, 1 SMS, id 7"]
     report = DeliveryReport(ref=MessageRef(PHONE, 1), status=MessageStatus.DELIVERED, error=DeliveryError.NONE)
