@@ -254,7 +254,7 @@ class SmscTasks:
     async def _start(self, _: TaskiqState) -> None:
         if self._client is None:  # taskiq calls this again for a worker that has lost Redis
             client = self._make_client(self._guards)
-            if client.guards is not self._guards:
+            if getattr(client, "guards", None) is not self._guards:
                 await client.aclose()
                 raise ValueError("the client must use the guards that are passed to the factory: Client(guards=guards)")
             self._client = client

@@ -7,9 +7,12 @@ from .config import (
     checked_url,
     credentials_from,
     credentials_source,
+    deadline_from,
     is_listener,
+    named,
     positive,
     service_urls,
+    timeout_from,
     transport_from,
 )
 from .login import Identities
@@ -25,8 +28,11 @@ __all__ = [
     "checked_url",
     "credentials_from",
     "credentials_source",
+    "deadline_from",
     "is_listener",
+    "named",
     "positive",
     "service_urls",
+    "timeout_from",
     "transport_from",
 ]

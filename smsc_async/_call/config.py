@@ -10,8 +10,17 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import SecretStr
 
-from smsc_async._model import ApiKey, Credentials, CredentialsSource, Login, is_seconds
-from smsc_async._network import Transport, ascii_host, is_loopback
+from smsc_async._model import (
+    UNSET,
+    ApiKey,
+    Credentials,
+    CredentialsSource,
+    Login,
+    Unset,
+    checked_secret,
+    is_seconds,
+)
+from smsc_async._network import Timeout, Transport, ascii_host, is_loopback
 from smsc_async._protocol import CONTRACT
 
 if TYPE_CHECKING:
@@ -23,9 +32,12 @@ __all__ = [
     "checked_namespace",
     "checked_url",
     "credentials_from",
+    "deadline_from",
     "is_listener",
+    "named",
     "positive",
     "service_urls",
+    "timeout_from",
     "transport_from",
 ]
 
@@ -34,6 +46,8 @@ _HOW: Final = (
     "or set SMSC_APIKEY, or SMSC_LOGIN and SMSC_PASSWORD, in the environment"
 )
 
+_DEADLINE: Final = 90.0
+_NUMBER: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 _LONGEST: Final = 2048  # characters; a namespace is also a header
 _PLAIN: Final = re.compile(r"(?:[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*")
 _NOT_IN_A_URL: Final = re.compile("[\x00-\x20\x7f-\x9f\ud800-\udfff]")
@@ -50,7 +64,7 @@ _MUST: Final = {
     "timezone": "a tzinfo object, such as zoneinfo.ZoneInfo('Europe/Moscow')",
     "guards": "a Guards object, or None for no guards",
     "account": "a string, or None for the login or API key",
-    "egress": "a string",
+    "egress": "a string, or None for the default",
     "verify": "an ssl.SSLContext, True, or False for tests",
     "on_unknown": "'reconcile', 'raise' or 'resend'",
     "on_unresolved": "a plain function: it is called and not awaited",
@@ -62,15 +76,61 @@ def is_listener(value: object) -> bool:
     return callable(value) and not inspect.iscoroutinefunction(value)
 
 
-def service_urls(url: str | None, others: object, *, allow_http: bool) -> tuple[str, ...]:
-    """Return the URL of the service and the fallback URLs, checked.
+def service_urls(
+    url: str | None, others: object, *, allow_http: bool, environment: Mapping[str, str] = os.environ
+) -> tuple[str, ...]:
+    """Return the URL of the service and the fallback URLs, checked: the arguments, else those of the environment.
 
     Raises:
         ValueError: One of them can't be used; see `checked_url`.
     """
-    if not isinstance(others, Iterable) or isinstance(others, str):
-        raise ValueError("fallback_urls must be a list of URLs")  # noqa: TRY004 - as for all arguments
-    return checked_url(url, allow_http=allow_http), *(checked_url(each, allow_http=allow_http) for each in others)
+    name = "fallback_urls"
+    if others is None:
+        name = "SMSC_FALLBACK_URLS"
+        others = environment.get(name, "").replace(",", " ").split()
+    if not isinstance(others, Iterable) or isinstance(others, str | bytes | Mapping):
+        raise ValueError(f"fallback_urls must be a list of URLs, not {type(others).__name__}")  # noqa: TRY004
+    first = checked_url(url, allow_http=allow_http, environment=environment)
+    return first, *(_usable(each, name, allow_http=allow_http) for each in others)
+
+
+def named(value: str | None, variable: str, environment: Mapping[str, str] = os.environ) -> str | None:
+    """Return an argument, else the environment variable, else None."""
+    return value if value is not None else environment.get(variable) or None
+
+
+def timeout_from(value: Timeout | float | Unset, environment: Mapping[str, str] = os.environ) -> Timeout:
+    """Return the timeout: the argument, else SMSC_TIMEOUT in seconds, else the default.
+
+    Raises:
+        ValueError: It can't be used.
+    """
+    if value is not UNSET:
+        return Timeout.of(value)
+    seconds = _seconds("SMSC_TIMEOUT", environment, "a number of seconds above 0, such as 30")
+    return Timeout() if seconds is None else Timeout.of(seconds)
+
+
+def deadline_from(value: float | Unset | None, environment: Mapping[str, str] = os.environ) -> float | None:
+    """Return the deadline: the argument, else SMSC_DEADLINE in seconds or "none", else 90 seconds.
+
+    Raises:
+        ValueError: It can't be used.
+    """
+    if value is not UNSET:
+        return positive(value)
+    if environment.get("SMSC_DEADLINE", "").strip().lower() == "none":
+        return None
+    return _seconds("SMSC_DEADLINE", environment, "a number of seconds above 0, such as 90, or 'none'") or _DEADLINE
+
+
+def _seconds(variable: str, environment: Mapping[str, str], form: str) -> float | None:
+    text = environment.get(variable, "").strip()
+    if not text:
+        return None
+    if not _NUMBER.fullmatch(text) or not is_seconds(float(text)) or not float(text):
+        raise ValueError(f"{variable} must be {form}")
+    return float(text)
 
 
 def credentials_from(
@@ -84,17 +144,19 @@ def credentials_from(
     Raises:
         ValueError: There are none, too many, or half of a pair.
     """
+    names = "apikey", "login", "password"
     if apikey is None and login is None and password is None:
-        apikey = environment.get("SMSC_APIKEY") or None
-        if apikey is None:
-            login, password = environment.get("SMSC_LOGIN") or None, environment.get("SMSC_PASSWORD") or None
+        names = "SMSC_APIKEY", "SMSC_LOGIN", "SMSC_PASSWORD"
+        apikey, login, password = (environment.get(name) or None for name in names)
+        if apikey is not None:
+            login = password = None
+    if apikey is not None and (login is not None or password is not None):
+        raise ValueError("give an apikey or a login and password, not both")
     if apikey is not None:
-        if login is not None or password is not None:
-            raise ValueError("give an apikey or a login and password, not both")
-        return ApiKey.model_validate({"key": apikey})
+        return ApiKey(key=checked_secret(names[0], apikey))
     if login is None or password is None:
         raise ValueError(f"credentials are missing; {_HOW}")
-    return Login.model_validate({"login": login, "password": password})
+    return Login(login=checked_secret(names[1], login), password=checked_secret(names[2], password))
 
 
 def credentials_source(credentials: object, *others: object) -> CredentialsSource:
@@ -116,17 +178,22 @@ def checked_url(url: str | None, *, allow_http: bool = False, environment: Mappi
     Raises:
         ValueError: It isn't a URL, holds a password, or would send the credentials in clear text.
     """
-    url = url or environment.get("SMSC_URL") or CONTRACT.namespace
+    if url is None or url == "":
+        return _usable(environment.get("SMSC_URL") or CONTRACT.namespace, "SMSC_URL", allow_http=allow_http)
+    return _usable(url, "url", allow_http=allow_http)
+
+
+def _usable(url: object, name: str, *, allow_http: bool) -> str:
     parts = _parts(url)
     if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError(
-            "url must be the URL of the SOAP service, such as https://smscentre.com/sys/soap.php: at most 2048 "
+            f"{name} must be the URL of the SOAP service, such as https://smscentre.com/sys/soap.php: at most 2048 "
             "characters, no spaces, special characters outside of the host written as %XX"
         )
     if parts.username is not None or parts.password is not None:
-        raise ValueError("url must not hold a user name or a password; they would end up in logs")
+        raise ValueError(f"{name} must not hold a user name or a password; they would end up in logs")
     if parts.scheme == "http" and not allow_http and not is_loopback(parts.hostname):
-        raise ValueError("http would send the credentials in clear text; use https, or pass allow_http=True")
+        raise ValueError(f"{name}: http would send the credentials in clear text; use https, or pass allow_http=True")
     query = "" if parts.query.lower() == "wsdl" else parts.query
     return parts._replace(query=query, fragment="").geturl()
 

@@ -74,7 +74,7 @@ class JournalSender:
         self._client = client
         self._store = store
         self._run_blocking = run_blocking
-        self._limits = LimitsInForce.of(client.guards)
+        self._limits = LimitsInForce.of(getattr(client, "guards", None))
         self._workers = min(workers, self._limits.in_flight)
         self._opened_at = opened_at
         self._note = note

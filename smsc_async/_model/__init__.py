@@ -18,7 +18,7 @@ from .channels import (
     WhatsApp,
 )
 from .codes import DeliveryError, MessageStatus, Resend
-from .credentials import ApiKey, Credentials, CredentialsSource, Login
+from .credentials import ApiKey, Credentials, CredentialsSource, Login, checked_secret
 from .exceptions import (
     AddressBlocked,
     ApiError,
@@ -29,6 +29,7 @@ from .exceptions import (
     ConnectError,
     ConnectionLost,
     CostTooOften,
+    DeliveryFailed,
     DuplicateSend,
     GuardError,
     GuardStoreError,
@@ -88,7 +89,18 @@ from .operations import (
 )
 from .parameters import MessageList, QueryOptions
 from .repeating import least_pause
-from .results import Balance, Cost, DeliveryReport, RecipientError, Refusals, Result, SentMessage
+from .results import (
+    AnyRef,
+    Balance,
+    Cost,
+    DeliveryReport,
+    RecipientError,
+    Refusals,
+    Result,
+    SentMessage,
+    ref_of,
+    refs_of,
+)
 from .schedule import After, At, Between, LocalTime, Schedule
 from .text import Encoding, Parts, parts
 from .types import (
@@ -101,6 +113,7 @@ from .types import (
     OnProgress,
     Unset,
     check_xml_text,
+    is_aware,
     is_group,
     is_international,
     is_phone,
@@ -123,6 +136,7 @@ __all__ = [
     "UNSET",
     "AddressBlocked",
     "After",
+    "AnyRef",
     "AnySend",
     "ApiError",
     "ApiKey",
@@ -142,6 +156,7 @@ __all__ = [
     "Credentials",
     "CredentialsSource",
     "DeliveryError",
+    "DeliveryFailed",
     "DeliveryReport",
     "DuplicateSend",
     "Email",
@@ -217,6 +232,8 @@ __all__ = [
     "WrongEventLoop",
     "api_error",
     "check_xml_text",
+    "checked_secret",
+    "is_aware",
     "is_group",
     "is_international",
     "is_own_id",
@@ -226,4 +243,6 @@ __all__ = [
     "new_id",
     "parts",
     "recipient_key",
+    "ref_of",
+    "refs_of",
 ]

@@ -8,7 +8,7 @@ from pydantic import SecretStr, field_validator
 from .frozen import FrozenModel
 from .types import NOT_XML
 
-__all__ = ["ApiKey", "Credentials", "CredentialsSource", "Login"]
+__all__ = ["ApiKey", "Credentials", "CredentialsSource", "Login", "checked_secret"]
 
 
 _LONGEST: Final = 1000
@@ -22,6 +22,22 @@ def _sendable(value: SecretStr) -> SecretStr:
             f"must be at most {_LONGEST} characters, all of which XML can carry; remove control characters"
         )
     return value
+
+
+def checked_secret(name: str, value: object) -> SecretStr:
+    """Return a credential that XML can carry.
+
+    Raises:
+        ValueError: It can't be used; the error names the argument and shows nothing of the value.
+    """
+    if not isinstance(value, str | SecretStr):
+        raise ValueError(f"{name} must be a string, not {type(value).__name__}")  # noqa: TRY004 - as for all arguments
+    secret = value if isinstance(value, SecretStr) else SecretStr(value)
+    try:
+        return _sendable(secret)
+    except ValueError as error:
+        wrong = str(error)
+    raise ValueError(f"{name} {wrong}")
 
 
 class ApiKey(FrozenModel):

@@ -29,7 +29,7 @@ from .exceptions import (
 from .parameters import CREDENTIALS, Asked, Dispatch, Extra, MessageList, ToRecipients, checked_extra
 from .results import Balance, Cost, DeliveryReport, Result, SentMessage, Wire
 from .schedule import At, LocalTime, Schedule
-from .types import Message, MessageId, MessageRef, Sender, is_group
+from .types import Message, MessageId, MessageRef, Sender, is_aware, is_group
 
 __all__ = [
     "BALANCE_ERRORS",
@@ -120,7 +120,7 @@ class Operation(Protocol[R_co]):
 def _schedule(value: Any) -> Any:
     if not isinstance(value, datetime):
         return Schedule.revive(value)
-    if value.utcoffset() is None:
+    if not is_aware(value):
         raise ValueError(
             "a datetime without a time zone is ambiguous; give it one (datetime.now(UTC)), or pass LocalTime(...) for "
             "a wall clock time in the account's zone"

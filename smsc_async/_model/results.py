@@ -12,7 +12,17 @@ from .codes import DeliveryError, MessageStatus
 from .frozen import FrozenModel
 from .types import MessageRef, Money, is_group, is_message_id, is_phone, recipient_key
 
-__all__ = ["Balance", "Cost", "DeliveryReport", "RecipientError", "Result", "SentMessage"]
+__all__ = [
+    "AnyRef",
+    "Balance",
+    "Cost",
+    "DeliveryReport",
+    "RecipientError",
+    "Result",
+    "SentMessage",
+    "ref_of",
+    "refs_of",
+]
 
 Wire: TypeAlias = Mapping[str, JsonValue]
 
@@ -263,6 +273,39 @@ class DeliveryReport(Result):
         changed_at = _moment(extra, "last_timestamp", "last_date", timezone)
         sent_at = _moment(extra, "send_timestamp", "send_date", timezone)
         return cls._of(known, extra, ref=ref, changed_at=changed_at, sent_at=sent_at)
+
+
+AnyRef: TypeAlias = MessageRef | SentMessage | str
+"""One message: its reference, the text form of it, or what `Client.send` returned."""
+
+
+def refs_of(value: object) -> tuple[MessageRef, ...]:
+    """Return the references that a value stands for: one, or all of a `SentMessage`.
+
+    Raises:
+        ValueError: It is not an `AnyRef`, or the send has no reference.
+    """
+    if isinstance(value, MessageRef):
+        return (value,)
+    if isinstance(value, str):
+        return (MessageRef.parse(value),)
+    if not isinstance(value, SentMessage):
+        raise ValueError(  # noqa: TRY004 - as for all arguments
+            "a message must be passed as a MessageRef, its text form 'phone:id' or a SentMessage, "
+            f"not as {type(value).__name__}"
+        )
+    if not value.refs:
+        raise ValueError("this send has no references: only the service knows the members of a group")
+    return value.refs
+
+
+def ref_of(value: object) -> MessageRef:
+    """Return the only reference that a value stands for.
+
+    Raises:
+        ValueError: It is not an `AnyRef`, or a send with several recipients.
+    """
+    return value.ref if isinstance(value, SentMessage) else refs_of(value)[0]
 
 
 def _moment(extra: dict[str, JsonValue], stamp_name: str, text_name: str, zone: tzinfo) -> datetime | None:

@@ -3,6 +3,7 @@
 import re
 import sys
 from collections.abc import AsyncIterable, Callable, Iterable
+from datetime import datetime
 from decimal import Decimal
 from enum import Enum
 from typing import Annotated, Any, Final, Self, TypeAlias, TypeVar
@@ -38,6 +39,7 @@ __all__ = [
     "Url",
     "XmlText",
     "check_xml_text",
+    "is_aware",
     "is_email",
     "is_group",
     "is_international",
@@ -85,6 +87,11 @@ _RUSSIAN_DIGITS: Final = 11
 def is_seconds(value: object) -> bool:
     """Return whether a value is a finite number of at least 0."""
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= sys.float_info.max
+
+
+def is_aware(value: object) -> bool:
+    """Return whether a value is a datetime with a time zone."""
+    return isinstance(value, datetime) and value.utcoffset() is not None
 
 
 def check_xml_text(value: str) -> str:

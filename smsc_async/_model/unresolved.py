@@ -6,13 +6,13 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, FiniteFloat
 
 from .frozen import FrozenModel
-from .types import MessageId, MessageRef
+from .types import MessageId, MessageRef, is_aware
 
 __all__ = ["UnresolvedSend"]
 
 
 def _aware(value: datetime) -> datetime:
-    if value.utcoffset() is None:
+    if not is_aware(value):
         raise ValueError("a time of an unresolved send must be aware; give it a time zone (datetime.now(UTC))")
     return value
 

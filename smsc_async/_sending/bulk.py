@@ -10,16 +10,17 @@ import anyio.lowlevel
 
 from smsc_async._frames import each_without_frames
 from smsc_async._model import (
+    AnyRef,
     DeliveryReport,
     GetStatus,
     Many,
     Message,
-    MessageRef,
     OnProgress,
     Operation,
     Outcome,
     Result,
     SmscError,
+    ref_of,
 )
 
 from .chunks import Chunk, ChunkCost, Chunker, MessageOutcome, failed, goes_with, left_out, sent, to_cost, to_send
@@ -133,14 +134,14 @@ async def cost_in_chunks(
 
 async def statuses_of(
     call: AskStatus,
-    refs: Many[MessageRef],
+    refs: Many[AnyRef],
     detail: Literal[0, 1, 2],
     *,
     workers: int,
     on_progress: OnProgress | None = None,
 ) -> list[DeliveryReport | SmscError]:
     """Request each status once, at most `workers` at a time; see `Client.statuses`."""
-    operations = [GetStatus.model_validate({"ref": ref, "detail": detail}) async for ref in each_item(refs)]
+    operations = [GetStatus.model_validate({"ref": ref_of(each), "detail": detail}) async for each in each_item(refs)]
     answers: dict[int, DeliveryReport | SmscError] = {}
     waiting = iter(enumerate(operations))
     ending: SmscError | None = None

@@ -12,6 +12,7 @@ import anyio
 from smsc_async._call import Caller, Trace
 from smsc_async._clock import DiskTime, disk_time
 from smsc_async._model import (
+    AnyRef,
     AnySend,
     ClientClosed,
     DeliveryReport,
@@ -28,8 +29,10 @@ from smsc_async._model import (
     SmscError,
     TooManyRequests,
     UnresolvedSend,
+    is_aware,
     is_group,
     is_own_id,
+    refs_of,
 )
 from smsc_async._network import Timeout
 
@@ -296,12 +299,14 @@ def _unresolved(operation: AnySend, terms: _Terms, began: datetime | None) -> Un
     )
 
 
-def unresolved_of(send: MessageRef | UnresolvedSend | SmscError, since: datetime | None) -> UnresolvedSend:
+def unresolved_of(send: AnyRef | UnresolvedSend | SmscError, since: datetime | None) -> UnresolvedSend:
     """Return the send to reconcile; see `Client.resolve`.
 
     Raises:
-        ValueError: The error is not about an unresolved send.
+        ValueError: The error is not about an unresolved send, or `since` is not an aware datetime.
     """
+    if since is not None and not is_aware(since):
+        raise ValueError("since must be an aware datetime, such as datetime.now(UTC), or None")
     if isinstance(send, UnresolvedSend):
         return send
     if isinstance(send, SmscError):
@@ -309,9 +314,9 @@ def unresolved_of(send: MessageRef | UnresolvedSend | SmscError, since: datetime
             raise ValueError(f"{type(send).__name__} is not about an unresolved send: its outcome is {send.outcome}")
         return send.unresolved
     now = datetime.now(UTC)
-    return UnresolvedSend(
-        id=send.id, refs=(send,), is_own_id=since is None and is_own_id(send.id), began=since or now, failed=now
-    )
+    refs = refs_of(send)
+    is_own = since is None and is_own_id(refs[0].id)
+    return UnresolvedSend(id=refs[0].id, refs=refs, is_own_id=is_own, began=since or now, failed=now)
 
 
 def _is_worth_asking_again(answers: Sequence[DeliveryReport | SmscError]) -> bool:

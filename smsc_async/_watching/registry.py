@@ -3,14 +3,26 @@
 import math
 from array import array
 from collections import deque
+from collections.abc import AsyncIterable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from heapq import heapify, heappop, heappush
-from typing import Final
+from typing import Final, TypeAlias
 
-from smsc_async._model import DeliveryReport, FrozenModel, MessageRef, MessageStatus, SmscError, is_seconds
+from smsc_async._model import (
+    AnyRef,
+    DeliveryReport,
+    FrozenModel,
+    Many,
+    MessageRef,
+    MessageStatus,
+    SentMessage,
+    SmscError,
+    is_seconds,
+    refs_of,
+)
 
-__all__ = ["Expiries", "Registry", "Unfinished", "Update", "utc"]
+__all__ = ["Expiries", "Registry", "Source", "Unfinished", "Update", "Watched", "source_of", "utc", "watched"]
 
 _NO_STATUS: Final = -32_768
 _OPEN, _REPORTED, _CLOSED = range(3)
@@ -29,6 +41,36 @@ class Unfinished(FrozenModel):
     ref: MessageRef
     status: int | None = None
     since: datetime
+
+
+Watched: TypeAlias = AnyRef | Unfinished
+Source: TypeAlias = Watched | Many[Watched]
+"""The messages of a watch: one, or any number from an iterable or an async iterable."""
+
+
+def source_of(value: Source) -> Many[Watched]:
+    """Return the messages of a watch as an iterable.
+
+    Raises:
+        ValueError: It is neither a message nor an iterable.
+    """
+    if isinstance(value, MessageRef | SentMessage | Unfinished | str):  # strings and models are iterable too
+        return (value,)
+    items: object = value
+    if not isinstance(items, Iterable | AsyncIterable) or isinstance(items, bytes | Mapping | FrozenModel):
+        raise ValueError(  # noqa: TRY004 - as for all arguments
+            f"messages must be a message, or an iterable of messages, not {type(items).__name__}"
+        )
+    return value
+
+
+def watched(message: Watched, since: float) -> Iterator[tuple[MessageRef, float, int | None]]:
+    """Yield the reference, the start of the watch and the last status of each message that a value stands for."""
+    if isinstance(message, Unfinished):
+        yield message.ref, min(message.since.timestamp(), since), message.status  # the wall clock may be set back
+    else:
+        for ref in refs_of(message):
+            yield ref, since, None
 
 
 @dataclass(frozen=True, slots=True)

@@ -219,7 +219,7 @@ async def test_later_attempt_of_another_process_finds_what_the_first_has_sent() 
     assert (await client.send(PHONE, "Hi", id="job-1", attempt=2)).reconciled
     assert network.asked == ["send", "status"]
     # It has sent nothing itself, so no reservation remains.
-    snapshot = await client.guards.snapshot()  # type: ignore[union-attr]
+    snapshot = await client.guards.snapshot()
     assert snapshot.rules["identical_send"].keys == 0
 
 
