@@ -19,6 +19,8 @@ from smsc_async._model import (
     Unset,
     checked_secret,
     is_seconds,
+    kind_of,
+    not_a_number,
 )
 from smsc_async._network import Timeout, Transport, ascii_host, is_loopback
 from smsc_async._protocol import CONTRACT
@@ -89,7 +91,7 @@ def service_urls(
         name = "SMSC_FALLBACK_URLS"
         others = environment.get(name, "").replace(",", " ").split()
     if not isinstance(others, Iterable) or isinstance(others, str | bytes | Mapping):
-        raise ValueError(f"fallback_urls must be a list of URLs, not {type(others).__name__}")  # noqa: TRY004
+        raise ValueError(f"fallback_urls must be a list of URLs, not {kind_of(others)}")  # noqa: TRY004
     first = checked_url(url, allow_http=allow_http, environment=environment)
     return first, *(_usable(each, name, allow_http=allow_http) for each in others)
 
@@ -313,5 +315,7 @@ def positive(seconds: float | None) -> float | None:
         ValueError: It is not more than 0.
     """
     if seconds is not None and not (is_seconds(seconds) and seconds):
-        raise ValueError("a deadline must be more than 0 seconds and finite, or None for no deadline")
+        raise ValueError(
+            f"deadline must be more than 0 seconds and finite, or None for no deadline{not_a_number(seconds)}"
+        )
     return seconds

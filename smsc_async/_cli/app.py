@@ -105,7 +105,7 @@ async def _run_or_exit(work: Awaitable[T]) -> T:
     except SmscError as error:
         fail(FAILED, *output.error_lines(error))
     except ValueError as error:
-        fail(USAGE, output.usage_line(error))
+        fail(USAGE, str(error))
 
 
 async def _ask(url: str | None, question: Callable[[Client], Awaitable[T]]) -> T:
@@ -255,7 +255,7 @@ def parts(text: Annotated[str, typer.Argument(help="The text.")], as_json: AsJso
     try:
         found = cut(check_xml_text(text))
     except ValueError as error:
-        fail(USAGE, output.usage_line(error))
+        fail(USAGE, str(error))
     output.emit({"count": found.count, **dataclasses.asdict(found)}, output.parts_lines(found), as_json=as_json)
 
 

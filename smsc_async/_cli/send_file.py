@@ -144,7 +144,7 @@ def send_file(
             as_json=as_json,
         )
     except ValueError as error:
-        fail(USAGE, output.usage_line(error))
+        fail(USAGE, str(error))
     summary = _run(_run_or_exit(job))
     output.emit(_data(summary), _lines(summary), as_json=as_json)
     incomplete = _incomplete(summary, follow=follow)
@@ -173,7 +173,7 @@ async def _run_or_exit(job: _Job) -> Summary:
     except _TooExpensive as error:
         fail(FAILED, str(error))
     except ValueError as error:
-        fail(USAGE, output.usage_line(error))
+        fail(USAGE, str(error))
 
 
 async def _work(job: _Job) -> Summary:

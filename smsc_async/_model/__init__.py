@@ -61,7 +61,7 @@ from .exceptions import (
     Undeliverable,
     WrongEventLoop,
 )
-from .frozen import FrozenModel
+from .frozen import FrozenModel, kind_of
 from .limits import (
     BAD_CODES,
     BAD_SENDS,
@@ -118,6 +118,7 @@ from .types import (
     is_international,
     is_phone,
     is_seconds,
+    not_a_number,
     recipient_key,
 )
 from .unresolved import UnresolvedSend
@@ -239,8 +240,10 @@ __all__ = [
     "is_own_id",
     "is_phone",
     "is_seconds",
+    "kind_of",
     "least_pause",
     "new_id",
+    "not_a_number",
     "parts",
     "recipient_key",
     "ref_of",

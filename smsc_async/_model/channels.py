@@ -7,10 +7,10 @@ import re
 from enum import Enum
 from typing import Annotated, ClassVar, Literal, Self, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, PlainSerializer, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, PlainSerializer, Strict, model_validator
 
 from .frozen import Choice
-from .types import SingleLine, Text, Url, XmlText
+from .types import SingleLine, Text, Url, Whole, XmlText
 
 __all__ = [
     "Binary",
@@ -40,6 +40,18 @@ class TextUse(Enum):
     REFUSED = "refused"
 
 
+def _bot_name(value: str) -> str:
+    if not re.fullmatch(r"@[A-Za-z0-9_]{3,40}", value):
+        raise ValueError("must be the name of a bot, such as '@name_bot'")
+    return value
+
+
+def _language(value: str) -> str:
+    if not re.fullmatch(r"[a-z]{2}", value):
+        raise ValueError("must be two small letters, such as 'en'")
+    return value
+
+
 def _email_address(value: str) -> str:
     if not re.fullmatch(r"[^\s@,;]+@[^\s@,;]+", value):
         raise ValueError("an e-mail address is needed, name@example.com")
@@ -49,6 +61,7 @@ def _email_address(value: str) -> str:
 class Channel(Choice):
     """The base of all channels; use one of its subclasses, `Sms()` is the default."""
 
+    examples: ClassVar[str] = "a channel, such as Sms() or Viber()"
     text_use: ClassVar[TextUse] = TextUse.REQUIRED
     flag: ClassVar[str] = ""
 
@@ -107,8 +120,8 @@ class Binary(Channel):
 
     data: Octets
     udh: Octets | None = None
-    pid: Annotated[int, Field(ge=0, le=255)] | None = None
-    dcs: Annotated[int, Field(ge=0, le=255)] | None = None
+    pid: Annotated[Whole, Field(ge=0, le=255)] | None = None
+    dcs: Annotated[Whole, Field(ge=0, le=255)] | None = None
 
     def __init__(
         self, data: bytes | str, *, udh: bytes | str | None = None, pid: int | None = None, dcs: int | None = None
@@ -278,7 +291,7 @@ class TelegramBot(Channel):
         name: The bot's name, `@botname_bot`.
     """
 
-    name: Annotated[str, Field(pattern=r"^@[A-Za-z0-9_]{3,40}\Z")]
+    name: Annotated[str, Strict(), AfterValidator(_bot_name)]
 
     def __init__(self, name: str) -> None:
         BaseModel.__init__(self, name=name)
@@ -304,10 +317,10 @@ class Voice(Channel):
     flag: ClassVar[str] = "call"
 
     voice: Literal["m", "m2", "m3", "m4", "w", "w2", "w3", "w4"] | None = None
-    language: Annotated[str, Field(pattern=r"^[a-z]{2}\Z")] | None = None
-    answer_wait: Annotated[int, Field(ge=10, le=35)] | None = None
-    repeat_interval: Annotated[int, Field(ge=10, le=3600)] | None = None
-    attempts: Annotated[int, Field(ge=1, le=9)] | None = None
+    language: Annotated[str, Strict(), AfterValidator(_language)] | None = None
+    answer_wait: Annotated[Whole, Field(ge=10, le=35)] | None = None
+    repeat_interval: Annotated[Whole, Field(ge=10, le=3600)] | None = None
+    attempts: Annotated[Whole, Field(ge=1, le=9)] | None = None
     file_url: Url | None = None
 
     @model_validator(mode="after")

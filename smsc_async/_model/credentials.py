@@ -5,7 +5,7 @@ from typing import Final, TypeAlias
 
 from pydantic import SecretStr, field_validator
 
-from .frozen import FrozenModel
+from .frozen import FrozenModel, kind_of
 from .types import NOT_XML
 
 __all__ = ["ApiKey", "Credentials", "CredentialsSource", "Login", "checked_secret"]
@@ -31,7 +31,7 @@ def checked_secret(name: str, value: object) -> SecretStr:
         ValueError: It can't be used; the error names the argument and shows nothing of the value.
     """
     if not isinstance(value, str | SecretStr):
-        raise ValueError(f"{name} must be a string, not {type(value).__name__}")  # noqa: TRY004 - as for all arguments
+        raise ValueError(f"{name} must be a string, not {kind_of(value)}")  # noqa: TRY004 - as for all arguments
     secret = value if isinstance(value, SecretStr) else SecretStr(value)
     try:
         return _sendable(secret)

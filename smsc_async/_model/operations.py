@@ -118,6 +118,8 @@ class Operation(Protocol[R_co]):
 
 
 def _schedule(value: Any) -> Any:
+    if value is None:
+        return None
     if not isinstance(value, datetime):
         return Schedule.revive(value)
     if not is_aware(value):

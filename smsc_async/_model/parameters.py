@@ -12,17 +12,19 @@ from typing import Annotated, Any, ClassVar, Final, Self, TypeAlias, TypedDict
 from pydantic import BeforeValidator, Field, InstanceOf, SerializeAsAny, model_validator
 
 from .channels import Channel, Email, Sms, Telegram, TelegramBot
-from .frozen import FrozenModel
+from .frozen import FrozenModel, kind_of
 from .types import (
     Message,
     MessageRef,
     Recipient,
     Text,
     TimeZoneOffset,
+    Whole,
     XmlText,
     is_email,
     is_group,
     is_phone,
+    no_bool,
     recipient_key,
 )
 
@@ -113,9 +115,9 @@ def checked_extra(value: Any, modelled: frozenset[str]) -> Any:
 def _recipients(value: Any) -> Any:
     if isinstance(value, str):
         return (value,)
-    if isinstance(value, Iterable) and not isinstance(value, (bytes, Mapping)):
+    if isinstance(value, Iterable) and not isinstance(value, (bytes, Mapping, FrozenModel)):
         return tuple(value)
-    return value
+    raise ValueError(f"must be a string with one recipient, or a list of such strings, not {kind_of(value)}")
 
 
 def _validity(value: Any) -> Any:
@@ -133,7 +135,7 @@ def _validity(value: Any) -> Any:
     if isinstance(value, str) and re.fullmatch(r"[1-9]|1[0-9]|2[0-4]", value):
         return value
     raise ValueError(
-        "valid must be 1 to 24 hours, 'hh:mm' from 00:01 to 24:00, or a timedelta of whole minutes in that range"
+        "must be 1 to 24 hours, 'hh:mm' from 00:01 to 24:00, or a timedelta of whole minutes in that range"
     )
 
 
@@ -141,7 +143,7 @@ def _ip(value: Any) -> Any:
     try:
         return str(ipaddress.ip_address(str(value)))
     except ValueError:
-        raise ValueError("userip must be an IPv4 or IPv6 address") from None
+        raise ValueError("must be an IPv4 or IPv6 address") from None
 
 
 def _partner(value: Any) -> Any:
@@ -158,12 +160,12 @@ class Dispatch(Asked):
     allowed_extra: ClassVar[frozenset[str]] = frozenset()
     via: Annotated[SerializeAsAny[InstanceOf[Channel]], BeforeValidator(Channel.revive)] = Sms()
     tz: TimeZoneOffset | None = None
-    period: Annotated[float, Field(ge=0.1, le=720, allow_inf_nan=False)] | None = None
-    freq: Annotated[int, Field(ge=1, le=1440)] | None = None
-    smsreq: Annotated[int, Field(ge=10, le=999)] | None = None
+    period: Annotated[float, BeforeValidator(no_bool), Field(ge=0.1, le=720, allow_inf_nan=False)] | None = None
+    freq: Annotated[Whole, Field(ge=1, le=1440)] | None = None
+    smsreq: Annotated[Whole, Field(ge=10, le=999)] | None = None
     valid: Annotated[str, BeforeValidator(_validity)] | None = None
     tinyurl: bool = False
-    maxsms: Annotated[int, Field(ge=1)] | None = None
+    maxsms: Annotated[Whole, Field(ge=1)] | None = None
     imgcode: Annotated[XmlText, Field(min_length=1)] | None = None
     userip: Annotated[str, BeforeValidator(_ip)] | None = None
     err: bool | None = None

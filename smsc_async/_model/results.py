@@ -4,12 +4,12 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, tzinfo
-from typing import Annotated, Any, ClassVar, Final, Self, TypeAlias
+from typing import Annotated, Any, ClassVar, Final, Self, TypeAlias, cast
 
 from pydantic import BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
 
 from .codes import DeliveryError, MessageStatus
-from .frozen import FrozenModel
+from .frozen import FrozenModel, kind_of
 from .types import MessageRef, Money, is_group, is_message_id, is_phone, recipient_key
 
 __all__ = [
@@ -86,7 +86,11 @@ class Result(FrozenModel):
 
     @classmethod
     def _of(cls, known: Mapping[str, str], extra: Mapping[str, JsonValue], **values: object) -> Self:
-        return cls.model_validate({"extra": extra, **known, **values}, by_alias=True, by_name=False)
+        # Not `model_validate`: an answer that is not understood is not an argument.
+        found = cls.__pydantic_validator__.validate_python(
+            {"extra": extra, **known, **values}, by_alias=True, by_name=False
+        )
+        return cast("Self", found)
 
 
 class Balance(Result):
@@ -292,7 +296,7 @@ def refs_of(value: object) -> tuple[MessageRef, ...]:
     if not isinstance(value, SentMessage):
         raise ValueError(  # noqa: TRY004 - as for all arguments
             "a message must be passed as a MessageRef, its text form 'phone:id' or a SentMessage, "
-            f"not as {type(value).__name__}"
+            f"not as {kind_of(value)}"
         )
     if not value.refs:
         raise ValueError("this send has no references: only the service knows the members of a group")

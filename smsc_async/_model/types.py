@@ -18,7 +18,7 @@ from pydantic import (
 
 from smsc_async._frames import without_arguments
 
-from .frozen import FrozenModel
+from .frozen import FrozenModel, kind_of
 
 __all__ = [
     "NOT_XML",
@@ -37,6 +37,7 @@ __all__ = [
     "TimeZoneOffset",
     "Unset",
     "Url",
+    "Whole",
     "XmlText",
     "check_xml_text",
     "is_aware",
@@ -46,6 +47,8 @@ __all__ = [
     "is_message_id",
     "is_phone",
     "is_seconds",
+    "no_bool",
+    "not_a_number",
     "recipient_key",
 ]
 
@@ -89,6 +92,11 @@ def is_seconds(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= sys.float_info.max
 
 
+def not_a_number(value: object) -> str:
+    """Return ", not <kind>" for an error message about a number, and nothing for a number out of range."""
+    return "" if isinstance(value, int | float) and not isinstance(value, bool) else f", not {kind_of(value)}"
+
+
 def is_aware(value: object) -> bool:
     """Return whether a value is a datetime with a time zone."""
     return isinstance(value, datetime) and value.utcoffset() is not None
@@ -130,6 +138,19 @@ def _not_a_group(value: str) -> str:
     return value
 
 
+def no_bool(value: object) -> object:
+    """Return the value unless it is a bool, which pydantic takes for a number."""
+    if isinstance(value, bool):
+        raise ValueError("must be a number, not bool")  # noqa: TRY004 - pydantic expects it
+    return value
+
+
+def _spelled(value: object) -> object:
+    if isinstance(value, int) and not isinstance(value, bool):
+        raise ValueError("must be a string, such as '+79991234567', not int")  # noqa: TRY004
+    return value
+
+
 def _sender(value: str) -> str:
     if value.isdecimal() and value.isascii() and len(value) <= 15:  # noqa: PLR2004 - soap-api: "11 characters or 15 digits"
         return value
@@ -147,6 +168,8 @@ def _message_id(value: Any) -> Any:
         raise ValueError(f"an id is a number from 1 to {_MAX_ID}, or up to 40 of the characters A-Z a-z 0-9 . _ -")
     if isinstance(value, str) and value.isdecimal() and not 1 <= int(value) <= _MAX_ID:
         raise ValueError(f"an id of digits only must be a number from 1 to {_MAX_ID}; add a letter to a longer one")
+    if not isinstance(value, str):
+        raise ValueError(f"must be a string or a whole number, not {kind_of(value)}")  # noqa: TRY004 - as above
     return value
 
 
@@ -171,26 +194,28 @@ def _one_line(value: str) -> str:
     return check_xml_text(value)
 
 
-XmlText: TypeAlias = Annotated[str, AfterValidator(check_xml_text)]
+XmlText: TypeAlias = Annotated[str, Strict(), AfterValidator(check_xml_text)]
 """A string that XML can carry."""
 Url: TypeAlias = Annotated[XmlText, AfterValidator(_http_url)]
 """A full URL, http://... or https://..."""
-SingleLine: TypeAlias = Annotated[str, Field(min_length=1), AfterValidator(_one_line)]
+SingleLine: TypeAlias = Annotated[str, Strict(), Field(min_length=1), AfterValidator(_one_line)]
 """A text without line breaks."""
-Text: TypeAlias = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_text)]
+Text: TypeAlias = Annotated[str, Strict(), Field(min_length=1, max_length=1000), AfterValidator(_text)]
 """The text of a message: 1 to 1000 characters, not all whitespace (soap-api: "The maximum size is 1000 characters")."""
-Recipient: TypeAlias = Annotated[str, AfterValidator(_recipient)]
+Recipient: TypeAlias = Annotated[str, Strict(), BeforeValidator(_spelled), AfterValidator(_recipient)]
 """A phone, a group code, an e-mail address or a Telegram name.
 
 It is sent unchanged: the service accepts phones without +.
 """
 Subscriber: TypeAlias = Annotated[Recipient, AfterValidator(_not_a_group)]
 """A single recipient: anything but a group code."""
-Sender: TypeAlias = Annotated[str, AfterValidator(_sender)]
+Sender: TypeAlias = Annotated[str, Strict(), AfterValidator(_sender)]
 """The sender's name: up to 11 characters or 15 digits."""
 MessageId: TypeAlias = Annotated[str, Strict(), BeforeValidator(_message_id)]
 """A message id: 1 to 2147483647, or up to 40 of `[A-Za-z0-9._-]`."""
-TimeZoneOffset: TypeAlias = Annotated[float, Field(ge=-15, le=12, multiple_of=0.25)]
+Whole: TypeAlias = Annotated[int, BeforeValidator(no_bool)]
+"""A whole number, and no bool."""
+TimeZoneOffset: TypeAlias = Annotated[float, BeforeValidator(no_bool), Field(ge=-15, le=12, multiple_of=0.25)]
 """Hours relative to Moscow (UTC+3), the service's unit of `tz`."""
 
 
@@ -259,6 +284,9 @@ class MessageRef(FrozenModel):
         Raises:
             ValueError: It isn't `phone:id`.
         """
+        given: object = text
+        if not isinstance(given, str):
+            raise ValueError(f"the text form of a reference must be a string, not {kind_of(given)}")  # noqa: TRY004
         phone, colon, id_ = text.strip().rpartition(":")
         if not colon:
             raise ValueError("the text form of a reference must be phone:id")

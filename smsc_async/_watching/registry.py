@@ -19,6 +19,7 @@ from smsc_async._model import (
     SentMessage,
     SmscError,
     is_seconds,
+    kind_of,
     refs_of,
 )
 
@@ -59,7 +60,7 @@ def source_of(value: Source) -> Many[Watched]:
     items: object = value
     if not isinstance(items, Iterable | AsyncIterable) or isinstance(items, bytes | Mapping | FrozenModel):
         raise ValueError(  # noqa: TRY004 - as for all arguments
-            f"messages must be a message, or an iterable of messages, not {type(items).__name__}"
+            f"messages must be a message, or an iterable of messages, not {kind_of(items)}"
         )
     return value
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
-from pydantic import JsonValue, ValidationError
+from pydantic import JsonValue
 
 from smsc_async._model.codes import DeliveryError, MessageStatus
 from smsc_async._model.results import (
@@ -293,7 +293,7 @@ def test_moment_that_cannot_be_read_stays_in_extra(fields: dict[str, JsonValue])
     ],
 )
 def test_answer_that_is_not_understood_is_not_repeated(kind: type[Result], fields: dict[str, object]) -> None:
-    with pytest.raises(ValidationError) as caught:
+    with pytest.raises(ValueError, match=r"must|is ") as caught:
         kind.model_validate(fields)
     error = caught.value
-    assert "canary" not in f"{error!s}{error!r}{error.errors()}{error.json()}"
+    assert "canary" not in f"{error!s}{error!r}{error.args}"
