@@ -8,7 +8,7 @@ from datetime import timedelta, timezone, tzinfo
 from functools import cached_property
 from inspect import isfunction
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Literal, Self, TypeVar, cast, get_args
+from typing import TYPE_CHECKING, Final, Literal, Self, TypeVar, cast
 
 from pydantic import SecretStr
 
@@ -22,7 +22,6 @@ from ._call import (
     credentials_from,
     credentials_source,
     deadline_from,
-    is_listener,
     named,
     positive,
     service_urls,
@@ -43,6 +42,7 @@ from ._model import (
     UnresolvedSend,
     Unset,
     is_seconds,
+    wrong,
 )
 from ._network import Timeout, Transport
 from ._sending import OnUnknown, ReconcileDelays, Reconciler
@@ -141,22 +141,9 @@ class Session:
         Raises:
             ValueError: The credentials are missing, or an argument is wrong.
         """
-        sizes = max_recipients, batch_size, max_response_bytes
-        are_whole = all(isinstance(each, int) for each in (*sizes, retries))
-        if not are_whole or min(sizes) < 1 or retries < 0 or not is_seconds(clock_skew):
-            raise ValueError(
-                "max_recipients, batch_size and max_response_bytes must be at least 1, "
-                "retries and clock_skew at least 0"
-            )
-        checked(
-            timezone=isinstance(timezone, tzinfo),
-            guards=guards is None or guards is UNSET or isinstance(guards, Guards),
-            account=account is None or isinstance(account, str),
-            egress=egress is None or isinstance(egress, str),
-            verify=isinstance(verify, bool | ssl.SSLContext),
-            on_unknown=on_unknown in get_args(OnUnknown),
-            on_unresolved=on_unresolved is None or is_listener(on_unresolved),
-        )
+        checked(max_recipients=max_recipients, batch_size=batch_size, max_response_bytes=max_response_bytes)
+        checked(retries=retries, clock_skew=clock_skew, allow_http=allow_http, timezone=timezone, guards=guards)
+        checked(account=account, egress=egress, verify=verify, on_unknown=on_unknown, on_unresolved=on_unresolved)
         source: Credentials | CredentialsSource
         if credentials is None:
             source = credentials_from(apikey, login, password)
@@ -221,7 +208,8 @@ class Session:
         Raises:
             ValueError: An argument is wrong.
         """
-        checked(on_unknown=on_unknown is UNSET or on_unknown in get_args(OnUnknown))
+        if on_unknown is not UNSET:
+            checked(on_unknown=on_unknown)
         _ = self._curve  # shared too, so it has to exist
         new = copy(self)
         new.__dict__.update(
@@ -270,7 +258,7 @@ class Session:
             ValueError: `timeout` is less than 0.
         """
         if not is_seconds(timeout) and timeout != math.inf:
-            raise ValueError("timeout must be at least 0 seconds; 0 cuts the requests in flight at once")
+            raise wrong("timeout", "a number of seconds, at least 0", timeout)
         if self._is_derived:
             return
         await self._caller.aclose(timeout)
@@ -303,13 +291,14 @@ class Session:
             SmscError: The operation failed; `outcome` says whether it may have been executed.
             ValueError: An argument is wrong, or a value can't be written in XML.
         """
+        checked(operation=operation, allow_duplicate=allow_duplicate, attempt=attempt, unique_id=unique_id)
         if not self._caller.closed:  # a repeated send reports its earlier attempt if the client is closed
             self._caller.bind()
         steps, end = self._times(timeout, deadline)
         asked: object = operation
         if isinstance(asked, Send | SendList):
-            if attempt < 1 or (attempt > 1 and "id" not in asked.model_fields_set):
-                raise ValueError("attempt must be at least 1, and from 2 on the id of the first attempt must be passed")
+            if attempt > 1 and "id" not in asked.model_fields_set:
+                raise ValueError("attempt is more than 1, so the id of the first attempt must be passed: id=...")
             sent = await self._reconciler.send(
                 asked, steps, end, allow_duplicate=allow_duplicate, attempt=attempt, unique_id=unique_id
             )

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Final, Literal, Unpack
 
 from ._base_client import Session
+from ._call import check_number, checked
 from ._frames import PrivateDict, without_frames
 from ._model import (
     UNSET,
@@ -29,6 +30,7 @@ from ._model import (
     SmscError,
     UnresolvedSend,
     Unset,
+    listing_options,
     ref_of,
 )
 from ._network import Timeout
@@ -66,6 +68,7 @@ class Client(Session):
         SMSC_ACCOUNT, SMSC_EGRESS     account, egress
     """
 
+    @listing_options
     @without_frames
     async def send(
         self,
@@ -92,7 +95,7 @@ class Client(Session):
             id: 1 to 2147483647, or up to 40 of `[A-Za-z0-9._-]`. None for a new one.
             sender: Up to 11 characters or 15 digits. None for the account's default.
             at: When to deliver: an aware datetime, `LocalTime`, `Between` or `After`. None for immediately.
-            via: The channel.
+            via: The channel, such as `Viber()` or `Email(sender, subject)`.
             cost: 2 to get the cost, 3 to get the cost and the new balance.
             allow_duplicate: Whether the same message may have been sent in the last minute (the service's error 9).
             attempt: The number of this attempt at the message, counted by the caller that repeats it with the same
@@ -101,7 +104,7 @@ class Client(Session):
                 `identical_send` is on and do not use `allow_duplicate`.
             timeout: The timeout for this call.
             deadline: The deadline for this call, None for no limit.
-            **options: The other parameters, see `QueryOptions`.
+            **options: The other parameters:
 
         Raises:
             ValueError: An argument is wrong. Nothing was sent.
@@ -113,7 +116,7 @@ class Client(Session):
         """
         arguments = {"to": to, "text": text, "id": id, "sender": sender, "at": at, "via": via, "cost": cost, **options}
         operation = Send.model_validate(arguments)
-        self._check_number(operation.to)
+        check_number(operation.to, self._max_recipients)
         return await self.call(
             operation, allow_duplicate=allow_duplicate, attempt=attempt, timeout=timeout, deadline=deadline
         )
@@ -145,9 +148,11 @@ class Client(Session):
             ValueError: The error is not about an unresolved send.
             SendOutcomeUnknown: The send can't be reconciled, or not in time.
         """
+        checked(ask=ask)
         self._caller.bind()
         return await self._reconciler.resolve(unresolved_of(send, since), *self._times(timeout, deadline), ask)
 
+    @listing_options
     @without_frames
     async def cost(
         self,
@@ -159,15 +164,24 @@ class Client(Session):
         deadline: float | Unset | None = UNSET,
         **options: Unpack[QueryOptions],
     ) -> Cost:
-        """Return the cost of a send, with arguments as for `send`, without sending (`get_sms_cost`, `get_sms_cost2`).
+        """Return the cost of a send without sending (`get_sms_cost`, `get_sms_cost2`).
+
+        Args:
+            to: The recipients.
+            text: The text.
+            via: The channel.
+            timeout: As in `send`.
+            deadline: As in `send`.
+            **options: The other parameters:
 
         Raises:
             ValueError: An argument is wrong.
         """
         operation = GetCost.model_validate({"to": to, "text": text, "via": via, **options})
-        self._check_number(operation.to)
+        check_number(operation.to, self._max_recipients)
         return await self.call(operation, timeout=timeout, deadline=deadline)
 
+    @listing_options
     def send_batch(
         self,
         messages: Many[Message],
@@ -196,7 +210,7 @@ class Client(Session):
             allow_duplicate: As in `send`.
             timeout: The timeout of each request.
             deadline: The deadline of each request, including its repetitions.
-            **options: The other parameters, see `QueryOptions`.
+            **options: The other parameters:
 
         Raises:
             ValueError: An argument or a message is wrong, and nothing has been sent yet.
@@ -264,6 +278,7 @@ class Client(Session):
             detail: As in `status`.
             on_progress: Is called after each answer with the number of answers and of messages.
         """
+        checked(on_progress=on_progress)
         self._caller.bind()
         return await statuses_of(self.call, messages, detail, workers=self._workers, on_progress=on_progress)
 
@@ -291,6 +306,7 @@ class Client(Session):
             on_progress: Is called after each last update with the number of messages that have had theirs and the
                 number of messages watched so far.
         """
+        checked(grace=grace, on_progress=on_progress)
         self._caller.bind()
         return Watcher(
             self._poll,
@@ -330,10 +346,3 @@ class Client(Session):
     ) -> Balance:
         """Return the account's balance (`get_balance`)."""
         return await self.call(GetBalance(), timeout=timeout, deadline=deadline)
-
-    def _check_number(self, recipients: tuple[str, ...]) -> None:
-        if len(recipients) > self._max_recipients:
-            raise ValueError(
-                f"{len(recipients)} recipients in one request; at most {self._max_recipients} are allowed: split "
-                "them, use send_batch, or raise Client(max_recipients=)"
-            )

@@ -1,18 +1,13 @@
 """Execute one operation through the guards and the network, with retries."""
 
+from .arguments import check_number, checked, deadline_from, named, positive, timeout_from
 from .caller import Caller, Trace
 from .config import (
-    checked,
     checked_namespace,
     checked_url,
     credentials_from,
     credentials_source,
-    deadline_from,
-    is_listener,
-    named,
-    positive,
     service_urls,
-    timeout_from,
     transport_from,
 )
 from .login import Identities
@@ -23,13 +18,13 @@ __all__ = [
     "Identities",
     "Namespaces",
     "Trace",
+    "check_number",
     "checked",
     "checked_namespace",
     "checked_url",
     "credentials_from",
     "credentials_source",
     "deadline_from",
-    "is_listener",
     "named",
     "positive",
     "service_urls",

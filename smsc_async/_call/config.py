@@ -11,18 +11,14 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import SecretStr
 
 from smsc_async._model import (
-    UNSET,
     ApiKey,
     Credentials,
     CredentialsSource,
     Login,
-    Unset,
     checked_secret,
-    is_seconds,
-    kind_of,
-    not_a_number,
+    wrong,
 )
-from smsc_async._network import Timeout, Transport, ascii_host, is_loopback
+from smsc_async._network import Transport, ascii_host, is_loopback
 from smsc_async._protocol import CONTRACT
 
 if TYPE_CHECKING:
@@ -30,16 +26,10 @@ if TYPE_CHECKING:
     from typing_extensions import TypeIs
 
 __all__ = [
-    "checked",
     "checked_namespace",
     "checked_url",
     "credentials_from",
-    "deadline_from",
-    "is_listener",
-    "named",
-    "positive",
     "service_urls",
-    "timeout_from",
     "transport_from",
 ]
 
@@ -48,34 +38,9 @@ _HOW: Final = (
     "or set SMSC_APIKEY, or SMSC_LOGIN and SMSC_PASSWORD, in the environment"
 )
 
-_DEADLINE: Final = 90.0
-_NUMBER: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 _LONGEST: Final = 2048  # characters; a namespace is also a header
 _PLAIN: Final = re.compile(r"(?:[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*")
 _NOT_IN_A_URL: Final = re.compile("[\x00-\x20\x7f-\x9f\ud800-\udfff]")
-
-
-def checked(**conditions: bool) -> None:
-    """Raise a `ValueError` for the first argument whose condition does not hold; see `_MUST`."""
-    for name, holds in conditions.items():
-        if not holds:
-            raise ValueError(f"{name} must be {_MUST[name]}")
-
-
-_MUST: Final = {
-    "timezone": "a tzinfo object, such as zoneinfo.ZoneInfo('Europe/Moscow')",
-    "guards": "a Guards object, or None for no guards",
-    "account": "a string, or None for the login or API key",
-    "egress": "a string, or None for the default",
-    "verify": "an ssl.SSLContext, True, or False for tests",
-    "on_unknown": "'reconcile', 'raise' or 'resend'",
-    "on_unresolved": "a plain function: it is called and not awaited",
-}
-
-
-def is_listener(value: object) -> bool:
-    """Return whether a value can be called without being awaited."""
-    return callable(value) and not inspect.iscoroutinefunction(value)
 
 
 def service_urls(
@@ -91,48 +56,9 @@ def service_urls(
         name = "SMSC_FALLBACK_URLS"
         others = environment.get(name, "").replace(",", " ").split()
     if not isinstance(others, Iterable) or isinstance(others, str | bytes | Mapping):
-        raise ValueError(f"fallback_urls must be a list of URLs, not {kind_of(others)}")  # noqa: TRY004
+        raise wrong(name, "a list of URLs", others)
     first = checked_url(url, allow_http=allow_http, environment=environment)
     return first, *(_usable(each, name, allow_http=allow_http) for each in others)
-
-
-def named(value: str | None, variable: str, environment: Mapping[str, str] = os.environ) -> str | None:
-    """Return an argument, else the environment variable, else None."""
-    return value if value is not None else environment.get(variable) or None
-
-
-def timeout_from(value: Timeout | float | Unset, environment: Mapping[str, str] = os.environ) -> Timeout:
-    """Return the timeout: the argument, else SMSC_TIMEOUT in seconds, else the default.
-
-    Raises:
-        ValueError: It can't be used.
-    """
-    if value is not UNSET:
-        return Timeout.of(value)
-    seconds = _seconds("SMSC_TIMEOUT", environment, "a number of seconds above 0, such as 30")
-    return Timeout() if seconds is None else Timeout.of(seconds)
-
-
-def deadline_from(value: float | Unset | None, environment: Mapping[str, str] = os.environ) -> float | None:
-    """Return the deadline: the argument, else SMSC_DEADLINE in seconds or "none", else 90 seconds.
-
-    Raises:
-        ValueError: It can't be used.
-    """
-    if value is not UNSET:
-        return positive(value)
-    if environment.get("SMSC_DEADLINE", "").strip().lower() == "none":
-        return None
-    return _seconds("SMSC_DEADLINE", environment, "a number of seconds above 0, such as 90, or 'none'") or _DEADLINE
-
-
-def _seconds(variable: str, environment: Mapping[str, str], form: str) -> float | None:
-    text = environment.get(variable, "").strip()
-    if not text:
-        return None
-    if not _NUMBER.fullmatch(text) or not is_seconds(float(text)) or not float(text):
-        raise ValueError(f"{variable} must be {form}")
-    return float(text)
 
 
 def credentials_from(
@@ -168,7 +94,7 @@ def credentials_source(credentials: object, *others: object) -> CredentialsSourc
         ValueError: It can't be called, or other credentials were passed too.
     """
     if not callable(credentials) or isinstance(credentials, type):
-        raise ValueError("credentials must be a function that returns an ApiKey or a Login")  # noqa: TRY004 - as above
+        raise wrong("credentials", "a function that returns an ApiKey or a Login", credentials)
     if any(other is not None for other in others):
         raise ValueError("give an apikey, a login and password, or credentials, not several of them")
     return cast("CredentialsSource", credentials)
@@ -306,16 +232,3 @@ def _can_post(transport: object) -> bool:
     except ValueError:  # it has no signature that Python can read
         pass
     return True
-
-
-def positive(seconds: float | None) -> float | None:
-    """Return the seconds of a deadline, checked.
-
-    Raises:
-        ValueError: It is not more than 0.
-    """
-    if seconds is not None and not (is_seconds(seconds) and seconds):
-        raise ValueError(
-            f"deadline must be more than 0 seconds and finite, or None for no deadline{not_a_number(seconds)}"
-        )
-    return seconds

@@ -61,7 +61,7 @@ from .exceptions import (
     Undeliverable,
     WrongEventLoop,
 )
-from .frozen import FrozenModel, kind_of
+from .frozen import FrozenModel, kind_of, wrong
 from .limits import (
     BAD_CODES,
     BAD_SENDS,
@@ -87,7 +87,7 @@ from .operations import (
     is_own_id,
     new_id,
 )
-from .parameters import MessageList, QueryOptions
+from .parameters import MessageList, QueryOptions, listing_options
 from .repeating import least_pause
 from .results import (
     AnyRef,
@@ -114,11 +114,12 @@ from .types import (
     Unset,
     check_xml_text,
     is_aware,
+    is_count,
     is_group,
     is_international,
     is_phone,
     is_seconds,
-    not_a_number,
+    many,
     recipient_key,
 )
 from .unresolved import UnresolvedSend
@@ -235,6 +236,7 @@ __all__ = [
     "check_xml_text",
     "checked_secret",
     "is_aware",
+    "is_count",
     "is_group",
     "is_international",
     "is_own_id",
@@ -242,10 +244,12 @@ __all__ = [
     "is_seconds",
     "kind_of",
     "least_pause",
+    "listing_options",
+    "many",
     "new_id",
-    "not_a_number",
     "parts",
     "recipient_key",
     "ref_of",
     "refs_of",
+    "wrong",
 ]

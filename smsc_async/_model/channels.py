@@ -62,7 +62,7 @@ class Channel(Choice):
     """The base of all channels; use one of its subclasses, `Sms()` is the default."""
 
     examples: ClassVar[str] = "a channel, such as Sms() or Viber()"
-    text_use: ClassVar[TextUse] = TextUse.REQUIRED
+    _text_use: ClassVar[TextUse] = TextUse.REQUIRED
     flag: ClassVar[str] = ""
 
     def parameters(self) -> dict[str, str]:
@@ -76,9 +76,9 @@ class Channel(Choice):
     def check_text(self, text: str | None) -> None:
         """Raise a `ValueError` if the channel can't be used with this text."""
         name = type(self).__name__
-        if self.text_use is TextUse.REQUIRED and text is None:
+        if self._text_use is TextUse.REQUIRED and text is None:
             raise ValueError(f"{name} needs a text")
-        if self.text_use is TextUse.REFUSED and text is not None:
+        if self._text_use is TextUse.REFUSED and text is not None:
             raise ValueError(f"{name} has no text of its own; leave `text` out")
 
 
@@ -116,7 +116,7 @@ class Binary(Channel):
         dcs: Data coding scheme, 0 to 255; needs `pid`.
     """
 
-    text_use: ClassVar[TextUse] = TextUse.REFUSED
+    _text_use: ClassVar[TextUse] = TextUse.REFUSED
 
     data: Octets
     udh: Octets | None = None
@@ -157,7 +157,7 @@ class WapPush(Channel):
         title: The title that the phone shows, one line.
     """
 
-    text_use: ClassVar[TextUse] = TextUse.REFUSED
+    _text_use: ClassVar[TextUse] = TextUse.REFUSED
     flag: ClassVar[str] = "push"
 
     url: Url
@@ -174,14 +174,14 @@ class WapPush(Channel):
 class Hlr(Channel):
     """A look-up of the number in the operator's database; sends nothing to the phone."""
 
-    text_use: ClassVar[TextUse] = TextUse.REFUSED
+    _text_use: ClassVar[TextUse] = TextUse.REFUSED
     flag: ClassVar[str] = "hlr"
 
 
 class Ping(Channel):
     """An invisible SMS whose delivery status shows whether the phone is on."""
 
-    text_use: ClassVar[TextUse] = TextUse.REFUSED
+    _text_use: ClassVar[TextUse] = TextUse.REFUSED
     flag: ClassVar[str] = "ping"
 
 
@@ -193,7 +193,7 @@ class Mms(Channel):
         file_url: Where the service fetches the file (at least 101 bytes long).
     """
 
-    text_use: ClassVar[TextUse] = TextUse.OPTIONAL
+    _text_use: ClassVar[TextUse] = TextUse.OPTIONAL
     flag: ClassVar[str] = "mms"
 
     subject: SingleLine | None = None
@@ -271,7 +271,7 @@ class Telegram(Channel):
         code: The code.
     """
 
-    text_use: ClassVar[TextUse] = TextUse.REFUSED
+    _text_use: ClassVar[TextUse] = TextUse.REFUSED
     flag: ClassVar[str] = "tg"
 
     code: Text
@@ -313,7 +313,7 @@ class Voice(Channel):
         file_url: Where the service fetches the sound (at least 101 bytes long); the text may then be left out.
     """
 
-    text_use: ClassVar[TextUse] = TextUse.OPTIONAL
+    _text_use: ClassVar[TextUse] = TextUse.OPTIONAL
     flag: ClassVar[str] = "call"
 
     voice: Literal["m", "m2", "m3", "m4", "w", "w2", "w3", "w4"] | None = None

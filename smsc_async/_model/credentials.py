@@ -5,7 +5,7 @@ from typing import Final, TypeAlias
 
 from pydantic import SecretStr, field_validator
 
-from .frozen import FrozenModel, kind_of
+from .frozen import FrozenModel, wrong
 from .types import NOT_XML
 
 __all__ = ["ApiKey", "Credentials", "CredentialsSource", "Login", "checked_secret"]
@@ -31,13 +31,13 @@ def checked_secret(name: str, value: object) -> SecretStr:
         ValueError: It can't be used; the error names the argument and shows nothing of the value.
     """
     if not isinstance(value, str | SecretStr):
-        raise ValueError(f"{name} must be a string, not {kind_of(value)}")  # noqa: TRY004 - as for all arguments
+        raise wrong(name, "a string", value)
     secret = value if isinstance(value, SecretStr) else SecretStr(value)
     try:
         return _sendable(secret)
     except ValueError as error:
-        wrong = str(error)
-    raise ValueError(f"{name} {wrong}")
+        reason = str(error)
+    raise ValueError(f"{name} {reason}")
 
 
 class ApiKey(FrozenModel):

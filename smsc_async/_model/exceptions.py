@@ -32,7 +32,7 @@ Each says in `scope` what a job of many requests does next:
   * JournalError                                                       UNKNOWN
     x JournalInUse                                                     NOT_SENT
 
-Wrong arguments are `ValueError` (pydantic's `ValidationError` is one), raised before anything is sent.
+Wrong arguments are `ValueError`, raised before anything is sent.
 No message holds a credential, a phone or a text; those of an interrupted send are in the attributes `id` and `refs`.
 """
 

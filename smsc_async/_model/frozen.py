@@ -1,6 +1,7 @@
 """The base of all values: frozen, checked, and without private values in a repr, an error or a frame of an error."""
 
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from difflib import get_close_matches
 from functools import wraps
 from typing import Any, ClassVar, Final, ParamSpec, Self, TypeVar
@@ -21,7 +22,7 @@ from pydantic_core.core_schema import no_info_wrap_validator_function
 
 from smsc_async._frames import without_arguments
 
-__all__ = ["Choice", "FrozenModel", "kind_of"]
+__all__ = ["Choice", "FrozenModel", "kind_of", "wrong"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -104,7 +105,23 @@ _TEXTS: Final = {
 
 def kind_of(value: object) -> str:
     """Return the kind of a value for an error message; it shows nothing of the value."""
+    if isinstance(value, type):
+        return "a class"
+    if isinstance(value, datetime) and value.utcoffset() is None:
+        return "a datetime without a time zone"
     return "None" if value is None else type(value).__name__
+
+
+def wrong(name: str, form: str, value: object) -> ValueError:
+    """Return the error about an argument: its name, what to pass instead, and the kind of what was passed.
+
+    A number that was passed for a number is out of range, so its kind says nothing.
+    """
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    says_nothing = (is_number and form.startswith(("a number", "a whole number"))) or (
+        isinstance(value, str) and form.startswith("'")
+    )
+    return ValueError(f"{name} must be {form}" + ("" if says_nothing else f", not {kind_of(value)}"))
 
 
 def _in_words(line: ErrorDetails, fields: Iterable[str]) -> str:
@@ -276,5 +293,4 @@ class Choice(FrozenModel):
         """Return the kind of a wrong value, and what was probably meant."""
         name = value.__name__ if isinstance(value, type) else value if isinstance(value, str) else ""
         meant = next((kind.__name__ for kind in cls.__subclasses__() if kind.__name__.lower() == name.lower()), None)
-        kind = "a class" if isinstance(value, type) else kind_of(value)
-        return f"{kind}; did you mean {meant}(...)?" if meant else kind
+        return f"{kind_of(value)}; did you mean {meant}(...)?" if meant else kind_of(value)

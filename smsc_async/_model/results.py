@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Final, Self, TypeAlias, cast
 from pydantic import BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
 
 from .codes import DeliveryError, MessageStatus
-from .frozen import FrozenModel, kind_of
+from .frozen import FrozenModel, wrong
 from .types import MessageRef, Money, is_group, is_message_id, is_phone, recipient_key
 
 __all__ = [
@@ -294,10 +294,7 @@ def refs_of(value: object) -> tuple[MessageRef, ...]:
     if isinstance(value, str):
         return (MessageRef.parse(value),)
     if not isinstance(value, SentMessage):
-        raise ValueError(  # noqa: TRY004 - as for all arguments
-            "a message must be passed as a MessageRef, its text form 'phone:id' or a SentMessage, "
-            f"not as {kind_of(value)}"
-        )
+        raise wrong("a message", "a MessageRef, its text form 'phone:id' or a SentMessage", value)
     if not value.refs:
         raise ValueError("this send has no references: only the service knows the members of a group")
     return value.refs

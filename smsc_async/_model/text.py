@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from .frozen import kind_of
+from .frozen import wrong
 
 __all__ = ["Encoding", "Parts", "parts"]
 
@@ -77,7 +77,7 @@ def parts(text: str) -> Parts:
     """
     given: object = text
     if not isinstance(given, str):
-        raise ValueError(f"text must be a string, not {kind_of(given)}")  # noqa: TRY004 - as for all arguments
+        raise wrong("text", "a string", given)
     encoding = Encoding.GSM_7 if _GSM_7.issuperset(text) else Encoding.UCS_2
     widths = list(_widths(text, encoding))
     units = sum(widths)

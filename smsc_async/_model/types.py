@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import AsyncIterable, Callable, Iterable
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum
@@ -18,7 +18,7 @@ from pydantic import (
 
 from smsc_async._frames import without_arguments
 
-from .frozen import FrozenModel, kind_of
+from .frozen import FrozenModel, kind_of, wrong
 
 __all__ = [
     "NOT_XML",
@@ -41,14 +41,15 @@ __all__ = [
     "XmlText",
     "check_xml_text",
     "is_aware",
+    "is_count",
     "is_email",
     "is_group",
     "is_international",
     "is_message_id",
     "is_phone",
     "is_seconds",
+    "many",
     "no_bool",
-    "not_a_number",
     "recipient_key",
 ]
 
@@ -92,9 +93,21 @@ def is_seconds(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= sys.float_info.max
 
 
-def not_a_number(value: object) -> str:
-    """Return ", not <kind>" for an error message about a number, and nothing for a number out of range."""
-    return "" if isinstance(value, int | float) and not isinstance(value, bool) else f", not {kind_of(value)}"
+def is_count(value: object) -> bool:
+    """Return whether a value is a whole number of at least 1."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def many(name: str, what: str, items: Many[T]) -> Many[T]:
+    """Return the items of a caller.
+
+    Raises:
+        ValueError: They are not iterable, or one item was passed instead of several.
+    """
+    given: object = items
+    if not isinstance(given, Iterable | AsyncIterable) or isinstance(given, str | bytes | Mapping | FrozenModel):
+        raise wrong(name, f"a list or another iterable of {what}", given)
+    return items
 
 
 def is_aware(value: object) -> bool:
@@ -286,7 +299,7 @@ class MessageRef(FrozenModel):
         """
         given: object = text
         if not isinstance(given, str):
-            raise ValueError(f"the text form of a reference must be a string, not {kind_of(given)}")  # noqa: TRY004
+            raise wrong("the text form of a reference", "a string", given)
         phone, colon, id_ = text.strip().rpartition(":")
         if not colon:
             raise ValueError("the text form of a reference must be phone:id")

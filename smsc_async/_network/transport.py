@@ -13,7 +13,7 @@ from smsc_async._model import (
     ReadTimeout,
     TransportError,
     is_seconds,
-    not_a_number,
+    wrong,
 )
 from smsc_async._version import __version__
 
@@ -98,7 +98,7 @@ class Timeout:
     def __post_init__(self) -> None:
         for name in ("connect", "read", "write", "pool"):
             if not (is_seconds(value := getattr(self, name)) and value):
-                raise ValueError(f"{name} must be more than 0 seconds and finite{not_a_number(value)}")
+                raise wrong(name, "a number of seconds, more than 0", value)
 
     @classmethod
     def of(cls, value: "Timeout | float") -> "Timeout":
@@ -106,7 +106,7 @@ class Timeout:
         if isinstance(value, Timeout):
             return value
         if not is_seconds(value) or not value:
-            raise ValueError(f"timeout must be more than 0 seconds and finite, or a Timeout{not_a_number(value)}")
+            raise wrong("timeout", "a number of seconds, more than 0, or a Timeout", value)
         return cls(connect=min(5.0, value), read=value, write=value, pool=min(10.0, value))
 
     def in_time(self, left: float) -> Self:

@@ -33,6 +33,7 @@ from smsc_async._model import (
     is_group,
     is_own_id,
     refs_of,
+    wrong,
 )
 from smsc_async._network import Timeout
 
@@ -306,13 +307,16 @@ def unresolved_of(send: AnyRef | UnresolvedSend | SmscError, since: datetime | N
         ValueError: The error is not about an unresolved send, or `since` is not an aware datetime.
     """
     if since is not None and not is_aware(since):
-        raise ValueError("since must be an aware datetime, such as datetime.now(UTC), or None")
+        raise wrong("since", "an aware datetime, such as datetime.now(UTC), or None", since)
     if isinstance(send, UnresolvedSend):
         return send
     if isinstance(send, SmscError):
         if send.unresolved is None:
             raise ValueError(f"{type(send).__name__} is not about an unresolved send: its outcome is {send.outcome}")
         return send.unresolved
+    given: object = send
+    if not isinstance(given, MessageRef | SentMessage | str):
+        raise wrong("send", "an error with `unresolved`, an UnresolvedSend, a MessageRef or a SentMessage", given)
     now = datetime.now(UTC)
     refs = refs_of(send)
     is_own = since is None and is_own_id(refs[0].id)

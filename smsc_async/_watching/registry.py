@@ -3,7 +3,7 @@
 import math
 from array import array
 from collections import deque
-from collections.abc import AsyncIterable, Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from heapq import heapify, heappop, heappush
@@ -19,8 +19,9 @@ from smsc_async._model import (
     SentMessage,
     SmscError,
     is_seconds,
-    kind_of,
+    many,
     refs_of,
+    wrong,
 )
 
 __all__ = ["Expiries", "Registry", "Source", "Unfinished", "Update", "Watched", "source_of", "utc", "watched"]
@@ -57,12 +58,7 @@ def source_of(value: Source) -> Many[Watched]:
     """
     if isinstance(value, MessageRef | SentMessage | Unfinished | str):  # strings and models are iterable too
         return (value,)
-    items: object = value
-    if not isinstance(items, Iterable | AsyncIterable) or isinstance(items, bytes | Mapping | FrozenModel):
-        raise ValueError(  # noqa: TRY004 - as for all arguments
-            f"messages must be a message, or an iterable of messages, not {kind_of(items)}"
-        )
-    return value
+    return many("messages", "messages", value)
 
 
 def watched(message: Watched, since: float) -> Iterator[tuple[MessageRef, float, int | None]]:
@@ -219,7 +215,7 @@ class Expiries:
 
     def __init__(self, registry: Registry, timeout: float | None) -> None:
         if timeout is not None and not is_seconds(timeout):
-            raise ValueError("timeout must be at least 0 seconds and finite, or None for no timeout")
+            raise wrong("timeout", "a number of seconds, at least 0, or None for no timeout", timeout)
         self._registry = registry
         self._timeout = math.inf if timeout is None else timeout
         self._queue: deque[int] = deque()  # keys added in order of time

@@ -15,7 +15,9 @@ from smsc_async._model import (
     STATUS,
     STATUS_IN_FLIGHT,
     SUBSCRIBER,
+    is_count,
     is_seconds,
+    wrong,
 )
 
 from ._limits import BlockLimit, Limit, LoginLimit, SpendLimit, StreakLimit, WindowLimit
@@ -65,8 +67,10 @@ class Rule:
     policy: Policy = "wait"
 
     def __post_init__(self) -> None:
-        if not is_seconds(self.count) or not is_seconds(self.seconds) or self.count < 1:
-            raise ValueError("count must be at least 1 and seconds at least 0; to switch a rule off, pass policy='off'")
+        if not is_count(self.count):
+            raise wrong("count", "a whole number, at least 1; to switch a rule off, pass policy='off'", self.count)
+        if not is_seconds(self.seconds):
+            raise wrong("seconds", "a number of seconds, at least 0", self.seconds)
         _check_policy(self.policy)
 
 
@@ -141,8 +145,11 @@ class Rules:
         for field in fields(self):
             if field.name == "spend":
                 continue
+            rule: object = getattr(self, field.name)
+            if not isinstance(rule, Rule):
+                raise wrong(field.name, "a Rule, such as Rule(4, 60)", rule)
             at_once = field.name in {"in_flight", "status_in_flight"}
-            if at_once == bool(getattr(self, field.name).seconds):
+            if at_once == bool(rule.seconds):
                 raise ValueError(
                     f"{field.name} limits requests in flight and has no period: pass Rule(count)"
                     if at_once

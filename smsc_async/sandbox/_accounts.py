@@ -7,6 +7,8 @@ from datetime import timedelta, timezone
 from decimal import Decimal
 from types import MappingProxyType
 
+from smsc_async._model import wrong
+
 from ._fields import refuse
 
 __all__ = ["Account", "Accounts"]
@@ -44,6 +46,10 @@ class Account:
     virtual: bool = False
 
     def __post_init__(self) -> None:
+        for name in ("login", "password", "apikey", "sender"):
+            value: object = getattr(self, name)
+            if not isinstance(value, str):
+                raise wrong(name, "a string", value)
         if not (self.login and self.password):
             raise ValueError("an account needs a login and a password")
 

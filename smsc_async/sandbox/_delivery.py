@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
+from smsc_async._model import is_seconds, wrong
+
 __all__ = ["ERRORS", "MAGIC_NUMBERS", "STATUS_NAMES", "Change", "DeliveryPlan", "Life", "MagicNumber", "Share"]
 
 _VIRTUAL_ERROR = 200
@@ -146,11 +148,16 @@ class DeliveryPlan:
     to_reading: float = 5.0
 
     def __post_init__(self) -> None:
+        given: object = self.outcomes
+        if not isinstance(given, tuple) or not all(isinstance(each, Share) for each in given):
+            raise wrong("outcomes", "a tuple of Share objects", given)
+        for name in ("to_operator", "to_decision", "spread", "read_share", "to_reading"):
+            value: object = getattr(self, name)
+            if not is_seconds(value):
+                raise wrong(name, "a number, at least 0", value)
         shares = [outcome.share for outcome in self.outcomes]
         if not shares or min(shares) < 0 or not sum(shares):
             raise ValueError("outcomes must have shares, none negative and not all 0")
-        if min(self.to_operator, self.to_decision, self.spread, self.to_reading) < 0:
-            raise ValueError("to_operator, to_decision, spread and to_reading must not be negative")
 
     @classmethod
     def instant(cls, status: int = _DELIVERED, err: int = 0) -> "DeliveryPlan":

@@ -143,15 +143,15 @@ async def test_only_the_client_itself_closes_what_it_shares() -> None:
     await other.balance()
     await client.aclose()
     assert "(closed)" in repr(other)
-    with pytest.raises(ValueError, match="timeout must be at least 0 seconds"):
+    with pytest.raises(ValueError, match="timeout must be a number of seconds, at least 0"):
         await other.aclose(timeout=-1)
 
 
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        ({"timeout": 0}, "timeout must be more than 0 seconds"),
-        ({"deadline": -1}, "deadline must be more than 0 seconds"),
+        ({"timeout": 0}, "timeout must be a number of seconds, more than 0, or a Timeout"),
+        ({"deadline": -1}, "deadline must be a number of seconds, more than 0, or None"),
         ({"on_unknown": None}, "on_unknown must be 'reconcile', 'raise' or 'resend'"),
     ],
     ids=str,

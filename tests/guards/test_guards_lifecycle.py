@@ -251,7 +251,7 @@ async def test_closing_is_shielded_but_not_for_ever() -> None:
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: Rule(0, 1), "count must be at least 1"),
+        (lambda: Rule(0, 1), "count must be a whole number, at least 1"),
         (
             lambda: Rule(1, 1, "no"),  # type: ignore[arg-type]
             "policy must be",

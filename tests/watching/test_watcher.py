@@ -298,13 +298,13 @@ async def test_what_names_no_message_or_several_is_refused_before_a_request() ->
     fake = FakeService()
     client = make_client(fake)
     both = SentMessage(id="b1", refs=(MessageRef("+79991234567", "b1"), MessageRef("+79991234568", "b1")))
-    must = "a message must be passed as a MessageRef, its text form 'phone:id' or a SentMessage, not as "
+    must = "a message must be a MessageRef, its text form 'phone:id' or a SentMessage, not "
     wrong: list[tuple[Any, str]] = [
         (both, "this send has 2 references, not one; use .refs"),
         (SentMessage(id="b1"), "this send has 0 references, not one; use .refs"),
         ("a1", "the text form of a reference must be phone:id"),
         (("+79991234567", "a1"), f"{must}tuple"),
-        (None, f"{must}NoneType"),
+        (None, f"{must}None"),
     ]
     for message, text in wrong:
         for call in (client.status, client.wait_final, client.wait_delivered):
