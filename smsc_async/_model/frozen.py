@@ -118,10 +118,10 @@ def wrong(name: str, form: str, value: object) -> ValueError:
     A number that was passed for a number is out of range, so its kind says nothing.
     """
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    says_nothing = (is_number and form.startswith(("a number", "a whole number"))) or (
+    is_kind = (is_number and form.startswith(("a number", "a whole number"))) or (
         isinstance(value, str) and form.startswith("'")
     )
-    return ValueError(f"{name} must be {form}" + ("" if says_nothing else f", not {kind_of(value)}"))
+    return ValueError(f"{name} must be {form}{'' if is_kind else f', not {kind_of(value)}'}")
 
 
 def _in_words(line: ErrorDetails, fields: Iterable[str]) -> str:
