@@ -195,7 +195,7 @@ class Session:
         deadline: float | Unset | None = UNSET,
         on_unknown: OnUnknown | Unset = UNSET,
     ) -> Self:
-        """Return a client with other options that shares the connections, the guards and all else with this one.
+        """Return a client with other options that shares everything else with this one, such as connections and guards.
 
         Close the client from which it was made: that closes both. Leaving an `async with` block of the new client, or
         calling its `aclose`, closes nothing.
@@ -249,7 +249,7 @@ class Session:
         await self.aclose()
 
     async def aclose(self, timeout: float = 5.0) -> None:
-        """Close the client: no request leaves any more, and all connections are closed.
+        """Close the client: no further request is sent, and all connections are closed.
 
         Calls that wait raise `ClientClosed`. Requests in flight get `timeout` seconds to end; then they are cut, and
         the outcome of a send that is cut is unknown. A client that `with_options` made closes nothing.

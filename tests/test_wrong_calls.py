@@ -56,7 +56,7 @@ ITEM: Final = "each item of messages must be a Message, such as Message('+799912
 LIST: Final = "messages must be a list or another iterable of Message objects"
 RECIPIENTS: Final = "to must be a string with one recipient, or a list of such strings"
 A_RECIPIENT: Final = (
-    "a recipient is a phone in international format (digits, with or without +, no spaces), a group code G<number>, "
+    "must be a phone in international format (digits, with or without +, no spaces), a group code G<number>, "
     "an e-mail address, or #ID or a nickname of Telegram"
 )
 UNRESOLVED: Final = "send must be an error with `unresolved`, an UnresolvedSend, a MessageRef or a SentMessage"
@@ -82,11 +82,11 @@ CALLS: Final[list[tuple[Callable[[Any], Any], str]]] = [
     (send(to=[]), "to must not be empty"),
     (send(to=[79991234567]), "to[0] must be a string, such as '+79991234567', not int"),
     (send(to=[PHONE, [PHONE]]), "to[1] must be a string, not list"),
-    (send(to=SECRET, text=PHONE), f"to[0]: {A_RECIPIENT}"),
+    (send(to=SECRET, text=PHONE), f"to[0] {A_RECIPIENT}"),
     (send(text=4821), "text must be a string, not int"),
     (send(text=SECRET.encode()), "text must be a string, not bytes"),
     (send(text=[SECRET]), "text must be a string, not list"),
-    (send(text=None), "Sms needs a text"),
+    (send(text=None), "Sms needs a text: pass text=..."),
     (send(text=""), "text must not be empty"),
     (send(text=SECRET * 100), "text must have at most 1000 characters"),
     (send(id=1.5), "id must be a string or a whole number, not float"),
@@ -225,7 +225,7 @@ VALUES: Final[list[tuple[Callable[[], Any], str]]] = [
     (new(verify=None), "verify must be an ssl.SSLContext, True, or False for tests, not None"),
     (new(on_unknown="retry"), "on_unknown must be 'reconcile', 'raise' or 'resend'"),
     (new(on_unresolved=7), "on_unresolved must be a plain function: it is called and not awaited, not int"),
-    (wrong(Message, SECRET, PHONE), f"phone: {A_RECIPIENT}"),
+    (wrong(Message, SECRET, PHONE), f"phone {A_RECIPIENT}"),
     (wrong(Message, 79991234567, SECRET), "phone must be a string, such as '+79991234567', not int"),
     (wrong(Message, None, None), "phone must be a string, not None; text must be a string, not None"),
     (
@@ -253,14 +253,14 @@ VALUES: Final[list[tuple[Callable[[], Any], str]]] = [
     (wrong(Binary, 7), "data must be bytes, not int"),
     (
         wrong(WapPush, "shop.example", SECRET),
-        "url: a full URL is needed, http://... or https://..., without whitespace",
+        "url must be a full URL, http://... or https://..., without whitespace",
     ),
-    (wrong(Email, SECRET, "Hi"), "sender: an e-mail address is needed, name@example.com"),
+    (wrong(Email, SECRET, "Hi"), "sender must be an e-mail address, such as name@example.com"),
     (wrong(Telegram, 4821), "code must be a string, not int"),
     (wrong(TelegramBot, SECRET), "name must be the name of a bot, such as '@name_bot'"),
     (wrong(ApiKey, key=7), "key must be a string, not int"),
     (wrong(Login, login=SECRET), "password is missing"),
-    (wrong(Send, to=SECRET), f"to[0]: {A_RECIPIENT}"),
+    (wrong(Send, to=SECRET), f"to[0] {A_RECIPIENT}"),
     (wrong(SendList, messages=[(PHONE, SECRET)]), "messages[0] must be a Message, not tuple"),
     (wrong(GetStatus, ref=SECRET), "ref must be a MessageRef, not str"),
     (wrong(Balance, amount=SECRET), "amount is not valid"),

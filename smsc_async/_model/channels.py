@@ -54,7 +54,7 @@ def _language(value: str) -> str:
 
 def _email_address(value: str) -> str:
     if not re.fullmatch(r"[^\s@,;]+@[^\s@,;]+", value):
-        raise ValueError("an e-mail address is needed, name@example.com")
+        raise ValueError("must be an e-mail address, such as name@example.com")
     return value
 
 
@@ -77,9 +77,9 @@ class Channel(Choice):
         """Raise a `ValueError` if the channel can't be used with this text."""
         name = type(self).__name__
         if self._text_use is TextUse.REQUIRED and text is None:
-            raise ValueError(f"{name} needs a text")
+            raise ValueError(f"{name} needs a text: pass text=...")
         if self._text_use is TextUse.REFUSED and text is not None:
-            raise ValueError(f"{name} has no text of its own; leave `text` out")
+            raise ValueError(f"{name} has no text; leave `text` out")
 
 
 class Sms(Channel):
@@ -98,7 +98,7 @@ def _octets(value: object) -> object:
     try:
         return bytes.fromhex(value)
     except ValueError:
-        raise ValueError("bytes are needed, or a string of hexadecimal digits, two for each byte") from None
+        raise ValueError("must be bytes, or a string of hexadecimal digits, two for each byte") from None
 
 
 Octets: TypeAlias = Annotated[

@@ -1,4 +1,4 @@
-"""The credentials: an API key, or a login and a password. Neither is ever printed."""
+"""The credentials: an API key, or a login and a password. None of them is ever shown."""
 
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias

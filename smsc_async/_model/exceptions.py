@@ -1,9 +1,9 @@
 """Every exception of the package.
 
-Each says in `outcome` whether the request may be sent again: NOT_SENT (nothing left, repeating is safe), REJECTED (the
-service refused it and executed nothing), UNKNOWN (it may have been executed: reconcile it before repeating).
+The attribute `outcome` shows whether the request may be sent again: NOT_SENT (nothing was sent, so repeating is safe),
+REJECTED (the service refused it and executed nothing), UNKNOWN (it may have been executed: reconcile it first).
 
-Each says in `scope` what a job of many requests does next:
+The attribute `scope` shows what a job of many requests does next:
 
 - ALL (stop): AuthenticationFailed, InsufficientFunds, AddressBlocked, BreakerOpen, SendingPaused, SpendLimitReached,
   ClientClosed, WrongEventLoop, JournalError, JournalInUse
@@ -118,11 +118,11 @@ class GuardError(SmscError):
 
 
 class DuplicateSend(GuardError):
-    """The same message went to the same recipients less than a minute ago, or is on its way."""
+    """The same message went to the same recipients less than a minute ago, or is in flight."""
 
 
 class SubscriberFlood(GuardError):
-    """A recipient has had 50 messages with gaps shorter than two minutes; the service would block the next."""
+    """A recipient got 50 messages with gaps shorter than two minutes; the service would block the next one."""
 
 
 class StatusTooOften(GuardError):
@@ -138,7 +138,7 @@ class BalanceTooOften(GuardError):
 
 
 class TooManyInFlight(GuardError):
-    """No slot among the requests in flight became free in time."""
+    """No slot for another request in flight became free in time."""
 
 
 class BreakerOpen(GuardError):
@@ -164,7 +164,7 @@ class SpendLimitReached(GuardError):
 
 
 class ClientClosed(SmscError, RuntimeError):
-    """The client was closed before the request could leave."""
+    """The client was closed before the request could be sent."""
 
     scope = Scope.ALL
     outcome = Outcome.NOT_SENT
@@ -191,7 +191,7 @@ class ConnectionLost(TransportError, ConnectionError):
 
 
 class ReadTimeout(TransportError, TimeoutError):
-    """The request left and no complete answer came in time."""
+    """The request was sent and no complete answer arrived in time."""
 
 
 class HTTPStatusError(TransportError):

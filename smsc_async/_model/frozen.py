@@ -152,7 +152,7 @@ def _place(location: tuple[int | str, ...]) -> str:
 def _sentence(error: ValidationError) -> str:
     """Return the mistakes in one line."""
     found = ((_place(line["loc"]), _in_words(line, ())) for line in error.errors(include_url=False))
-    # A text that begins with a verb continues the name.
+    # A text that begins with a verb continues the sentence after the name.
     return "; ".join(
         f"{place}{' ' if text.startswith(('must ', 'is ')) else ': '}{text}" if place else text for place, text in found
     )
@@ -231,7 +231,7 @@ class FrozenModel(BaseModel):
         return ((name, _masked(name, value) if name in _PRIVATE else value) for name, value in super().__repr_args__())
 
     def __dir__(self) -> Iterable[str]:
-        """List what belongs to this value, not what every model of pydantic has."""
+        """Return the names of this class, without those that every pydantic model has."""
         kinds = [kind for kind in type(self).__mro__ if issubclass(kind, FrozenModel) and kind is not FrozenModel]
         own = {name for kind in kinds for name, value in vars(kind).items() if isinstance(value, property)}
         return sorted({*type(self).model_fields, *own, "model_dump", "model_dump_json"})

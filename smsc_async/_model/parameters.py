@@ -261,7 +261,7 @@ def _check_recipients(via: Channel, recipients: Iterable[str]) -> None:
             raise ValueError(f"recipient {number}: {type(via).__name__} needs {wanted}, or a group code G<number>")
         key = recipient_key(to)
         if key in seen:
-            raise ValueError(f"recipient {number} is there twice and would be paid for twice; remove one of them")
+            raise ValueError(f"recipient {number} is a duplicate and would be charged twice; remove one of them")
         seen.add(key)
 
 

@@ -140,7 +140,7 @@ def _recipient(value: str) -> str:
         if pattern.fullmatch(value):
             return value
     raise ValueError(
-        "a recipient is a phone in international format (digits, with or without +, no spaces), a group code "
+        "must be a phone in international format (digits, with or without +, no spaces), a group code "
         "G<number>, an e-mail address, or #ID or a nickname of Telegram"
     )
 
@@ -168,19 +168,19 @@ def _sender(value: str) -> str:
     if value.isdecimal() and value.isascii() and len(value) <= 15:  # noqa: PLR2004 - soap-api: "11 characters or 15 digits"
         return value
     if not value.strip() or len(value) > 11 or not (value.isascii() and value.isprintable()):  # noqa: PLR2004 - as above
-        raise ValueError("a sender is up to 11 Latin letters, digits, spaces and punctuation marks, or up to 15 digits")
+        raise ValueError("must be up to 11 Latin letters, digits, spaces and punctuation marks, or up to 15 digits")
     return value
 
 
 def _message_id(value: Any) -> Any:
     if isinstance(value, int) and not isinstance(value, bool):
         if not 1 <= value <= _MAX_ID:
-            raise ValueError(f"a numeric id must be 1 to {_MAX_ID}")
+            raise ValueError(f"must be 1 to {_MAX_ID} if it is a number")
         return str(value)
     if isinstance(value, str) and not _ID.fullmatch(value):
-        raise ValueError(f"an id is a number from 1 to {_MAX_ID}, or up to 40 of the characters A-Z a-z 0-9 . _ -")
+        raise ValueError(f"must be a number from 1 to {_MAX_ID}, or up to 40 of the characters A-Z a-z 0-9 . _ -")
     if isinstance(value, str) and value.isdecimal() and not 1 <= int(value) <= _MAX_ID:
-        raise ValueError(f"an id of digits only must be a number from 1 to {_MAX_ID}; add a letter to a longer one")
+        raise ValueError(f"must be a number from 1 to {_MAX_ID} if it has digits only; add a letter to a longer one")
     if not isinstance(value, str):
         raise ValueError(f"must be a string or a whole number, not {kind_of(value)}")  # noqa: TRY004 - as above
     return value
@@ -197,7 +197,7 @@ def is_message_id(value: str) -> bool:
 
 def _http_url(value: str) -> str:
     if not re.fullmatch(r"https?://[^\s/]\S*", value):
-        raise ValueError("a full URL is needed, http://... or https://..., without whitespace")
+        raise ValueError("must be a full URL, http://... or https://..., without whitespace")
     return value
 
 
@@ -273,7 +273,8 @@ def is_group(recipient: str) -> bool:
 class MessageRef(FrozenModel):
     """The reference of one message at the service: its recipient and its id.
 
-    `str(ref)` is `phone:id`, and `MessageRef.parse` reads it back; `model_dump_json()` gives JSON.
+    `str(ref)` is the text form `phone:id`, which holds the phone, and `MessageRef.parse` reads it. `repr(ref)` hides
+    most of the phone.
 
     Attributes:
         phone: The recipient, as passed to the send.
@@ -295,7 +296,7 @@ class MessageRef(FrozenModel):
         """Read the text form.
 
         Raises:
-            ValueError: It isn't `phone:id`.
+            ValueError: The text is not of the form `phone:id`.
         """
         given: object = text
         if not isinstance(given, str):

@@ -13,7 +13,7 @@ __all__ = ["UnresolvedSend"]
 
 def _aware(value: datetime) -> datetime:
     if not is_aware(value):
-        raise ValueError("a time of an unresolved send must be aware; give it a time zone (datetime.now(UTC))")
+        raise ValueError("must have a time zone, such as datetime.now(UTC)")
     return value
 
 

@@ -97,7 +97,7 @@ class Sandbox:
             event_log=None if event_log is None else event_log.write,
         )
         self._event_log = event_log
-        last = 0.0 if event_log is None else self._service.relive(event_log.read())
+        last = 0.0 if event_log is None else self._service.replay(event_log.read())
         self._clock = _clock_after(event_log, last) if clock is None else clock
         # Time that was skipped before a restart stays skipped.
         self._skipped = max(0.0, last - self._clock()) if last else 0.0

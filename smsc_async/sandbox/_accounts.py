@@ -27,12 +27,12 @@ class Account:
         password: The password; a request may give its lower-case MD5 hex instead.
         apikey: The key that stands for login and password; empty for none.
         balance: The initial balance.
-        prices: Price of one part by the number's leading digits; the longest match counts, ``""`` is the default
+        prices: Price of one part by the number's leading digits; the longest match counts, `""` is the default
             (also for e-mail addresses and Telegram names). An address that matches nothing is refused (error 8).
         sender: The sender of messages that specify none.
         zone: The customer's local time, in hours from Moscow time.
-        groups: The numbers behind each group code ``G<number>``.
-        virtual: Test mode: answers and charges as usual, but every message ends undelivered with ``err`` 200.
+        groups: The numbers behind each group code `G<number>`.
+        virtual: Test mode: answers and charges as usual, but every message ends undelivered with `err` 200.
     """
 
     login: str = field(repr=False)
@@ -55,7 +55,7 @@ class Account:
 
     @classmethod
     def demo(cls) -> "Account":
-        """Return the default account: login, password and apikey are all ``demo``."""
+        """Return the default account: login, password and apikey are all `demo`."""
         return cls(login="demo", password="demo", apikey="demo")  # noqa: S106 - documented, and opens nothing
 
     def price(self, address: str) -> Decimal | None:

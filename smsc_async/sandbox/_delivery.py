@@ -172,18 +172,18 @@ class DeliveryPlan:
         accepted_at: float,
         send_at: float,
         validity: float,
-        tells_reading: bool = False,
+        reports_reading: bool = False,
         virtual: bool = False,
     ) -> Life:
         """Draw the changes of status of a message.
 
         Args:
-            dice: The random numbers; each message takes the same number of draws, magic or not.
+            dice: The random numbers; each message takes the same number of draws, also one to a magic number.
             phone: The subscriber.
-            accepted_at: When the service took the message.
+            accepted_at: When the service accepted the message.
             send_at: When it is due.
             validity: Seconds after which a pending message expires.
-            tells_reading: Whether the channel reports that a message was read.
+            reports_reading: Whether the channel reports that a message was read.
             virtual: Whether the account is in test mode, where nothing is delivered.
 
         Returns:
@@ -206,7 +206,7 @@ class DeliveryPlan:
             ending = Share(_EXPIRED, 6, 1)
         sent_at = send_at + to_operator
         life = waiting, Change(sent_at, 0), Change(sent_at + to_final, ending.status, ending.err)
-        if tells_reading and is_read and ending.status == _DELIVERED:
+        if reports_reading and is_read and ending.status == _DELIVERED:
             return *life, Change(sent_at + to_final + to_read, _READ)
         return life
 

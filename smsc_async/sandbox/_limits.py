@@ -1,7 +1,7 @@
 """The service's limits, with the same numbers as the guards.
 
-Whether the service's windows slide or are fixed is not published. These slide, and they count every arrival,
-including refused ones: no interpretation is stricter, so a client that is never refused here is never refused there.
+The service does not publish whether its windows are sliding or fixed. These are sliding and count every arrival,
+including refused ones. No interpretation is stricter: a client that is never refused here is never refused there.
 """
 
 from dataclasses import dataclass, fields
@@ -92,7 +92,7 @@ class Limits:
         in_flight: Requests of an account in flight, this one included: "fewer than 15".
         status_in_flight: Status requests among them: "fewer than 5".
         login_failures: Errors 2 from one IP address, in a row or not.
-        bad_sends: Errors 6, 7 and 8 of sends from one IP address in a row; each line of ``list`` is one.
+        bad_sends: Errors 6, 7 and 8 of sends from one IP address in a row; each line of `list` is one.
     """
 
     identical_send: Window | None = Window(*IDENTICAL_SEND)

@@ -132,7 +132,7 @@ def test_at_is_a_time_or_a_delay(sandbox: Sandbox, text: str, seconds: int | Non
         (("send", PHONE, "--text", "Hi", "--at", "tomorrow"), "--at must be a date and time"),
         (("send", PHONE, "--text", "Hi", "--at", "+0"), "minutes must be at least 1"),
         (("send", PHONE), "Sms needs a text"),
-        (("send", "nobody at all", "--text", "Hi"), "to[0]: a recipient is a phone"),
+        (("send", "nobody at all", "--text", "Hi"), "to[0] must be a phone"),
         (("send", PHONE, "--text", "x" * 1001), "text must have at most 1000 characters"),
         (("status", "no-colon"), "phone:id"),
         (("balance", "--url", "http://sms.example"), "http would send the credentials in clear"),
