@@ -254,7 +254,8 @@ class DeliveryFailed(SmscError):
         super().__init__(message)
         if report is not None:  # it is None only where pickle restores the attributes later
             self.report = report
-            self.id, self.refs = report.ref.id, (report.ref,)
+            self.id: str | None = report.ref.id
+            self.refs: tuple[MessageRef, ...] = (report.ref,)
 
 
 class SendOutcomeUnknown(SmscError):
