@@ -145,7 +145,7 @@ class Case:
                     self.copy("planned")
                 async with Client(apikey="demo", transport=self.sandbox.transport(), guards=None) as client:
 
-                    def note(_: int) -> None:
+                    def note(_done: int, _total: int) -> None:
                         if stop_after is None:
                             return
                         if self.random.random() < 0.05:

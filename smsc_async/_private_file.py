@@ -22,6 +22,8 @@ def resolved(path: str | Path) -> Path:
         found = Path(path).resolve()
         is_loop = found.is_symlink()  # from Python 3.13 on; earlier ones raise
         reason = "it is a folder" if found.is_dir() else _NO_PATH if is_loop else ""
+    except TypeError:
+        reason = "it is neither a str nor a Path"
     except (OSError, RuntimeError, ValueError) as error:
         reason = getattr(error, "strerror", "") or _NO_PATH
     if reason:

@@ -32,6 +32,7 @@ Assumptions:
 
 import math
 from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final, Literal, Unpack
@@ -57,6 +58,7 @@ from ._model import (
     SmscError,
     UnresolvedSend,
     is_group,
+    is_seconds,
 )
 from ._sending import Chunker, goes_with, to_send
 from .guards import Guards, LimitsInForce, Rules
@@ -103,7 +105,7 @@ _NOT_UNDERSTOOD: Final = "this task was queued by another version of this packag
 _GRACE: Final = 30.0
 """Seconds for which the service may not know a message yet."""
 _PACE: Final = 0.1
-"""The polling interval as a fraction of the age of a message, which bounds the relative delay of a report."""
+"""The polling interval as a fraction of the age of a message."""
 _SHORTEST_DEADLINE: Final = 0.001
 _SHORTEST_ROUND: Final = 15.0
 _LONGEST_ROUND: Final = 600.0
@@ -132,8 +134,8 @@ class SmscTasks:
         salt: A secret of the deployment for the keys of the guards, None for SMSC_GUARD_SALT; see `RedisStore`.
         prefix: The prefix of the names of the tasks and of all keys in Redis.
         batch_size: The maximum number of messages in one request of `send_batch`. The messages of a killed worker count
-            as refused ones until another send is accepted, and 100 refused ones in a row block an IP address, so choose
-            it small enough that several such requests stay below 100.
+            as refused until another send is accepted, and 100 consecutive refused ones block an IP address, so choose a
+            value for which several such requests stay below 100.
 
     Raises:
         TypeError: Brokers of this class lose the task of a killed worker.
@@ -237,12 +239,14 @@ class SmscTasks:
         """Queue a task that follows up to 100 messages until their status is final, or for `timeout` seconds.
 
         Raises:
-            ValueError: There are more than 100 messages.
+            ValueError: There are more than 100 messages, or the timeout is wrong.
             taskiq.exceptions.SendTaskError: Redis has not confirmed it.
         """
         names = [str(MessageRef.parse(str(ref))) for ref in refs]
         if len(names) > _MOST_REFS:
             raise ValueError(f"one task follows at most {_MOST_REFS} messages; split them into several tasks")
+        if timeout is not None and not is_seconds(timeout):
+            raise ValueError("timeout must be a number of seconds of at least 0, or None for no limit")
         return await self._queue.put("follow", {"refs": names, "ended": [], "timeout": timeout}, dated=True)
 
     @without_frames
@@ -252,11 +256,11 @@ class SmscTasks:
         return await self._queue.put("send", fields)
 
     async def _start(self, _: TaskiqState) -> None:
-        if self._client is None:  # taskiq calls this again for a worker that has lost Redis
+        if self._client is None:  # taskiq calls this again when a worker has lost Redis
             client = self._make_client(self._guards)
             if getattr(client, "guards", None) is not self._guards:
                 await client.aclose()
-                raise ValueError("the client must use the guards that are passed to the factory: Client(guards=guards)")
+                raise ValueError("the factory must use the guards that it is called with: Client(guards=guards)")
             self._client = client
         self._queue.start()
 
@@ -268,16 +272,14 @@ class SmscTasks:
 
     async def _send(self, delivery: Delivery) -> SendResult:
         """Make one attempt at a send."""
-        start = (
-            anyio.current_time()
-        )  # before the claim, or a worker that is held up in between could post after its lease
-        try:
+        # Read before the claim, or a worker that is held up in between could post after its lease.
+        start = anyio.current_time()
+        operation = None
+        with suppress(ValueError):
             operation = _OPERATION.validate_python(delivery.arguments)
-        except ValueError:
-            operation = None
         if operation is None:
             delivery.done()
-            raise ValueError(_NOT_UNDERSTOOD)  # here: the exception may quote the message
+            raise ValueError(_NOT_UNDERSTOOD)  # raised here, because the original exception may quote the message
         claim = await self._claims.take(operation.id, delivery.ticket)
         if isinstance(claim, Over):
             await delivery.drop()
@@ -314,17 +316,16 @@ class SmscTasks:
 
     async def _follow(self, delivery: Delivery) -> FollowResult:
         """Ask once for the status of each pending message."""
-        try:
+        refs = None
+        with suppress(ValueError):
             task = FollowTask.model_validate(delivery.arguments)
             refs = [MessageRef.parse(each) for each in task.refs]
-        except ValueError:
-            refs = None
         if refs is None:
             delivery.done()
             raise ValueError(_NOT_UNDERSTOOD)
         ended = list(task.ended)
         age = await self._queue.now() - task.since
-        is_over = age >= (task.timeout or math.inf)
+        is_over = task.timeout is not None and age >= task.timeout
         left = []
         for ref, answer in zip(refs, await self._worker_client().statuses(refs), strict=True):
             end = end_of(ref, answer, is_young=age < _GRACE, is_over=is_over)

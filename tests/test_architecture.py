@@ -61,7 +61,7 @@ ONLY_IN: Final = {
     "aiohttp": {"_network.aiohttp", "_network.connector"},
     "yarl": {"_network.aiohttp"},
     "certifi": {"_network.tls"},
-    "sqlite3": {"_journal.damage", "_journal.file", "_journal.store", "_cli.watch_state"},
+    "sqlite3": {"_journal.database"},
     "typer": {"__main__", "_cli"},
     "rich": {"__main__", "_cli"},
     "starlette": {*IMPURE, "_cli"},

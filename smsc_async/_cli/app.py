@@ -1,33 +1,27 @@
-"""The commands: each calls the client and prints the result."""
+"""The commands: each calls a client and prints the result."""
 
 import asyncio
 import dataclasses
 import importlib
-from collections.abc import Awaitable, Callable, Coroutine
-from datetime import datetime
+from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated, Any, Final, Literal, TypeAlias, TypeVar, cast
+from typing import Annotated, Final, Literal, TypeAlias, TypeVar, cast
 
 import typer
 from rich.console import Console
 
-from smsc_async._call import credentials_from
 from smsc_async._client import Client
 from smsc_async._model import (
-    After,
-    At,
     Channel,
     Flash,
     Hlr,
     MessageRef,
     Ping,
-    Schedule,
     Sms,
-    SmscError,
     Social,
     Viber,
     WhatsApp,
@@ -36,12 +30,14 @@ from smsc_async._model import (
 from smsc_async._model import parts as cut
 
 from . import output
+from .arguments import AsJson, AtOption, DelayOption, UrlOption, check_credentials, schedule
 from .doctor import examine
 from .guards import guards
-from .process import FAILED, INTERRUPTED, USAGE, fail, until_terminated
+from .process import FAILED, USAGE, attempt, fail, run
+from .progress import progress
 from .send_file import send_file
 from .watch import follow, read_refs
-from .watch_state import StateError, WatchState
+from .watch_state import WatchState
 
 __all__ = ["app"]
 
@@ -82,56 +78,20 @@ _CHANNELS: Final[dict[Via, Callable[[], Channel]]] = {
     Via.PING: Ping,
 }
 
-UrlOption: TypeAlias = Annotated[str | None, typer.Option(help="URL of the service; also SMSC_URL.")]
-AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 To: TypeAlias = Annotated[list[str], typer.Argument(help="Phones, group codes G<number>.")]
 TextArgument: TypeAlias = Annotated[str | None, typer.Option(help="The text; none for hlr and ping.")]
 ViaOption: TypeAlias = Annotated[Via, typer.Option(help="The channel.")]
 
 
-def _run(command: Coroutine[Any, Any, None]) -> None:
-    try:
-        asyncio.run(command)
-    except (KeyboardInterrupt, BaseExceptionGroup) as error:
-        # A second Ctrl-C is raised at an arbitrary point, and may be wrapped in the exception group of a task group.
-        interrupted = isinstance(error, KeyboardInterrupt) or error.subgroup(KeyboardInterrupt) is not None
-        raise (typer.Exit(INTERRUPTED) if interrupted else error) from None
+def _ask(url: str | None, question: Callable[[Client], Awaitable[T]], *, on_interrupt: str = "") -> T:
+    """Return what a client answers, or exit."""
 
-
-async def _run_or_exit(work: Awaitable[T]) -> T:
-    """Await `work`, and convert its errors to a message and an exit code."""
-    try:
-        return await work
-    except SmscError as error:
-        fail(FAILED, *output.error_lines(error))
-    except ValueError as error:
-        fail(USAGE, str(error))
-
-
-async def _ask(url: str | None, question: Callable[[Client], Awaitable[T]]) -> T:
     async def work() -> T:
-        try:
-            credentials_from(None, None, None)
-        except ValueError:
-            # The client's own message also names its arguments, which the command line does not have.
-            raise ValueError(
-                "credentials are missing; set SMSC_APIKEY, or SMSC_LOGIN and SMSC_PASSWORD, in the environment"
-            ) from None
+        check_credentials()
         async with Client(url=url) as client:
             return await question(client)
 
-    return await _run_or_exit(work())
-
-
-def _when(text: str | None) -> Schedule | None:
-    if text is None:
-        return None
-    if text.startswith("+") and text[1:].isdecimal():
-        return After(int(text[1:]))
-    try:
-        return At(datetime.fromisoformat(text).astimezone())
-    except ValueError:
-        raise ValueError("--at must be a date and time such as 2030-12-31T09:30+03:00, or +MINUTES") from None
+    return run(work(), on_interrupt=on_interrupt)
 
 
 @app.command()
@@ -142,33 +102,28 @@ def send(
     sender: Annotated[str | None, typer.Option(help="The sender's name.")] = None,
     via: ViaOption = Via.SMS,
     message_id: Annotated[str | None, typer.Option("--id", help="The message id; a new one by default.")] = None,
-    at: Annotated[
-        str | None, typer.Option(help="ISO date and time, in the local time zone if it has no offset; or +MINUTES.")
-    ] = None,
+    at: AtOption = None,
     cost: Annotated[bool, typer.Option("--cost", help="Also show the cost and the new balance.")] = False,
     url: UrlOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Send a text to one or many recipients; exit code 1 if any of them was refused."""
-
-    async def command() -> None:
-        sent = await _ask(
-            url,
-            lambda client: client.send(
-                to,
-                text,
-                sender=sender,
-                via=_CHANNELS[via](),
-                id=message_id,
-                at=_when(at),
-                cost=3 if cost else None,
-            ),
-        )
-        output.emit(sent.model_dump(mode="json"), output.sent_lines(sent), as_json=as_json)
-        if sent.errors:
-            fail(FAILED, f"{len(sent.errors)} recipient(s) refused")
-
-    _run(command())
+    sent = _ask(
+        url,
+        lambda client: client.send(
+            to,
+            text,
+            sender=sender,
+            via=_CHANNELS[via](),
+            id=message_id,
+            at=schedule(at),
+            cost=3 if cost else None,
+        ),
+        on_interrupt="the message may have been sent, so look it up before you send it again",
+    )
+    output.emit(sent.model_dump(mode="json"), output.sent_lines(sent), as_json=as_json)
+    if sent.errors:
+        fail(FAILED, f"{len(sent.errors)} recipient(s) refused")
 
 
 @app.command()
@@ -176,12 +131,8 @@ def cost(
     to: To, *, text: TextArgument = None, via: ViaOption = Via.SMS, url: UrlOption = None, as_json: AsJson = False
 ) -> None:
     """Show what a send would cost, without sending."""
-
-    async def command() -> None:
-        price = await _ask(url, lambda client: client.cost(to, text, via=_CHANNELS[via]()))
-        output.emit(price.model_dump(mode="json"), output.cost_lines(price), as_json=as_json)
-
-    _run(command())
+    price = _ask(url, lambda client: client.cost(to, text, via=_CHANNELS[via]()))
+    output.emit(price.model_dump(mode="json"), output.cost_lines(price), as_json=as_json)
 
 
 @app.command()
@@ -193,12 +144,8 @@ def status(
 ) -> None:
     """Show the status of a message."""
     level = cast("Literal[0, 1, 2]", detail)
-
-    async def command() -> None:
-        report = await _ask(url, lambda client: client.status(MessageRef.parse(ref), detail=level))
-        output.emit(report.model_dump(mode="json"), output.status_lines(report), as_json=as_json)
-
-    _run(command())
+    report = _ask(url, lambda client: client.status(MessageRef.parse(ref), detail=level))
+    output.emit(report.model_dump(mode="json"), output.status_lines(report), as_json=as_json)
 
 
 @app.command()
@@ -206,20 +153,20 @@ def watch(
     refs: Annotated[Path, typer.Argument(help="CSV with columns phone and id, or one PHONE:ID per line; - for stdin.")],
     *,
     state: Annotated[
-        Path | None, typer.Option(help="File that stores what was reported; the same command then continues.")
+        Path | None,
+        typer.Option(help="File that stores what was printed; the same command continues."),
     ] = None,
     timeout: Annotated[
         float, typer.Option(min=0, help="Seconds after which a pending message expires; 0 for never.")
     ] = 86_400.0,
-    delay_per_request: Annotated[
-        float, typer.Option(min=0.001, help="Seconds of delay that one status request is worth.")
-    ] = 10.0,
-    progress: Annotated[bool, typer.Option("--progress", help="Show the progress on stderr.")] = False,
+    delay_per_request: DelayOption = 10.0,
+    show_progress: Annotated[bool, typer.Option("--progress", help="Show the progress on stderr.")] = False,
     url: UrlOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,
 ) -> None:
     """Follow messages until all are final or expired, and print a line for each change of status."""
-    try:
+
+    def command() -> None:
         messages = read_refs(refs)
         with WatchState(state) as known:
             work = partial(
@@ -229,47 +176,34 @@ def watch(
                 timeout=timeout or None,
                 delay_per_request=delay_per_request,
                 as_json=as_json,
-                progress=progress,
+                console=Console(stderr=True, quiet=not show_progress),
             )
-            _run(until_terminated(_ask(url, work)))
-    except ValueError as error:
-        fail(USAGE, str(error))
-    except StateError as error:
-        fail(FAILED, str(error))
+            _ask(url, work)
+
+    attempt(command)
 
 
 @app.command()
 def balance(url: UrlOption = None, as_json: AsJson = False) -> None:
     """Show the account's balance."""
-
-    async def command() -> None:
-        found = await _ask(url, lambda client: client.balance())
-        output.emit(found.model_dump(mode="json"), output.balance_lines(found), as_json=as_json)
-
-    _run(command())
+    found = _ask(url, lambda client: client.balance())
+    output.emit(found.model_dump(mode="json"), output.balance_lines(found), as_json=as_json)
 
 
 @app.command()
 def parts(text: Annotated[str, typer.Argument(help="The text.")], as_json: AsJson = False) -> None:
     """Show how many SMS a text needs; works offline."""
-    try:
-        found = cut(check_xml_text(text))
-    except ValueError as error:
-        fail(USAGE, str(error))
+    found = attempt(lambda: cut(check_xml_text(text)))
     output.emit({"count": found.count, **dataclasses.asdict(found)}, output.parts_lines(found), as_json=as_json)
 
 
 @app.command()
 def doctor(url: UrlOption = None, as_json: AsJson = False) -> None:
     """Compare the service's live WSDL with the snapshot, and check the login; exit code 1 if a check fails."""
-
-    async def command() -> None:
-        found = await _run_or_exit(examine(url))
-        output.emit(dataclasses.asdict(found), output.doctor_lines(found), as_json=as_json)
-        if not found.is_healthy:
-            raise typer.Exit(FAILED)
-
-    _run(command())
+    found = run(examine(url))
+    output.emit(dataclasses.asdict(found), output.doctor_lines(found), as_json=as_json)
+    if not found.is_healthy:
+        fail(FAILED)
 
 
 @app.command()
@@ -281,17 +215,14 @@ def demo(
     demonstration = _demonstration()
     console = Console(quiet=as_json)
 
-    async def command() -> None:
-        with output.progress(messages, console) as note:
-            report = await _run_or_exit(demonstration.demonstrate(messages, note))
-        if as_json:
-            output.emit(report.as_json(), (), as_json=True)
-        else:
-            output.print_demo(report, console)
-        if not report.is_complete:
-            fail(FAILED, f"{report.pending} pending, {report.refused} refused")
-
-    _run(command())
+    with progress(console, messages, sent=0, final=0) as stages:
+        report = run(demonstration.demonstrate(messages, stages))
+    if as_json:
+        output.emit(report.as_json(), (), as_json=True)
+    else:
+        output.print_demo(report, console)
+    if not report.is_complete:
+        fail(FAILED, f"{report.pending} pending, {report.refused} refused")
 
 
 @app.command()
@@ -321,7 +252,7 @@ def sandbox(
     except (ValueError, OSError) as error:
         listener.close()
         fail(FAILED, f"can't use the state: {error}")
-    _run(demonstration.serve_while(served.app, listener, announce))
+    run(demonstration.serve_while(served.app, listener, announce))
 
 
 app.command("send-file")(send_file)

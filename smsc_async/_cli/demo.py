@@ -16,10 +16,11 @@ import anyio
 import uvicorn
 
 from smsc_async._client import Client
-from smsc_async._model import Many, Message, MessageRef, MessageStatus
+from smsc_async._model import Message, MessageRef, MessageStatus, OnProgress
 from smsc_async.sandbox import Account, DeliveryPlan, Sandbox
 
-from .output import DemoReport, Note
+from .output import DemoReport
+from .progress import Stages
 
 __all__ = ["PATH", "demonstrate", "listen", "serve_while"]
 
@@ -31,7 +32,6 @@ PLAN = DeliveryPlan(to_operator=0.4, to_decision=3.5, spread=0.35)
 TIMEOUT = 600.0  # seconds
 DELAY_PER_REQUEST = 5.0  # seconds of delay that one status request is worth
 BALANCE = Decimal(10)  # for each message, more than twice what it costs
-_NOTED: Final = 50
 _TOO_OFTEN: Final = 9
 _NAMES: Final = ("Anna", "Boris", "Clara", "Daniil", "Elena", "Fjodor", "Galina", "Ivan")
 
@@ -93,28 +93,28 @@ async def serve_while(app: Any, listener: socket.socket, work: Callable[[str], A
             await serving
 
 
-async def demonstrate(count: int, note: Note) -> DemoReport:
+async def demonstrate(count: int, stages: Stages) -> DemoReport:
     """Send messages to a new sandbox over HTTP, and follow each until its status is final.
 
     Args:
         count: The number of messages, 1 to 100,000.
-        note: Called with the progress.
+        stages: Called with the progress, for the stages "sent" and "final".
     """
     account = Account(login="demo", password="demo", apikey="demo", balance=BALANCE * count)  # noqa: S106 - opens nothing
     sandbox = Sandbox(accounts=[account], delivery=PLAN)
 
     async def work(url: str) -> DemoReport:
         async with Client(apikey="demo", url=url) as client:
-            return await _demonstrate(client, sandbox, count, note)
+            return await _demonstrate(client, sandbox, count, stages)
 
     return await serve_while(sandbox.app, listen("127.0.0.1", 0), work)
 
 
-async def _demonstrate(client: Client, sandbox: Sandbox, count: int, note: Note) -> DemoReport:
+async def _demonstrate(client: Client, sandbox: Sandbox, count: int, stages: Stages) -> DemoReport:
     start = anyio.current_time()
     before = await client.balance()
-    refs, cost = await _send(client, _messages(count), note)
-    outcomes = await _follow(client, refs, note)
+    refs, cost = await _send(client, count, stages["sent"])
+    outcomes = await _follow(client, refs, stages["final"])
     after = await client.balance()
     answered = sandbox.counts
     requests: Counter[str] = Counter()
@@ -150,25 +150,23 @@ def _messages(count: int) -> Iterator[Message]:
         yield Message(f"+7916{number:07}", f"Hello {name}, your order {1000 + number} has arrived.")
 
 
-async def _send(client: Client, messages: Many[Message], note: Note) -> tuple[list[MessageRef], Decimal]:
+async def _send(client: Client, count: int, on_progress: OnProgress) -> tuple[list[MessageRef], Decimal]:
     refs: list[MessageRef] = []
     costs: dict[str, Decimal] = {}
-    async for outcome in client.send_batch(messages):
+    async for outcome in client.send_batch(_messages(count)):
         if outcome.sent is not None:
             costs[outcome.sent.id] = outcome.sent.cost or Decimal()
         if outcome.ref is not None:
             refs.append(outcome.ref)
-            note(len(refs), 0)
+            on_progress(len(refs), count)
     return refs, sum(costs.values(), Decimal())
 
 
-async def _follow(client: Client, refs: list[MessageRef], note: Note) -> Counter[MessageStatus]:
+async def _follow(client: Client, refs: list[MessageRef], on_progress: OnProgress) -> Counter[MessageStatus]:
     outcomes: Counter[MessageStatus] = Counter()
-    async with client.watch(refs, timeout=TIMEOUT, delay_per_request=DELAY_PER_REQUEST) as updates:
+    watcher = client.watch(refs, timeout=TIMEOUT, delay_per_request=DELAY_PER_REQUEST, on_progress=on_progress)
+    async with watcher as updates:
         async for update in updates:
             if update.is_last and update.status is not None:
                 outcomes[update.status] += 1
-                if outcomes.total() % _NOTED == 0:
-                    note(len(refs), outcomes.total())
-    note(len(refs), outcomes.total())
     return outcomes

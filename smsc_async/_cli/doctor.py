@@ -54,7 +54,7 @@ async def examine(
     transport: TransportWithGet | None = None,
     environment: Mapping[str, str] = os.environ,
 ) -> Examination:
-    """Read the service's `?wsdl`, compare it with the contract, and ask for the balance.
+    """Read the service's `?wsdl`, compare it with the contract, and request the balance.
 
     Args:
         url: The URL of the service; None for SMSC_URL, or the default URL.

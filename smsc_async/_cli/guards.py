@@ -1,6 +1,5 @@
-"""The command `guards`: what is closed in the Redis that clients share, and the switch that pauses sending."""
+"""The command `guards`: show what the guards in a shared Redis refuse, reset a rule, and pause or resume sending."""
 
-import asyncio
 import math
 import sys
 import textwrap
@@ -19,7 +18,7 @@ from smsc_async._model import GuardStoreError, SmscError
 from smsc_async.guards import GuardReport, Guards, Reset, RuleReport
 
 from . import output
-from .process import FAILED, INTERRUPTED, USAGE, fail
+from .process import USAGE, fail, run
 
 if TYPE_CHECKING:
     from smsc_async.guards import RedisAdmin
@@ -31,7 +30,7 @@ RedisOption: TypeAlias = Annotated[
     typer.Option(
         envvar="SMSC_REDIS_URL",
         show_envvar=False,
-        help="URL of the Redis with the shared guards; also SMSC_REDIS_URL, where no process list shows its password.",
+        help="URL of the Redis with the shared guards; SMSC_REDIS_URL keeps its password out of process lists.",
     ),
 ]
 PrefixOption: TypeAlias = Annotated[str, typer.Option(help="The prefix of the keys in Redis.")]
@@ -39,14 +38,14 @@ PrefixOption: TypeAlias = Annotated[str, typer.Option(help="The prefix of the ke
 _LOOK_EVERY: Final = 2.0
 _WIDTH: Final = 80
 _SERVICE_COUNTS: Final = (
-    "the service has not forgotten these requests: further ones may be refused with error 9, and many errors block "
+    "the service still counts these requests: further ones may be refused with error 9, and many errors block "
     "the IP address"
 )
 _MAY_BLOCK: Final = (
     "if the cause still exists, further requests may block the IP address for 10 to 30 minutes, for all its clients"
 )
 _RECOVERY: Final = (
-    "each rule below that is recovering waits for its window, and logins and messages that may be bad go one at a time"
+    "each rule below that is recovering waits for its window, and unproven logins and messages are sent one at a time"
 )
 _BREAKERS: Final = frozenset({"blocked", "login_failures", "address_failures", "bad_sends"})
 
@@ -71,10 +70,10 @@ class SharedGuards:
         self._prefix = prefix
 
     async def until_resumed(self, meanwhile: Callable[[], Awaitable[None]]) -> None:
-        """Say that sending is paused, and return when it is not; `meanwhile` is called once and then cancelled."""
+        """Report that sending is paused, and wait until it is resumed; `meanwhile` runs until then."""
 
         async def work() -> None:
-            with suppress(SmscError):  # what fails here fails again after the pause, and is reported then
+            with suppress(SmscError):  # it fails again after the pause, and is reported then
                 await meanwhile()
 
         admin = _admin(self._url, self._prefix)
@@ -92,11 +91,11 @@ class SharedGuards:
         with suppress(GuardStoreError):  # the next send raises it
             while (pause := await admin.paused()) is not None:
                 if pause != said:
-                    _say(f"{pause}; the job waits, and Ctrl-C interrupts it safely")
+                    _say(f"{pause}; the job waits, and can be interrupted with Ctrl-C")
                     said = pause
                 await anyio.sleep(_LOOK_EVERY)
             if said is not None:
-                _say("sending goes on")
+                _say("sending is resumed")
 
 
 def guards(
@@ -105,31 +104,24 @@ def guards(
     prefix: PrefixOption = "smsc",
     reset: Annotated[
         str | None,
-        typer.Option(metavar="RULE", help="Forget what a rule has counted, such as blocked; the log records it."),
+        typer.Option(metavar="RULE", help="Delete what a rule has counted, such as blocked; this is logged."),
     ] = None,
     pause: Annotated[
         str | None,
         typer.Option(
             metavar="REASON",
-            help="Pause sending for all clients of this Redis until --resume; a Redis that loses its data forgets it.",
+            help="Pause sending for all clients of this Redis until --resume; lost if Redis loses its data.",
         ),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Let sending go on.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume sending.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show what the shared guards refuse, why and until when; reset a rule, pause or resume sending."""
+    """Show which requests the shared guards refuse, why and until when; reset a rule, pause or resume sending."""
     if sum((reset is not None, pause is not None, resume)) > 1:
         fail(USAGE, "pass only one of --reset, --pause and --resume")
     if redis is None:
         fail(USAGE, "pass --redis URL, or set SMSC_REDIS_URL, to the URL of the Redis with the shared guards")
-    try:
-        report, done = asyncio.run(_work(redis, prefix, reset, pause, resume=resume))
-    except ValueError as error:
-        fail(USAGE, str(error))
-    except GuardStoreError as error:
-        fail(FAILED, f"the guards can't be shown or changed: {error}")
-    except KeyboardInterrupt:
-        fail(INTERRUPTED, "interrupted")
+    report, done = run(_work(redis, prefix, reset, pause, resume=resume))
     change = [] if done is None else [*_wrapped("", _reset_words(done)), ""]
     output.emit(_data(report, done), [*change, *_lines(report)], as_json=as_json)
 

@@ -1,4 +1,4 @@
-"""Read a CSV file of messages, and find the rows that can't be sent; pure."""
+"""Read a CSV file of messages, and find its invalid rows; pure."""
 
 import csv
 import io

@@ -1,16 +1,14 @@
 """The output of the command line: results as text or JSON, errors as text."""
 
-import contextlib
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Final, TypeAlias
+from typing import Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from smsc_async._model import Balance, Cost, DeliveryReport, MessageStatus, Outcome, Parts, SentMessage, SmscError
@@ -19,7 +17,6 @@ from .doctor import Examination
 
 __all__ = [
     "DemoReport",
-    "Note",
     "balance_lines",
     "cost_lines",
     "doctor_lines",
@@ -27,7 +24,6 @@ __all__ = [
     "error_lines",
     "parts_lines",
     "print_demo",
-    "progress",
     "sent_lines",
     "status_lines",
 ]
@@ -118,10 +114,6 @@ def error_lines(error: SmscError) -> Iterator[str]:
             yield f"  smsc-async status {ref}"
 
 
-Note: TypeAlias = Callable[[int, int], None]
-"""Called repeatedly with the number of messages sent and the number that are final."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoReport:
     """The result of the demonstration.
@@ -180,45 +172,6 @@ class DemoReport:
             "seconds": round(self.seconds, 2),
             "peak_memory_mb": None if self.peak_memory is None else round(self.peak_memory, 1),
         }
-
-
-_LINES: Final = 10
-
-
-@contextlib.contextmanager
-def progress(count: int, console: Console) -> Iterator[Note]:
-    """Show the progress: a live bar on a terminal, otherwise a line for each tenth.
-
-    Args:
-        count: The number of messages.
-        console: The console to print on.
-    """
-    if not console.is_terminal:
-        yield _line_by_line(count, console)
-        return
-    columns = (TextColumn("{task.description:8}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console) as bars:
-        sending, finishing = bars.add_task("sent", total=count), bars.add_task("final", total=count)
-
-        def note(sent: int, final: int) -> None:
-            bars.update(sending, completed=sent)
-            bars.update(finishing, completed=final)
-
-        yield note
-
-
-def _line_by_line(count: int, console: Console) -> Note:
-    shown = (0, 0)
-
-    def note(sent: int, final: int) -> None:
-        nonlocal shown
-        # Only one line for each tenth, so that a log stays short.
-        step = (sent * _LINES // count, final * _LINES // count)
-        if step != shown:
-            shown = step
-            console.print(f"sent {sent} of {count}, final {final}", highlight=False)
-
-    return note
 
 
 def print_demo(report: DemoReport, console: Console) -> None:

@@ -27,7 +27,7 @@ _REPORT: Final = (
 )
 _STREAMS: Final = {"/dev/stdout": 1, "/dev/stderr": 2}
 _OPEN_FILE: Final = re.compile(r"(?:/dev/fd|/proc/self/fd)/([0-9]+)")
-_AT_ONCE: Final = getattr(os, "O_NONBLOCK", 0)  # a pipe that no process reads would block for ever
+_AT_ONCE: Final = getattr(os, "O_NONBLOCK", 0)  # a pipe that no process reads would block forever
 
 
 async def write_report(path: Path | None, journal: Journal) -> None:
@@ -127,7 +127,7 @@ def _is_special(path: Path) -> bool:
 
 def _opened(path: Path) -> BinaryIO:
     number = _descriptor(path)
-    if number is not None:  # opened again, a file behind it would be overwritten by what is written to it later
+    if number is not None:  # a regular file that is opened again would be overwritten by later output
         return os.fdopen(os.dup(number), "wb")
     file = os.open(path, os.O_WRONLY | _AT_ONCE)
     os.set_blocking(file, True)

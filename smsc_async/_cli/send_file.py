@@ -1,12 +1,12 @@
 """The command `send-file`: send the messages of a CSV file once each, even if the command is killed and restarted."""
 
-import asyncio
 import contextlib
 import hashlib
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -14,23 +14,24 @@ import anyio
 import typer
 from rich.console import Console
 
-from smsc_async._call import credentials_from
 from smsc_async._client import Client
 from smsc_async._journal import Journal, PlannedMessage, Summary
-from smsc_async._model import After, At, JournalError, LocalTime, Message, Schedule, SendingPaused, SmscError
+from smsc_async._model import JournalError, Message, Schedule, SendingPaused
 from smsc_async._sending import Chunk, goes_with, to_send
 
 from . import output
+from .arguments import AsJson, AtOption, DelayOption, UrlOption, check_credentials, schedule
 from .guards import PrefixOption, RedisOption, SharedGuards
 from .messages_csv import BadRow, read_messages
-from .process import FAILED, INTERRUPTED, USAGE, fail, until_terminated
+from .process import FAILED, attempt, fail, run
+from .progress import progress
 from .report import check_files, plain, write_csv, write_report
 
 __all__ = ["send_file"]
 
 _SHOWN: Final = 10
 _CONTINUE: Final = "run the same command again to continue"
-_INTERRUPTION: Final = f"interrupted; {_CONTINUE}"
+_PLANNED: Final = "messages that were not sent stay planned"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +42,7 @@ class _Job:
         messages: The CSV file.
         journal: The file of the journal.
         report: The CSV file for the state of each row, None for none.
-        skip_bad: The CSV file for the rows that can't be sent; None to send nothing if there are any.
+        skip_bad: The CSV file for invalid rows; None to send nothing if there are any.
         max_cost: The maximum total cost, None for no limit.
         batch_size: The maximum number of messages in one request.
         sender: The sender name for rows that have none.
@@ -50,7 +51,7 @@ class _Job:
         follow: Whether to follow the messages until their status is final.
         timeout: The maximum number of seconds to follow them.
         delay_per_request: The seconds of delay that one status request is worth.
-        trust_journal: Whether to send what can't be proved unsent.
+        trust_journal: Whether to send messages that can't be proved unsent.
         erase: Remove phones and texts that have been final for this long, None for none.
         url: The URL of the service.
         redis: The URL of the Redis with the guards, None for the guards of the journal.
@@ -78,111 +79,70 @@ class _Job:
     as_json: bool
 
 
-class _TooExpensive(ValueError):
-    """The job would cost more than `--max-cost`."""
-
-
 def send_file(
     messages: Annotated[Path, typer.Argument(help="CSV with the columns phone and text; optional: id, sender, tz.")],
     *,
     journal: Annotated[Path, typer.Option(help="File that stores the job; the same command then continues it.")],
     report: Annotated[Path | None, typer.Option(help="CSV file for the result of each row.")] = None,
-    skip_bad: Annotated[Path | None, typer.Option(help="CSV file for bad rows; the others are sent.")] = None,
-    max_cost: Annotated[str | None, typer.Option(help="Check the cost first; if it is higher, send nothing.")] = None,
+    skip_bad: Annotated[Path | None, typer.Option(help="CSV file for invalid rows; the others are sent.")] = None,
+    max_cost: Annotated[str | None, typer.Option(help="The maximum cost; nothing is sent above it.")] = None,
     single: Annotated[bool, typer.Option("--single/--batch", help="Send each message in a separate request.")] = False,
     batch_size: Annotated[int, typer.Option(min=1, max=99, help="The maximum number of messages in one request.")] = 49,
     sender: Annotated[str | None, typer.Option(help="The sender's name, for rows that have none.")] = None,
-    at: Annotated[
-        str | None,
-        typer.Option(help="ISO date and time, without an offset in the zone of each row; or +MINUTES."),
-    ] = None,
+    at: AtOption = None,
     allow_duplicates: Annotated[
-        bool, typer.Option("--allow-duplicates", help="Send identical rows; without this they are bad rows.")
+        bool, typer.Option("--allow-duplicates", help="Send identical rows, which are otherwise invalid.")
     ] = False,
     follow: Annotated[bool, typer.Option(help="Follow the messages until their status is final.")] = True,
     timeout: Annotated[float, typer.Option(min=0, help="The maximum number of seconds to follow them.")] = 86_400.0,
-    delay_per_request: Annotated[
-        float, typer.Option(min=0.001, help="Seconds of delay that one status request is worth.")
-    ] = 10.0,
+    delay_per_request: DelayOption = 10.0,
     trust_journal: Annotated[
         bool,
         typer.Option(
-            "--trust-journal", help="Continue a job although the service can't prove what was sent of it before."
+            "--trust-journal", help="Also send messages for which the service can't prove that they were not sent."
         ),
     ] = False,
     erase: Annotated[
         float | None,
         typer.Option(
-            min=0, max=36_500, metavar="DAYS", help="Erase phones and texts of messages that were final DAYS ago."
+            min=0, max=36_500, metavar="DAYS", help="Erase phones and texts of messages that have been final for DAYS."
         ),
     ] = None,
-    url: Annotated[str | None, typer.Option(help="URL of the service; also SMSC_URL.")] = None,
+    url: UrlOption = None,
     redis: RedisOption = None,
     prefix: PrefixOption = "smsc",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Send each message of a CSV file once; after an interruption the same command continues the job."""
-    try:
-        job = _Job(
-            messages=messages,
-            journal=journal,
-            report=report,
-            skip_bad=skip_bad,
-            max_cost=_amount(max_cost),
-            batch_size=1 if single else batch_size,
-            sender=sender,
-            at=_when(at),
-            allow_duplicates=allow_duplicates,
-            follow=follow,
-            timeout=timeout,
-            delay_per_request=delay_per_request,
-            trust_journal=trust_journal,
-            erase=None if erase is None else timedelta(days=erase),
-            url=url,
-            redis=redis,
-            prefix=prefix,
-            as_json=as_json,
-        )
-    except ValueError as error:
-        fail(USAGE, str(error))
-    summary = _run(_run_or_exit(job))
+    job = _Job(
+        messages=messages,
+        journal=journal,
+        report=report,
+        skip_bad=skip_bad,
+        max_cost=attempt(partial(_amount, max_cost)),
+        batch_size=1 if single else batch_size,
+        sender=sender,
+        at=attempt(partial(schedule, at)),
+        allow_duplicates=allow_duplicates,
+        follow=follow,
+        timeout=timeout,
+        delay_per_request=delay_per_request,
+        trust_journal=trust_journal,
+        erase=None if erase is None else timedelta(days=erase),
+        url=url,
+        redis=redis,
+        prefix=prefix,
+        as_json=as_json,
+    )
+    summary = run(_work(job), on_failure=f"{_PLANNED}; {_CONTINUE}", on_interrupt=_CONTINUE)
     output.emit(_data(summary), _lines(summary), as_json=as_json)
     incomplete = _incomplete(summary, follow=follow)
     if incomplete:
         fail(FAILED, incomplete)
 
 
-def _run(work: Coroutine[Any, Any, Summary]) -> Summary:
-    """Run `work`; Ctrl-C cancels it and leaves the journal consistent."""
-    try:
-        return asyncio.run(work)
-    except KeyboardInterrupt:
-        fail(INTERRUPTED, _INTERRUPTION)
-
-
-async def _run_or_exit(job: _Job) -> Summary:
-    """Run the job, and convert its errors to a message and an exit code."""
-    try:
-        return await until_terminated(_work(job))
-    except typer.Exit as terminated:
-        fail(terminated.exit_code, _INTERRUPTION)
-    except JournalError as error:
-        fail(FAILED, str(error))
-    except SmscError as error:
-        fail(FAILED, *output.error_lines(error), f"messages that were not sent stay planned; {_CONTINUE}")
-    except _TooExpensive as error:
-        fail(FAILED, str(error))
-    except ValueError as error:
-        fail(USAGE, str(error))
-
-
 async def _work(job: _Job) -> Summary:
-    try:
-        credentials_from(None, None, None)
-    except ValueError:
-        raise ValueError(
-            "credentials are missing; set SMSC_APIKEY, or SMSC_LOGIN and SMSC_PASSWORD, in the environment"
-        ) from None
+    check_credentials()
     shared = None if job.redis is None else SharedGuards(job.redis, job.prefix)
     journal = Journal(job.journal, trust=job.trust_journal)
     check_files(
@@ -199,9 +159,9 @@ async def _work(job: _Job) -> Summary:
         )
         summary = await journal.summary()
         if is_new:
-            _say(job, f"a new job: {summary.unsent} messages planned in {job.journal}")
+            _say(job, f"a new job: {summary.unsent} messages are planned in {job.journal}")
         elif summary.planned:
-            _say(job, f"an earlier job: asking the service which of {summary.planned} planned messages it has")
+            _say(job, f"an existing job: asking the service which of {summary.planned} planned messages it has")
         try:
             async with Client(url=job.url, guards=journal.guards() if shared is None else shared.guards) as client:
                 await _send(job, journal, client, shared)
@@ -221,31 +181,23 @@ async def _send(job: _Job, journal: Journal, client: Client, shared: SharedGuard
     if job.max_cost is not None and summary.unsent:
         price = summary.cost + await journal.quote(client)
         if price > job.max_cost:
-            raise _TooExpensive(f"nothing was sent: it would cost {plain(price)}, and --max-cost is {job.max_cost}")
-    answered, final = summary.total - summary.unsent, summary.final
+            fail(FAILED, f"nothing was sent: it would cost {plain(price)}, and --max-cost is {job.max_cost}")
     # With --json, nothing but the JSON is printed.
-    with output.progress(summary.total, Console(stderr=True, quiet=job.as_json)) as note:
-
-        def more_answered(count: int) -> None:
-            nonlocal answered
-            answered += count
-            note(answered, final)
-
-        def more_final(count: int) -> None:
-            nonlocal final
-            final += count
-            note(answered, final)
+    console = Console(stderr=True, quiet=job.as_json)
+    with progress(console, summary.total, sent=summary.total - summary.unsent, final=summary.final) as stages:
 
         async def follow() -> None:
             if job.follow:
                 await journal.follow(
-                    client, timeout=job.timeout, delay_per_request=job.delay_per_request, on_progress=more_final
+                    client,
+                    timeout=job.timeout,
+                    delay_per_request=job.delay_per_request,
+                    on_progress=stages["final"],
                 )
 
-        note(answered, final)
         while True:
             try:
-                await journal.send(client, on_progress=more_answered)
+                await journal.send(client, on_progress=stages["sent"])
                 break
             except SendingPaused as error:
                 paused = error
@@ -286,25 +238,11 @@ def _planned(content: bytes, job: _Job) -> Iterator[PlannedMessage]:
 
 
 def _bad_lines(bad: Sequence[BadRow]) -> Iterator[str]:
-    yield f"nothing was sent: {len(bad)} row(s) can't be; --skip-bad FILE writes them to a file and sends the rest"
+    yield f"nothing was sent: {len(bad)} invalid row(s); --skip-bad FILE writes them to a file and sends the others"
     for each in bad[:_SHOWN]:
         yield f"  row {each.row}: {each.reason}"
     if len(bad) > _SHOWN:
         yield f"  and {len(bad) - _SHOWN} more"
-
-
-def _when(text: str | None) -> Schedule | None:
-    if text is None:
-        return None
-    if text.startswith("+") and text[1:].isdecimal():
-        return After(int(text[1:]))
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise ValueError(
-            "--at must be a date and time such as 2030-12-31T09:30 or 2030-12-31T09:30+03:00, or +MINUTES"
-        ) from None
-    return LocalTime(moment) if moment.utcoffset() is None else At(moment)
 
 
 def _amount(text: str | None) -> Decimal | None:

@@ -1,6 +1,5 @@
-"""The command `watch`: follow the messages of a file until their status is final, across several runs."""
+"""The command `watch`: follow the messages of a file until their status is final, over several runs if interrupted."""
 
-import contextlib
 import csv
 import json
 import sys
@@ -10,25 +9,24 @@ from typing import Any, Final
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from smsc_async._client import Client
-from smsc_async._model import MessageRef, OnProgress
+from smsc_async._model import MessageRef
 from smsc_async._watching import Update
 
+from .progress import progress
 from .watch_state import WatchState
 
 __all__ = ["follow", "read_refs"]
 
 _SHOWN: Final = 10
-_LINES: Final = 10
 
 
 def read_refs(path: Path) -> list[MessageRef]:
     """Read references from a CSV file with the columns phone and id, or with one `phone:id` per line; `-` is stdin.
 
     Raises:
-        ValueError: The file can't be read, or rows are wrong; the message names the rows.
+        ValueError: The file can't be read, or rows are invalid; the message names the rows.
     """
     try:
         text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8-sig")
@@ -43,7 +41,7 @@ def read_refs(path: Path) -> list[MessageRef]:
             wrong.append(f"row {number}: {error}")
     if wrong:
         more = [f"and {len(wrong) - _SHOWN} more"] if len(wrong) > _SHOWN else []
-        raise ValueError("\n".join([f"{len(wrong)} row(s) of {path} are wrong", *wrong[:_SHOWN], *more]))
+        raise ValueError("\n".join([f"{len(wrong)} row(s) of {path} are invalid", *wrong[:_SHOWN], *more]))
     return refs
 
 
@@ -73,7 +71,7 @@ async def follow(
     timeout: float | None,
     delay_per_request: float,
     as_json: bool,
-    progress: bool,
+    console: Console,
 ) -> None:
     """Print each update on stdout, then record it in the state.
 
@@ -84,21 +82,21 @@ async def follow(
         timeout: Seconds from the first run after which a pending message expires, None for never.
         delay_per_request: The acceptable delay, in seconds, that saves one status request.
         as_json: Whether to print JSON lines.
-        progress: Whether to show the progress on stderr.
+        console: Where to show the progress.
 
     Raises:
-        StateError: The state can't be written.
+        JournalError: The state can't be written.
         SmscError: The watch had to stop.
     """
     pending = state.enter(refs)
     total = len(set(map(str, refs)))
     before = total - len(pending)
-    with _progress(total, before, enabled=progress) as note:
+    with progress(console, total, final=before) as stages:
         watcher = client.watch(
             pending,
             timeout=timeout,
             delay_per_request=delay_per_request,
-            on_progress=lambda done, _: note(before + done, total),
+            on_progress=lambda done, _: stages["final"](before + done, total),
         )
         async with watcher as updates:
             async for update in updates:
@@ -128,29 +126,3 @@ def _line(update: Update) -> str:
         return f"{update.ref}\t{type(update.error).__name__}: {update.error}"
     reason = f" ({update.report.error.phrase})" if update.report.error else ""
     return f"{update.ref}\t{int(update.report.status)} {update.report.status.phrase}{reason}"
-
-
-@contextlib.contextmanager
-def _progress(total: int, done: int, *, enabled: bool) -> Iterator[OnProgress]:
-    """Show the progress on stderr: a live bar on a terminal, otherwise a line for each tenth."""
-    console = Console(stderr=True, quiet=not enabled)
-    if not console.is_terminal:
-        yield _tenths(console, done, total)
-        return
-    columns = (TextColumn("final"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    # stdout must be redirected around the bar only if it goes to the same terminal.
-    with Progress(*columns, console=console, redirect_stdout=sys.stdout.isatty(), disable=not enabled) as bars:
-        bar = bars.add_task("", total=total, completed=done)
-        yield lambda done, total: bars.update(bar, completed=done, total=total)
-
-
-def _tenths(console: Console, before: int, total: int) -> OnProgress:
-    shown = before * _LINES // max(total, 1)
-
-    def note(done: int, total: int) -> None:
-        nonlocal shown
-        if done * _LINES // total != shown:
-            shown = done * _LINES // total
-            console.print(f"final {done} of {total}", highlight=False)
-
-    return note

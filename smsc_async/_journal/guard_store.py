@@ -51,7 +51,7 @@ class JournalGuardStore:
 
     @property
     def salt(self) -> bytes | None:
-        """The journal's salt for hashing keys; None until `open` is called."""
+        """The salt of the journal for hashing keys; None until `open` is called."""
         return None if self._memory is None else self._memory.salt
 
     def rebind(self) -> None:
@@ -71,7 +71,7 @@ class JournalGuardStore:
             if self._memory is None:
                 self._memory = MemoryStore(self._clock, salt=salt)
                 self._restore(self._memory, histories)
-                # What is unknown is unknown once: the next process must not count it anew.
+                # An unknown age counts once: store the ages that were assumed, for the next process.
                 await self._write(instead=True)
         except JournalError as error:
             raise _refusal(error) from error
@@ -102,8 +102,8 @@ class JournalGuardStore:
     def release(self, reservation: Reservation, releases: Sequence[Release]) -> None:
         """Release the slots of a request.
 
-        The journal is updated with the next request; a process that dies before leaves histories that count too much,
-        never too little.
+        The journal is updated with the next request; a process that dies before that leaves histories that count too
+        many requests, never too few.
         """
         self._opened.release(reservation, releases)
         for demand, amount, release in zip(reservation.demands, reservation.amounts, releases, strict=True):
@@ -113,7 +113,7 @@ class JournalGuardStore:
                 self._changed[MemoryStore.proofs, demand.proof] = PROOF_LASTS
 
     async def flush(self) -> None:
-        """Write the pending releases; a journal that can't be written keeps its older histories, which count more."""
+        """Write the pending releases; if that fails, the journal keeps older histories, which count more requests."""
         try:
             await self._write()
         except JournalError:
@@ -135,7 +135,7 @@ class JournalGuardStore:
     @property
     def _opened(self) -> MemoryStore:
         if self._memory is None:
-            raise GuardStoreError("the histories of the guards have not been read yet, nothing was sent")
+            raise GuardStoreError("the histories of the guards have not been read yet; nothing was sent")
         return self._memory
 
     def _salt(self) -> bytes:
@@ -143,7 +143,7 @@ class JournalGuardStore:
         if known is None:
             known = secrets.token_hex(16)
             self._store.put("salt", known)
-        # A salt that is corrupted is still one: keys that were counted under another one are counted anew.
+        # A corrupted salt still works: keys that were counted under another one are counted from zero.
         return known.encode()
 
     def _restore(self, memory: MemoryStore, histories: Sequence[KeyHistory]) -> None:

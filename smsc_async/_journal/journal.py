@@ -18,6 +18,7 @@ from smsc_async._model import (
     Channel,
     Message,
     MessageRef,
+    OnProgress,
     QueryOptions,
     Schedule,
     SendOutcomeUnknown,
@@ -30,11 +31,11 @@ from smsc_async._sending import each_item
 from smsc_async._watching import Unfinished, Update
 from smsc_async.guards import Guards, Rules
 
-from .damage import readable
+from .file import JOURNAL
 from .guard_store import JournalGuardStore
-from .requests import Numbering, cost_of, digest_of_rows, divide, operation_of
-from .rows import ChunkPlan, ChunkState, JournalRow, PlannedMessage, RowPlan, Summary
-from .sender import JournalSender
+from .requests import JobTerms, Numbering, cost_of, digest_of_rows, divide, operation_of
+from .rows import ChunkPlan, ChunkState, JournalRow, PlannedMessage, RowPlan, Summary, check_number, check_timeout
+from .sender import JournalSender, counted
 from .store import JournalStore
 
 __all__ = ["Journal"]
@@ -52,8 +53,8 @@ class Journal:
     Use it with `async with`; only one process can have it open. A request is recorded on the disk as attempted before
     its first byte leaves. After a crash at any moment, the next start asks the service for the status of the attempted
     requests, and sends those that the service definitely does not have. Each message keeps the id that it was planned
-    with. A process that continues a job also asks whether the service has requests that the file has as planned: an
-    older copy may have been restored.
+    with. A process that continues a job also checks whether the service has requests that are planned in the file,
+    because an older copy may have been restored.
 
     `<path>.lock` beside the file is locked while the journal is open, and records the furthest request that was
     attempted.
@@ -136,13 +137,11 @@ class Journal:
             Whether the job was planned by this call.
 
         Raises:
-            ValueError: A message does not fit the arguments, or the journal belongs to another job. Nothing was
-                planned.
+            ValueError: A message does not fit the arguments, or the journal has another job; nothing was planned.
         """
-        if batch_size < 1:
-            raise ValueError("batch_size must be at least 1")
-        arguments = {"sender": sender, "at": at, "via": via, "cost": 2, **options}
-        terms = json.dumps({"batch_size": batch_size, **arguments}, default=_described, sort_keys=True)
+        check_number("batch_size", batch_size)
+        arguments = {"sender": sender, "at": at, "via": via, **options}
+        terms = JobTerms.model_validate({"batch_size": batch_size, **arguments}).canonical()
         async with self._turn:
             rows = Numbering()
             # A known source need not be read again.
@@ -154,40 +153,46 @@ class Journal:
             source = await self._run_blocking(digest_of_rows, rows) if source is None else source
             if await self._run_blocking(self._is_planned, source, terms):
                 return False
-            await self._run_blocking(self._plan, source, terms, rows, divide(rows, arguments, batch_size))
+            await self._run_blocking(
+                self._plan, source, terms, rows, divide(rows, {**arguments, "cost": 2}, batch_size)
+            )
             self._is_current = True
             return True
 
-    async def send(self, client: Client, *, workers: int = 4, on_progress: Callable[[int], None] | None = None) -> None:
+    async def send(self, client: Client, *, workers: int = 4, on_progress: OnProgress | None = None) -> None:
         """Reconcile the requests that an earlier process attempted, and send the planned ones.
 
         Waits where a guard requires it. A message that the service refuses becomes `failed`, and the others are still
         sent. A request that can't be reconciled stays unresolved and is not sent again.
 
         If an earlier process planned the job, the service is first asked which of the planned requests it has; that
-        takes seconds, and minutes for a large job. After 20 unknown messages one is asked a second. Concurrent calls
-        take turns.
+        takes seconds, and minutes for a large job. After 20 unknown messages, one status a second is requested.
+        Concurrent calls take turns.
 
         Args:
             client: The client that sends, preferably with the `guards()` of this journal.
             workers: The number of concurrent requests.
-            on_progress: Called with the number of messages that have received an answer since the last call.
+            on_progress: Called after each answer with the number of messages that have one, and the number of all
+                messages of the job; earlier runs count.
 
         Raises:
+            ValueError: `workers` is less than 1.
             JournalError: The file can't be written, or was moved, removed or changed by another program; or an earlier
                 process planned the job, and no status can prove what it sent (see `trust`).
             SmscError: The job had to stop: wrong credentials, no money, a blocked address, no network, or sending is
                 paused. Planned messages stay planned, and another call continues the job.
         """
-        sending = JournalSender(
-            client,
-            self._file,
-            self._run_blocking,
-            workers=workers,
-            opened_at=self._opened_at,
-            note=on_progress or _ignore,
-        )
+        check_number("workers", workers)
         async with self._turn:
+            summary = await self.summary()
+            sending = JournalSender(
+                client,
+                self._file,
+                self._run_blocking,
+                workers=workers,
+                opened_at=self._opened_at,
+                note=counted(on_progress, summary.total - summary.unsent, summary.total),
+            )
             if not self._is_current:
                 unproved = await sending.catch_up()
                 self._held = frozenset() if self._trust else frozenset(unproved)
@@ -201,7 +206,7 @@ class Journal:
         *,
         timeout: float | None = 86_400.0,
         delay_per_request: float = 10.0,
-        on_progress: Callable[[int], None] | None = None,
+        on_progress: OnProgress | None = None,
     ) -> None:
         """Follow all accepted messages until their status is final, and record it.
 
@@ -209,19 +214,24 @@ class Journal:
             client: The client that polls the service.
             timeout: The maximum duration in seconds, None for no limit; messages still pending then stay `accepted`.
             delay_per_request: As in `Client.watch`.
-            on_progress: Called with the number of messages whose status has become final since the last call.
+            on_progress: Called after each last update with the number of messages that have had theirs, and the number
+                of all accepted messages of the job; earlier runs count.
 
         Raises:
+            ValueError: An argument is wrong.
             SmscError: Following had to stop; another call continues it.
         """
-        note = on_progress or _ignore
+        check_timeout(timeout)
+        summary = await self.summary()
+        note = counted(on_progress, summary.final, summary.final + summary.accepted)
         pending = await self._run_blocking(self._file.pending)
         unfinished = (Unfinished(ref=MessageRef(phone, id_), since=at) for phone, id_, at in pending)
         with anyio.move_on_after(timeout):
             async with client.watch(unfinished, timeout=None, delay_per_request=delay_per_request) as updates:
                 async for update in updates:
                     await self._note_update(update)
-                    note(int(update.is_last))
+                    if update.is_last:
+                        note(1)
 
     async def quote(self, client: Client) -> Decimal:
         """Return the cost of the messages that have no answer yet, without sending anything.
@@ -253,11 +263,12 @@ class Journal:
             How many messages had a phone.
 
         Raises:
-            ValueError: `older_than` is negative.
+            ValueError: `older_than` is no timedelta, or negative.
             JournalError: The file can't be written.
         """
-        if older_than < timedelta():
-            raise ValueError("older_than must not be negative")
+        given: object = older_than
+        if not isinstance(given, timedelta) or given < timedelta():
+            raise ValueError("older_than must be a timedelta that is not negative, such as timedelta(days=30)")
         now = datetime.now(UTC)
         before = now - min(older_than, now - datetime.min.replace(tzinfo=UTC))
         return await self._run_blocking(self._file.erase, before)
@@ -312,7 +323,7 @@ class Journal:
         known = self._file.get("identity")
         if known is None:
             return False
-        with readable(self._path):
+        with JOURNAL.readable(self._path):
             known_source, known_terms = json.loads(known)
         if [known_source, known_terms] != [source, terms]:
             what = "messages" if known_terms == terms else "options"
@@ -337,14 +348,3 @@ class Journal:
         error = None if report is None or report.error is None else int(report.error)
         ref = update.ref
         await self._run_blocking(self._file.note_status, ref.phone, ref.id, status, error, words, final_at)
-
-
-def _described(value: object) -> str:
-    """Return a text with all that a channel or a schedule holds, which their `repr` does not show."""
-    if not isinstance(value, Channel | Schedule):
-        return repr(value)
-    return f"{type(value).__name__}({', '.join(f'{name}={item!r}' for name, item in value)})"
-
-
-def _ignore(count: int) -> None:
-    """Ignore the progress."""

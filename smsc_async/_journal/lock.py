@@ -2,6 +2,7 @@
 
 import errno
 import json
+import logging
 import os
 from dataclasses import asdict, dataclass, replace
 from importlib.util import find_spec
@@ -14,12 +15,18 @@ from smsc_async._clock import DiskTime, disk_time
 from smsc_async._model import JournalError, Outcome
 from smsc_async._private_file import make_private
 
-from .damage import explained, in_use
+from .database import Database
+from .file import JOURNAL, connect
 
-__all__ = ["JournalLock", "LockRecord"]
+__all__ = ["NO_JOB", "JournalLock", "LockRecord", "open_locked"]
+
+NO_JOB: Final = "it has no job, although one may have been planned in it; if none was, delete it and start again"
+
+_log = logging.getLogger("smsc_async")
 
 _SIZE: Final = 256  # one record, always overwritten as a whole
 _NEVER: Final = DiskTime("", 0.0, 0.0)
+_HAS_JOB: Final = "SELECT (SELECT count(*) FROM job WHERE name = 'identity'), (SELECT count(*) FROM unresolved)"
 _LOCKED: Final = {errno.EAGAIN, errno.EACCES, errno.EDEADLK}
 
 
@@ -30,8 +37,8 @@ class LockRecord:
     Attributes:
         job: The job that `furthest` belongs to, "" for none.
         furthest: The key of the furthest request that was attempted, 0 for none.
-        backlog: Seconds for which the answers "unknown message" were still limited at `at`.
-        at: When `backlog` was stored. It is taken to be now if it is unknown how long ago that was.
+        backlog: Seconds for which status requests were still delayed at `at`, after too many unknown messages.
+        at: When `backlog` was stored; counted as now if it is unknown how long ago that was.
     """
 
     job: str = ""
@@ -82,13 +89,13 @@ class JournalLock:
         self.close()
 
     def mark(self) -> None:
-        """Remember the journal as it is now, after a change by this process; not one that replaced it."""
+        """Remember the state of the journal after a change by this process; ignore a file that replaced it."""
         found = _seen(self._journal)
         if not self._marked or found[:2] == self._marked[:2]:
             self._marked = found
 
     def check(self) -> None:
-        """Raise a `JournalError` if the journal is not as it was marked, or this file is not in its place."""
+        """Raise a `JournalError` if the journal differs from the marked state, or this file was moved."""
         try:
             is_same = _seen(self._journal) == self._marked and self._is_in_place()
         except OSError:
@@ -96,7 +103,7 @@ class JournalLock:
         if not is_same:
             raise JournalError(
                 f"another program has changed, moved or removed the journal {self._journal} or its .lock file while it "
-                "was in use; nothing more is sent. Put it back and start again: what was sent is found out first"
+                "was in use; nothing more is sent. Restore it and start again: the service is first asked what was sent"
             )
 
     def update(self, **changes: Any) -> None:
@@ -105,7 +112,7 @@ class JournalLock:
         Raises:
             JournalError: It can't be written.
         """
-        with self._writing, explained(self._journal):
+        with self._writing, JOURNAL.explained(self._journal):
             self.record = replace(self.record, **changes)
             os.lseek(self._file, 0, os.SEEK_SET)
             os.write(self._file, json.dumps(asdict(self.record)).encode().ljust(_SIZE))
@@ -123,12 +130,50 @@ class JournalLock:
             except OSError as error:
                 os.close(file)
                 if error.errno in _LOCKED:
-                    raise in_use(self._journal) from None
+                    raise JOURNAL.in_use(self._journal) from None
                 raise
-            os.close(file)  # it was removed or replaced before it was locked
+            os.close(file)  # the file was removed or replaced before it was locked
 
     def _is_in_place(self) -> bool:
         return os.path.samestat(os.fstat(self._file), self._path.stat())
+
+
+def open_locked(path: Path, lock: JournalLock) -> tuple[Database, bool]:
+    """Open the file of a journal; create it if it does not exist.
+
+    Returns:
+        The file, and whether it has no job although one may have been planned in it: it was emptied, or is a copy from
+        before that. Planning would repeat the job.
+
+    Raises:
+        JournalInUse: Another process has the file open.
+        JournalError: The file can't be opened, is damaged, or is not a journal.
+    """
+    was_used, is_new = bool(lock.record.job) or lock.is_new, not path.exists()
+    if is_new:
+        if lock.record.job:
+            _log.warning("the journal %s contained a job, but the file is gone: a new job begins", path)
+        lock.update(job="", furthest=0)
+        make_private(path)
+    database = connect(path)
+    try:
+        for file in (path, path.with_name(f"{path.name}-journal")):
+            if file.exists():
+                make_private(file)
+        ((jobs, others),) = database.execute(_HAS_JOB)
+        may_have_lost_its_job = was_used and not is_new and not jobs
+        _check_job(path, is_lost=may_have_lost_its_job and not others)
+        lock.update()
+        lock.mark()
+    except BaseException:
+        database.close()
+        raise
+    return database, may_have_lost_its_job
+
+
+def _check_job(path: Path, *, is_lost: bool) -> None:
+    if is_lost:
+        raise JOURNAL.damaged(path, NO_JOB)
 
 
 def _check_system() -> None:
@@ -148,7 +193,7 @@ def _lock(file: int) -> None:
 
 
 def _seen(path: Path) -> tuple[int, ...]:
-    """Return what stays equal as long as no other program replaces or changes the file."""
+    """Return values that change when another program replaces or changes the file."""
     found = path.stat()
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
@@ -166,6 +211,6 @@ def _parsed(content: bytes) -> LockRecord | None:
 
 
 def _renewed(record: LockRecord) -> LockRecord:
-    """Return a record with its backlog as of now: what is unknown about it is unknown once."""
+    """Return a record with its backlog as of now, so that an unknown age is counted only once."""
     now = disk_time()
     return replace(record, backlog=max(record.backlog - (now.since(record.at) or 0.0), 0.0), at=now)

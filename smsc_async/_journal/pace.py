@@ -1,4 +1,4 @@
-"""Limits how often a job may get an error such as "unknown message": frequent errors block the IP address."""
+"""A limit on status requests about unknown messages: frequent errors block the IP address."""
 
 from typing import Final
 
@@ -17,12 +17,12 @@ _INTERVAL: Final = 1.0  # seconds for each further one
 
 
 class UnknownPace:
-    """Requests statuses; after 20 answers that are errors there is one a second. The limit survives a restart.
+    """Requests statuses; after 20 errors, one a second. The limit survives a restart.
 
     Args:
-        client: The client that asks.
-        lock: The lock file, which keeps the limit.
-        most: The most requests at once.
+        client: The client.
+        lock: The lock file, which stores the limit.
+        most: The maximum number of concurrent requests.
     """
 
     def __init__(self, client: Client, lock: JournalLock, *, most: int) -> None:
@@ -30,14 +30,14 @@ class UnknownPace:
         self._lock = lock
         self._slots = anyio.Semaphore(most)
         record = lock.record
-        # A damaged record must not stop the job.
+        # A damaged record must not delay the job for long.
         backlog = min(record.backlog, _FIRST * _INTERVAL) - (disk_time().since(record.at) or 0.0)
         self._until = anyio.current_time() + backlog
         self._asking = 0
         self._answered = anyio.Event()
 
     def delay(self, number: int) -> float:
-        """Return the most seconds until `number` requests are answered, if none of the messages is known."""
+        """Return the maximum number of seconds until `number` requests are answered, if all messages are unknown."""
         return self._backlog() + number * _INTERVAL
 
     async def status(self, operation: GetStatus) -> DeliveryReport:

@@ -12,6 +12,7 @@ from typing import Any, Final, TypeAlias
 
 from smsc_async._model import (
     ApiError,
+    Dispatch,
     GetCost,
     GetListCost,
     Message,
@@ -21,6 +22,7 @@ from smsc_async._model import (
     SendList,
     SentMessage,
     SmscError,
+    When,
     is_international,
     new_id,
     parts,
@@ -32,6 +34,7 @@ from .rows import ChunkPlan, MessageResult, PlannedMessage, RowPlan, StoredChunk
 
 __all__ = [
     "Division",
+    "JobTerms",
     "Numbering",
     "cost_of",
     "digest_of_rows",
@@ -46,6 +49,28 @@ _NOT_PRICED: Final = {"id", "sender", "at", "cost"}
 _CENT: Final = Decimal("0.0001")
 
 
+class JobTerms(Dispatch):
+    """The arguments that all requests of a job share."""
+
+    batch_size: int
+    sender: str | None = None
+    at: When = None
+
+    def content(self) -> dict[str, str]:
+        """Return the fields of the envelope that do not depend on the messages."""
+        own = {"sender": self.sender, "time": None if self.at is None else self.at.wire()}
+        return {**self.via.fields(), **{name: value for name, value in own.items() if value is not None}}
+
+    def canonical(self) -> str:
+        """Return what identifies the arguments in a journal, as JSON.
+
+        It consists of what the service receives, so that a class, an attribute or a default may change without turning
+        a stored job into another one.
+        """
+        query = {**({} if self.err is None else {"err": str(int(self.err))}), **self.parameters()}
+        return _json({"batch_size": self.batch_size, "fields": self.content(), "query": query})
+
+
 class Division:
     """Divides messages into requests.
 
@@ -54,7 +79,7 @@ class Division:
 
     Args:
         options: The arguments of all sends.
-        size: The most messages in one request; 1 sends each alone.
+        size: The maximum number of messages in one request; 1 sends each separately.
     """
 
     def __init__(self, options: Mapping[str, Any], size: int) -> None:
@@ -139,7 +164,7 @@ class Numbering:
         self._rows.append((row, number, *columns, item.id, item.fault))
 
     def arrange(self) -> None:
-        """Sort the messages by their rows; blocks, but lets other threads go on.
+        """Sort the messages by their rows; blocks, but in pieces, so that other threads can run.
 
         Raises:
             ValueError: Two messages have the same row.
@@ -175,8 +200,12 @@ def digest_of_rows(rows: Iterable[PlannedMessage]) -> str:
     """Return a hash of the messages, which identifies their job."""
     digest = hashlib.sha256()
     for row in rows:
-        digest.update(row.model_dump_json().encode())
+        digest.update(_json(row.model_dump(mode="json", exclude_defaults=True)).encode())
     return digest.hexdigest()
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
 
 
 def without(content: str, phones: Container[str]) -> str:

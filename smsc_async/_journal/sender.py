@@ -18,6 +18,7 @@ from smsc_async._model import (
     GuardError,
     GuardStoreError,
     JournalError,
+    OnProgress,
     Outcome,
     Scope,
     Send,
@@ -36,7 +37,7 @@ from .rows import ChunkState, StoredChunk
 from .store import JournalStore, RunBlocking
 from .witness import Witness
 
-__all__ = ["JournalSender"]
+__all__ = ["JournalSender", "counted"]
 
 _PAUSE: Final = 5.0
 _ENOUGH: Final = 12
@@ -44,7 +45,7 @@ _PATIENCE: Final = 90.0  # seconds to reconcile a request, besides those that it
 _UNRESOLVED: Final = 3  # an unresolved send counts as three network failures
 _NO_PROOF: Final = (
     "the job was planned by an earlier process, and the service can't prove which of the planned messages were sent "
-    "since, because it may store their phones in another form, or has older messages with their ids; they are not "
+    "since, because it may store their phones in another form, or has older messages with their ids; these are not "
     "sent. If the journal was not restored from an older copy, continue with trust=True (--trust-journal)"
 )
 
@@ -84,12 +85,12 @@ class JournalSender:
         self._unresolved: list[int] = []
         self._stopped = anyio.Event()
         self._reason: Exception | None = None
-        # What was attempted before this sender began also ended before that, whatever the clocks in the file say.
+        # Attempts of earlier senders ended before this one began, whatever the clocks in the file say.
         self._began = disk_time()
         self._failed_at: dict[int, DiskTime] = {}
 
     async def catch_up(self) -> list[int]:
-        """Reconcile the planned requests that the service may have, because the journal may be behind the truth.
+        """Reconcile the planned requests that the service may have, because the journal may be outdated.
 
         Returns:
             The keys of the requests that the service may have although no status can show it.
@@ -123,7 +124,7 @@ class JournalSender:
             known = last + 1
 
     async def run(self, held: Container[int] = ()) -> None:
-        """Send and reconcile until no request is planned but those that are held back.
+        """Send and reconcile all requests except those that are held back.
 
         Raises:
             JournalError: Some are held back.
@@ -291,6 +292,18 @@ class JournalSender:
     def _stop(self, reason: Exception) -> None:
         self._reason = self._reason or reason
         self._stopped.set()
+
+
+def counted(on_progress: OnProgress | None, done: int, total: int) -> Callable[[int], None]:
+    """Return a function that adds to the number of messages that are done, and reports it with the total."""
+
+    def note(more: int) -> None:
+        nonlocal done
+        done += more
+        if on_progress is not None:
+            on_progress(done, total)
+
+    return note
 
 
 def _description(error: SmscError) -> str:

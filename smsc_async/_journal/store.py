@@ -4,22 +4,20 @@ import hashlib
 import itertools
 import json
 import secrets
-import sqlite3
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from operator import itemgetter
 from pathlib import Path
-from threading import RLock
 from typing import Any, Final, Protocol, TypeVar
 
 from smsc_async._clock import disk_time
 from smsc_async._private_file import check_regular
 
-from .damage import damaged, explained, readable
-from .file import NO_JOB, open_locked
-from .lock import JournalLock
+from .database import Connection
+from .file import JOURNAL
+from .lock import NO_JOB, JournalLock, open_locked
 from .requests import without
 from .rows import (
     ChunkPlan,
@@ -77,35 +75,34 @@ class JournalStore:
     """
 
     def __init__(self, path: Path) -> None:
-        self._lock = RLock()
         self._path = path
-        with explained(path):
+        with JOURNAL.explained(path):
             check_regular(path)
             self.lock_file = JournalLock(path)
         try:
-            with explained(path):
-                self._connection, self._may_have_lost_its_job = open_locked(path, self.lock_file)
+            with JOURNAL.explained(path):
+                self._file, self._may_have_lost_its_job = open_locked(path, self.lock_file)
         except BaseException:
             self.lock_file.discard()
             raise
 
     def close(self) -> None:
         """Close and unlock the file."""
-        with self._lock:
+        with self._file.lock:
             try:
-                self._connection.close()
+                self._file.close()
             finally:
                 self.lock_file.close()
 
     def furthest(self) -> int:
         """Return the key of the furthest request that was attempted, as far as this file and the lock file know."""
-        ((key,),) = self._all("SELECT coalesce(max(key), 0) FROM chunk WHERE state != 'planned'")
+        ((key,),) = self._file.execute("SELECT coalesce(max(key), 0) FROM chunk WHERE state != 'planned'")
         record = self.lock_file.record
         return max(int(key), record.furthest if record.job == self.get("job") else 0)
 
     def get(self, name: str) -> str | None:
         """Return a property of the whole job, None if it was not stored."""
-        found = self._all("SELECT value FROM job WHERE name = ?", name)
+        found = self._file.execute("SELECT value FROM job WHERE name = ?", name)
         return str(found[0][0]) if found else None
 
     def put(self, name: str, value: str) -> None:
@@ -120,7 +117,7 @@ class JournalStore:
             JournalError: The file is a copy from before its job was planned.
         """
         if self._may_have_lost_its_job:
-            raise damaged(self._path, NO_JOB)
+            raise JOURNAL.damaged(self._path, NO_JOB)
         job = secrets.token_hex(8)
         with self.change() as connection:
             connection.executemany(
@@ -149,14 +146,14 @@ class JournalStore:
 
     def planned_at(self) -> datetime:
         """Return when the job was planned, aware."""
-        with readable(self._path):
+        with JOURNAL.readable(self._path):
             return datetime.fromisoformat(self.get("planned_at") or "")
 
     def chunks(self, *states: ChunkState) -> list[int]:
         """Return the keys of the requests in any of these states, in order."""
         parameters = ", ".join("?" * len(states))
         query = f"SELECT key FROM chunk WHERE state IN ({parameters}) ORDER BY key"  # noqa: S608 - question marks only
-        return [key for (key,) in self._all(query, *states)]
+        return [key for (key,) in self._file.execute(query, *states)]
 
     def chunk(self, key: int) -> StoredChunk:
         """Return a request.
@@ -164,10 +161,10 @@ class JournalStore:
         Raises:
             JournalError: Its content differs from what was planned.
         """
-        with readable(self._path):
-            ((state, content, digest, *flags, began, failed),) = self._all(_CHUNK, key)
+        with JOURNAL.readable(self._path):
+            ((state, content, digest, *flags, began, failed),) = self._file.execute(_CHUNK, key)
             if digest != _digest(content):
-                raise damaged(self._path, "a request in it differs from the one that was planned")
+                raise JOURNAL.damaged(self._path, "a request in it differs from the one that was planned")
             is_list, is_own_id = map(bool, flags)
             return StoredChunk(key, ChunkState(state), content, is_list, is_own_id, moment(began), moment(failed))
 
@@ -239,25 +236,25 @@ class JournalStore:
 
     def pending(self) -> list[tuple[str, str, datetime]]:
         """Return phone, id and time of acceptance of each pending message; the time is now where it is unknown."""
-        found = self._all(
+        found = self._file.execute(
             "SELECT phone, id, done_clock FROM message JOIN chunk ON chunk.key = message.chunk "
             "WHERE message.state = 'accepted' ORDER BY row"
         )
         now, today = disk_time(), datetime.now(UTC)
-        with readable(self._path):
+        with JOURNAL.readable(self._path):
             elapsed = {clock: now.since(disk_time_of(clock)) or 0.0 for *_, clock in found}
             return [(phone, id_, today - timedelta(seconds=elapsed[clock])) for phone, id_, clock in found]
 
     def rows(self) -> list[JournalRow]:
         """Return all rows, in order."""
-        with readable(self._path):
-            return list(map(row_of, self._all(f"{_ROWS} ORDER BY row")))
+        with JOURNAL.readable(self._path):
+            return list(map(row_of, self._file.execute(f"{_ROWS} ORDER BY row")))
 
     def summary(self) -> Summary:
         """Return the number of messages in each state, and their cost."""
-        counts = dict(self._all(f"SELECT state, count(*) FROM ({_ROWS}) GROUP BY state"))  # noqa: S608 - constants only
-        costs = self._all("SELECT cost FROM message WHERE cost IS NOT NULL")
-        with readable(self._path):
+        counts = dict(self._file.execute(f"SELECT state, count(*) FROM ({_ROWS}) GROUP BY state"))  # noqa: S608 - constants only
+        costs = self._file.execute("SELECT cost FROM message WHERE cost IS NOT NULL")
+        with JOURNAL.readable(self._path):
             return Summary(cost=sum((Decimal(cost) for (cost,) in costs), Decimal()), **counts)
 
     def keep_unresolved(self, data: str) -> None:
@@ -267,7 +264,7 @@ class JournalStore:
 
     def unresolved_sends(self) -> list[tuple[int, str]]:
         """Return the stored unresolved sends, each with its key."""
-        return self._all("SELECT key, data FROM unresolved ORDER BY key")
+        return self._file.execute("SELECT key, data FROM unresolved ORDER BY key")
 
     def forget_unresolved(self, key: int) -> None:
         """Delete an unresolved send that has been reconciled."""
@@ -276,8 +273,8 @@ class JournalStore:
 
     def histories(self) -> list[KeyHistory]:
         """Return the stored histories of the guards."""
-        found = self._all("SELECT rule, key, span, clock, ages FROM history")
-        with readable(self._path):
+        found = self._file.execute("SELECT rule, key, span, clock, ages FROM history")
+        with JOURNAL.readable(self._path):
             return list(map(history_of, found))
 
     def put_histories(self, histories: Iterable[KeyHistory], *, instead: bool = False) -> None:
@@ -306,29 +303,23 @@ class JournalStore:
             )
             for key, messages in itertools.groupby(due, itemgetter(1)):
                 phones = {phone for *_, phone in messages}
-                for (content,) in self._all("SELECT content FROM chunk WHERE key = ?", key):
+                for (content,) in self._file.execute("SELECT content FROM chunk WHERE key = ?", key):
                     rest = without(content, phones)
                     values = rest, _digest(rest), key
                     connection.execute("UPDATE chunk SET content = ?, digest = ? WHERE key = ?", values)
-        with self._lock, explained(self._path):
-            self._connection.execute("VACUUM")  # what is only deleted stays readable in the file
+        with self._file.lock, JOURNAL.explained(self._path):
+            self._file.execute("VACUUM")  # what is only deleted stays readable in the file
             self.lock_file.mark()
         return len(due)
 
     @contextmanager
-    def change(self) -> Iterator[sqlite3.Connection]:
+    def change(self) -> Iterator[Connection]:
         """Run the body in one transaction, on a file that no other program has changed."""
-        with self._lock, explained(self._path):
+        with self._file.lock, JOURNAL.explained(self._path):
             self.lock_file.check()
-            self._connection.execute("BEGIN IMMEDIATE")
             try:
-                yield self._connection
-                self._connection.execute("COMMIT")
-            except BaseException:
-                # SQLite may have rolled back already, if the disk is full.
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise
+                with self._file.change() as connection:
+                    yield connection
             finally:
                 self.lock_file.mark()
 
@@ -340,10 +331,6 @@ class JournalStore:
                 (state, *columns.values(), key),
             )
             connection.execute("UPDATE message SET error = NULL WHERE chunk = ?", (key,))
-
-    def _all(self, query: str, *values: Any) -> list[Any]:
-        with self._lock, explained(self._path):
-            return self._connection.execute(query, values).fetchall()
 
 
 def _digest(content: str) -> bytes:

@@ -1,7 +1,7 @@
-"""Find out whether a journal is behind the truth: whether the service has messages that the journal has as planned.
+"""Find out whether a journal is outdated: whether the service has messages that the journal lists as planned.
 
-A journal is behind if an older copy was restored, or if its last changes were lost with a part of the file. The ids of
-all messages are fixed when the job is planned, so the service's answers to status requests show what was sent since.
+A journal is outdated if an older copy was restored, or if its last changes were lost with a part of the file. The ids
+of all messages are fixed when the job is planned, so status requests show what was sent since.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -22,7 +22,7 @@ from .store import JournalStore, RunBlocking
 
 __all__ = ["Witness"]
 
-_ENOUGH_MESSAGES: Final = 100  # the service blocks an IP address after this many bad messages in a row
+_ENOUGH_MESSAGES: Final = 100  # the service blocks an IP address after this many consecutive bad messages
 _ENOUGH_RECIPIENTS: Final = 3
 
 
@@ -41,15 +41,15 @@ class _Request(NamedTuple):
 
 
 class Witness:
-    """Asks the service which planned requests it has.
+    """Finds out which planned requests the service has.
 
     Args:
         store: The journal's file.
         run_blocking: Calls a method of the store off the event loop.
-        status: Requests a status.
+        status: A function that requests a status.
         workers: How many requests may have been in flight at once, and so may have arrived in any order.
         planned_at: When the job was planned; an older message with the same id is a different one.
-        skew: Seconds by which the service's clock may be behind this machine's.
+        skew: Seconds by which the clock of the service may be behind that of this machine.
     """
 
     def __init__(
@@ -72,10 +72,10 @@ class Witness:
     async def last_known(self, keys: Sequence[int]) -> int | None:
         """Return the position of a request that the service has, None if the search finds none.
 
-        The requests are asked in sending order until unknown ones in a row cover 100 messages and as many requests as
-        there are workers: messages that were refused are unknown too. Then the distances double, to the end. Behind a
-        known request they also double, as long as requests are known. Afterwards `unproved` has the keys of the
-        requests before the end of that row about which nothing can be proved.
+        The requests are checked in sending order until consecutive unknown ones cover 100 messages and as many requests
+        as there are workers: messages that were refused are unknown too. From there to the end of the job, the
+        distances double. After a known request they also double, as long as requests are known. Then `unproved` has
+        the keys of the requests in the first part about which nothing can be proved.
 
         Raises:
             SmscError: A status could not be requested.
@@ -125,13 +125,13 @@ class Witness:
                 continue
             if request.is_own_id or (report.sent_at is not None and report.sent_at >= self._since):
                 return True
-            return None  # an older message with the same id: ours can't be told from it
+            return None  # an older message with the same id, which can't be distinguished from ours
         return found
 
     async def _request(self, key: int) -> _Request:
         chunk = await self._run_blocking(self._store.chunk, key)
         refs = operation_of(chunk).refs()
         exact = [ref for ref in refs if is_international(ref.phone)]
-        # Numbers that are refused may stand side by side, so those asked are spread.
+        # Refused numbers may be adjacent, so take the first, the last and one from the middle.
         chosen = dict.fromkeys((*exact[:1], *exact[-1:], *exact[len(exact) // 2 :][:1]))
         return _Request(tuple(chosen)[:_ENOUGH_RECIPIENTS], len(refs), chunk.is_own_id)

@@ -83,11 +83,12 @@ from .operations import (
     Operation,
     Send,
     SendList,
+    When,
     api_error,
     is_own_id,
     new_id,
 )
-from .parameters import MessageList, QueryOptions, listing_options
+from .parameters import Dispatch, MessageList, QueryOptions, listing_options
 from .repeating import least_pause
 from .results import (
     AnyRef,
@@ -160,6 +161,7 @@ __all__ = [
     "DeliveryError",
     "DeliveryFailed",
     "DeliveryReport",
+    "Dispatch",
     "DuplicateSend",
     "Email",
     "Encoding",
@@ -231,6 +233,7 @@ __all__ = [
     "Voice",
     "WapPush",
     "WhatsApp",
+    "When",
     "WrongEventLoop",
     "api_error",
     "check_xml_text",

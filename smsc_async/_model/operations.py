@@ -43,6 +43,7 @@ __all__ = [
     "Operation",
     "Send",
     "SendList",
+    "When",
     "api_error",
     "is_own_id",
     "new_id",

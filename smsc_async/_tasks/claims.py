@@ -80,7 +80,7 @@ class Claims:
         self._give_back = redis.register_script(_GIVE_BACK)
 
     async def take(self, id: str, ticket: str) -> Claim | Busy | Over:  # noqa: A002 - the service's own word
-        """Claim a task; copies of a task have the same ticket, and a task queued again under its id has a new one."""
+        """Claim a task; copies of a task have the same ticket, and a task queued again under its id gets a new one."""
         token = secrets.token_hex(16)
         arguments = (token, round(self._lease * 1000), f"over:{ticket}")
         tries, unresolved, left = await self._take(self._keys(id), arguments)

@@ -1,4 +1,4 @@
-"""A taskiq stream whose tasks are acknowledged only when their result is saved, else postponed or delivered again.
+"""A taskiq stream whose tasks are acknowledged when their result is saved, and otherwise postponed or redelivered.
 
 `smsc_async.taskiq` documents which behaviour of taskiq-redis this relies on and what it works around.
 """
@@ -247,7 +247,7 @@ class Queue:
                         yield message
 
     async def _read(self, stream: str, number: str, fields: Mapping[bytes, bytes] | None) -> AckableMessage | None:
-        """Return the task of an entry; acknowledge an entry that is none, or it would be delivered again for ever."""
+        """Return the task of an entry; acknowledge an entry without a task, or it would be redelivered forever."""
 
         async def acknowledge() -> None:
             await self._redis.xack(stream, self._broker.consumer_group_name, number)
@@ -269,7 +269,7 @@ class Queue:
         try:
             message = self._broker.formatter.loads(data)
             message.parse_labels()
-        except Exception as error:  # noqa: BLE001 - anything may be in it
+        except Exception as error:  # noqa: BLE001 - the entry may contain anything
             return f"it is not a task of taskiq ({type(error).__name__})"
         is_ours = message.task_name in self._names
         is_manual = message.labels.get("ack_type") == AcknowledgeType.MANUAL.value
@@ -284,7 +284,7 @@ class Queue:
         await self._redis.zadd(self._later, {message: await self.now() + pause})
 
     async def _move(self) -> None:
-        """Queue the tasks that are due; two workers doing this at once make copies, of which the claims let one end."""
+        """Queue the tasks that are due; if two workers do this at once, the claims let only one copy run."""
         if not await self._mover.acquire():
             return
         due: list[Any] = await self._redis.zrange(
@@ -298,7 +298,7 @@ class Queue:
             await self._mover.release()
 
     async def _trim(self) -> None:
-        """Delete the entries that all groups have completed: they hold phones and texts, and Redis would keep them."""
+        """Delete the entries that all groups have completed, because they contain phones and texts."""
         bounds = []
         for group in await self._redis.xinfo_groups(self._broker.queue_name):
             pending = await self._redis.xpending(self._broker.queue_name, group["name"]) if group["pending"] else {}
@@ -315,7 +315,7 @@ class Queue:
                 _log.warning("the queue could not be maintained (%s); trying again later", type(error).__name__)
             except SendTaskError:
                 _log.warning("no worker could be woken; trying again later")
-            except Exception as error:  # noqa: BLE001 - without its keeper the queue would stand still
+            except Exception as error:  # noqa: BLE001 - without its keeper the queue would stall
                 _log.error("the queue could not be maintained (%s); trying again later", type(error).__name__)
 
 

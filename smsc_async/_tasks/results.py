@@ -90,7 +90,7 @@ class FollowTask(FrozenModel):
     """The queued arguments of the task `follow`.
 
     Attributes:
-        refs: The messages to ask about.
+        refs: The messages whose status is still requested.
         ended: The messages that have ended, and how.
         since: When the task was queued first, in seconds since 1970 by the clock of Redis.
         timeout: Seconds after which the task ends, None for never.

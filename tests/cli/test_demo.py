@@ -10,6 +10,7 @@ import sys
 from collections import Counter
 from decimal import Decimal
 from pathlib import Path
+from typing import Final
 
 import pytest
 from rich.console import Console
@@ -19,7 +20,7 @@ from smsc_async import MessageStatus
 from smsc_async._cli import demo as _cli_demo
 from smsc_async._cli.app import app
 from smsc_async._cli.demo import demonstrate, listen
-from smsc_async._cli.output import DemoReport, print_demo, progress
+from smsc_async._cli.output import DemoReport, print_demo
 from smsc_async.sandbox import DeliveryPlan, Sandbox
 from tests.interrupts import interruptible  # noqa: F401 - a fixture
 
@@ -27,8 +28,7 @@ ROOT = Path(__file__).parent.parent.parent
 PROGRAM = (sys.executable, "-W", "error", "-m", "smsc_async")
 
 
-def ignore(_sent: int, _final: int) -> None:
-    """Ignore the progress."""
+IGNORED: Final = {"sent": lambda *_: None, "final": lambda *_: None}
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def test_ctrl_c_ends_the_sandbox_without_a_traceback() -> None:
 def test_demo_prints_progress_lines_and_the_tables() -> None:
     result = CliRunner().invoke(app, ["demo", "--messages", "120"])
     assert result.exit_code == 0, result.output
-    for words in ("sent 120 of 120, final 120", "delivered", "error 9", "send_sms2", "balance 1200 before"):
+    for words in ("sent 120 of 120, final 120 of 120", "delivered", "error 9", "send_sms2", "balance 1200 before"):
         assert words in result.stdout
 
 
@@ -104,7 +104,7 @@ def test_a_pending_message_is_exit_code_1() -> None:
 
 @pytest.mark.usefixtures("never_final")
 async def test_messages_pending_at_the_timeout_are_counted() -> None:
-    report = await demonstrate(3, ignore)
+    report = await demonstrate(3, IGNORED)
     assert report.pending == 3
     assert report.too_often == 0
 
@@ -112,7 +112,7 @@ async def test_messages_pending_at_the_timeout_are_counted() -> None:
 async def test_refused_messages_are_counted(monkeypatch: pytest.MonkeyPatch, fast: None) -> None:  # noqa: ARG001 - its constants
     # A demo account without money: every request is refused with error 3.
     monkeypatch.setattr(_cli_demo, "BALANCE", Decimal(0))
-    report = await demonstrate(2, ignore)
+    report = await demonstrate(2, IGNORED)
     assert (report.refused, report.pending, report.cost) == (2, 0, Decimal(0))
     assert not report.is_complete
 
@@ -135,13 +135,6 @@ async def test_an_ipv6_address_is_in_brackets() -> None:
         pytest.skip("no IPv6 loopback")
     sandbox = Sandbox()
     assert (await _cli_demo.serve_while(sandbox.app, listener, work)).startswith("http://[::1]:")
-
-
-def test_a_terminal_gets_a_live_bar() -> None:
-    screen = io.StringIO()
-    with progress(10, Console(file=screen, force_terminal=True, width=80)) as note:
-        note(10, 4)
-    assert "4/10" in screen.getvalue()
 
 
 def test_the_table_shows_refused_and_pending_messages() -> None:

@@ -48,7 +48,7 @@ def test_one_file_for_two_purposes_is_refused_and_left_alone(arguments: tuple[st
     assert not Path("job.db").exists()
 
 
-def test_the_null_device_may_take_anything() -> None:
+def test_the_null_device_may_be_used_for_several_purposes() -> None:
     check_files({"--report": Path(os.devnull), "--skip-bad": Path(os.devnull), "other": None}, {"--report"})
 
 
@@ -113,13 +113,13 @@ def test_an_open_file_is_continued(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.usefixtures("sandbox")
 @pytest.mark.skipif(not Path("/dev/stderr").exists(), reason="no /dev/stderr here")
-def test_a_report_on_stderr_is_among_what_is_said(folder: Path) -> None:  # noqa: F811 - a fixture
+def test_a_report_on_stderr_is_printed_among_the_messages(folder: Path) -> None:  # noqa: F811 - a fixture
     write(f"{PHONES[0]},Hi")
     command = [*PROGRAM, "messages.csv", "--journal", "job.db", "--report", "/dev/stderr", "--no-follow"]
     with (folder / "errors.txt").open("wb") as file:
         subprocess.run(command, stdout=subprocess.DEVNULL, stderr=file, timeout=60, check=True)  # noqa: S603 - our own program
     lines = (folder / "errors.txt").read_text(encoding="utf-8").splitlines()
-    assert lines[0] == "a new job: 1 messages planned in job.db"
+    assert lines[0] == "a new job: 1 messages are planned in job.db"
     assert lines[-2].startswith("row,phone,id,result")
 
 
@@ -140,7 +140,7 @@ def test_a_job_that_can_not_be_proved_needs_trust_journal(
     assert send_file("--max-cost", "0").exit_code == 1
     refused = send_file()
     assert refused.exit_code == 1
-    assert "an earlier job: asking the service which of 1 planned messages it has" in refused.stderr
+    assert "an existing job: asking the service which of 1 planned messages it has" in refused.stderr
     assert "continue with trust=True (--trust-journal)" in refused.stderr
     assert not sandbox.messages
     assert send_file("--trust-journal").exit_code == 0

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,7 +16,6 @@ from pathlib import Path
 
 import anyio
 import pytest
-import typer
 from typer.testing import CliRunner, Result
 
 from smsc_async import Journal, ReadTimeout, Reply, Timeout
@@ -30,6 +30,7 @@ PROGRAM = (sys.executable, "-W", "error", "-m", "smsc_async", "send-file")
 PHONES = [f"+7916123456{number}" for number in range(4)]
 REFUSED = "+79000009007"
 NEVER = "+79000000000"
+NINE_IN_MOSCOW = 1_935_381_600.0
 
 
 @contextmanager
@@ -123,7 +124,7 @@ def test_bad_rows_stop_everything_before_anything_is_sent(sandbox: Sandbox) -> N
     result = send_file()
     assert result.exit_code == 2
     lines = result.stderr.splitlines()
-    assert lines[0].startswith("nothing was sent: 12 row(s) can't be; --skip-bad FILE writes them to a file")
+    assert lines[0].startswith("nothing was sent: 12 invalid row(s); --skip-bad FILE writes them to a file")
     assert lines[1].startswith("  row 3: phone must be a phone")
     assert lines[-1] == "  and 2 more"
     assert not sandbox.messages
@@ -201,7 +202,7 @@ def test_a_damaged_journal_is_one_sentence() -> None:
     result = send_file()
     assert result.exit_code == 1
     assert result.stderr.startswith(
-        f"the journal {Path('job.db').resolve()} is damaged: its header is not that of a journal; nothing more is sent"
+        f"the journal {Path('job.db').resolve()} is damaged: its header is not that of a database; nothing more is sent"
     )
 
 
@@ -257,25 +258,40 @@ def test_a_missing_file_and_missing_credentials_are_reported(monkeypatch: pytest
 
 @pytest.mark.usefixtures("folder")
 def test_a_local_time_uses_the_time_zone_of_each_row(sandbox: Sandbox) -> None:
-    write(f"{PHONES[0]},Hi,shop,2", header="phone,text,sender,tz")
+    write(f"{PHONES[0]},Hi,shop,2", f"{PHONES[1]},Hi,shop,", header="phone,text,sender,tz")
     assert "a message's own tz needs at=LocalTime" in send_file().stderr
     assert send_file("--at", "2031-05-01T10:00+03:00", "--no-follow").exit_code == 2
     assert send_file("--at", "2031-05-01T10:00", "--no-follow").exit_code == 0
-    assert len(sandbox.messages) == 1
+    assert sorted(message.send_at - NINE_IN_MOSCOW for message in sandbox.messages) == [-3600, 3600]
+
+
+@pytest.fixture
+def far_east() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TZ", "Asia/Vladivostok")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("folder", "far_east")
+@pytest.mark.parametrize("text", ["2031-05-01T09:00", "2031-05-01T09:00+03:00", "2031-05-01 06:00Z"])
+def test_at_means_the_same_in_send_and_send_file_in_every_zone_of_the_machine(sandbox: Sandbox, text: str) -> None:
+    write(f"{PHONES[0]},Hi")
+    assert send_file("--at", text, "--no-follow").exit_code == 0
+    assert CliRunner().invoke(cli.app, ["send", PHONES[1], "--text", "Hi", "--at", text]).exit_code == 0
+    assert [message.send_at for message in sandbox.messages] == [NINE_IN_MOSCOW] * 2
 
 
 @pytest.mark.usefixtures("folder", "sandbox")
-@pytest.mark.parametrize(("interrupt", "code"), [(KeyboardInterrupt(), 130), (typer.Exit(143), 143)])
-def test_an_interrupt_has_its_own_exit_code(
-    monkeypatch: pytest.MonkeyPatch, interrupt: BaseException, code: int
-) -> None:
+def test_an_interrupt_says_how_to_continue(monkeypatch: pytest.MonkeyPatch) -> None:
     async def interrupted(*_: object, **__: object) -> None:
-        raise interrupt
+        raise KeyboardInterrupt
 
     write(f"{PHONES[0]},Hi")
     monkeypatch.setattr(Journal, "send", interrupted)
     result = send_file()
-    assert result.exit_code == code
+    assert result.exit_code == 130
     assert result.stderr.splitlines()[-1] == "interrupted; run the same command again to continue"
 
 
@@ -330,7 +346,7 @@ def test_a_signal_ends_the_job_cleanly_and_the_same_command_continues(
     with served(slow, monkeypatch):
         with subprocess.Popen(command, stderr=subprocess.PIPE, encoding="utf-8") as process:  # noqa: S603 - our own program
             assert process.stderr is not None
-            assert process.stderr.readline() == "a new job: 30 messages planned in job.db\n"
+            assert process.stderr.readline() == "a new job: 30 messages are planned in job.db\n"
             assert process.stderr.readline().startswith("sent ")
             process.send_signal(sent_signal)
             _, words = process.communicate(timeout=30)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from smsc_async import MessageRef
-from smsc_async._cli.watch_state import StateError, WatchState
+from smsc_async import JournalError, MessageRef
+from smsc_async._cli.watch_state import WatchState
 from tests.journal.test_clocks import CHANGES, RESTARTS
 from tests.machine import Machine
 
@@ -50,7 +50,7 @@ def test_after_a_restart_of_the_machine_the_timeout_starts_anew_once(
     assert age(path, machine) == pytest.approx(70, abs=0.01)
     (said,) = [record.getMessage() for record in caplog.records]
     assert said.startswith(f"{path} was written before the machine was restarted, or on another one")
-    assert said.endswith("their timeout starts anew")
+    assert said.endswith("their timeout restarts")
 
 
 @pytest.mark.parametrize("damage", ["boot = x'00'", "uptime = 'x'", "uptime = 9e999", "uptime = -9e999", "since = 'x'"])
@@ -76,7 +76,7 @@ def test_a_state_of_an_older_version_is_refused_and_left_as_it_is(tmp_path: Path
             "CREATE TABLE message (ref TEXT PRIMARY KEY, since REAL NOT NULL, status INTEGER, is_last INTEGER);"
             "PRAGMA application_id = 0x534D5357; PRAGMA user_version = 1"
         )
-    with pytest.raises(StateError, match="by another version of this package; finish it with that version"):
+    with pytest.raises(JournalError, match=r"of another version .*\(format 1, .* finish it with the version"):
         WatchState(path)
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (1,)

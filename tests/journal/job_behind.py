@@ -56,7 +56,7 @@ class Job:
                 await journal.plan(self.messages, **self.options)
                 journal._is_current = stop_after is not None
 
-                def count(_: int) -> None:
+                def count(_done: int, _total: int) -> None:
                     if stop_after is not None and len(self.network.sandbox.messages) >= stop_after:
                         scope.cancel()
 

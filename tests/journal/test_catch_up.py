@@ -26,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("no_threads")
 @pytest.mark.parametrize("sent", [1, 7, 40])
 @pytest.mark.parametrize("batch_size", [1, 3, 49])
 @pytest.mark.parametrize("start", ["+7", "7"])
-def test_a_copy_that_is_put_back_sends_nothing_twice(
+def test_a_restored_copy_sends_nothing_twice(
     path: Path, batch_size: int, sent: int, start: str, *, without_lock: bool
 ) -> None:
     async def main() -> None:
@@ -94,7 +94,7 @@ def test_a_few_refused_recipients_do_not_hide_their_request(path: Path) -> None:
 
 
 @pytest.mark.parametrize("without_lock", [True, False])
-def test_everything_up_to_the_furthest_attempt_is_asked_for(path: Path, *, without_lock: bool) -> None:
+def test_all_requests_up_to_the_furthest_attempt_are_checked(path: Path, *, without_lock: bool) -> None:
     """The lock file is not put back with the journal, so it knows what a search can miss."""
 
     async def main() -> None:

@@ -153,7 +153,7 @@ async def test_a_request_in_flight_at_a_kill_is_over_after_one_window(
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-async def test_a_block_ends_when_it_was_to_end(
+async def test_a_block_ends_on_time_although_the_clock_is_set(
     path: Path,
     machine: Machine,
     change: Callable[[Machine], None],

@@ -102,15 +102,15 @@ async def test_a_message_final_since_a_shorter_time_keeps_its_phone_and_text(pat
         assert (await journal.rows())[0].phone == PHONES[0]
 
 
-async def test_one_text_to_many_recipients_is_kept_for_those_that_are_left(path: Path, sandbox: Sandbox) -> None:
+async def test_a_text_for_many_recipients_is_kept_until_the_last_one_is_erased(path: Path, sandbox: Sandbox) -> None:
     async with Journal(path) as journal:
         await job(journal, sandbox, Message(PHONES[0], "Hi"), Message(NEVER, "Hi"))
         await journal.erase(timedelta())
-        ((content,),) = journal._file._all("SELECT content FROM chunk")
+        ((content,),) = journal._file._file.execute("SELECT content FROM chunk")
         assert [each["phone"] for each in json.loads(content)["messages"]] == [NEVER]
 
 
 async def test_a_negative_time_is_refused(path: Path) -> None:
     async with Journal(path) as journal:
-        with pytest.raises(ValueError, match="older_than must not be negative"):
+        with pytest.raises(ValueError, match="older_than must be a timedelta that is not negative"):
             await journal.erase(timedelta(days=-1))

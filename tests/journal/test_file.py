@@ -14,8 +14,7 @@ import pytest
 
 from smsc_async import JournalError, JournalInUse
 from smsc_async._clock import disk_time
-from smsc_async._journal.damage import explained
-from smsc_async._journal.file import connect
+from smsc_async._journal.file import JOURNAL, connect
 from smsc_async._journal.rows import ChunkPlan, ChunkState, KeyHistory, RowPlan
 from smsc_async._journal.store import JournalStore
 
@@ -89,7 +88,7 @@ def test_values_that_can_not_be_read_are_damage(path: Path, damage: str) -> None
 
 
 def test_a_message_of_sqlite_that_is_not_text_is_damage() -> None:
-    with pytest.raises(JournalError, match="is damaged: its pages can't be read"), explained(Path("job.db")):
+    with pytest.raises(JournalError, match="is damaged: its pages can't be read"), JOURNAL.explained(Path("job.db")):
         b"malformed \xa1".decode()
 
 
@@ -124,11 +123,11 @@ def test_a_foreign_database_and_another_version_are_refused(tmp_path: Path, path
     other = tmp_path / "other.db"
     with closing(sqlite3.connect(other)) as connection:
         connection.execute("CREATE TABLE mine (x)")
-    with pytest.raises(JournalError, match="is not a journal; nothing was sent"):
+    with pytest.raises(JournalError, match="is not a journal; choose another file"):
         connect(other)
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA user_version = 9")
-    with pytest.raises(JournalError, match=r"another version of this package \(format 9, this one writes 4\)"):
+    with pytest.raises(JournalError, match=r"another version of this package \(format 9, this one writes 5\)"):
         connect(path)
 
 
@@ -144,8 +143,8 @@ def test_only_the_owner_can_read_the_file(path: Path) -> None:
 
 def test_an_unknown_error_of_sqlite_is_quoted() -> None:
     with (
-        pytest.raises(JournalError, match=r"the journal job.db can't be used \(odd\); what has not been sent stays"),
-        explained(Path("job.db")),
+        pytest.raises(JournalError, match=r"journal job.db can't be used \(odd\); nothing more is sent and nothing"),
+        JOURNAL.explained(Path("job.db")),
     ):
         raise sqlite3.OperationalError("odd")
 
@@ -160,5 +159,5 @@ def test_every_known_error_of_sqlite_has_its_message() -> None:
     }.items():
         error = sqlite3.OperationalError("x")
         error.sqlite_errorname = name
-        with pytest.raises(JournalError, match=words), explained(Path("job.db")):
+        with pytest.raises(JournalError, match=words), JOURNAL.explained(Path("job.db")):
             raise error

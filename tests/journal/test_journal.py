@@ -1,6 +1,7 @@
 """A journal plans a job once, follows it to its end, and stores other unresolved sends."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -43,18 +44,19 @@ def client(sandbox: Sandbox) -> Client:
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_a_job_is_planned_sent_and_followed_on_every_event_loop(path: Path, backend: str) -> None:
     async def main() -> None:
-        sandbox, noted = Sandbox(delivery=DeliveryPlan.instant()), [0, 0]
+        sandbox = Sandbox(delivery=DeliveryPlan.instant())
+        answered: list[tuple[int, int]] = []
+        final: list[tuple[int, int]] = []
         async with Journal(path) as journal, client(sandbox) as sender:
             assert await journal.plan(MESSAGES, sender="shop", via=Flash())
             assert await journal.quote(sender) == Decimal("13.5")
-            await journal.send(sender, on_progress=lambda count: noted.__setitem__(0, noted[0] + count))
-            await journal.follow(
-                sender, delay_per_request=0.01, on_progress=lambda count: noted.__setitem__(1, noted[1] + count)
-            )
+            await journal.send(sender, on_progress=lambda *counts: answered.append(counts))
+            await journal.follow(sender, delay_per_request=0.01, on_progress=lambda *counts: final.append(counts))
             rows = await journal.rows()
             assert await journal.summary() == Summary(final=3, cost=Decimal("13.5"))
             assert await journal.quote(sender) == 0
-        assert noted == [3, 3]
+        assert answered == [(3, 3)]
+        assert final == [(1, 3), (2, 3), (3, 3)]
         assert [(row.row, row.state, row.status) for row in rows] == [
             (row, RowState.FINAL, MessageStatus.DELIVERED) for row in (1, 2, 3)
         ]
@@ -62,6 +64,17 @@ def test_a_job_is_planned_sent_and_followed_on_every_event_loop(path: Path, back
         assert [message.sender for message in sandbox.messages] == ["shop"] * 3
 
     anyio.run(main, backend=backend)
+
+
+async def test_the_progress_of_a_job_counts_what_earlier_runs_did(path: Path) -> None:
+    answered: list[tuple[int, int]] = []
+    async with Journal(path) as journal, client(Sandbox()) as sender:
+        await journal.plan(MESSAGES, batch_size=1)
+        with anyio.CancelScope() as scope:
+            await journal.send(sender, on_progress=lambda *_: scope.cancel())
+        await journal.send(sender, on_progress=lambda *counts: answered.append(counts))
+        await journal.send(sender, on_progress=lambda *counts: answered.append(counts))
+    assert answered == [(2, 3), (3, 3)]
 
 
 async def test_a_journal_identifies_its_job_by_its_messages_and_options(path: Path) -> None:
@@ -72,8 +85,37 @@ async def test_a_journal_identifies_its_job_by_its_messages_and_options(path: Pa
             await journal.plan(MESSAGES[1:])
         with pytest.raises(ValueError, match="belongs to a job with different options"):
             await journal.plan(MESSAGES, sender="shop")
-        with pytest.raises(ValueError, match="batch_size must be at least 1"):
+        with pytest.raises(ValueError, match="batch_size must be a whole number of at least 1, not 0"):
             await journal.plan(MESSAGES, batch_size=0)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda journal, _: journal.plan(MESSAGES, batch_size="5"), "batch_size must be a whole number of at least 1"),
+        (lambda journal, _: journal.plan(MESSAGES, batch_size=True), "batch_size must be a whole number"),
+        (
+            lambda journal, sender: journal.send(sender, workers=0),
+            "workers must be a whole number",
+        ),
+        (lambda journal, sender: journal.send(sender, workers=1.5), "workers must be a whole number of at least 1"),
+        (lambda journal, sender: journal.follow(sender, timeout=-1), "timeout must be a number of seconds"),
+        (lambda journal, sender: journal.follow(sender, timeout=math.nan), "timeout must be a number of seconds"),
+        (lambda journal, sender: journal.follow(sender, timeout="5"), "timeout must be a number of seconds"),
+        (lambda journal, sender: journal.follow(sender, delay_per_request=0), "delay_per_request must be"),
+        (lambda journal, _: journal.erase(30), "older_than must be a timedelta"),
+    ],
+)
+async def test_a_wrong_number_is_refused_with_what_to_pass(
+    path: Path, call: Callable[[Journal, Client], Awaitable[object]], words: str
+) -> None:
+    sandbox = Sandbox()
+    async with Journal(path) as journal, client(sandbox) as sender:
+        await journal.plan(MESSAGES)
+        with pytest.raises(ValueError, match=words):
+            await call(journal, sender)
+        assert (await journal.summary()).planned == 3
+    assert not sandbox.messages
 
 
 def unread() -> Iterator[Message]:
@@ -99,7 +141,7 @@ async def test_a_plan_that_fails_plans_nothing(path: Path) -> None:
         assert await journal.plan([*MESSAGES, zoned], at=at)
 
 
-async def test_what_is_no_message_is_refused(path: Path) -> None:
+async def test_a_value_that_is_not_a_message_is_refused(path: Path) -> None:
     async with Journal(path) as journal:
         with pytest.raises(ValueError, match="message 2 is a str; pass a Message or PlannedMessage"):
             await journal.plan([MESSAGES[0], "+79161234567"])  # type: ignore[list-item]
@@ -194,7 +236,7 @@ async def test_a_client_passes_unresolved_sends_to_a_journal(path: Path) -> None
 async def test_a_full_disk_is_one_sentence_and_stored_data_stays(path: Path) -> None:
     async with Journal(path) as journal:
         await journal.plan(MESSAGES)
-        connection = journal._file._connection
+        connection = journal._file._file
         ((pages,),) = connection.execute("PRAGMA page_count")
         connection.execute(f"PRAGMA max_page_count = {pages}")
         unresolved = UnresolvedSend(
@@ -207,7 +249,7 @@ async def test_a_full_disk_is_one_sentence_and_stored_data_stays(path: Path) -> 
 
 async def test_a_job_too_large_for_the_disk_is_not_planned_at_all(path: Path) -> None:
     async with Journal(path) as journal:
-        journal._file._connection.execute("PRAGMA max_page_count = 30")
+        journal._file._file.execute("PRAGMA max_page_count = 30")
         with pytest.raises(JournalError, match="the disk is full"):
             await journal.plan([Message(f"+7916{number:07}", "x" * 200) for number in range(3000)])
     async with Journal(path) as journal:

@@ -139,7 +139,7 @@ async def test_a_job_that_is_behind_waits_when_a_status_is_refused_for_a_while(
 
 
 @virtual_time
-async def test_a_store_of_guards_that_stays_away_stops_the_job_and_all_stay_planned(path: Path) -> None:
+async def test_an_unavailable_guard_store_stops_the_job_and_all_messages_stay_planned(path: Path) -> None:
     client = Network().client()
 
     async def refusing(*_: object, **__: object) -> object:

@@ -198,7 +198,7 @@ def test_a_deleted_journal_is_a_new_job_and_says_so(path: Path, caplog: pytest.L
     with closing(JournalStore(path)) as store:
         plan(store)
     assert [record.getMessage() for record in caplog.records] == [
-        f"there was a job in the journal {path}, and the file is gone: this is a new job"
+        f"the journal {path} contained a job, but the file is gone: a new job begins"
     ]
 
 
@@ -241,7 +241,8 @@ def test_a_full_disk_stops_the_job_before_the_request_leaves(path: Path, monkeyp
 def test_a_log_of_another_kind_beside_the_file_is_refused(path: Path) -> None:
     path.with_name("job.db-wal").write_bytes(b"x")
     with pytest.raises(
-        JournalError, match=r"a file job\.db-wal, which belongs to another file; nothing was sent, move it away"
+        JournalError,
+        match=r"job\.db-wal beside the journal .* belongs to another database; nothing was sent: move it",
     ):
         JournalStore(path)
 
@@ -271,7 +272,7 @@ def test_unresolved_sends_of_other_programs_can_be_read_without_the_lock_file(pa
             plan(store)
 
 
-def test_a_file_put_in_place_during_a_transaction_is_noticed(path: Path) -> None:
+def test_a_file_replaced_during_a_transaction_is_detected(path: Path) -> None:
     with closing(JournalStore(path)) as store:
         with store.change():
             replaced(path)
@@ -280,7 +281,7 @@ def test_a_file_put_in_place_during_a_transaction_is_noticed(path: Path) -> None
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no such permission bits")
-def test_a_log_that_was_put_back_is_protected(path: Path) -> None:
+def test_a_restored_log_is_protected(path: Path) -> None:
     log = path.with_name("job.db-journal")
     log.write_bytes(bytes(5000))
     log.chmod(0o644)
@@ -303,7 +304,7 @@ def test_a_file_that_is_not_a_journal_is_left_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "messages.csv"
     path.write_text("phone,text\n" * 100, encoding="utf-8")
     path.chmod(0o644)
-    with pytest.raises(JournalError, match="its header is not that of a journal"):
+    with pytest.raises(JournalError, match="its header is not that of a database"):
         JournalStore(path)
     assert path.stat().st_mode & 0o777 == 0o644
     assert list(tmp_path.iterdir()) == [path]

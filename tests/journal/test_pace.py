@@ -45,7 +45,7 @@ class Spy:
         return self._network.client(transport=self, **options)
 
 
-def test_after_20_unknown_messages_one_is_asked_a_second_also_after_a_restart(path: Path) -> None:
+def test_after_20_unknown_messages_one_status_a_second_is_requested_also_after_a_restart(path: Path) -> None:
     async def main() -> None:
         job = Job(path, map(good, range(200)))
         await job.plan()

@@ -4,12 +4,13 @@ import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
 
 from smsc_async import Client, Journal, JournalError, Message
-from smsc_async._cli.watch_state import StateError, WatchState
+from smsc_async._cli.watch_state import WatchState
 from smsc_async._private_file import make_private
 from smsc_async.sandbox import Sandbox
 
@@ -74,8 +75,8 @@ def test_a_relative_path_stays_the_same_file_when_the_folder_changes(monkeypatch
     assert not Path("job.db").exists()
 
 
-@pytest.mark.parametrize("name", ["", ".", "/", "a\0b", "\ud800"])
-def test_what_can_not_be_a_file_is_refused(name: str) -> None:
+@pytest.mark.parametrize("name", ["", ".", "/", "a\0b", "\ud800", 5, None, b"job.db"])
+def test_a_path_that_can_not_be_a_file_is_refused(name: Any) -> None:
     with pytest.raises(ValueError, match=r"pass the path of a file, .* can't be one"):
         Journal(name)
 
@@ -130,9 +131,9 @@ class TestOnPosix:
 
     def test_a_state_that_is_not_a_file_is_refused(self) -> None:
         os.mkfifo("pipe")
-        with pytest.raises(StateError, match="pipe can't be used: it is not a regular file"):
+        with pytest.raises(JournalError, match=r"watch state .*pipe can't be opened \(it is not a regular file\)"):
             WatchState(Path("pipe"))
-        with pytest.raises(StateError, match="pass the path of a file"):
+        with pytest.raises(ValueError, match="pass the path of a file"):
             WatchState(Path())
         with pytest.raises(ValueError, match="state can't be pipe: it is not a regular file"):
             Sandbox(state="pipe")

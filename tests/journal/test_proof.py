@@ -42,7 +42,7 @@ def test_e_mail_addresses_prove_nothing(path: Path) -> None:
     run(main)
 
 
-def test_one_phone_that_proves_something_is_enough_to_go_on(path: Path) -> None:
+def test_one_phone_that_proves_something_is_enough_to_continue(path: Path) -> None:
     async def main() -> None:
         job = Job(path, [good(0, "8"), good(1, "8"), good(2), good(3, "8")])
         await job.plan()
@@ -87,7 +87,7 @@ def test_an_older_message_with_the_same_id_is_not_taken_for_one_of_the_job(path:
             await job.send()
         job.put_back()
         if months:  # the status shows the older messages, so it proves nothing about these
-            with pytest.raises(JournalError, match="or has older messages with their ids; they are not sent"):
+            with pytest.raises(JournalError, match="or has older messages with their ids; these are not sent"):
                 await job.send()
         await job.send(trust=bool(months))
         assert [text for text in job.texts if text.startswith("Hi")] == job.expected

@@ -163,7 +163,7 @@ async def test_an_old_message_with_the_same_id_is_not_mistaken_for_the_new_one(p
     ("code", "error"), [("2", AuthenticationFailed), ("3", InsufficientFunds), ("4", AddressBlocked)]
 )
 @virtual_time
-async def test_an_error_that_affects_all_requests_stops_the_job_and_all_stay_planned(
+async def test_an_error_that_affects_all_requests_stops_the_job_and_all_messages_stay_planned(
     path: Path, code: str, error: type[SmscError]
 ) -> None:
     service = FakeService([refusal(code)])

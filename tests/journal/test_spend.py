@@ -73,7 +73,7 @@ async def test_after_a_restart_of_the_machine_the_money_counts_as_just_spent(
     assert await delay(path) == 0
 
 
-async def test_what_was_in_flight_at_a_kill_counts_as_the_dearest(path: Path, machine: Machine) -> None:
+async def test_a_request_in_flight_at_a_kill_counts_as_the_most_expensive(path: Path, machine: Machine) -> None:
     async with Journal(path) as journal:
         store = await opened(journal)
         await pay(store)

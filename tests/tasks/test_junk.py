@@ -118,7 +118,7 @@ async def test_tasks_with_arguments_of_another_version_end_with_a_result_that_qu
         assert not is_quoted(f"{result.error!r} {result.error.__cause__!r} {result.error.__context__!r}")
 
 
-async def test_a_real_worker_goes_on_after_junk(post: Post) -> None:
+async def test_a_real_worker_continues_after_junk(post: Post) -> None:
     for fields in entries(post).values():
         await post.redis.xadd(post.broker.queue_name, fields)
     task = await post.tasks.send(PHONE, "Hello")

@@ -30,7 +30,7 @@ async def admin(post: Post, prefix: str) -> RedisAdmin:
     return RedisAdmin(post.redis, prefix=prefix)
 
 
-async def test_a_paused_task_waits_however_long_and_is_sent_once_when_sending_goes_on(
+async def test_a_paused_task_waits_however_long_and_is_sent_once_when_sending_is_resumed(
     post: Post, admin: RedisAdmin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await admin.pause("incident")
@@ -90,7 +90,7 @@ async def test_a_message_that_may_have_been_sent_stays_so_over_a_pause(
     assert len(post.service.phones) == 1
 
 
-async def test_following_goes_on_while_sending_is_paused(post: Post, admin: RedisAdmin) -> None:
+async def test_following_continues_while_sending_is_paused(post: Post, admin: RedisAdmin) -> None:
     task = await post.tasks.send(PHONE, "Hello")
     await post.deliver()
     sent = (await task.get_result()).return_value.sent
@@ -103,7 +103,7 @@ async def test_following_goes_on_while_sending_is_paused(post: Post, admin: Redi
     assert result.messages[0].report is not None
 
 
-async def test_the_pause_between_two_looks_does_not_grow(post: Post, admin: RedisAdmin) -> None:
+async def test_a_paused_task_is_tried_again_at_intervals_that_do_not_grow(post: Post, admin: RedisAdmin) -> None:
     error = (await admin.pause("incident")).error()
     assert error.outcome is Outcome.NOT_SENT
     assert all(5 <= (pause_after(error, tries, 61.2) or 0) <= 10 for tries in (1, 100, 10_000))

@@ -53,6 +53,6 @@ async def test_a_batch_that_is_not_queued_shows_nothing_private(number: int) -> 
     assert found_in(caught.value) == []
 
 
-async def test_a_reference_that_is_none_is_refused_before_it_is_queued(post: Post) -> None:
+async def test_an_invalid_reference_is_refused_before_it_is_queued(post: Post) -> None:
     with pytest.raises(ValueError, match="phone:id"):
         await post.tasks.follow([5])  # type: ignore[list-item]

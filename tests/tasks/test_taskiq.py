@@ -1,6 +1,7 @@
 """Tasks that send and follow: delivered at least once, accepted exactly once, and each with a result."""
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -302,11 +303,12 @@ async def test_messages_are_followed_until_their_delivery_is_final(post: Post, m
     assert result.messages[-1].failure.error == "MessageNotFound"
 
 
-async def test_a_message_pending_at_the_timeout_ends_with_its_last_report(post: Post) -> None:
+@pytest.mark.parametrize("timeout", [0, 0.0001])
+async def test_a_message_pending_at_the_timeout_ends_with_its_last_report(post: Post, timeout: float) -> None:
     sent = await post.tasks.send(PHONE, "Hello")
     await post.deliver()
     (ref,) = (await result_of(sent)).sent.refs
-    task = await post.tasks.follow([ref], timeout=0.0001)
+    task = await post.tasks.follow([ref], timeout=timeout)
     await post.deliver()
     (end,) = (await result_of(task)).messages
     assert isinstance(end.report, DeliveryReport)
@@ -341,6 +343,13 @@ async def test_a_follow_task_that_can_not_be_dated_is_not_queued(post: Post, mon
 async def test_one_task_follows_at_most_a_hundred_messages(post: Post) -> None:
     with pytest.raises(ValueError, match="at most 100"):
         await post.tasks.follow(MessageRef(PHONE, number + 1) for number in range(101))
+
+
+@pytest.mark.parametrize("timeout", [-1, math.nan, math.inf, "5"])
+async def test_a_wrong_timeout_is_refused_before_anything_is_queued(post: Post, timeout: float) -> None:
+    with pytest.raises(ValueError, match="timeout must be a number of seconds of at least 0, or None"):
+        await post.tasks.follow([MessageRef(PHONE, 1)], timeout=timeout)
+    assert await post.waiting() == []
 
 
 @pytest.mark.parametrize(

@@ -108,7 +108,7 @@ async def jobs(client: Client, unresolved: UnresolvedSend) -> None:
         assert_type(await journal.plan([planned, Message("+79991234568", "Hi")], batch_size=20, tinyurl=True), bool)
         assert_type(await journal.quote(client), Decimal)
         await journal.send(client, on_progress=print)
-        await journal.follow(client, timeout=None)
+        await journal.follow(client, timeout=None, on_progress=print)
         assert_type(await journal.rows(), list[JournalRow])
         assert_type((await journal.summary()).unresolved, int)
         journal.keep_unresolved(unresolved)

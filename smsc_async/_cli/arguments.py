@@ -1,0 +1,55 @@
+"""The arguments that several commands have in common, and the credentials from the environment."""
+
+from datetime import datetime
+from typing import Annotated, TypeAlias
+
+import typer
+
+from smsc_async._call import credentials_from
+from smsc_async._model import After, At, LocalTime, Schedule
+
+__all__ = ["AsJson", "AtOption", "DelayOption", "UrlOption", "check_credentials", "schedule"]
+
+UrlOption: TypeAlias = Annotated[str | None, typer.Option(help="URL of the service; also SMSC_URL.")]
+AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+AtOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        help="ISO date and time, without an offset in the account's time zone (or the row's tz); or +MINUTES."
+    ),
+]
+DelayOption: TypeAlias = Annotated[
+    float, typer.Option(min=0.001, help="Seconds of delay that one status request is worth.")
+]
+
+
+def schedule(text: str | None) -> Schedule | None:
+    """Return the schedule that `--at` describes.
+
+    Raises:
+        ValueError: It describes none.
+    """
+    if text is None:
+        return None
+    if text.startswith("+") and text[1:].isdecimal():
+        return After(int(text[1:]))
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(
+            "--at must be a date and time such as 2030-12-31T09:30 or 2030-12-31T09:30+03:00, or +MINUTES"
+        ) from None
+    return LocalTime(moment) if moment.utcoffset() is None else At(moment)
+
+
+def check_credentials() -> None:
+    """Raise a `ValueError` if there are no credentials in the environment.
+
+    The client's own error also names its arguments, which the command line does not have.
+    """
+    try:
+        credentials_from(None, None, None)
+    except ValueError:
+        raise ValueError(
+            "credentials are missing; set SMSC_APIKEY, or SMSC_LOGIN and SMSC_PASSWORD, in the environment"
+        ) from None
