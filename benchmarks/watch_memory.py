@@ -24,6 +24,7 @@ import trio
 from trio.testing import MockClock
 
 from smsc_async import DeliveryReport, MessageRef, MessageStatus, Unfinished
+from smsc_async._clock import RealClock
 from smsc_async._model.operations import GetStatus
 from smsc_async._watching.plan import Plan
 from smsc_async._watching.watcher import Watcher
@@ -71,7 +72,16 @@ async def measure(count: int) -> None:
     gc.collect()
     before, started = resident(), time.process_time()
     plan = Plan(interval_limit=(5, 61.2))
-    watcher = Watcher(pending, references(count), workers=4, plan=plan, lost_lasts=6.2, timeout=1e7, grace=30.0)
+    watcher = Watcher(
+        pending,
+        references(count),
+        workers=4,
+        plan=plan,
+        lost_lasts=6.2,
+        timeout=1e7,
+        grace=30.0,
+        clock=RealClock(),
+    )
     async with watcher as updates:
         while updates.total < count:
             await anyio.lowlevel.checkpoint()

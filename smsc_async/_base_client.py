@@ -19,15 +19,18 @@ from ._call import (
     Trace,
     checked,
     checked_namespace,
+    clock_of,
     credentials_from,
     credentials_source,
     deadline_from,
     named,
+    observers_of,
     positive,
     service_urls,
     timeout_from,
     transport_from,
 )
+from ._clock import Clock
 from ._frames import without_arguments, without_frames
 from ._model import (
     UNSET,
@@ -35,6 +38,7 @@ from ._model import (
     CredentialsSource,
     DeliveryReport,
     GetStatus,
+    Observer,
     Operation,
     Result,
     Send,
@@ -91,6 +95,8 @@ class Session:
         on_unknown: OnUnknown = "reconcile",
         on_unresolved: Callable[[UnresolvedSend], None] | None = None,
         clock_skew: float = 5.0,
+        clock: Clock | None = None,
+        observers: Iterable[Observer] = (),
     ) -> None:
         """Make a client; nothing is sent, and no connection is made.
 
@@ -137,6 +143,8 @@ class Session:
             clock_skew: The seconds by which the clocks of the service and of other machines may be behind this
                 machine's clock. It matters in `resolve`, and where an id that you pass may also belong to an older
                 message.
+            clock: The clock for waits, limits and deadlines: None for real time, or for tests a `testing.ManualClock`.
+            observers: Objects that are notified about each call, without private values; see `Observer`.
 
         Raises:
             ValueError: The credentials are missing, or an argument is wrong.
@@ -153,7 +161,7 @@ class Session:
         self._url = urls[0]
         self._timeout = timeout_from(timeout)
         self._deadline = deadline_from(deadline)
-        self._guards = Guards() if guards is UNSET else guards
+        self._guards = Guards(clock=clock) if guards is UNSET else guards
         self._limits = LimitsInForce.of(self._guards)
         self._workers = self._limits.status_in_flight
         self._max_recipients = max_recipients
@@ -173,6 +181,8 @@ class Session:
             retries=retries,
             guards=self._guards,
             timeout=self._timeout,
+            clock=clock_of(clock, self._guards),
+            observers=observers_of(observers),
         )
         self.clock_skew = clock_skew
         self._on_unresolved = on_unresolved
@@ -309,12 +319,15 @@ class Session:
 
     async def _poll(self, operation: GetStatus) -> DeliveryReport:
         """Request a status once, for a watch, which asks again itself and keeps the limits of each message."""
-        return await self._caller.call(operation, *self._times(UNSET, UNSET), trace=Trace(once=True))
+        report = await self._caller.call(operation, *self._times(UNSET, UNSET), trace=Trace(once=True))
+        if report.is_final:
+            self._caller.observing.delivered(report)
+        return report
 
     def _times(self, timeout: Timeout | float | Unset, deadline: float | Unset | None) -> tuple[Timeout, float]:
         steps = self._timeout if timeout is UNSET else Timeout.of(timeout)
         within = self._deadline if deadline is UNSET else positive(deadline)
-        return steps, math.inf if within is None else self._caller.now() + within
+        return steps, math.inf if within is None else self._caller.clock.now() + within
 
 
 def _name_after_client(method: object) -> None:

@@ -316,6 +316,7 @@ class Client(Session):
             lost_lasts=self._limits.lost_lasts,
             timeout=timeout,
             grace=grace,
+            clock=self._caller.clock,
             closed=self._caller.closing.wait,
             on_progress=on_progress,
         )

@@ -1,16 +1,30 @@
-"""The clocks: the time of the event loop in a process, and instants that are stored on disk."""
+"""The clocks: the time by which a client waits, the event loop it waits on, and instants that are stored on disk."""
 
 import asyncio
 import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
 import anyio
+from anyio.lowlevel import EventLoopToken, current_token
 from sniffio import current_async_library
 
-__all__ = ["DiskTime", "LoopClock", "asyncio_loop", "disk_time", "loop_time", "steady_clock"]
+__all__ = [
+    "Clock",
+    "DiskTime",
+    "LoopBinding",
+    "LoopClock",
+    "PerLoop",
+    "RealClock",
+    "asyncio_loop",
+    "disk_time",
+    "is_clock",
+    "steady_clock",
+]
+
+T = TypeVar("T")
 
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 _AGREEMENT: Final = 1.0  # seconds
@@ -24,9 +38,99 @@ def asyncio_loop() -> asyncio.AbstractEventLoop | None:
         return None
 
 
-def loop_time() -> Callable[[], float]:
+class LoopBinding:
+    """The event loop to which an object is bound, none at first."""
+
+    __slots__ = ("_loop", "_token")
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._token: EventLoopToken | None = None
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether the object is bound."""
+        return self._token is not None
+
+    def is_here(self) -> bool:
+        """Return whether the object is bound to the running event loop."""
+        loop = asyncio_loop()
+        # anyio makes a new token on each call, so tokens are compared by value.
+        return (loop is not None and loop is self._loop) or (self._token is not None and self._token == current_token())
+
+    def bind(self) -> None:
+        """Bind the object to the running event loop."""
+        self._loop, self._token = asyncio_loop(), current_token()
+
+
+class PerLoop(Generic[T]):
+    """A value that is made anew when the event loop changes, as locks and events work on one event loop only.
+
+    Args:
+        make: Makes the value.
+    """
+
+    __slots__ = ("_binding", "_make", "_value")
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._binding = LoopBinding()
+        self._make = make
+        self._value = make()
+
+    def __call__(self) -> T:
+        """Return the value for the running event loop."""
+        if not self._binding.is_here():
+            self._binding.bind()
+            self._value = self._make()
+        return self._value
+
+
+class Clock(Protocol):
+    """The clock of a client or of guards: they wait by it, and measure their limits and deadlines with it.
+
+    The timeouts of single network steps always use real time.
+    """
+
+    def now(self) -> float:
+        """Return the time in seconds; it never goes back."""
+
+    async def sleep_until(self, time: float) -> None:
+        """Sleep until this time of the clock."""
+
+    def deadline(self, time: float) -> anyio.CancelScope:
+        """Return a scope that is cancelled at this time of the clock; infinity for never."""
+
+
+def is_clock(value: object) -> bool:
+    """Return whether this is an object with the methods of `Clock`."""
+    methods = (getattr(value, name, None) for name in ("now", "sleep_until", "deadline"))
+    return not isinstance(value, type) and all(map(callable, methods))
+
+
+class RealClock:
+    """The clock of the running event loop."""
+
+    __slots__ = ("now",)
+
+    def __init__(self) -> None:
+        self.now: Callable[[], float] = _loop_time()
+        """Return the time in seconds."""
+
+    async def sleep_until(self, time: float) -> None:
+        """Sleep until this time of the event loop."""
+        await anyio.sleep_until(time)
+
+    def deadline(self, time: float) -> anyio.CancelScope:
+        """Return a scope that is cancelled at this time of the event loop."""
+        return anyio.CancelScope(deadline=time)
+
+
+def _loop_time() -> Callable[[], float]:
     """Return the function that reads the running event loop's time, so that the loop is looked up once."""
-    return asyncio.get_running_loop().time if current_async_library() == "asyncio" else anyio.current_time
+    loop = asyncio_loop()
+    if loop is None or current_async_library() != "asyncio":
+        return anyio.current_time
+    return loop.time
 
 
 class LoopClock:
@@ -49,7 +153,7 @@ class LoopClock:
 
     def rebase(self) -> None:
         """Continue on the running event loop."""
-        self._time = loop_time()
+        self._time = _loop_time()
         if self._last is not None:
             now, at = self._last
             self._offset = now + (time.monotonic() - at) - self._time()

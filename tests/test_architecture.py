@@ -22,6 +22,7 @@ ARROWS: Final = {
     "_watching": "_model",
     "_tasks": "_model",
     "sandbox": "_protocol _model",
+    "testing": "",
     "_call": "guards _network _protocol _model",
     "_sending": "_call _network _protocol _model",
     "_base_client": "_watching _sending _call _network guards _model",

@@ -7,7 +7,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from smsc_async._clock import LoopClock
+from smsc_async._clock import LoopBinding, LoopClock, PerLoop, RealClock
 from tests.virtual import virtual_time
 
 
@@ -79,3 +79,43 @@ def test_many_loops_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
         monotonic += 10
         last = anyio.run(read, clock, backend=backend)
     assert last == pytest.approx(first + 30, abs=1)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_an_object_is_bound_to_one_event_loop_until_it_is_bound_to_another(backend: str) -> None:
+    binding = LoopBinding()
+
+    async def bind() -> tuple[bool, bool, bool]:
+        before = binding.is_bound, binding.is_here()
+        binding.bind()
+        return *before, binding.is_here()
+
+    assert anyio.run(bind, backend=backend) == (False, False, True)
+    assert anyio.run(bind, backend=backend) == (True, False, True)
+    assert anyio.run(bind, backend="asyncio" if backend == "trio" else "trio") == (True, False, True)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_value_is_made_once_for_each_event_loop(backend: str) -> None:
+    value = PerLoop(list[int])
+
+    async def add(number: int) -> list[int]:
+        value().append(number)
+        value().append(number)
+        return value()
+
+    assert anyio.run(add, 1, backend=backend) == [1, 1]
+    assert anyio.run(add, 2, backend=backend) == [2, 2]
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_the_real_clock_is_that_of_the_event_loop(backend: str) -> None:
+    async def read() -> None:
+        clock, start = RealClock(), anyio.current_time()
+        assert start <= clock.now() <= anyio.current_time()
+        await clock.sleep_until(start)
+        with clock.deadline(start) as scope:
+            await anyio.sleep_forever()
+        assert scope.cancelled_caught
+
+    anyio.run(read, backend=backend)

@@ -3,7 +3,7 @@
 from datetime import tzinfo
 from typing import TypeVar
 
-from smsc_async._model import Operation, Result
+from smsc_async._model import MalformedEnvelope, Operation, Result, SmscError
 from smsc_async._network import Reply
 from smsc_async._protocol import Request, decode, reads_at_once
 from smsc_async._thread import in_own_thread
@@ -14,10 +14,14 @@ R = TypeVar("R", bound=Result)
 
 
 async def read_answer(operation: Operation[R], request: Request, reply: Reply, timezone: tzinfo) -> R:
-    """Return the result; the service writes local times in `timezone`. See `decode` for the exceptions.
+    """Return the result; the service writes local times in `timezone`.
 
     A caller that is cancelled while a thread reads leaves at once: whether the service accepted the request stays
     unknown to it.
+
+    Raises:
+        MalformedEnvelope: Reading failed with any other exception, which must not be taken for a wrong argument.
+        SmscError: See `decode`.
     """
 
     def read() -> R:
@@ -30,4 +34,10 @@ async def read_answer(operation: Operation[R], request: Request, reply: Reply, t
             timezone=timezone,
         )
 
-    return read() if reads_at_once(reply.body, reply.content_type) else await in_own_thread(read)
+    try:
+        return read() if reads_at_once(reply.body, reply.content_type) else await in_own_thread(read)
+    except SmscError:
+        raise
+    except Exception as error:  # noqa: BLE001 - see above
+        kind = type(error).__name__
+    raise MalformedEnvelope(f"the answer can't be read ({kind})")

@@ -1,13 +1,15 @@
 """A call and its attempts, while they run."""
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from smsc_async._model import Operation, Outcome, Result, TransportError
+from smsc_async._model import Operation, Outcome, Result, SmscError, TransportError
 from smsc_async._network import Timeout
-from smsc_async.guards import Identity, Reservation
+from smsc_async.guards import Identity, Part, Reservation
+
+if TYPE_CHECKING:
+    from .observing import Recording
 
 __all__ = ["Attempt", "Trace", "may_repeat"]
 
@@ -15,48 +17,71 @@ R = TypeVar("R", bound=Result)
 
 
 @dataclass(slots=True)
-class Trace(Generic[R]):
+class Trace:
     """The record of a call, so that callers can tell whether the request may have been executed.
 
     Attributes:
-        check: Returns the result if an earlier call has already executed the operation, else None. It is called while
-            this call holds its claim to the message, so that no other call can send it meanwhile.
         began: When the first attempt that may have left began, aware; None if none has.
-        may_have_left: Whether the last attempt, or an earlier call that `check` has not disproved, may have left
-            without an answer that reports its outcome.
+        may_have_left: Whether the last attempt, or an earlier call that has not been disproved, may have left without
+            an answer that reports its outcome.
         once: Whether there is one attempt, and no wait for a window: for a loop that asks again itself.
         reconciles: Whether the caller reconciles a lost answer, and then calls `Caller.reconciled`.
         held: The slots that a lost request holds until then.
+        recording: Tells the observers, None if there are none.
     """
 
-    check: Callable[[], Awaitable[R | None]] | None = None
     began: datetime | None = None
     may_have_left: bool = False
     once: bool = False
     reconciles: bool = False
     held: Reservation | None = None
+    recording: "Recording | None" = None
 
 
 @dataclass(slots=True)
-class Attempt(Generic[R]):
-    """One attempt of a call.
+class Attempt:
+    """The present attempt of a call.
 
     Attributes:
         who: The account that calls.
         url: The URL of the service.
         timeout: The timeout of each step.
-        end: The time of the event loop at which the attempt is given up.
+        deadline: The time of the clock at which the call is given up.
+        end: The time of the clock at which this attempt is given up.
+        allow_duplicate: Whether the same message may have been sent in the last minute.
         trace: The record of the call.
+        part: The slots that its request needs.
+        number: The number of attempts before this one.
+        failure: The failure before, which says more than a refusal by the guards does.
         posted: Whether any of the request may have left.
+        method: The method of the request.
+        namespace: The namespace of the request.
+        is_healed: Whether a wrong namespace was corrected.
+        start: When it left.
+        status_code: The HTTP status of the answer, None if there is none.
+        size: The bytes of the answer.
+        result: The result of the request, None if there is none.
         is_probe: Whether it asks whether the service answers a login.
     """
 
     who: Identity
     url: str
     timeout: Timeout
+    deadline: float
     end: float
-    trace: Trace[R] = field(default_factory=Trace)
+    allow_duplicate: bool = False
+    trace: Trace = field(default_factory=Trace)
+    part: Part = Part.ALL
+    number: int = 0
+    failure: SmscError | None = None
     posted: bool = False
+    method: str = ""
+    namespace: str = ""
+    is_healed: bool = False
+    start: float = 0.0
+    status_code: int | None = None
+    size: int = 0
+    result: Result | None = None
     is_probe: bool = False
 
 

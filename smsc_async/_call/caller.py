@@ -1,25 +1,18 @@
 """Execute one operation: reserve its slots, send the request, read the answer, retry where that is safe."""
 
-import asyncio
-import logging
-import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, tzinfo
 from typing import Final, TypeVar
 
-import anyio
-from anyio.lowlevel import EventLoopToken, current_token
-
-from smsc_async._clock import asyncio_loop, loop_time
+from smsc_async._clock import Clock, LoopBinding, RealClock
 from smsc_async._model import (
-    ApiError,
     AuthenticationFailed,
-    Balance,
-    BreakerOpen,
+    Backoff,
     ConnectionLost,
     GetBalance,
     GuardError,
-    MalformedEnvelope,
+    Observer,
     Operation,
     Outcome,
     PoolTimeout,
@@ -35,21 +28,21 @@ from smsc_async._model import (
 )
 from smsc_async._network import PooledTransport, Reply, Timeout, Transport
 from smsc_async._protocol import Request, encode
-from smsc_async.guards import Completion, Guards, Part, RequestArrival, Reservation
+from smsc_async.guards import Completion, Guards, Part
 
 from .answer import read_answer
 from .attempt import Attempt, Trace, may_repeat
 from .closing import Closing
 from .login import Identities, LoginProbe
 from .namespaces import Namespaces
+from .observing import Observing
+from .slots import Admission, Slots
 
 __all__ = ["Caller", "Trace"]
 
-_log = logging.getLogger("smsc_async")
 R = TypeVar("R", bound=Result)
 
-_FIRST_PAUSE: Final = 0.25
-_LONGEST_PAUSE: Final = 8.0
+_BACKOFF: Final = Backoff(0.25, 8.0, jitter=0.5)
 
 
 class Caller:
@@ -64,6 +57,8 @@ class Caller:
         retries: How often a call may be repeated.
         guards: The guards that keep the requests inside the limits of the service, None for no guards.
         timeout: The timeout of the client's own requests.
+        clock: The clock by which the calls wait, None for that of the event loop.
+        observers: What is told about the calls.
     """
 
     def __init__(
@@ -77,6 +72,8 @@ class Caller:
         retries: int,
         guards: Guards | None,
         timeout: Timeout,
+        clock: Clock | None,
+        observers: tuple[Observer, ...],
     ) -> None:
         self._identities = identities
         self._urls = urls
@@ -86,12 +83,14 @@ class Caller:
         self._retries = retries
         self._guards = guards
         self._timeout = timeout
+        self._clock = clock
         self._next_url = 0  # for calls with one attempt
-        self._token: EventLoopToken | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self.now: Callable[[], float] = anyio.current_time
-        self.closing = Closing()
-        self._probe = LoginProbe(self._ask_balance, self.closing)
+        self._binding = LoopBinding()
+        self.closing = Closing(clock or RealClock())
+        self.observing = Observing(observers, urls[0], self.closing)
+        probe = LoginProbe(self._ask_balance, self.closing)
+        self._admission = None if guards is None else Admission(guards, identities, probe, self.closing)
+        self._probe = probe
         if guards is not None:
             guards.attach()
 
@@ -102,24 +101,164 @@ class Caller:
         end: float,
         *,
         allow_duplicate: bool = False,
-        trace: Trace[R] | None = None,
+        trace: Trace | None = None,
     ) -> R:
-        """Execute an operation; `end` is a time of the event loop, infinity for no deadline. See `Client.call`."""
+        """Execute an operation; `end` is a time of the clock, infinity for no deadline. See `Client.call`."""
+        trace = trace or Trace()
+        with self.running(operation, trace):
+            attempt = await self.begin(timeout, end, trace, allow_duplicate=allow_duplicate)
+            while True:
+                try:
+                    return await self.execute(operation, attempt)
+                except SmscError as error:
+                    await self.again(operation, attempt, error)
+
+    @contextmanager
+    def running(self, operation: Operation[Result], trace: Trace) -> Iterator[None]:
+        """Count a call while it runs, and tell the observers unless it is part of another; its error has the id."""
         if not self.closed:
             self.bind()
-        trace = Trace() if trace is None else trace
+        recording = None if trace.recording is not None else self.observing.start(operation)
+        trace.recording = recording or trace.recording
         self.closing.running += 1
         try:
             self.closing.check()
-            return await self._attempts(operation, timeout, end, trace, allow_duplicate=allow_duplicate)
-        except SmscError as error:
-            if error.unresolved is not None:  # an error of `check` already holds more details
-                raise
-            raise error.replace(id=getattr(operation, "id", None), refs=operation.refs()) from error.__cause__
+            yield
+        except BaseException as error:
+            if recording is not None:
+                recording.finished(error, may_have_left=trace.may_have_left)
+            if isinstance(error, SmscError) and error.unresolved is None:  # else it already holds more details
+                raise error.replace(id=getattr(operation, "id", None), refs=operation.refs()) from error.__cause__
+            raise
+        else:
+            if recording is not None:
+                recording.finished(None)
         finally:
             self.closing.leave()
 
-    def reconciled(self, trace: Trace[R], sent: SentMessage | None, *, absent: bool = False) -> None:
+    async def begin(self, timeout: Timeout, end: float, trace: Trace, *, allow_duplicate: bool = False) -> Attempt:
+        """Return the first attempt of a call."""
+        who = self._identities.known or await self._identities.read(end, self.closing)
+        url = self._urls[self._next_url % len(self._urls) if trace.once else 0]
+        return Attempt(who, url, timeout, end, end, allow_duplicate, trace)
+
+    async def again(self, operation: Operation[Result], attempt: Attempt, error: SmscError) -> None:
+        """Wait until a failed attempt may be repeated, and make it the next one; raise the error if it may not."""
+        trace, pause = attempt.trace, 0.0
+        if isinstance(error, TransportError):
+            self._next_url += trace.once
+            trace.may_have_left = error.outcome is Outcome.UNKNOWN
+            if not trace.may_have_left:
+                self.closing.check()
+            pause = _BACKOFF.pause(attempt.number)
+            is_last = trace.once or attempt.number >= self._retries or attempt.deadline - self.clock.now() <= pause
+            if self.closing.is_begun or is_last or not may_repeat(operation, error):
+                raise error
+            attempt.failure = error if trace.may_have_left else attempt.failure
+        elif isinstance(error, AuthenticationFailed | TooManyRequests):
+            if not await self._is_worth_repeating(operation, attempt, error) or attempt.number >= self._retries:
+                raise error
+            trace.may_have_left, attempt.failure = False, error
+        else:
+            first = attempt.failure if isinstance(error, GuardError) else None
+            raise first or error from error.__cause__  # the attempt before says more
+        attempt.number += 1
+        if trace.recording is not None:
+            trace.recording.retried(error, pause)
+        await self.closing.sleep_until(self.clock.now() + pause)
+        attempt.who = self._identities.known or attempt.who
+        attempt.url = self._urls[attempt.number % len(self._urls)]
+        attempt.end, attempt.posted, attempt.is_healed = attempt.deadline, False, False
+        attempt.result = None
+
+    async def _is_worth_repeating(self, operation: Operation[Result], attempt: Attempt, error: SmscError) -> bool:
+        if isinstance(error, AuthenticationFailed):
+            return await self._identities.renew(attempt.who, self.clock.now(), is_pressing=False)
+        return not attempt.trace.once and self._guards is not None and self._guards.awaits(operation)
+
+    def exclusive(self, operation: Operation[Result], attempt: Attempt) -> Slots:
+        """Return a context in which no other call can send this message, and `execute` may be called for it.
+
+        `execute` then reserves the other slots, those in flight too: requests before it in the context need some
+        themselves, so many such contexts at once could deadlock.
+        """
+        attempt.part = Part.PASSAGE
+        return Slots(self._admission, operation, attempt, Part.CLAIM)
+
+    async def execute(self, operation: Operation[R], attempt: Attempt) -> R:
+        """Make one attempt; after a wrong namespace it makes another request with the right one."""
+        async with Slots(self._admission, operation, attempt, attempt.part):
+            while True:
+                request = self._request(operation, attempt)
+                reply: Reply | None = None
+                problem = ""
+                try:
+                    with self.closing.cut_at(attempt.end):
+                        steps = attempt.timeout.in_time(attempt.end - attempt.start)
+                        reply = await self._transport.post(attempt.url, request.headers, request.body, steps)
+                        problem = f"it returned {type(reply).__name__}, not Reply"
+                except SmscError:
+                    raise
+                except Exception as error:  # noqa: BLE001 - no exception of another library leaves a call
+                    problem = type(error).__name__
+                # Outside the handler, as the text of the exception may quote the request.
+                result = await self._result(operation, attempt, request, reply, problem)
+                if result is not None:
+                    return result
+
+    def _request(self, operation: Operation[Result], attempt: Attempt) -> Request:
+        """Return the request of an attempt that may leave now."""
+        sent = operation if self._guards is None else self._guards.prepared(operation)
+        namespace = self._namespaces.of(attempt.url)
+        request = encode(sent, attempt.who.credentials, namespace)
+        attempt.method, attempt.namespace, attempt.start = request.method, namespace, self.clock.now()
+        attempt.status_code = None
+        if attempt.end <= attempt.start:
+            raise PoolTimeout("the deadline passed before the request could leave, nothing was sent")
+        self.closing.check()
+        attempt.posted = attempt.trace.may_have_left = True
+        attempt.trace.began = attempt.trace.began or datetime.now(UTC)
+        return request
+
+    async def _result(
+        self, operation: Operation[R], attempt: Attempt, request: Request, reply: object, problem: str
+    ) -> R | None:
+        """Return the result, None if the namespace was wrong and is known now; `problem` is empty if it was cut."""
+        if not isinstance(reply, Reply):
+            raise self._no_reply(problem)
+        attempt.status_code, attempt.size = reply.status_code, len(reply.body)
+        try:
+            attempt.result = result = await read_answer(operation, request, reply, self._timezone)
+        except SoapFault as fault:
+            if not fault.procedure_missing or attempt.is_healed:
+                raise
+            await self._heal(fault, attempt)
+            return None
+        except ProtocolError:
+            if isinstance(self._transport, PooledTransport):
+                self._transport.distrust()
+            raise
+        return result
+
+    async def _heal(self, fault: SoapFault, attempt: Attempt) -> None:
+        """Find the namespace that the service expects."""
+        self.closing.check()
+        attempt.is_healed = True
+        steps = attempt.timeout.within(max(0.0, attempt.end - self.clock.now()))
+        with self.closing.cut_at(attempt.end):
+            await self._namespaces.heal(fault, attempt.url, attempt.namespace, self._transport, steps)
+            return
+        raise fault
+
+    def _no_reply(self, problem: str) -> TransportError:
+        """Return the error of a request that the transport did not answer."""
+        if problem:  # nobody knows what it means, so it proves nothing
+            return TransportError(f"the transport failed ({problem}), and the request may have been sent")
+        if self.closing.is_begun:
+            return ConnectionLost("the request was sent and the client was closed before the answer came")
+        return ReadTimeout("the request was sent and no complete answer came before the deadline")
+
+    def reconciled(self, trace: Trace, sent: SentMessage | None, *, absent: bool = False) -> None:
         """Release what a lost send has held until it was reconciled; see `Completion.of_reconciled`."""
         if trace.held is not None and self._guards is not None:
             self._guards.release(trace.held, Completion.of_reconciled(sent, absent=absent))
@@ -128,199 +267,19 @@ class Caller:
     async def aclose(self, timeout: float) -> None:
         """Let no request leave any more, give those in flight some time, and close all connections."""
         # Calls of another event loop have ended with it.
-        await self.closing.end(self._transport, self._guards, timeout, is_here=self._token in (None, current_token()))
-
-    async def _attempts(
-        self, operation: Operation[R], timeout: Timeout, end: float, trace: Trace[R], *, allow_duplicate: bool
-    ) -> R:
-        failure: SmscError | None = None
-        number, first = 0, self._next_url if trace.once else 0
-        while True:
-            who = self._identities.known or await self._identities.read(end, self.closing)
-            url, pause = self._urls[(first + number) % len(self._urls)], 0.0
-            attempt = Attempt(who, url, timeout, end, trace)
-            try:
-                return await self._guarded(operation, attempt, allow_duplicate=allow_duplicate)
-            except TransportError as error:
-                self._next_url += trace.once
-                trace.may_have_left = error.outcome is Outcome.UNKNOWN
-                if not trace.may_have_left:
-                    self.closing.check()
-                pause = min(_FIRST_PAUSE * 2**number, _LONGEST_PAUSE) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
-                is_last = trace.once or number >= self._retries or end - self.now() <= pause
-                if self.closing.is_begun or is_last or not may_repeat(operation, error):
-                    raise
-                failure = error if trace.may_have_left else failure
-                _log.debug("%s: %s; again in %.2f s", operation.methods[0], type(error).__name__, pause)
-            except (AuthenticationFailed, TooManyRequests) as error:
-                if not await self._is_worth_repeating(operation, attempt, error) or number >= self._retries:
-                    raise
-                trace.may_have_left, failure = False, error
-            except GuardError as error:
-                raise failure or error from error.__cause__  # the attempt before says more
-            number += 1
-            await self.closing.sleep_until(self.now() + pause)
-
-    async def _is_worth_repeating(self, operation: Operation[R], attempt: Attempt[R], error: ApiError) -> bool:
-        if isinstance(error, AuthenticationFailed):
-            return await self._identities.renew(attempt.who, is_pressing=False)
-        return not attempt.trace.once and self._guards is not None and self._guards.awaits(operation)
-
-    async def _guarded(self, operation: Operation[R], attempt: Attempt[R], *, allow_duplicate: bool) -> R:
-        check = attempt.trace.check
-        if check is None:
-            return await self._hold(operation, attempt, Part.ALL, self._exchange, allow_duplicate=allow_duplicate)
-
-        async def unless_done(operation: Operation[R], attempt: Attempt[R]) -> R:
-            found = await check()
-            attempt.trace.may_have_left = False
-            if found is not None:
-                return found
-            return await self._hold(operation, attempt, Part.PASSAGE, self._exchange, allow_duplicate=allow_duplicate)
-
-        # Slots in flight are reserved after the check: the check's own requests need some too, so many checks at once
-        # could deadlock.
-        return await self._hold(operation, attempt, Part.CLAIM, unless_done, allow_duplicate=allow_duplicate)
-
-    async def _hold(
-        self,
-        operation: Operation[R],
-        attempt: Attempt[R],
-        part: Part,
-        work: Callable[[Operation[R], Attempt[R]], Awaitable[R]],
-        *,
-        allow_duplicate: bool,
-    ) -> R:
-        """Run `work` while the slots of the request are reserved."""
-        guards = self._guards
-        if guards is None:
-            return await work(operation, attempt)
-        reservation = await self._reserve(guards, operation, attempt, part, allow_duplicate=allow_duplicate)
-        attempt.end = min(attempt.end, reservation.expires)
-        try:
-            result = await work(operation, attempt)
-        except BaseException as error:
-            try:
-                if isinstance(error, AuthenticationFailed):  # before others that wait use these credentials too
-                    await self._identities.renew(attempt.who)
-            finally:
-                self._release_failed(guards, reservation, attempt, Completion.of_failure(error, posted=attempt.posted))
-            if isinstance(error, ApiError):
-                await guards.flush()
-            raise
-        guards.release(reservation, Completion.of_result(operation, result))
-        return result
-
-    async def _reserve(
-        self, guards: Guards, operation: Operation[R], attempt: Attempt[R], part: Part, *, allow_duplicate: bool
-    ) -> Reservation:
-        while True:
-            try:
-                reservation = await guards.reserve(
-                    attempt.who,
-                    operation,
-                    within=max(0.0, attempt.end - self.now()),
-                    allow_duplicate=allow_duplicate,
-                    part=part,
-                    patient=not attempt.trace.once,
-                    waiting=self.closing.waiting,
-                )
-            except BreakerOpen:
-                if not await self._identities.renew(attempt.who, is_pressing=False):
-                    raise
-            else:
-                is_old = self._identities.known not in {None, attempt.who}
-                if not reservation.is_login or not (is_old or (self._probe.is_due and not attempt.is_probe)):
-                    return reservation
-                guards.release(reservation, Completion(RequestArrival.UNSENT))
-                if not is_old:
-                    await self._probe.wait(min(attempt.end, self.now() + guards.max_wait), guards.awaiting_proof)
-            attempt.who = self._identities.known or attempt.who
-
-    def _release_failed(
-        self, guards: Guards, reservation: Reservation, attempt: Attempt[R], completion: Completion
-    ) -> None:
-        if reservation.is_login and completion.arrival is not RequestArrival.UNSENT:
-            self._probe.is_due = completion.is_silent
-        if completion.arrival is not RequestArrival.LOST or not attempt.trace.reconciles:
-            guards.release(reservation, completion)
-        elif guards.release_lost(reservation, completion):
-            attempt.trace.held = reservation
+        is_here = not self._binding.is_bound or self._binding.is_here()
+        await self.closing.end(self._transport, self._guards, timeout, is_here=is_here)
 
     async def _ask_balance(self) -> None:
-        end = self.now() + self._timeout.pool + self._timeout.connect + self._timeout.read
-        who = self._identities.known or await self._identities.read(end, self.closing)
-        url = self._urls[self._probe.tries % len(self._urls)]
-        attempt: Attempt[Balance] = Attempt(who, url, self._timeout, end, is_probe=True)
-        await self._hold(GetBalance(), attempt, Part.ALL, self._exchange, allow_duplicate=False)
+        end = self.clock.now() + self._timeout.pool + self._timeout.connect + self._timeout.read
+        attempt = await self.begin(self._timeout, end, Trace())
+        attempt.url, attempt.is_probe = self._urls[self._probe.tries % len(self._urls)], True
+        await self.execute(GetBalance(), attempt)
 
-    async def _exchange(self, operation: Operation[R], attempt: Attempt[R]) -> R:
-        namespace = self._namespaces.of(attempt.url)
-        try:
-            return await self._post(operation, attempt, namespace)
-        except SoapFault as fault:
-            if not fault.procedure_missing:
-                raise
-            self.closing.check()
-            left = max(0.0, attempt.end - self.now())
-            with self.closing.cut_at(attempt.end) as scope:
-                healed = await self._namespaces.heal(
-                    fault, attempt.url, namespace, self._transport, attempt.timeout.within(left)
-                )
-            if scope.cancelled_caught:
-                raise
-        return await self._post(operation, attempt, healed)
-
-    async def _post(self, operation: Operation[R], attempt: Attempt[R], namespace: str) -> R:
-        sent = operation if self._guards is None else self._guards.prepared(operation)
-        request = encode(sent, attempt.who.credentials, namespace)
-        reply: Reply | None = None
-        start = self.now()
-        left = attempt.end - start
-        if left <= 0:
-            raise PoolTimeout("the deadline passed before the request could leave, nothing was sent")
-        self.closing.check()
-        attempt.posted = attempt.trace.may_have_left = True
-        attempt.trace.began = attempt.trace.began or datetime.now(UTC)
-        with self.closing.cut_at(attempt.end):
-            reply = await self._carry(attempt.url, request, attempt.timeout.in_time(left))
-        if reply is None and self.closing.is_begun:
-            raise ConnectionLost("the request was sent and the client was closed before the answer came")
-        if reply is None:
-            raise ReadTimeout("the request was sent and no complete answer came before the deadline")
-        if _log.isEnabledFor(logging.DEBUG):
-            took = self.now() - start
-            _log.debug("%s: HTTP %d, %d bytes, %.3f s", request.method, reply.status_code, len(reply.body), took)
-        return await self._read(operation, request, reply)
-
-    async def _carry(self, url: str, request: Request, timeout: Timeout) -> Reply:
-        """Post a request; our transports raise our exceptions, those of a caller may raise any."""
-        try:
-            reply: object = await self._transport.post(url, request.headers, request.body, timeout)
-            if isinstance(reply, Reply):
-                return reply
-            kind = f"it returned {type(reply).__name__}, not Reply"
-        except SmscError:
-            raise
-        except Exception as error:  # noqa: BLE001 - no exception of another library leaves a call
-            kind = type(error).__name__
-        # Here, as the text of the exception may quote the request. Nobody knows what it means, so it proves nothing.
-        raise TransportError(f"the transport failed ({kind}), and the request may have been sent")
-
-    async def _read(self, operation: Operation[R], request: Request, reply: Reply) -> R:
-        try:
-            return await read_answer(operation, request, reply, self._timezone)
-        except SmscError as error:
-            if isinstance(error, ProtocolError) and not isinstance(error, SoapFault):
-                self._distrust()
-            raise
-        except Exception as error:  # noqa: BLE001 - after a send it must not be taken for a wrong argument
-            kind = type(error).__name__
-        raise MalformedEnvelope(f"the answer can't be read ({kind})")
-
-    def _distrust(self) -> None:
-        if isinstance(self._transport, PooledTransport):
-            self._transport.distrust()
+    @property
+    def clock(self) -> Clock:
+        """The clock by which the calls wait."""
+        return self.closing.clock
 
     @property
     def closed(self) -> bool:
@@ -330,11 +289,7 @@ class Caller:
     def bind(self) -> None:
         """Switch to the running event loop; slots and locks of another loop do not work here."""
         self.closing.check()
-        loop = asyncio_loop()
-        if loop is not None and loop is self._loop:
-            return
-        token = current_token()
-        if token == self._token:
+        if self._binding.is_here():
             return
         if self.closing.running:
             raise WrongEventLoop(
@@ -343,8 +298,5 @@ class Caller:
         # Needed the first time too: the client may have been made on another loop.
         if self._guards is not None:
             self._guards.bind()
-        self._namespaces.rebind()
-        self._identities.rebind()
-        self._probe.rebind()
-        self.closing.rebind()
-        self._token, self._loop, self.now = token, loop, loop_time()
+        self._binding.bind()
+        self.closing.rebind(self._clock or RealClock())

@@ -8,6 +8,7 @@ from weakref import WeakSet
 import anyio
 from anyio.lowlevel import checkpoint
 
+from smsc_async._clock import Clock
 from smsc_async._model import ClientClosed
 from smsc_async._network import PooledTransport, Transport
 from smsc_async.guards import Guards
@@ -21,19 +22,25 @@ class Closing:
     """The calls of a client, as far as its end is concerned.
 
     Attributes:
+        clock: The clock by which the calls wait.
         running: The number of calls.
         is_begun: Whether no request may leave any more.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
         self.running = 0
         self._in_flight: WeakSet[anyio.CancelScope] = WeakSet()
         self.is_begun = False
         self._waiting: set[anyio.CancelScope] = set()
-        self.rebind()
+        self._forget()
 
-    def rebind(self) -> None:
-        """Forget the events of another event loop."""
+    def rebind(self, clock: Clock) -> None:
+        """Forget the events of another event loop, and use this clock from now on."""
+        self.clock = clock
+        self._forget()
+
+    def _forget(self) -> None:
         self._begun = anyio.Event()
         self._idle = anyio.Event()
         self._done = anyio.Event()
@@ -105,8 +112,8 @@ class Closing:
             self.check()
 
     def cut_at(self, deadline: float) -> anyio.CancelScope:
-        """Return the scope of a request, cancelled at a time of the event loop, or earlier if the client is closed."""
-        scope = anyio.CancelScope(deadline=deadline)
+        """Return the scope of a request, cancelled at a time of the clock, or earlier if the client is closed."""
+        scope = self.clock.deadline(deadline)
         self._in_flight.add(scope)
         return scope
 
@@ -116,13 +123,13 @@ class Closing:
         self.check()
 
     async def sleep_until(self, time: float) -> None:
-        """Sleep until a time of the event loop.
+        """Sleep until a time of the clock.
 
         Raises:
             ClientClosed: The client is closed.
         """
         with self.waiting():
-            await anyio.sleep_until(time)
+            await self.clock.sleep_until(time)
 
     async def _until_idle(self) -> None:
         if self.running:

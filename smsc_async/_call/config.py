@@ -10,16 +10,20 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import SecretStr
 
+from smsc_async._clock import Clock, is_clock
 from smsc_async._model import (
     ApiKey,
     Credentials,
     CredentialsSource,
     Login,
+    Observer,
     checked_secret,
+    is_observer,
     wrong,
 )
 from smsc_async._network import Transport, ascii_host, is_loopback
 from smsc_async._protocol import CONTRACT
+from smsc_async.guards import Guards
 
 if TYPE_CHECKING:
     import httpx
@@ -28,7 +32,9 @@ if TYPE_CHECKING:
 __all__ = [
     "checked_namespace",
     "checked_url",
+    "clock_of",
     "credentials_from",
+    "observers_of",
     "service_urls",
     "transport_from",
 ]
@@ -41,6 +47,36 @@ _HOW: Final = (
 _LONGEST: Final = 2048  # characters; a namespace is also a header
 _PLAIN: Final = re.compile(r"(?:[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=-]|%[0-9A-Fa-f]{2})*")
 _NOT_IN_A_URL: Final = re.compile("[\x00-\x20\x7f-\x9f\ud800-\udfff]")
+
+
+def clock_of(clock: Clock | None, guards: Guards | None) -> Clock | None:
+    """Return the clock of a client, None for real time: the one that was passed, else that of its guards.
+
+    Raises:
+        ValueError: It isn't a clock, or its guards have another one, so that their waits would never end.
+    """
+    if clock is not None and not is_clock(clock):
+        raise ValueError("clock must be an object with the methods of Clock, or None for real time")
+    if guards is None:
+        return clock
+    if clock is not None and clock is not guards.clock:
+        raise ValueError("the guards have another clock; pass Guards(clock=) the same one, or pass it to them alone")
+    return guards.clock
+
+
+def observers_of(observers: object) -> tuple[Observer, ...]:
+    """Return the observers, checked.
+
+    Raises:
+        ValueError: One of them isn't an observer.
+    """
+    found = tuple(observers) if isinstance(observers, Iterable) else (None,)
+    if not all(map(is_observer, found)):
+        raise ValueError(
+            "observers must be a list of objects whose classes derive from smsc_async.Observer; their methods are "
+            "called and not awaited"
+        )
+    return found
 
 
 def service_urls(

@@ -5,13 +5,15 @@ import logging
 import math
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import anyio
 
-from smsc_async._clock import asyncio_loop
+from smsc_async._clock import PerLoop, asyncio_loop
 from smsc_async._model import (
     ApiKey,
+    Backoff,
     BreakerOpen,
     ClientClosed,
     Credentials,
@@ -31,8 +33,15 @@ __all__ = ["Identities", "LoginProbe"]
 _log = logging.getLogger("smsc_async")
 
 _READ_EVERY: Final = 10.0
-_FIRST_PAUSE: Final = 1.0
-_LONGEST_PAUSE: Final = 30.0
+_BACKOFF: Final = Backoff(1.0, 30.0)
+
+
+@dataclass(slots=True)
+class _Reading:
+    """The reading of the source of the credentials, on one event loop."""
+
+    lock: anyio.Lock = field(default_factory=anyio.Lock)
+    at: float = -math.inf
 
 
 class Identities:
@@ -51,37 +60,32 @@ class Identities:
         self.known: Identity | None = None
         if isinstance(source, ApiKey | Login):
             self.known = Identity(source, account, egress)
-        self.rebind()
-
-    def rebind(self) -> None:
-        """Forget the lock of another event loop."""
-        self._lock = anyio.Lock()
-        self._read_at = -math.inf
+        self._reading = PerLoop(_Reading)
 
     async def read(self, end: float, closing: Closing) -> Identity:
         """Return the identity, read from the source the first time.
 
         Raises:
-            SmscError: The source failed, or did not return by `end`, a time of the event loop; nothing was sent.
+            SmscError: The source failed, or did not return by `end`, a time of the clock; nothing was sent.
         """
-        with closing.waiting(), anyio.CancelScope(deadline=end):
-            async with self._lock:
+        with closing.waiting(), closing.clock.deadline(end):
+            async with self._reading().lock:
                 if self.known is None:
                     self.known = Identity(await self._credentials(), self._account, self._egress)
                 return self.known
         raise _failed("it did not return before the deadline")
 
-    async def renew(self, refused: Identity, *, is_pressing: bool = True) -> bool:
+    async def renew(self, refused: Identity, now: float, *, is_pressing: bool = True) -> bool:
         """Read the source again, because these credentials were refused; return whether there are others.
 
         It is not read again for ten seconds unless the service itself has just refused them.
         """
         if self._source is None:
             return False
-        async with self._lock:
-            now = anyio.current_time()
-            if self.known is refused and (is_pressing or now >= self._read_at + _READ_EVERY):
-                self._read_at = now
+        reading = self._reading()
+        async with reading.lock:
+            if self.known is refused and (is_pressing or now >= reading.at + _READ_EVERY):
+                reading.at = now
                 try:
                     credentials = await self._credentials()
                 except SmscError as error:
@@ -109,6 +113,18 @@ def _failed(why: str) -> SmscError:
     return SmscError(f"credentials() failed ({why}), nothing was sent").replace(outcome=Outcome.NOT_SENT)
 
 
+@dataclass(slots=True)
+class _Asking:
+    """The requests of a probe and the calls that wait for it, on one event loop."""
+
+    over: anyio.Event | None = None
+    task: object = None
+    pause: anyio.CancelScope | None = None
+    waiting: int = 0
+    silent: int = 0
+    next_at: float = 0.0
+
+
 class LoginProbe:
     """Asks until the service answers, so that calls don't meet silence with many logins.
 
@@ -128,74 +144,68 @@ class LoginProbe:
         self._closing = closing
         self.is_due = False
         self.tries = 0
-        self.rebind()
-
-    def rebind(self) -> None:
-        """Forget the task of another event loop."""
-        self._over: anyio.Event | None = None
-        self._task: object = None
-        self._pause: anyio.CancelScope | None = None
-        self._waiting = 0
-        self._silent = 0
-        self._next_at = 0.0
+        self._asking = PerLoop(_Asking)
 
     async def wait(self, until: float, awaiting_proof: set[Callable[[], None]]) -> None:
         """Wait until the service has answered a login, here or elsewhere, or the guards refuse logins.
 
         Args:
-            until: The time of the event loop at which the wait ends.
+            until: The time of the clock at which the wait ends.
             awaiting_proof: What the guards call when any credentials are proved.
 
         Raises:
             TooManyInFlight: It has not by then.
             ClientClosed: The client is closed.
         """
-        over = self._over
+        asking = self._asking()
+        over = asking.over
         if over is None:
-            over = self._over = anyio.Event()
-            self._task = _spawn(self._run)
-        self._waiting += 1
+            over = asking.over = anyio.Event()
+            asking.task = _spawn(self._run)
+        asking.waiting += 1
         awaiting_proof.add(self._proved)
         try:
-            with self._closing.waiting(), anyio.CancelScope(deadline=until):
+            with self._closing.waiting(), self._closing.clock.deadline(until):
                 await over.wait()
         finally:
-            self._waiting -= 1
-            if not self._waiting:
+            asking.waiting -= 1
+            if not asking.waiting:
                 awaiting_proof.discard(self._proved)
-                if self._pause is not None:
-                    self._pause.cancel()
+                if asking.pause is not None:
+                    asking.pause.cancel()
         self._closing.check()
         if not over.is_set():
             raise TooManyInFlight(
                 "the last login got no answer, so the client asks for its balance until the service answers; nothing "
                 "else is sent until then",
-                retry_after=max(self._next_at - anyio.current_time(), _FIRST_PAUSE),
+                retry_after=max(asking.next_at - self._closing.clock.now(), _BACKOFF.first),
             )
 
     def _proved(self) -> None:
-        if self._over is not None:
-            self._over.set()
-            self._over = anyio.Event()  # if other credentials were proved, the calls wait again
+        asking = self._asking()
+        if asking.over is not None:
+            asking.over.set()
+            asking.over = anyio.Event()  # if other credentials were proved, the calls wait again
 
     async def _run(self) -> None:
+        asking, clock = self._asking(), self._closing.clock
         self._closing.running += 1
         try:
             with suppress(ClientClosed), self._closing.waiting():
                 is_over = False
                 while not is_over:
-                    with anyio.CancelScope() as self._pause:
-                        await anyio.sleep_until(self._next_at)
-                    is_due = anyio.current_time() >= self._next_at  # one goes, however short the calls wait
-                    is_over = (is_due and await self._is_answered()) or not self._waiting
+                    with anyio.CancelScope() as asking.pause:
+                        await clock.sleep_until(asking.next_at)
+                    is_due = clock.now() >= asking.next_at  # one goes, however short the calls wait
+                    is_over = (is_due and await self._is_answered(asking)) or not asking.waiting
         finally:
             self._closing.leave()
-            over, self._over = self._over, None
+            over, asking.over = asking.over, None
             if over is not None:
                 over.set()
 
-    async def _is_answered(self) -> bool:
-        pause = _FIRST_PAUSE
+    async def _is_answered(self, asking: _Asking) -> bool:
+        pause = _BACKOFF.first
         self.tries += 1
         try:
             await self._ask()
@@ -203,14 +213,14 @@ class LoginProbe:
             return True
         except SmscError as error:
             if error.outcome is Outcome.UNKNOWN:
-                pause = min(_FIRST_PAUSE * 2**self._silent, _LONGEST_PAUSE)
-                self._silent += 1
+                pause = _BACKOFF.pause(asking.silent)
+                asking.silent += 1
         else:
             self.is_due = False
         finally:
-            self._next_at = anyio.current_time() + pause
+            asking.next_at = self._closing.clock.now() + pause
         if not self.is_due:
-            self._silent, self._next_at = 0, 0.0
+            asking.silent, asking.next_at = 0, 0.0
         return not self.is_due
 
 

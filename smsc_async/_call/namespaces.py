@@ -5,6 +5,7 @@ from collections import defaultdict
 
 import anyio
 
+from smsc_async._clock import PerLoop
 from smsc_async._model import SmscError, SoapFault
 from smsc_async._network import Timeout, Transport, TransportWithGet
 from smsc_async._protocol import namespace_of, reads_at_once, target_namespace
@@ -36,11 +37,7 @@ class Namespaces:
         self._read: set[str] = set()
         self._problems: dict[str, str] = {}
         self._look_ups: defaultdict[str, int] = defaultdict(int)
-        self.rebind()
-
-    def rebind(self) -> None:
-        """Forget the locks of an event loop that has ended."""
-        self._locks: defaultdict[str, anyio.Lock] = defaultdict(anyio.Lock)
+        self._locks = PerLoop(lambda: defaultdict[str, anyio.Lock](anyio.Lock))
 
     def of(self, url: str) -> str:
         """Return the namespace to use at this URL."""
@@ -53,7 +50,7 @@ class Namespaces:
             SoapFault: No other namespace was found; the message says what to do.
         """
         before = self._look_ups[url]
-        async with self._locks[url]:
+        async with self._locks()[url]:
             # A call that waited here uses the result of the call before it, a namespace or a failure.
             if self.of(url) == wrong and self._look_ups[url] == before and url not in self._read:
                 await self._look_up(url, wrong, transport, timeout)

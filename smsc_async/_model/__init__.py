@@ -74,6 +74,18 @@ from .limits import (
     STATUS_IN_FLIGHT,
     SUBSCRIBER,
 )
+from .observers import (
+    CallAttempted,
+    CallFinished,
+    CallRetried,
+    CallStarted,
+    CallWaited,
+    MessageDelivered,
+    Observer,
+    SendReconciled,
+    is_observer,
+    masked,
+)
 from .operations import (
     AnySend,
     GetBalance,
@@ -89,7 +101,7 @@ from .operations import (
     new_id,
 )
 from .parameters import Dispatch, MessageList, QueryOptions, listing_options
-from .repeating import least_pause
+from .repeating import Backoff, least_pause
 from .results import (
     AnyRef,
     Balance,
@@ -145,11 +157,17 @@ __all__ = [
     "ApiKey",
     "At",
     "AuthenticationFailed",
+    "Backoff",
     "Balance",
     "BalanceTooOften",
     "Between",
     "Binary",
     "BreakerOpen",
+    "CallAttempted",
+    "CallFinished",
+    "CallRetried",
+    "CallStarted",
+    "CallWaited",
     "Channel",
     "ClientClosed",
     "ConnectError",
@@ -186,6 +204,7 @@ __all__ = [
     "MalformedEnvelope",
     "Many",
     "Message",
+    "MessageDelivered",
     "MessageForbidden",
     "MessageId",
     "MessageList",
@@ -194,6 +213,7 @@ __all__ = [
     "MessageStatus",
     "Mms",
     "Money",
+    "Observer",
     "OnProgress",
     "Operation",
     "Outcome",
@@ -212,6 +232,7 @@ __all__ = [
     "Send",
     "SendList",
     "SendOutcomeUnknown",
+    "SendReconciled",
     "SendingPaused",
     "SentMessage",
     "Sms",
@@ -242,6 +263,7 @@ __all__ = [
     "is_count",
     "is_group",
     "is_international",
+    "is_observer",
     "is_own_id",
     "is_phone",
     "is_seconds",
@@ -249,6 +271,7 @@ __all__ = [
     "least_pause",
     "listing_options",
     "many",
+    "masked",
     "new_id",
     "parts",
     "recipient_key",

@@ -6,13 +6,13 @@ own command line.
 
 import functools
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from typing import Any, Final, cast
 
 import anyio
 import httpx
-from anyio.lowlevel import EventLoopToken, current_token
 
+from smsc_async._clock import LoopBinding
 from smsc_async._frames import PrivateBytes
 from smsc_async._model import (
     ConnectError,
@@ -131,23 +131,23 @@ class HttpxTransport:
         self._max_bytes = max_response_bytes
         self._routes: dict[ProxyURL | None, ConnectionPool] = {}
         self._route_of: dict[str, ConnectionPool] = {}
-        self._token: EventLoopToken | None = None
+        self._binding = LoopBinding()
         self._departures: set[RequestDeparture] = set()
         self._is_stopped = False
         self._suspects: set[Any] = set()  # connections of httpcore
 
-    async def post(self, url: str, headers: Mapping[str, str], body: bytes, timeout: Timeout) -> Reply:
+    def post(self, url: str, headers: Mapping[str, str], body: bytes, timeout: Timeout) -> Coroutine[Any, Any, Reply]:
         """Post a request and return the whole answer, whatever its status.
 
         Raises:
             TransportError: The network failed; `outcome` tells whether the request may have arrived.
             MalformedEnvelope: The answer is too large, or its compression is broken.
         """
-        return await self._exchange("POST", url, {**DEFAULT_HEADERS, **headers}, body, timeout)
+        return self._exchange("POST", url, {**DEFAULT_HEADERS, **headers}, body, timeout)
 
-    async def get(self, url: str, timeout: Timeout) -> Reply:
+    def get(self, url: str, timeout: Timeout) -> Coroutine[Any, Any, Reply]:
         """Fetch a document and return the whole answer; raises as `post` does."""
-        return await self._exchange("GET", url, DEFAULT_HEADERS, None, timeout)
+        return self._exchange("GET", url, DEFAULT_HEADERS, None, timeout)
 
     def stop(self) -> None:
         """Let no request leave that has not left yet; those that wait fail with an error that says so."""
@@ -165,9 +165,9 @@ class HttpxTransport:
 
     async def aclose(self) -> None:
         """Close all connections; one in use is closed when its request ends, so that no answer is lost."""
-        if self._token is not None and self._token == current_token():
+        if self._binding.is_here():
             self.stop()
-            self._token = None
+            self._binding = LoopBinding()
             for pool in self._routes.values():
                 await pool.aclose()
             if self._given is not None:
@@ -180,37 +180,30 @@ class HttpxTransport:
         self._bind()
         content = _Content(body)
         try:
-            return await self._try(method, url, headers, content, timeout)
+            request = _request(method, url, headers, content, timeout)
+            if self._given is not None:
+                content.left = None
+                await self._close_suspects()
+                return (await self._send(self._given, request, content, timeout.connect))[0]
+            if content.data:
+                request.stream = content
+            pool = self._route_of.get(url) or self._route(url)
+            connection = await pool.take(timeout.pool)
+            try:
+                reply, can_be_kept = await self._send(connection, request, content, timeout.connect)
+            except BaseException:
+                await pool.drop(connection)
+                raise
+            if not can_be_kept or not pool.give(connection):
+                await pool.drop(connection)
         except SmscError:
             raise
         except Exception as error:  # noqa: BLE001 - no exception of another library leaves a call
             failed = ours(error, _OURS, left=content.had_left(error))
             cause = None if _may_quote(error) else cause_of(error)
+        else:
+            return reply
         raise failed from cause  # here, so that one that may quote is not its context either
-
-    async def _try(
-        self, method: str, url: str, headers: Mapping[str, str], content: _Content, timeout: Timeout
-    ) -> Reply:
-        steps = {"connect": timeout.connect, "read": timeout.read, "write": timeout.write, "pool": timeout.pool}
-        request = httpx.Request(
-            method, _parsed(url), headers=headers, content=content.data, extensions={"timeout": steps}
-        )
-        if self._given is not None:
-            content.left = None
-            await self._close_suspects()
-            return (await self._send(self._given, request, content, timeout.connect))[0]
-        if content.data:
-            request.stream = content
-        pool = self._route_of.get(url) or self._route(url)
-        connection = await pool.take(timeout.pool)
-        try:
-            reply, can_be_kept = await self._send(connection, request, content, timeout.connect)
-        except BaseException:
-            await pool.drop(connection)
-            raise
-        if not can_be_kept or not pool.give(connection):
-            await pool.drop(connection)
-        return reply
 
     async def _close_suspects(self) -> None:
         """Close the connections of a given transport that are not to be used again, as soon as each is idle."""
@@ -231,7 +224,9 @@ class HttpxTransport:
         content.step = 1
         try:
             with departure.scope:
-                return await self._answer(transport, request, content)
+                response = await transport.handle_async_request(request)
+                content.step = 2
+                return await self._received(request, response)
         except Exception:
             content.left = False if departure.sent_nothing else content.left
             raise
@@ -240,11 +235,7 @@ class HttpxTransport:
             await departure.clean_up()
         raise failure(ConnectError)
 
-    async def _answer(
-        self, transport: httpx.AsyncBaseTransport, request: httpx.Request, content: _Content
-    ) -> tuple[Reply, bool]:
-        response = await transport.handle_async_request(request)
-        content.step = 2
+    async def _received(self, request: httpx.Request, response: httpx.Response) -> tuple[Reply, bool]:
         try:
             body = await self._read(response)
             can_be_kept = is_last(response, body, is_tls=request.url.scheme == "https")
@@ -260,17 +251,16 @@ class HttpxTransport:
         return bytes(body)
 
     def _bind(self) -> None:
-        token = current_token()
-        # anyio makes a new token on each call, so tokens are compared by value.
-        if self._token == token:
+        if self._binding.is_here():
             return
-        if self._token is not None and isinstance(self._given, httpx.AsyncHTTPTransport):
+        if self._binding.is_bound and isinstance(self._given, httpx.AsyncHTTPTransport):
             raise WrongEventLoop(
                 "the httpx transport given to this client has connections of another event loop; "
                 "make a client for each event loop, or let the client make its own transport"
             )
         # Connections of a loop that has ended can't be closed, only dropped.
-        self._routes, self._route_of, self._token = {}, {}, token
+        self._routes, self._route_of = {}, {}
+        self._binding.bind()
 
     def _route(self, url: str) -> ConnectionPool:
         named = None if self._proxy is not None else environment_proxy(url, _PROXY_SCHEMES)
@@ -280,6 +270,11 @@ class HttpxTransport:
             self._routes[named] = ConnectionPool(make, most=self._max_connections, expiry=KEEPALIVE_EXPIRY)
         self._route_of[url] = self._routes[named]
         return self._routes[named]
+
+
+def _request(method: str, url: str, headers: Mapping[str, str], content: _Content, timeout: Timeout) -> httpx.Request:
+    steps = {"connect": timeout.connect, "read": timeout.read, "write": timeout.write, "pool": timeout.pool}
+    return httpx.Request(method, _parsed(url), headers=headers, content=content.data, extensions={"timeout": steps})
 
 
 def _given_proxy(proxy: object) -> httpx.Proxy | None:

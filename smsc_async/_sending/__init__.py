@@ -2,7 +2,8 @@
 
 from .bulk import AskStatus, cost_in_chunks, each_item, send_in_chunks, statuses_of
 from .chunks import Chunk, ChunkCost, Chunker, MessageOutcome, goes_with, to_send
-from .reconcile import OnUnknown, ReconcileDelays, Reconciler, unresolved_of
+from .reconcile import OnUnknown, ReconcileDelays, Reconciler
+from .unresolved import unresolved_of
 
 __all__ = [
     "AskStatus",

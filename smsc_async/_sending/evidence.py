@@ -13,13 +13,16 @@ from smsc_async._model import (
     DeliveryReport,
     MessageNotFound,
     MessageRef,
+    Outcome,
+    Scope,
+    SendOutcomeUnknown,
     SentMessage,
     SmscError,
     UnresolvedSend,
     is_international,
 )
 
-__all__ = ["Evidence"]
+__all__ = ["Evidence", "is_worth_asking_again", "not_sent"]
 
 _AT_ONCE: Final = timedelta(hours=1)  # far more than a send takes, even if the service's clock is ahead
 
@@ -94,3 +97,28 @@ class Evidence:
             reconciled=True,
             missing=self.missing,
         )
+
+    def error(self) -> SendOutcomeUnknown:
+        """Return the error of a send that could not be reconciled."""
+        return SendOutcomeUnknown(
+            "the outcome is unknown: the message may have been sent; do not send it again, reconcile it with "
+            "Client.resolve(error)",
+            accepted=self.accepted,
+            unsent=self.missing,
+        ).replace(id=self._unresolved.id, refs=self.unresolved, unresolved=self._unresolved)
+
+
+def is_worth_asking_again(answers: Sequence[DeliveryReport | SmscError]) -> bool:
+    """Return whether other answers may be expected if the same statuses are requested again."""
+    errors = [answer for answer in answers if isinstance(answer, SmscError)]
+    # After one of these errors the other statuses were not requested; repeated wrong credentials block the IP address.
+    if any(error.scope is Scope.ALL for error in errors):
+        return False
+    return not all(error.scope is Scope.MESSAGE for error in errors)
+
+
+def not_sent(lost: SmscError) -> SmscError:
+    """Return the error of a lost answer, with the outcome that status requests have proved: nothing was sent."""
+    if lost.outcome is not Outcome.UNKNOWN:
+        return lost
+    return lost.replace(f"{lost}; the service does not know the message, so it was not sent", outcome=Outcome.NOT_SENT)

@@ -2,18 +2,16 @@
 
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final, Literal, TypeAlias, TypeVar
 
-import anyio
-
-from smsc_async._call import Caller, Trace
+from smsc_async._call import Caller, Recording, Trace
 from smsc_async._clock import DiskTime, disk_time
 from smsc_async._model import (
-    AnyRef,
     AnySend,
+    Backoff,
     ClientClosed,
     DeliveryReport,
     DuplicateSend,
@@ -22,25 +20,18 @@ from smsc_async._model import (
     Operation,
     Outcome,
     Result,
-    Scope,
-    Send,
-    SendOutcomeUnknown,
     SentMessage,
     SmscError,
     TooManyRequests,
     UnresolvedSend,
-    is_aware,
-    is_group,
-    is_own_id,
-    refs_of,
-    wrong,
 )
 from smsc_async._network import Timeout
 
 from .bulk import AskStatus, statuses_of
-from .evidence import Evidence
+from .evidence import Evidence, is_worth_asking_again, not_sent
+from .unresolved import lost_send
 
-__all__ = ["OnUnknown", "ReconcileDelays", "Reconciler", "unresolved_of"]
+__all__ = ["OnUnknown", "ReconcileDelays", "Reconciler"]
 
 _log = logging.getLogger("smsc_async")
 
@@ -48,8 +39,7 @@ R = TypeVar("R", bound=Result)
 OnUnknown: TypeAlias = Literal["reconcile", "raise", "resend"]
 
 _PATIENCE: Final = 90.0  # seconds, where there is no deadline
-_FIRST_PAUSE: Final = 1.0
-_LONGEST_PAUSE: Final = 15.0
+_BACKOFF: Final = Backoff(1.0, 15.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +63,11 @@ class _Terms:
 
     Attributes:
         timeout: The timeout of each step of a request.
-        end: The event loop time at which the send is given up.
+        end: The time of the clock at which the send is given up.
         allow_duplicate: Whether the same message may have been sent in the last minute.
         is_own_id: Whether no other message uses its id.
         ask: Requests a status, None for the client's own way.
+        recording: Tells the observers, None if there are none.
     """
 
     timeout: Timeout
@@ -84,6 +75,7 @@ class _Terms:
     allow_duplicate: bool
     is_own_id: bool
     ask: AskStatus | None = None
+    recording: Recording | None = None
 
 
 class Reconciler:
@@ -122,24 +114,54 @@ class Reconciler:
         attempt: int = 1,
         unique_id: bool = False,
     ) -> SentMessage:
-        """Send, and give up at the event loop time `end` (infinity for never); see `Client.call`."""
-        is_own_id = unique_id or attempt > 1 or "id" not in operation.model_fields_set
-        terms = _Terms(timeout, end, allow_duplicate, is_own_id)
-        trace: Trace[SentMessage] = Trace(reconciles=self._on_unknown != "raise")
-        if attempt > 1:
-            trace.check = lambda: self._look_up(operation, terms, wait=True)
-            trace.may_have_left = True
+        """Send, and give up at the time `end` of the clock (infinity for never); see `Client.call`."""
+        is_later = is_repeat = attempt > 1
+        recording = self._caller.observing.start(operation)
+        is_own = unique_id or is_later or "id" not in operation.model_fields_set
+        terms = _Terms(timeout, end, allow_duplicate, is_own, recording=recording)
+        trace = Trace(may_have_left=is_later, reconciles=self._on_unknown != "raise", recording=recording)
+        with self._handing_over(operation, terms, trace):
+            while True:
+                try:
+                    if is_later:
+                        return await self._send_if_absent(operation, terms, trace)
+                    return await self._caller.call(
+                        operation, timeout, end, allow_duplicate=allow_duplicate, trace=trace
+                    )
+                except DuplicateSend as error:
+                    # Another attempt that holds or recently held the claim to this message may have sent it.
+                    found = await self._look_up(operation, terms, wait=False) if is_repeat else None
+                    if found is not None:
+                        return found
+                    raise _refused(error, operation, terms, trace, may_be_sent=is_later) from error.__cause__
+                except (GuardError, ClientClosed) as error:
+                    raise _refused(error, operation, terms, trace) from error.__cause__
+                except SmscError as error:
+                    lost = error
+                found = await self._after_loss(lost, operation, terms, trace, is_repeat=is_repeat)
+                if found is not None:
+                    return found
+                is_repeat = True
+
+    @contextmanager
+    def _handing_over(self, operation: AnySend, terms: _Terms, trace: Trace) -> Iterator[None]:
+        """Report the send if its outcome stays unknown, and tell the observers how it ended."""
         try:
-            return await self._try(operation, terms, trace, is_repeat=attempt > 1)
-        except SmscError as error:
-            if error.unresolved is not None and error.outcome is Outcome.UNKNOWN:
-                self._hand_over(error.unresolved)
+            yield
+        except BaseException as error:
+            if isinstance(error, SmscError):
+                unresolved = error.unresolved if error.outcome is Outcome.UNKNOWN else None
+            else:
+                # Cancelled, or the transport raised another exception: a request that was sent can't be taken back.
+                unresolved = lost_send(operation, trace.began, is_own=terms.is_own_id) if trace.may_have_left else None
+            if unresolved is not None:
+                self._hand_over(unresolved)
+            if trace.recording is not None:
+                trace.recording.finished(error, may_have_left=trace.may_have_left)
             raise
-        except BaseException:
-            # Cancelled, or the transport raised another exception: a request that was sent can't be taken back.
-            if trace.may_have_left:
-                self._hand_over(_unresolved(operation, terms, trace.began))
-            raise
+        else:
+            if trace.recording is not None:
+                trace.recording.finished(None)
         finally:
             self._caller.reconciled(trace, None)
 
@@ -158,45 +180,45 @@ class Reconciler:
         evidence = await self._reconcile(unresolved, terms, max(left, 0.0))
         if evidence.is_conclusive:
             return evidence.result() if evidence.accepted else None
-        raise _unknown(unresolved, evidence)
+        raise evidence.error()
 
-    async def _try(
-        self, operation: AnySend, terms: _Terms, trace: Trace[SentMessage], *, is_repeat: bool
-    ) -> SentMessage:
-        while True:
-            try:
-                return await self._caller.call(
-                    operation, terms.timeout, terms.end, allow_duplicate=terms.allow_duplicate, trace=trace
-                )
-            except (GuardError, ClientClosed) as error:
-                # Another attempt that holds or recently held the claim to this message may have sent it.
-                claimed = is_repeat and isinstance(error, DuplicateSend)
-                found = await self._look_up(operation, terms, wait=False) if claimed else None
-                if found is not None:
-                    return found
-                if trace.may_have_left or (claimed and trace.check is not None):
-                    # This attempt sent nothing, but the outcome of the earlier ones is unknown.
-                    unresolved = _unresolved(operation, terms, trace.began)
-                    raise error.replace(outcome=Outcome.UNKNOWN, unresolved=unresolved) from error.__cause__
-                raise
-            except SmscError as error:
-                lost, failed_at = error, anyio.current_time()
-                # Error 9 says that the same message was sent recently, which may have been an earlier attempt or not.
-                trace.may_have_left = lost.outcome is Outcome.UNKNOWN or (
-                    is_repeat and isinstance(lost, TooManyRequests)
-                )
-                if not trace.may_have_left or lost.unresolved is not None:
-                    raise
-            found = await self._reconciled_by_status(lost, _unresolved(operation, terms, trace.began), terms)
-            trace.may_have_left = False
-            self._caller.reconciled(trace, found, absent=found is None)
-            if found is not None:
-                return found
-            again_at = failed_at + self._delays.late + self._delays.duplicate
-            if isinstance(lost, TooManyRequests) or self._on_unknown != "resend" or again_at >= terms.end:
-                raise _not_sent(lost) from lost.__cause__
-            await self._caller.closing.sleep_until(again_at)
-            is_repeat = True
+    async def _send_if_absent(self, operation: AnySend, terms: _Terms, trace: Trace) -> SentMessage:
+        """Send what no earlier attempt has sent; no other call can send it while its status is requested."""
+        caller = self._caller
+        with caller.running(operation, trace):
+            attempt = await caller.begin(terms.timeout, terms.end, trace, allow_duplicate=terms.allow_duplicate)
+            while True:
+                try:
+                    async with caller.exclusive(operation, attempt):
+                        found = await self._look_up(operation, terms, wait=True)
+                        trace.may_have_left = False
+                        return found or await caller.execute(operation, attempt)
+                except SmscError as error:
+                    await caller.again(operation, attempt, error)
+
+    async def _after_loss(
+        self, lost: SmscError, operation: AnySend, terms: _Terms, trace: Trace, *, is_repeat: bool
+    ) -> SentMessage | None:
+        """Return the send if it was accepted, None when it may be repeated.
+
+        Raises:
+            SmscError: It was not sent and can't be repeated, or its outcome is unknown.
+        """
+        failed_at = self._caller.clock.now()
+        # Error 9 says that the same message was sent recently, which may have been an earlier attempt or not.
+        trace.may_have_left = lost.outcome is Outcome.UNKNOWN or (is_repeat and isinstance(lost, TooManyRequests))
+        if not trace.may_have_left or lost.unresolved is not None:
+            raise lost
+        found = await self._reconciled_by_status(lost, lost_send(operation, trace.began, is_own=terms.is_own_id), terms)
+        trace.may_have_left = False
+        self._caller.reconciled(trace, found, absent=found is None)
+        if found is not None:
+            return found
+        again_at = failed_at + self._delays.late + self._delays.duplicate
+        if isinstance(lost, TooManyRequests) or self._on_unknown != "resend" or again_at >= terms.end:
+            raise not_sent(lost) from lost.__cause__
+        await self._caller.closing.sleep_until(again_at)
+        return None
 
     async def _reconciled_by_status(
         self, lost: SmscError, unresolved: UnresolvedSend, terms: _Terms
@@ -212,7 +234,7 @@ class Reconciler:
         evidence = await self._reconcile(unresolved, terms, self._delays.late)
         if evidence.is_conclusive:
             return evidence.result() if evidence.accepted else None
-        raise _unknown(unresolved, evidence) from lost
+        raise evidence.error() from lost
 
     async def _look_up(self, operation: AnySend, terms: _Terms, *, wait: bool) -> SentMessage | None:
         """Return the send if an earlier attempt was accepted, None if it definitely was not.
@@ -222,13 +244,13 @@ class Reconciler:
             terms: The options of this attempt.
             wait: Whether to wait for an earlier request that may still arrive. If not, the first answer counts.
         """
-        unresolved = _unresolved(operation, terms, None)
+        unresolved = lost_send(operation, None, is_own=terms.is_own_id)
         evidence = await self._reconcile(unresolved, terms, self._delays.late if wait else math.inf)
         if evidence.is_conclusive and evidence.accepted:
             return evidence.result()
         if evidence.is_conclusive or not wait:
             return None
-        raise _unknown(unresolved, evidence)
+        raise evidence.error()
 
     async def _reconcile(self, unresolved: UnresolvedSend, terms: _Terms, late: float) -> Evidence:
         """Request the status of each recipient until all results are known or the time is over.
@@ -241,16 +263,20 @@ class Reconciler:
         Raises:
             SendOutcomeUnknown: No status could be requested: the client was closed, or the transport is broken.
         """
-        evidence = Evidence(unresolved, self._delays.skew)
+        evidence, start = Evidence(unresolved, self._delays.skew), self._caller.clock.now()
         try:
             await self._ask(evidence, unresolved, terms, late)
         except Exception as failure:
-            raise _unknown(unresolved, evidence) from failure
+            raise evidence.error() from failure
+        finally:
+            sent = bool(evidence.accepted) if evidence.is_conclusive else None
+            self._caller.observing.reconciled(terms.recording, unresolved, is_sent=sent, start=start)
         return evidence
 
     async def _ask(self, evidence: Evidence, unresolved: UnresolvedSend, terms: _Terms, late: float) -> None:
-        now = anyio.current_time()
-        arrived, end, pause = now + late, now + _PATIENCE if terms.end == math.inf else terms.end, _FIRST_PAUSE
+        clock, asked = self._caller.clock, 0
+        now = clock.now()
+        arrived, end = now + late, now + _PATIENCE if terms.end == math.inf else terms.end
         if late > 0:
             # One recipient is enough: if it is found, the request was received. Its execution may not be complete yet.
             await self._learn(evidence, unresolved.refs[:1], terms, end, in_time=False)
@@ -259,12 +285,13 @@ class Reconciler:
             if not evidence.unresolved or arrived >= end:
                 return
             await self._caller.closing.sleep_until(arrived)
-        while evidence.unresolved and anyio.current_time() < end:
+        while evidence.unresolved and clock.now() < end:
             answers = await self._learn(evidence, evidence.unresolved, terms, end, in_time=True)
-            if not _is_worth_asking_again(answers) or anyio.current_time() + pause >= end:
+            again_at = clock.now() + _BACKOFF.pause(asked)
+            if not is_worth_asking_again(answers) or again_at >= end:
                 break
-            await self._caller.closing.sleep_until(anyio.current_time() + pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
+            await self._caller.closing.sleep_until(again_at)
+            asked += 1
 
     async def _learn(
         self, evidence: Evidence, refs: tuple[MessageRef, ...], terms: _Terms, end: float, *, in_time: bool
@@ -286,62 +313,12 @@ class Reconciler:
             _log.error("on_unresolved failed (%s); an unresolved send is lost", type(error).__name__)
 
 
-def _unresolved(operation: AnySend, terms: _Terms, began: datetime | None) -> UnresolvedSend:
-    now = datetime.now(UTC)
-    return UnresolvedSend(
-        id=operation.id,
-        refs=operation.refs(),
-        groups=sum(map(is_group, operation.to)) if isinstance(operation, Send) else 0,
-        is_own_id=terms.is_own_id,
-        at_once=operation.at is None,
-        began=began or now,
-        failed=now,
-        clocks=disk_time(),
-    )
-
-
-def unresolved_of(send: AnyRef | UnresolvedSend | SmscError, since: datetime | None) -> UnresolvedSend:
-    """Return the send to reconcile; see `Client.resolve`.
-
-    Raises:
-        ValueError: The error is not about an unresolved send, or `since` is not an aware datetime.
-    """
-    if since is not None and not is_aware(since):
-        raise wrong("since", "an aware datetime, such as datetime.now(UTC), or None", since)
-    if isinstance(send, UnresolvedSend):
-        return send
-    if isinstance(send, SmscError):
-        if send.unresolved is None:
-            raise ValueError(f"{type(send).__name__} is not about an unresolved send: its outcome is {send.outcome}")
-        return send.unresolved
-    given: object = send
-    if not isinstance(given, MessageRef | SentMessage | str):
-        raise wrong("send", "an error with `unresolved`, an UnresolvedSend, a MessageRef or a SentMessage", given)
-    now = datetime.now(UTC)
-    refs = refs_of(send)
-    is_own = since is None and is_own_id(refs[0].id)
-    return UnresolvedSend(id=refs[0].id, refs=refs, is_own_id=is_own, began=since or now, failed=now)
-
-
-def _is_worth_asking_again(answers: Sequence[DeliveryReport | SmscError]) -> bool:
-    errors = [answer for answer in answers if isinstance(answer, SmscError)]
-    # After one of these errors the other statuses were not requested; repeated wrong credentials block the IP address.
-    if any(error.scope is Scope.ALL for error in errors):
-        return False
-    return not all(error.scope is Scope.MESSAGE for error in errors)
-
-
-def _not_sent(lost: SmscError) -> SmscError:
-    """Return the error of a lost answer, with the outcome that status requests have proved: nothing was sent."""
-    if lost.outcome is not Outcome.UNKNOWN:
-        return lost
-    return lost.replace(f"{lost}; the service does not know the message, so it was not sent", outcome=Outcome.NOT_SENT)
-
-
-def _unknown(unresolved: UnresolvedSend, evidence: Evidence) -> SendOutcomeUnknown:
-    return SendOutcomeUnknown(
-        "the outcome is unknown: the message may have been sent; do not send it again, reconcile it with "
-        "Client.resolve(error)",
-        accepted=evidence.accepted,
-        unsent=evidence.missing,
-    ).replace(id=unresolved.id, refs=evidence.unresolved, unresolved=unresolved)
+def _refused(
+    error: SmscError, operation: AnySend, terms: _Terms, trace: Trace, *, may_be_sent: bool = False
+) -> SmscError:
+    """Return the error of an attempt that sent nothing, with the outcome of the earlier ones."""
+    if trace.may_have_left or may_be_sent:
+        return error.replace(
+            outcome=Outcome.UNKNOWN, unresolved=lost_send(operation, trace.began, is_own=terms.is_own_id)
+        )
+    return error

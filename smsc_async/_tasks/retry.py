@@ -1,17 +1,14 @@
 """The pause before the next attempt of a task; pure."""
 
-import random
 from typing import Final
 
-from smsc_async._model import AddressBlocked, Outcome, Scope, SendingPaused, SmscError, least_pause
+from smsc_async._model import AddressBlocked, Backoff, Outcome, Scope, SendingPaused, SmscError, least_pause
 
 __all__ = ["pause_after"]
 
-_FIRST_PAUSE: Final = 0.5
-_LONGEST_PAUSE: Final = 60.0
-_GROWS: Final = 7
+_BACKOFF: Final = Backoff(0.5, 60.0, jitter=0.5)
 _BLOCK: Final = 600.0
-_PAUSED: Final = 10.0
+_PAUSED: Final = Backoff(10.0, 10.0, jitter=0.5)
 """Seconds after which a paused task asks again, so that tasks go on soon after a pause."""
 
 
@@ -24,7 +21,7 @@ def pause_after(error: SmscError, tries: int, window: float) -> float | None:
         window: The seconds of the limit to which error 9 refers.
     """
     if isinstance(error, SendingPaused):
-        return _PAUSED * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+        return _PAUSED.pause(0)
     after = least_pause(error, window)
     if isinstance(error, AddressBlocked):
         after = _BLOCK
@@ -33,8 +30,7 @@ def pause_after(error: SmscError, tries: int, window: float) -> float | None:
         if error.outcome is Outcome.REJECTED:
             return None
         # A breaker may close early: the next accepted send ends a series of failures.
-        after = min(after, _LONGEST_PAUSE)
+        after = min(after, _BACKOFF.longest)
     elif error.scope is Scope.MESSAGE:
         return None
-    own = min(_FIRST_PAUSE * 2.0 ** min(tries, _GROWS), _LONGEST_PAUSE)
-    return max(after, own * random.uniform(0.5, 1.0))  # noqa: S311 - jitter
+    return max(after, _BACKOFF.pause(tries))

@@ -9,7 +9,7 @@ import math
 from collections import deque
 from typing import Final
 
-from smsc_async._model import is_seconds
+from smsc_async._model import Backoff, is_seconds
 
 from .buckets import Bucket, MessageTable, Position
 from .curve import BINS, EDGES, Curve, bin_at, edge_near
@@ -22,8 +22,7 @@ _SHORTEST_TURN: Final = 0.05
 _LONGEST_TURN: Final = 1.0
 _TURN_SHARE: Final = 0.02  # of the wait of its first message, a bucket is used without comparing it with the others
 _SLACK: Final = 0.1  # of that wait, messages may be younger than the first
-_PAUSE: Final = 2.0  # seconds after a failure, doubled with each further one
-_LONGEST_PAUSE: Final = 60.0
+_BACKOFF: Final = Backoff(2.0, 60.0)
 _NEWS: Final = 0.5
 _SURGE_PACE: Final = 0.2
 _SCOUTS: Final = 8  # single messages requested early within one wait, at most,
@@ -199,7 +198,7 @@ class Plan:
         if arrival is not None:
             self._count(key, arrival)
         failures = self._failures.get(key, 0)
-        pause = max(pause, min(_PAUSE * 2.0 ** min(failures, 10), _LONGEST_PAUSE))
+        pause = max(pause, _BACKOFF.pause(failures))
         self._failures[key] = failures + 1
         self._table.position[key] = Position.LATER
         heapq.heappush(self._later, (now + pause, key))

@@ -8,9 +8,10 @@ from types import TracebackType
 from typing import Final, Self, TypeAlias
 
 import anyio
-import anyio.lowlevel
 from anyio.abc import TaskGroup
+from anyio.lowlevel import checkpoint
 
+from smsc_async._clock import Clock
 from smsc_async._model import (
     AnyRef,
     ClientClosed,
@@ -62,17 +63,15 @@ class Watcher:
 
     Args:
         ask: Requests one status.
-        source: The messages, or the `unfinished` of an earlier watch. An async iterable may produce further messages
-            during the watch.
+        source: See `Client.watch`; an async iterable may produce further messages during the watch.
         workers: The most requests at once.
         plan: Chooses the message to request next; empty.
         lost_lasts: The seconds for which a request whose answer was lost may still be in flight.
-        timeout: The seconds after which a pending message expires, None for never. A message of `unfinished` that
-            expired before this watch began is requested once more.
+        timeout: See `Client.watch`.
         grace: The seconds for which the service may not know a message yet.
+        clock: The clock by which it waits.
         closed: Waits until no request can be made any more, and raises the error that ends the watch.
-        on_progress: Is called after each last update with the number of messages that have had theirs and the number
-            of messages watched so far.
+        on_progress: See `Client.watch`.
     """
 
     def __init__(
@@ -85,6 +84,7 @@ class Watcher:
         lost_lasts: float,
         timeout: float | None,
         grace: float,
+        clock: Clock,
         closed: Callable[[], Awaitable[None]] = anyio.sleep_forever,
         on_progress: OnProgress | None = None,
     ) -> None:
@@ -92,6 +92,7 @@ class Watcher:
         self._source = source_of(source)
         self._workers = workers
         self._grace = grace
+        self._clock = clock
         self._closed = closed
         self._on_progress = on_progress
         self._registry = Registry()
@@ -133,7 +134,7 @@ class Watcher:
         """
         if self._group is None or self._is_over:
             raise RuntimeError("messages can be added only inside the `async with` block of the watch")
-        now = anyio.current_time()
+        now = self._clock.now()
         for message in messages:
             self._enter(message, now)
         self._wake()
@@ -143,13 +144,13 @@ class Watcher:
         for each in refs_of(message):
             key = self._registry.key(each)
             if key is not None:
-                self._plan.hint(key, anyio.current_time())
+                self._plan.hint(key, self._clock.now())
                 self._wake()
 
     async def __aenter__(self) -> Self:
         if self._group is not None:
             raise RuntimeError("a watch can be entered only once; start another one with its `unfinished`")
-        self._offset = time.time() - anyio.current_time()
+        self._offset = time.time() - self._clock.now()
         self._group = await anyio.create_task_group().__aenter__()
         self._group.start_soon(self._run)
         return self
@@ -174,7 +175,7 @@ class Watcher:
     async def __anext__(self) -> Update:
         if self._group is None or self._is_over:
             raise RuntimeError("updates can be taken only inside the `async with` block of the watch")
-        await anyio.lowlevel.checkpoint()
+        await checkpoint()
         self._expire()
         while not self._handed_over:
             if self._error is not None:
@@ -208,14 +209,14 @@ class Watcher:
         try:
             if isinstance(self._source, AsyncIterable):
                 async for message in self._source:
-                    self._enter(message, anyio.current_time())
+                    self._enter(message, self._clock.now())
                     self._wake()
             else:
                 for number, message in enumerate(self._source, 1):
-                    self._enter(message, anyio.current_time())
+                    self._enter(message, self._clock.now())
                     if not number % _FED_AT_ONCE:  # a long list must not block the event loop
                         self._wake()
-                        await anyio.lowlevel.checkpoint()
+                        await checkpoint()
         except Exception as error:  # noqa: BLE001 - raised to the consumer
             self._end(error)
         self._fed = True
@@ -245,14 +246,14 @@ class Watcher:
         """Request one message at a time, as long as the watch lasts."""
         try:
             while self._error is None:
-                now, has_room = anyio.current_time(), len(self._handed_over) < _BUFFER
+                now, has_room = self._clock.now(), len(self._handed_over) < _BUFFER
                 key = self._plan.pick(now) if has_room else None
                 if key is None:
                     await self._rest(self._plan.next_at(now) if has_room else math.inf)
                 else:
                     pause = await self._ask_for(key)
                     if pause:
-                        await anyio.sleep(pause)
+                        await self._clock.sleep_until(self._clock.now() + pause)
                     else:
                         self._add_worker(tasks)
         except Exception as error:  # noqa: BLE001 - raised to the consumer
@@ -270,13 +271,12 @@ class Watcher:
 
     async def _rest(self, until: float) -> None:
         """Wait until this time, or until something has happened."""
-        with anyio.move_on_after(max(until - anyio.current_time(), _SHORTEST_PAUSE)):
+        with self._clock.deadline(max(until, self._clock.now() + _SHORTEST_PAUSE)):
             await self._news.wait()
 
     async def _ask_for(self, key: int) -> float:
         """Request a status; return the seconds for which the request may still occupy its worker's slot."""
-        start = anyio.current_time()
-        ref = self._registry.ref(key)
+        start, ref = self._clock.now(), self._registry.ref(key)
         self._registry.hold(key)
         try:
             report = await self._ask(GetStatus(ref=ref))
@@ -293,7 +293,7 @@ class Watcher:
             self._registry.release(key)
 
     def _answered(self, key: int, report: DeliveryReport, start: float) -> None:
-        now = anyio.current_time()
+        now = self._clock.now()
         # The number of workers divided by the recent duration of a request is the capacity per second.
         self._took += (now - start - self._took) * (_PACE if self._took else 1.0)
         self._plan.capacity(self._workers / self._took if self._took else 0.0)
@@ -304,7 +304,7 @@ class Watcher:
             self._hand_over(key, Update(report.ref, report, is_last=report.is_final))
 
     def _failed(self, key: int, ref: MessageRef, error: SmscError) -> float:
-        now, lost = anyio.current_time(), self._lost_lasts if error.outcome is Outcome.UNKNOWN else 0.0
+        now, lost = self._clock.now(), self._lost_lasts if error.outcome is Outcome.UNKNOWN else 0.0
         if error.scope is Scope.MESSAGE:
             self._refused(key, ref, error, now)
         else:
@@ -324,7 +324,7 @@ class Watcher:
     def _expire(self) -> None:
         """Hand over an update for each expired message, while there is room."""
         while len(self._handed_over) < _BUFFER:
-            key = self._expiries.pop(anyio.current_time() + self._offset)
+            key = self._expiries.pop(self._clock.now() + self._offset)
             if key is None:
                 return
             self._plan.remove(key)

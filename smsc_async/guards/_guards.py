@@ -1,6 +1,5 @@
 """The guards: a request reserves its slots before it leaves, waits or is refused, and releases them afterwards."""
 
-import asyncio
 import logging
 import math
 from collections.abc import Callable, Sequence
@@ -11,9 +10,8 @@ from typing import Final
 from weakref import WeakKeyDictionary
 
 import anyio
-from anyio.lowlevel import EventLoopToken, current_token
 
-from smsc_async._clock import asyncio_loop
+from smsc_async._clock import Clock, LoopBinding, RealClock, is_clock
 from smsc_async._model import (
     Credentials,
     GuardStoreError,
@@ -72,6 +70,8 @@ class Guards:
         max_waiters: The maximum number of requests that wait; further ones are refused at once.
         margin: Seconds added to each window, because the service may count whole seconds.
         late_arrival: Seconds for which a request whose answer was lost may still be on its way, at most 60.
+        clock: The clock for the limits and the waits, None for real time; a clock of your own is for tests. A store
+            that you pass keeps its own time: pass it `MemoryStore(clock.now)` too.
 
     Raises:
         ValueError: A number is out of range.
@@ -86,14 +86,19 @@ class Guards:
         max_waiters: int = 10_000,
         margin: float = 1.2,
         late_arrival: float = 5.0,
+        clock: Clock | None = None,
     ) -> None:
         seconds = (margin, late_arrival) if max_wait is None else (margin, late_arrival, max_wait)
         if not all(map(is_seconds, (max_waiters, *seconds))) or late_arrival > _LATEST:
             raise ValueError("max_wait, max_waiters, margin and late_arrival must be at least 0, the last at most 60")
         if not _are_objects(store, rules):
             raise ValueError("store must be an object such as MemoryStore(), and rules a Rules object")
+        if clock is not None and not is_clock(clock):
+            raise ValueError("clock must be an object with the methods of Clock, or None for real time")
         self.rules = rules
-        self._store: Store = MemoryStore() if store is None else store
+        self.clock = clock
+        self._clock = clock or RealClock()
+        self._store: Store = MemoryStore(None if clock is None else clock.now) if store is None else store
         self._limits = rules.limits(margin)
         self.max_wait: float = math.inf if max_wait is None else max_wait
         self._max_waiters = max_waiters
@@ -103,8 +108,7 @@ class Guards:
         self._sends: set[bytes] = set()  # those that wait; an identical one must not wait too
         self._busy = 0
         self._planners: WeakKeyDictionary[Identity, tuple[bytes, Planner]] = WeakKeyDictionary()
-        self._token: EventLoopToken | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._binding = LoopBinding()
         self._users = 0
         self.awaiting_proof: set[Callable[[], None]] = set()  # called when any credentials are proved
 
@@ -117,18 +121,15 @@ class Guards:
         Raises:
             WrongEventLoop: Another event loop is using these guards.
         """
-        loop = asyncio_loop()
-        if loop is not None and loop is self._loop:
-            return
-        token = current_token()
-        if token == self._token:
+        if self._binding.is_here():
             return
         if self._busy:
             raise WrongEventLoop(
                 "these guards are in use on another event loop; create separate guards for each event loop or thread, "
                 "with a shared RedisStore if they use one account"
             )
-        self._token, self._loop = token, loop
+        self._binding.bind()
+        self._clock = self.clock or RealClock()
         self._waiters = Waiters()
         self._store.rebind()
 
@@ -268,7 +269,7 @@ class Guards:
         return demands
 
     async def _open(self, within: float) -> bytes:
-        with anyio.move_on_after(within):  # a store may wait for the end of a failover
+        with self._clock.deadline(self._clock.now() + within):  # a store may wait for the end of a failover
             return await answer_of(self._store.open())
         raise GuardStoreError("the store of the guards could not be opened before the deadline, so nothing was sent")
 
@@ -282,7 +283,7 @@ class Guards:
         self._store.release(answer, [Release()] * len(asked))
         proven = {each.rule for each, amount in zip(asked, answer.amounts, strict=True) if each.proof and not amount}
         ahead = self._waiters.ahead_of([each for each in demands if each.rule not in proven])
-        return None if ahead is None else Refusal(ahead, self._waiters.delay(ahead, anyio.current_time()))
+        return None if ahead is None else Refusal(ahead, self._waiters.delay(ahead, self._clock.now()))
 
     async def _acquire(self, demands: Sequence[Demand], hold: float) -> Reservation | Refusal:
         return await answer_of(self._store.acquire(demands, hold))
@@ -294,7 +295,7 @@ class Guards:
     async def _wait(
         self, demands: Sequence[Demand], refusal: Refusal, within: float, not_for: str | None
     ) -> Reservation:
-        now = anyio.current_time()
+        now = self._clock.now()
         end, give_up = now + within, now + min(within, self.max_wait)
         sends = {each.key: each for each in demands if each.rule == "identical_send" and not each.forced}
         refusal = next((Refusal(sends[key], math.inf) for key in sends.keys() & self._sends), refusal)
@@ -311,10 +312,10 @@ class Guards:
             while True:
                 first = self._waiters.is_first(waiter)
                 pause = self._store.pause(free - now, tries) if first else math.inf
-                with anyio.move_on_after(min(pause, give_up - now)):
+                with self._clock.deadline(now + min(pause, give_up - now)):
                     await waiter.woken.wait()
                 waiter.woken = anyio.Event()
-                now = anyio.current_time()
+                now = self._clock.now()
                 if not self._waiters.is_first(waiter):
                     if now >= give_up:
                         raise refused(refusal, self._waiters.delay(refusal.demand, now), _now())
@@ -322,7 +323,7 @@ class Guards:
                 answer = await self._acquire(demands, max(end - now, 0.0))
                 if isinstance(answer, Reservation):
                     return answer
-                refusal, now, tries = answer, anyio.current_time(), tries + 1
+                refusal, now, tries = answer, self._clock.now(), tries + 1
                 free = self._free_at(refusal, now, give_up, not_for)
                 self._waiters.move(waiter, refusal.demand, free)
         finally:

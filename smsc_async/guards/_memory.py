@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain, islice
 from math import inf, isinf
-from typing import ClassVar, Final, TypeAlias
+from typing import ClassVar, Final
 
 from smsc_async._clock import LoopClock
 
@@ -13,8 +13,6 @@ from ._spend import Slice, SpendHistory
 from ._store import PROOF_LASTS, Demand, Refusal, Reservation, RuleState
 
 __all__ = ["MemoryStore"]
-
-Clock: TypeAlias = Callable[[], float]
 
 _SHORTEST_TERM: Final = 60.0
 _SWEPT: Final = 8
@@ -100,8 +98,8 @@ class MemoryStore:
     proofs: ClassVar[str] = "proofs"
     """The name under which `restore` and `history` keep the proofs of credentials."""
 
-    def __init__(self, clock: Clock | None = None, *, salt: bytes | None = None) -> None:
-        self._clock: Clock = LoopClock() if clock is None else clock
+    def __init__(self, clock: Callable[[], float] | None = None, *, salt: bytes | None = None) -> None:
+        self._clock: Callable[[], float] = LoopClock() if clock is None else clock
         self._salt = secrets.token_bytes(16) if salt is None else salt
         self._tables: dict[str, _Table] = {}
         self._spent: dict[bytes, SpendHistory] = {}

@@ -20,7 +20,7 @@ from smsc_async import (
     SmscError,
     Update,
 )
-from smsc_async._sending.reconcile import _is_worth_asking_again
+from smsc_async._sending.evidence import is_worth_asking_again
 from smsc_async._tasks import end_of, pause_after
 from tests.doubles import FakeService, make_client
 from tests.errors import ERRORS
@@ -76,7 +76,7 @@ async def test_a_batch_and_statuses_stop_only_at_an_error_about_all_requests(err
 
 @each_error
 def test_only_an_error_that_may_pass_is_a_reason_to_ask_again_for_a_lost_send(error: SmscError, scope: Scope) -> None:
-    assert _is_worth_asking_again([error]) is (scope is Scope.MOMENT)
+    assert is_worth_asking_again([error]) is (scope is Scope.MOMENT)
 
 
 @each_error

@@ -139,13 +139,15 @@ async def test_a_cluster_that_is_down_for_a_while_is_asked_again(cluster: RedisC
 
 def test_a_cluster_client_on_another_event_loop_is_refused() -> None:
     store = RedisStore(RedisCluster.from_url("redis://127.0.0.1:1"), prefix="loops")
-    store._link._loop = asyncio.new_event_loop()
-    store._link._loop.close()
+
+    async def bind() -> None:
+        store._link.take_up()
 
     async def ask() -> None:
         with pytest.raises(GuardStoreError, match="works on one event loop only"):
             await store.open()
 
+    asyncio.run(bind())
     asyncio.run(ask())
 
 

@@ -13,8 +13,10 @@ from taskiq_redis import RedisStreamBroker
 from smsc_async import (
     After,
     Balance,
+    CallFinished,
     ChunkCost,
     Client,
+    Clock,
     Cost,
     DeliveryError,
     DeliveryFailed,
@@ -22,6 +24,7 @@ from smsc_async import (
     GetBalance,
     GetCost,
     GetStatus,
+    Guards,
     Journal,
     JournalRow,
     LocalTime,
@@ -29,6 +32,7 @@ from smsc_async import (
     MessageOutcome,
     MessageRef,
     MessageStatus,
+    Observer,
     Outcome,
     PlannedMessage,
     Reply,
@@ -47,6 +51,16 @@ from smsc_async import (
     Watcher,
 )
 from smsc_async.taskiq import FollowResult, SendResult, SmscTasks
+from smsc_async.testing import ManualClock
+
+
+class Counter(Observer):
+    def finished(self, event: CallFinished, /) -> None:
+        assert_type(event.outcome, Outcome | None)
+        assert_type(event.seconds, float)
+
+
+own: Clock = ManualClock()
 
 
 def clients(transport: Transport) -> list[Client]:
@@ -54,6 +68,7 @@ def clients(transport: Transport) -> list[Client]:
         Client(),
         Client(apikey="key"),
         Client(login="alex", password=SecretStr("secret"), timeout=5, deadline=None),
+        Client(clock=ManualClock(), observers=[Counter()], guards=Guards(clock=ManualClock())),
         Client(transport="aiohttp", proxy="http://proxy.example:3128"),
         Client(transport=transport, fallback_urls=("https://www2.smscentre.com/sys/soap.php",)),
         Client(transport=httpx.ASGITransport(app=lambda _: None), timeout=Timeout(read=60)),  # type: ignore[arg-type, misc]

@@ -27,8 +27,9 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from smsc_async._clock import LoopBinding
 from smsc_async._frames import forget_frames, without_arguments
-from smsc_async._model import GuardStoreError
+from smsc_async._model import Backoff, GuardStoreError
 
 from .scripts import ScriptCall
 
@@ -51,9 +52,8 @@ _FAILOVER_ERRORS: Final[Mapping[type[Exception], str]] = {
     ClusterDownError: "CLUSTERDOWN",
     SlotNotCoveredError: "CLUSTERDOWN",
 }
-# Seconds between two tries during a failover: the first pause doubles up to the longest one.
-_FIRST_PAUSE: Final = 0.05
-_LONGEST_PAUSE: Final = 0.5
+# Between two tries during a failover.
+_BACKOFF: Final = Backoff(0.05, 0.5)
 T = TypeVar("T")
 
 
@@ -113,7 +113,7 @@ class Link:
         self.client = client
         self._make = make
         self._timeout = timeout
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._binding = LoopBinding()
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def take_up(self) -> asyncio.AbstractEventLoop:
@@ -128,10 +128,10 @@ class Link:
             raise GuardStoreError(
                 "the Redis store works on asyncio only, like redis-py; on trio use Guards with a MemoryStore"
             ) from None
-        if loop is not self._loop:
-            if self._loop is not None:
+        if not self._binding.is_here():
+            if self._binding.is_bound:
                 self._drop()
-            self._loop = loop
+            self._binding.bind()
         return loop
 
     async def run(self, *calls: ScriptCall, within: float = 0.0) -> str:
@@ -157,7 +157,7 @@ class Link:
         """
         loop = self.take_up()
         began = loop.time()
-        pause, failover, timeout = _FIRST_PAUSE, "", self._timeout
+        failover, timeout, failures = "", self._timeout, 0
         while True:
             answer = await self._await(self._attempt(ask, timeout))
             if not isinstance(answer, _Failure):
@@ -168,9 +168,10 @@ class Link:
             if not failover or left <= 0 or (answer.is_answered and not answer.failover):
                 raise GuardStoreError(_words(answer, failover, loop.time() - began)) from answer.cause
             await self._await(self._disconnect())
+            pause = _BACKOFF.pause(failures)
             await asyncio.sleep(min(pause, left))
-            timeout = min(self._timeout, max(left - pause, _FIRST_PAUSE))
-            pause = min(2 * pause, _LONGEST_PAUSE)
+            timeout = min(self._timeout, max(left - pause, _BACKOFF.first))
+            failures += 1
 
     async def aclose(self) -> None:
         """Close the connections, unless the client belongs to the user."""

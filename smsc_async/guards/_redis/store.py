@@ -18,7 +18,7 @@ from pydantic import SecretBytes, SecretStr
 from redis.asyncio import Redis, RedisCluster
 
 from smsc_async._frames import without_arguments
-from smsc_async._model import GuardStoreError
+from smsc_async._model import Backoff, GuardStoreError
 from smsc_async.guards._limits import Limit, Release
 from smsc_async.guards._store import Demand, Refusal, Reservation, RuleState
 
@@ -43,10 +43,7 @@ _LOOK_EVERY: Final = 30.0
 # Seconds by which the epoch outlives everything that was reserved under it.
 _EPOCH_OUTLIVES: Final = 43_200.0
 # A request that waits for requests in flight retries after the first pause, which grows to the longest one.
-_FIRST_PAUSE: Final = 0.02
-_LONGEST_PAUSE: Final = 0.25
-_GROWTH: Final = 1.5
-_GROWS: Final = 7
+_BACKOFF: Final = Backoff(0.02, 0.25, growth=1.5, jitter=0.5)
 _JITTER: Final = 0.001, 0.03
 
 
@@ -236,7 +233,7 @@ class RedisStore:
     def pause(self, delay: float, tries: int) -> float:
         """Return the seconds until the next try: the delay, or a short pause if requests in flight determine it."""
         if isinf(delay):
-            return min(_FIRST_PAUSE * _GROWTH ** min(tries, _GROWS), _LONGEST_PAUSE) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter
+            return _BACKOFF.pause(tries)
         return max(delay, 0.0) + random.uniform(*_JITTER)  # noqa: S311 - jitter
 
     async def snapshot(self, limits: Mapping[str, Limit]) -> Mapping[str, RuleState]:

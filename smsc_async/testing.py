@@ -1,0 +1,62 @@
+"""What tests of an application need: a clock that only they move."""
+
+import math
+from weakref import WeakKeyDictionary
+
+import anyio
+
+__all__ = ["ManualClock"]
+
+
+class ManualClock:
+    """A clock that stands still until it is advanced, for `Client(clock=)` and `Guards(clock=)`.
+
+    Waits for limits, pauses before repetitions, deadlines and watches of such a client pass as soon as the clock has
+    been advanced far enough. All other timers of the application, and the timeouts of the network, use real time:
+
+        clock = ManualClock()
+        async with Client(transport=..., clock=clock) as client:
+            ...  # a task that waits for the limit of one message
+            clock.advance(62)  # it goes on
+
+    Use a clock on the event loop of its clients.
+
+    Args:
+        start: The time at first, in seconds.
+    """
+
+    def __init__(self, start: float = 0.0) -> None:
+        self._now = start
+        self._scopes: WeakKeyDictionary[anyio.CancelScope, float] = WeakKeyDictionary()
+
+    def now(self) -> float:
+        """Return the time in seconds."""
+        return self._now
+
+    async def sleep_until(self, time: float) -> None:
+        """Sleep until the clock has been advanced to this time."""
+        with self.deadline(time):
+            await anyio.sleep_forever()
+
+    def deadline(self, time: float) -> anyio.CancelScope:
+        """Return a scope that is cancelled when the clock has been advanced to this time."""
+        scope = anyio.CancelScope()
+        if time <= self._now:
+            scope.cancel()
+        elif not math.isinf(time):
+            self._scopes[scope] = time
+        return scope
+
+    def advance(self, seconds: float) -> None:
+        """Move the clock forward, and wake everything that has waited for it, in the order of time.
+
+        Raises:
+            ValueError: The seconds are less than 0, or not finite.
+        """
+        if not 0.0 <= seconds < math.inf:
+            raise ValueError("seconds must be at least 0 and finite: a clock only goes forward")
+        self._now += seconds
+        due = [(time, scope) for scope, time in self._scopes.items() if time <= self._now]
+        for _, scope in sorted(due, key=lambda each: each[0]):
+            del self._scopes[scope]
+            scope.cancel()
