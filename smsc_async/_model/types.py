@@ -69,6 +69,7 @@ Money: TypeAlias = Decimal
 """An amount in the account's currency, which the SOAP service does not name."""
 
 T = TypeVar("T")
+M = TypeVar("M")
 Many: TypeAlias = Iterable[T] | AsyncIterable[T]
 """Any number of values, from an iterable or an async iterable."""
 OnProgress: TypeAlias = Callable[[int, int], object]
@@ -98,7 +99,7 @@ def is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
-def many(name: str, what: str, items: Many[T]) -> Many[T]:
+def many(name: str, what: str, items: M) -> M:
     """Return the items of a caller.
 
     Raises:
