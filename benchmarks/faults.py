@@ -1,6 +1,6 @@
 """Every fault at every byte: the number of doubled messages and of wrong answers.
 
-    python benchmarks/faults.py [--step 1] [--socket-step 16] [--processes 2]
+    python -m benchmarks.faults [--step 1] [--socket-step 16] [--processes 2]
 
 A case is one call in which the network fails once: the connection is cut or reset, reading or writing stalls, a
 gateway answers with a page and HTTP 502, or the body ends early with a Content-Length that agrees; at one byte of the
@@ -34,10 +34,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
-from pathlib import Path
 from typing import Final
-
-sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from tests.faults.fault_cancel import SITUATIONS, cancel_at_each_await
 from tests.faults.fault_cases import (

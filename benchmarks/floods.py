@@ -1,6 +1,6 @@
 """How long a flood of data holds up the event loop, and how much memory hostile documents leave behind.
 
-    python benchmarks/floods.py [--rounds 5] [--hostile 300]
+    python -m benchmarks.floods [--rounds 5] [--hostile 300]
 
 A task sleeps for a millisecond again and again while the client or the sandbox works on a flood; the longest time
 between two of its turns, less that millisecond, is the stretch in which nothing else could run. Each flood is a process
@@ -24,8 +24,8 @@ from typing import Final
 
 import anyio
 import httpx
-from watch_memory import resident
 
+from benchmarks.watch_memory import resident
 from smsc_async import Client, Message, Reply, SmscError, Timeout
 from smsc_async._cli.doctor import examine
 from smsc_async.guards import Guards
@@ -219,7 +219,7 @@ GROWTHS: Final = {"hostile answers": hostile_answers, "hostile requests to the s
 
 
 def _in_process(name: str, hostile: int) -> float:
-    command = [sys.executable, __file__, "--only", name, "--hostile", str(hostile)]
+    command = [sys.executable, "-m", "benchmarks.floods", "--only", name, "--hostile", str(hostile)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - this file
     return float(done.stdout)
 

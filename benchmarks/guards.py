@@ -1,7 +1,7 @@
 """The cost of the guards, and the errors of limiters that count starts.
 
     pip install '.[redis]' limits aiolimiter pyrate-limiter throttled-py
-    python benchmarks/guards.py
+    python -m benchmarks.guards
 
 Three tables:
   cost    CPU microseconds to reserve and release a status call, with 1 to 1,000,000 keys, beside limiters of other

@@ -1,7 +1,7 @@
 """Processes that share one Redis, are killed at random, and never break a limit.
 
     pip install '.[redis]'
-    python benchmarks/guards_processes.py --windows 100 --processes 4
+    python -m benchmarks.guards_processes --windows 100 --processes 4
 
 A small service counts what arrives, in strict windows; its network is slow and loses answers. The processes ask it for
 the status of a few messages as often as their guards allow. Now and then one is killed with what it has in flight, and

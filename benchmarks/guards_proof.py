@@ -1,7 +1,7 @@
 """The guards, and a limiter that counts starts, against a model of the service that counts arrivals.
 
     pip install '.[test]'
-    python benchmarks/guards_proof.py --hours 100 --seed 1
+    python -m benchmarks.guards_proof --hours 100 --seed 1
 
 Time is virtual: a hundred hours take some ten seconds. Two parts:
   worst   all operations, several clients, latencies from 0 to 30 s each way, lost answers, refused connections,
@@ -14,10 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
-from pathlib import Path
 from random import Random
-
-sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from tests.guards.service_model import LIMITS
 from tests.guards.traffic import RANGES, Limiter, Scenario, StartCounting, Traffic, guards, highest, traffic

@@ -1,6 +1,6 @@
 """Put back older copies of a job's journal, or damage it; run the job again; count what is sent twice or not at all.
 
-    python benchmarks/journal_damage.py --cases 1000
+    python -m benchmarks.journal_damage --cases 1000
 
 Each case plans a job at random: single messages and batches, numbers with and without +, runs of 100 numbers that the
 service refuses, chunks with some such numbers, scheduled messages, ids of the user's own. The job runs to a random

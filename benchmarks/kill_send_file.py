@@ -1,7 +1,7 @@
 """Kill a bulk job at random moments and restart it until it is done; then count the messages that the service accepted.
 
-    python benchmarks/kill_send_file.py --kills 200 --service-kills 20
-    python benchmarks/kill_send_file.py --kills 100 --service-kills 0 --damage
+    python -m benchmarks.kill_send_file --kills 200 --service-kills 20
+    python -m benchmarks.kill_send_file --kills 100 --service-kills 0 --damage
 
 The service is a sandbox on loopback with its state in a file; the job is the real program; each runs in a separate
 process. Each job sends some messages in small requests. It is killed a few times with SIGKILL, at any point from its

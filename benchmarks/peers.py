@@ -1,7 +1,7 @@
 """The cost of one call, beside other SOAP clients and bare HTTP.
 
     pip install '.[aiohttp]' 'zeep[async]' suds-community      # and Debian's php-cli and php-soap
-    python benchmarks/peers.py                              # about 15 minutes; --quick takes 2 and is less exact
+    python -m benchmarks.peers                              # about 15 minutes; --quick takes 2 and is less exact
 
 One server on loopback, on a core of its own, answers `get_status` at once with the same bytes. Each client runs on the
 other core in a process of its own: it warms up for 7 seconds (httpx is slower until its `keepalive_expiry` has dropped
@@ -22,7 +22,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, NamedTuple
 
-HERE: Final = Path(__file__).parent
+ROOT: Final = Path(__file__).parent.parent
 BASIS: Final = "zeep AsyncClient"
 FLIGHTS: Final = (1, 14, 50)
 
@@ -80,10 +80,11 @@ def is_here(name: str) -> bool:
     return module is None or find_spec(module) is not None
 
 
-def ran(script: str, *arguments: object, core: int) -> str:
+def ran(module: str, *arguments: object, core: int) -> str:
     """Run one of our programs on a core and return what it prints."""
     return subprocess.run(  # noqa: S603 - our own command
-        [sys.executable, str(HERE / script), *map(str, arguments)],
+        [sys.executable, "-m", f"benchmarks.{module}", *map(str, arguments)],
+        cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
         check=True,
@@ -97,7 +98,7 @@ def measured(rounds: int, warm: float, seconds: float) -> dict[tuple[str, int], 
     samples: defaultdict[tuple[str, int], list[Sample]] = defaultdict(list)
     here = [name for name in PEERS if is_here(name)]
     with subprocess.Popen(  # noqa: S603 - our own command
-        [sys.executable, str(HERE / "peers_server.py"), str(server_core)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "benchmarks.peers_server", str(server_core)], cwd=ROOT, stdout=subprocess.PIPE, text=True
     ) as server:
         assert server.stdout is not None  # noqa: S101
         url = server.stdout.readline().strip()
@@ -106,7 +107,7 @@ def measured(rounds: int, warm: float, seconds: float) -> dict[tuple[str, int], 
                 for name in here:
                     for flight in PEERS[name].flights:
                         print(f"round {number} of {rounds}: {name}, {flight} in flight", file=sys.stderr)
-                        said = ran("peers_clients.py", name, flight, url, warm, seconds, core=core)
+                        said = ran("peers_clients", name, flight, url, warm, seconds, core=core)
                         samples[name, flight].append(Sample(**json.loads(said)))
         finally:
             server.terminate()
@@ -136,7 +137,7 @@ def print_peers(table: dict[tuple[str, int], Sample]) -> None:
 
 def print_own(rounds: int) -> None:
     """Print our own work and the costs that a program has once."""
-    runs = [json.loads(ran("peers_clients.py", "own", core=cores()[1])) for _ in range(rounds)]
+    runs = [json.loads(ran("peers_clients", "own", core=cores()[1])) for _ in range(rounds)]
     print("\n| our own work | |\n|---|---|")
     for what in runs[0]:
         print(f"| {what} | {statistics.median(run[what] for run in runs):.1f} |")

@@ -207,7 +207,7 @@ def own() -> dict[str, float]:
     import smsc_async  # noqa: PLC0415 - the import is measured
 
     imported = (time.process_time() - start) * 1e3
-    from peers_server import envelope  # noqa: PLC0415 - as above
+    from benchmarks.peers_server import envelope  # noqa: PLC0415 - as above
 
     url = "https://sms.test/sys/soap.php"
     answer = smsc_async.Reply(200, "text/xml; charset=utf-8", envelope(url))

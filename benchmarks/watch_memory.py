@@ -1,6 +1,6 @@
 """How much memory a whole watch takes for each message, and how much the process takes.
 
-    python benchmarks/watch_memory.py [--messages 1000000]
+    python -m benchmarks.watch_memory [--messages 1000000]
 
 A real `Watcher` watches `--messages` messages from a generator. The service is a function that answers "handed to the
 operator" after 60 ms of virtual time, so only the watch takes memory. The messages are a month old, so that each is

@@ -1,18 +1,34 @@
-"""What all tests share: in CI the examples of Hypothesis are the same each time, and no test changes the next."""
+"""What all tests share.
+
+In CI the examples of Hypothesis are the same each time, what needs a missing library is skipped, and no test changes
+the next.
+"""
 
 import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Final
 
 import pytest
 from hypothesis import settings
 
 from smsc_async._protocol import tags
 from tests.machine import machine
+from tests.parts import LibraryFinder
 
 __all__ = ["machine"]
+
+MEMORY: Final = Path("/dev/shm")  # noqa: S108 - pytest makes a private folder in it
+"""Where journals of tests are, because they wait for the disk after each request."""
+ENOUGH: Final = 1 << 30
 
 settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI") == "true":
     settings.load_profile("ci")
+sys.meta_path.append(LibraryFinder())
+if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ENOUGH:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
 @pytest.fixture(autouse=True)

@@ -19,6 +19,7 @@ import uvicorn
 from smsc_async.sandbox import Sandbox
 from tests.redis_server import RedisServer
 
+pytestmark = pytest.mark.slow
 EXAMPLES = Path(__file__).parent.parent / "examples"
 WORKERS = "fastapi_workers", "--workers", "2"
 

@@ -1,5 +1,6 @@
 """A channel, a parameter, a rule or an operation that was added is in every list that names all of them."""
 
+import inspect
 import re
 from dataclasses import fields
 from pathlib import Path
@@ -62,7 +63,7 @@ def test_every_keyword_is_a_parameter() -> None:
 @pytest.mark.parametrize("rule", [field.name for field in fields(Rules)])
 def test_a_rule_is_in_the_table_of_the_readme_and_described(rule: str) -> None:
     assert f"| `{rule}` |" in README
-    assert f"        {rule}: " in (Rules.__doc__ or "")
+    assert f"\n    {rule}: " in (inspect.getdoc(Rules) or "")
 
 
 @pytest.mark.parametrize("rule", LIMITS)

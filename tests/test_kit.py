@@ -8,6 +8,7 @@ from typing import Any, Final
 import pytest
 import yaml
 
+from tests.parts import LibraryFinder, need
 from tests.test_architecture import ARROWS, LEAVES
 
 ROOT: Final = Path(__file__).parent.parent
@@ -85,7 +86,7 @@ def test_only_the_job_that_publishes_may_identify_itself() -> None:
 def test_ci_runs_what_a_contributor_runs() -> None:
     runs = [step.get("run") for step in _steps(_yaml(ROOT / ".github" / "workflows" / "ci.yml"))]
     assert ".ci/run" in runs
-    assert "pip install '.[cli,sandbox,test]' && python -m pytest" in runs
+    assert "pip install '.[cli,sandbox,test]' && python -m pytest -n auto" in runs
 
 
 def test_a_hook_runs_what_the_lint_group_installs() -> None:
@@ -95,6 +96,20 @@ def test_a_hook_runs_what_the_lint_group_installs() -> None:
     assert local["repo"] == "local"
     assert {hook["entry"].split()[0] for hook in local["hooks"]} <= group
     assert "test" in project["project"]["optional-dependencies"]
+
+
+@pytest.mark.parametrize(("ci", "ends"), [("", pytest.skip.Exception), ("true", pytest.fail.Exception)])
+def test_what_needs_a_missing_library_is_skipped_with_a_reason_and_fails_in_ci(
+    monkeypatch: pytest.MonkeyPatch, ci: str, ends: type[BaseException]
+) -> None:
+    monkeypatch.setenv("CI", ci)
+    monkeypatch.setattr("tests.parts.is_installed", lambda _: False)
+    words = r"zeep is not installed: pip install '.\[test-all\]'"
+    with pytest.raises(ends, match=words):
+        LibraryFinder().find_spec("zeep", None)
+    with pytest.raises(ends, match=words):
+        need("import zeep")
+    need("import smsc_async")
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)

@@ -11,6 +11,8 @@ from typing import Final
 
 import pytest
 
+from tests.parts import need
+
 ROOT: Final = Path(__file__).parent.parent
 README: Final = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS: Final = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
@@ -64,6 +66,7 @@ def test_the_readme_has_examples() -> None:
 
 @pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
 def test_a_block_of_the_readme_runs_as_a_script_and_reaches_nothing_but_loopback(block: str, tmp_path: Path) -> None:
+    need(block.lower())
     ran = _run(block, tmp_path)
     assert (ran.returncode, ran.stderr) == (0, "")
 
@@ -83,4 +86,4 @@ def test_a_block_that_would_reach_the_service_is_found_out(tmp_path: Path) -> No
 def test_the_two_command_lines_are_there() -> None:
     """Set-up is one line each: the main job, and the tests."""
     assert "pip install '.[cli,sandbox]' && smsc-async demo" in README
-    assert "pip install '.[cli,sandbox,test]' && python -m pytest" in README
+    assert "pip install '.[cli,sandbox,test]' && python -m pytest -n auto" in README

@@ -43,6 +43,7 @@ def never_final(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_cli_demo, "TIMEOUT", 0.05)
 
 
+@pytest.mark.slow
 def test_demo_through_a_pipe_follows_every_message_without_error_9() -> None:
     ran = subprocess.run(  # noqa: S603 - our own program
         [*PROGRAM, "demo", "--messages", "49", "--json"],

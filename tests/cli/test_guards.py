@@ -295,6 +295,7 @@ def test_a_paused_job_follows_what_it_has_sent_sends_no_more_and_continues_when_
     assert resumed == "sending is resumed"
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_a_paused_job_and_the_same_command_continues_it(
     server: RedisServer, prefix: str, sandbox: Sandbox
 ) -> None:
@@ -329,6 +330,7 @@ def test_a_redis_that_dies_while_sending_is_paused_ends_the_job(
 
         monkeypatch.setattr(RedisAdmin, "paused", die)
         monkeypatch.setattr(module, "_LOOK_EVERY", 0.01)
+        monkeypatch.setattr("smsc_async._journal.sender._PAUSE", 0.01)  # before each of its twelve attempts
         shown = send_file(prefix, "--redis", own.url)
     assert shown.exit_code == 1
     assert "GuardStoreError" in shown.stderr

@@ -4,9 +4,11 @@ import os
 
 import anyio
 import pytest
-from kill_send_file import measure
+
+from benchmarks.kill_send_file import measure
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no SIGKILL")
 def test_a_job_killed_again_and_again_sends_each_message_once() -> None:
     figures = anyio.run(measure, 8, 2, 2)

@@ -334,6 +334,7 @@ def test_a_file_that_can_not_be_replaced_leaves_no_temporary_file(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("folder")
 @pytest.mark.skipif(os.name != "posix", reason="Windows can't send a signal to one process")
 @pytest.mark.parametrize(("sent_signal", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
@@ -358,6 +359,7 @@ def test_a_signal_ends_the_job_cleanly_and_the_same_command_continues(
     assert sent(slow) == Counter(f"Hi {number}" for number in range(30))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("folder")
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no limit for the size of a file")
 def test_a_full_disk_stops_the_job_and_nothing_is_lost_or_sent_twice(sandbox: Sandbox) -> None:

@@ -151,6 +151,7 @@ def interrupted(service: Service, folder: Path, number: int) -> tuple[list[str],
     return refs, lines(whole), process.returncode
 
 
+@pytest.mark.slow
 @posix
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_after_an_interrupt_each_message_is_reported_exactly_once(
@@ -171,6 +172,7 @@ def test_after_an_interrupt_each_message_is_reported_exactly_once(
     assert list(tmp_path.glob("state-*")) == []  # SQLite has removed its temporary files
 
 
+@pytest.mark.slow
 @posix
 def test_after_kill_9_each_message_is_reported_at_least_once(service: Service, tmp_path: Path) -> None:
     refs, first, ended = interrupted(service, tmp_path, signal.SIGKILL)

@@ -5,10 +5,8 @@
 
 import math
 from collections import Counter
-from functools import partial
 from itertools import product
 
-import httpx
 import pytest
 
 from tests.faults.fault_cancel import SITUATIONS, cancel_at_each_await
@@ -25,7 +23,6 @@ from tests.faults.fault_cases import (
     odd_answers,
     try_cases,
 )
-from tests.faults.fault_naive import SendAgain, ZeepAgain, try_naively
 from tests.faults.fault_network import Fault, Kind
 from tests.faults.fault_setup import try_setups
 from tests.faults.fault_sockets import TRANSPORTS, try_over_sockets
@@ -61,6 +58,7 @@ def test_no_fault_makes_a_read_return_a_wrong_value(verb: Verb) -> None:
     assert said["right"] > said["UNKNOWN"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", SENDS)
 @pytest.mark.parametrize("on_unknown", ["reconcile", "raise", "resend"])
 def test_lost_request_that_arrives_late_is_told_apart_from_one_that_is_lost(verb: Verb, on_unknown: OnUnknown) -> None:
@@ -69,6 +67,7 @@ def test_lost_request_that_arrives_late_is_told_apart_from_one_that_is_lost(verb
     assert ("NOT_SENT" in said) == (on_unknown == "reconcile")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", SENDS)
 @pytest.mark.parametrize("on_unknown", ["reconcile", "resend"])
 @pytest.mark.parametrize("lasts", [20.0, math.inf])
@@ -105,6 +104,7 @@ def test_no_answer_of_another_request_is_taken_for_this_ones(verb: Verb, kind: K
     assert said.keys() == (expected if verb in SENDS else {"right"})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("transport", TRANSPORTS)
 @pytest.mark.parametrize(("verb", "kind"), ODD)
 def test_no_answer_of_another_request_on_a_real_socket_is_taken_for_this_ones(
@@ -113,12 +113,14 @@ def test_no_answer_of_another_request_on_a_real_socket_is_taken_for_this_ones(
     assert_right(try_over_sockets(odd_answers(verb, kind, step=29), transport), 8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_no_fault_on_a_real_socket_makes_a_send_twice_or_its_answer_wrong(transport: object) -> None:
     said = assert_right(try_over_sockets(cases("send", step=16, late=(None, 0.05)), transport), 350)
     assert {"accepted", "NOT_SENT", "REJECTED"} <= said.keys()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("transport", TRANSPORTS)
 @pytest.mark.parametrize("verb", ["send_batch", *READS])
 def test_no_fault_on_a_real_socket_makes_another_call_wrong(transport: object, verb: Verb) -> None:
@@ -134,19 +136,3 @@ def test_judge_catches_a_request_that_arrives_later_than_the_client_waits() -> N
     summary = try_cases(cases("send", step=97, late=(LATE + 3,)))
     assert len(summary.wrong) > 10
     assert "said to be not_sent" in summary.wrong[0]
-
-
-@pytest.mark.parametrize("kind", [SendAgain, ZeepAgain])
-def test_client_that_sends_again_is_caught_doubling_messages_and_reporting_wrong_results(
-    kind: type[SendAgain | ZeepAgain],
-) -> None:
-    def make(pause: float, http: httpx.AsyncClient) -> SendAgain | ZeepAgain:
-        return kind(http, pause)
-
-    some = list(cases("send", step=61))
-    after_the_minute = try_naively(partial(make, 180.0), some)
-    assert after_the_minute.doubled > len(some) / 4
-    # The service refuses the same message within a minute, so the client reports an accepted message as failed.
-    at_once = try_naively(partial(make, 1.0), some)
-    assert not at_once.doubled
-    assert len(at_once.wrong) > len(some) / 4

@@ -6,19 +6,18 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import sentry_sdk
+from sentry_sdk.integrations.logging import LoggingIntegration
 
 from tests.faults.fault_frames import CALLS, CANARY, PASSWORD, PHONE, TEXT
 from tests.faults.test_frames import FAILURES, _options, each_transport
-
-sentry_sdk = pytest.importorskip("sentry_sdk", reason="sentry-sdk is not installed")
-LoggingIntegration = pytest.importorskip("sentry_sdk.integrations.logging").LoggingIntegration
 
 
 @pytest.fixture
 def events() -> Iterator[list[dict[str, Any]]]:
     received: list[dict[str, Any]] = []
 
-    class Memory(sentry_sdk.transport.Transport):  # type: ignore[misc, name-defined]
+    class Memory(sentry_sdk.transport.Transport):
         def capture_envelope(self, envelope: Any) -> None:
             received.extend(item.payload.json for item in envelope.items if item.payload.json is not None)
 

@@ -103,6 +103,7 @@ def test_the_model_blocks_the_address_at_the_hundredth_bad_send_in_a_row(
 
 
 # A run of the whole suite is the same each time; --hypothesis-seed chooses other scenarios.
+@pytest.mark.slow
 @settings(
     max_examples=400,
     derandomize=core.global_force_seed is None,
@@ -118,6 +119,7 @@ def test_the_service_never_counts_more_than_it_allows_whatever_the_network_does(
     assert errors([found], 4, 9) == 0
 
 
+@pytest.mark.slow
 def test_crowds_reach_every_limit_and_pass_none() -> None:
     crowds = [
         *many(4, clients=4, acts=3, burst=30),
@@ -134,6 +136,7 @@ def test_crowds_reach_every_limit_and_pass_none() -> None:
     assert highest(found) == {name: most for name, (most, _) in LIMITS.items()}
 
 
+@pytest.mark.slow
 def test_without_guards_every_limit_is_passed() -> None:
     found = [traffic(scenario, lambda _: [NoLimiter()]) for scenario in many(8, burst=30)]
 

@@ -13,6 +13,7 @@ from smsc_async import (
     Client,
     DeliveryError,
     Flash,
+    Guards,
     Journal,
     JournalError,
     LocalTime,
@@ -209,7 +210,8 @@ async def test_stored_unresolved_sends_are_reconciled_later_if_possible(path: Pa
         UnresolvedSend(id=new_id(), refs=(MessageRef(phone, new_id()),), is_own_id=True, began=now, failed=now)
         for phone in ("+79161234567", "+79161234568", "89161234569")
     )
-    async with client(sandbox) as sender:
+    quick = Guards(late_arrival=0.01)  # each look-up of an unknown message waits for this
+    async with Client(apikey="demo", transport=sandbox.transport(), guards=quick) as sender:
         await sender.send("+79161234567", "Hi", id=sent.refs[0].id)
         async with Journal(path) as journal:
             for unresolved in (sent, gone, rewritten):

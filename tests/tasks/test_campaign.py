@@ -9,6 +9,7 @@ import pytest
 ROOT = Path(__file__).parent.parent.parent
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("server")
 def test_a_campaign_whose_workers_and_service_are_killed_is_sent_exactly_once() -> None:
     given = {"messages": 300, "workers": 2, "kills": 3, "service-kills": 1, "window": 2.0, "deadline": 2.0}

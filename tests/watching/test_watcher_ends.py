@@ -34,6 +34,7 @@ def tasks_alive(backend: str) -> int:
     return trio.lowlevel.current_statistics().tasks_living
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_cancelled_watches_leak_no_task_no_connection_and_no_slot(backend: str) -> None:
     """10,000 on both backends: 25 at a time, of which 4 make requests and others wait for a slot or have just begun."""

@@ -1,0 +1,1 @@
+"""Measurements, each started with `python -m benchmarks.<name>`."""
