@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -21,6 +22,7 @@ from smsc_async import (
     GetStatus,
     Guards,
     InvalidPhone,
+    Journal,
     LocalTime,
     Login,
     Message,
@@ -275,7 +277,13 @@ VALUES: Final[list[tuple[Callable[[], Any], str]]] = [
         wrong(Spend, 1.5),
         "the amount must be a Decimal or an int, 0.0001 to 1,000,000,000: pass Spend(Decimal('500'))",
     ),
-    (wrong(Guards, 7), "store must be an object such as MemoryStore(), and rules a Rules object"),
+    (wrong(Guards, 7), "store must be an object such as MemoryStore() or RedisStore.from_url(...), not int"),
+    (wrong(Guards, rules=Rule(5)), "rules must be a Rules object, not Rule"),
+    (wrong(Guards, max_wait="5"), "max_wait must be a number of seconds, at least 0, or None for no limit, not str"),
+    (wrong(Guards, late_arrival=61), "late_arrival must be a number of seconds, 0 to 60"),
+    (wrong(Guards, margin=-1), "margin must be a number, at least 0"),
+    (wrong(Guards, clock=7), "clock must be an object with the methods of Clock, or None for real time, not int"),
+    (new(clock=7), "clock must be an object with the methods of Clock, or None for real time, not int"),
     (wrong(Sandbox, accounts=7), "accounts must be a list of Account objects, not int"),
     (wrong(Sandbox, accounts=["demo"]), "each item of accounts must be an Account, such as Account.demo(), not str"),
     (wrong(Sandbox, limits=None), "limits must be a Limits object, not None"),
@@ -368,3 +376,36 @@ def test_there_is_no_hidden_name_or_word_of_a_library_in_a_sentence() -> None:
     assert len(texts) > 150
     for word in ("Session", "pydantic", "Input should", "valid string", "instance of", "attribute", "_model"):
         assert [text for text in texts if word in text.removeprefix("valid ")] == []
+
+
+JOURNAL_CALLS: Final[list[tuple[Callable[[Any], Any], str]]] = [
+    (lambda journal: journal.plan([(PHONE, SECRET)]), "message 1 is a tuple; pass a Message or PlannedMessage"),
+    (lambda journal: journal.plan(SECRET), f"{LIST}, not str"),
+    (lambda journal: journal.plan(None), f"{LIST}, not None"),
+    (
+        lambda journal: journal.plan([Message(PHONE, SECRET)], batch_size="5"),
+        "batch_size must be a whole number, at least 1, not str",
+    ),
+    (lambda journal: journal.plan([Message(PHONE, SECRET)], via=7), f"via {CHANNEL}, not int"),
+    (lambda journal: journal.send(SECRET), "client must be a Client, not str"),
+    (lambda journal: journal.send(Client), "client must be a Client, not a class"),
+    (lambda journal: journal.follow(7), "client must be a Client, not int"),
+    (lambda journal: journal.quote(None), "client must be a Client, not None"),
+    (
+        lambda journal: journal.follow(make_client(FakeService()), timeout="60"),
+        f"{WAIT}, not str",
+    ),
+    (lambda journal: journal.keep_unresolved(7), "must be an UnresolvedSend, not int"),
+]
+"""Calls of a journal."""
+
+
+@pytest.mark.parametrize(("call", "text"), JOURNAL_CALLS, ids=[text[:60] for _, text in JOURNAL_CALLS])
+async def test_a_wrong_call_of_a_journal_is_named_in_one_sentence(
+    call: Callable[[Any], Any], text: str, tmp_path: Path
+) -> None:
+    async with Journal(tmp_path / "job.db") as journal:
+        with pytest.raises(ValueError) as caught:  # noqa: PT011 - compared below
+            await _made(call(journal))
+    assert str(caught.value) == text
+    assert SECRET not in _shown(caught.value)

@@ -56,7 +56,7 @@ def clock_of(clock: Clock | None, guards: Guards | None) -> Clock | None:
         ValueError: It isn't a clock, or its guards have another one, so that their waits would never end.
     """
     if clock is not None and not is_clock(clock):
-        raise ValueError("clock must be an object with the methods of Clock, or None for real time")
+        raise wrong("clock", "an object with the methods of Clock, or None for real time", clock)
     if guards is None:
         return clock
     if clock is not None and clock is not guards.clock:

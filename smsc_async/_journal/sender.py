@@ -301,7 +301,7 @@ def client_of(value: Client) -> Client:
     Raises:
         ValueError: It is no client.
     """
-    if not callable(getattr(value, "call", None)):
+    if not callable(getattr(value, "call", None)) or isinstance(value, type):
         raise wrong("client", "a Client", value)
     return value
 

@@ -84,7 +84,7 @@ _TEXTS: Final = {
     "bool_parsing": "must be True or False, not {kind}",
     "tuple_type": "must be a list, not {kind}",
     "dict_type": "must be a dict, not {kind}",
-    "model_type": "must be a {class_name}, not {kind}",
+    "model_type": "must be {class_name}, not {kind}",
     "datetime_type": "must be a datetime, not {kind}",
     "datetime_parsing": "must be a datetime, not {kind}",
     "datetime_from_date_parsing": "must be a datetime, not {kind}",
@@ -132,7 +132,10 @@ def _in_words(line: ErrorDetails, fields: Iterable[str]) -> str:
         near = get_close_matches(str(line["loc"][-1]), fields, 1)
         return f"is not an argument; did you mean {near[0]}?" if near else "is not an argument"
     text = _TEXTS.get(line["type"], "is not valid")
-    return text.format_map({"kind": kind_of(line.get("input")), **line.get("ctx", {})})
+    values = {"kind": kind_of(line.get("input")), **line.get("ctx", {})}
+    if line["type"] == "model_type":
+        values["class_name"] = f"{'an' if values['class_name'][0] in 'AEIOU' else 'a'} {values['class_name']}"
+    return text.format_map(values)
 
 
 def _without_noise(lines: list[ErrorDetails]) -> list[ErrorDetails]:

@@ -23,15 +23,27 @@ from smsc_async._model import (
 from ._limits import BlockLimit, Limit, LoginLimit, SpendLimit, StreakLimit, WindowLimit
 from ._spend import DAY, MOST_UNITS, UNITS
 
-__all__ = ["Policy", "Rule", "Rules", "Spend"]
+__all__ = ["Policy", "Rule", "Rules", "Spend", "check_numbers"]
 
 Policy: TypeAlias = Literal["wait", "raise", "off"]
 """What the guards do with a request over a limit: let it wait for its turn, refuse it, or ignore the limit."""
 
 _POLICIES: Final = frozenset({"wait", "raise", "off"})
 _TRIES: Final = 3
+_LATEST: Final = 60.0
 _LEAST: Final = 1 / Decimal(UNITS)
 _MOST: Final = MOST_UNITS // UNITS
+
+
+def check_numbers(*, max_wait: float | None, late_arrival: float, **others: object) -> None:
+    """Raise a `ValueError` for the first of the numbers of guards that is out of range."""
+    if not is_seconds(late_arrival) or late_arrival > _LATEST:
+        raise wrong("late_arrival", f"a number of seconds, 0 to {_LATEST:g}", late_arrival)
+    if max_wait is not None and not is_seconds(max_wait):
+        raise wrong("max_wait", "a number of seconds, at least 0, or None for no limit", max_wait)
+    for name, number in others.items():
+        if not is_seconds(number):
+            raise wrong(name, "a number, at least 0", number)
 
 
 def _check_policy(policy: object) -> None:
