@@ -3,10 +3,12 @@
 import math
 import ssl
 from collections.abc import Callable, Iterable
+from copy import copy
 from datetime import timedelta, timezone, tzinfo
 from functools import cached_property
+from inspect import isfunction
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Literal, Self, TypeVar, cast, get_args
+from typing import TYPE_CHECKING, Final, Literal, Self, TypeVar, cast
 
 from pydantic import SecretStr
 
@@ -20,10 +22,12 @@ from ._call import (
     clock_of,
     credentials_from,
     credentials_source,
-    is_listener,
+    deadline_from,
+    named,
     observers_of,
     positive,
     service_urls,
+    timeout_from,
     transport_from,
 )
 from ._clock import Clock
@@ -42,6 +46,7 @@ from ._model import (
     UnresolvedSend,
     Unset,
     is_seconds,
+    wrong,
 )
 from ._network import Timeout, Transport
 from ._sending import OnUnknown, ReconcileDelays, Reconciler
@@ -57,7 +62,6 @@ R = TypeVar("R", bound=Result)
 
 MOSCOW: Final = timezone(timedelta(hours=3), "Moscow")
 _SPARE_CONNECTIONS: Final = 6
-_TIMEOUT: Final = Timeout()
 
 
 class Session:
@@ -72,16 +76,16 @@ class Session:
         password: str | SecretStr | None = None,
         credentials: CredentialsSource | None = None,
         url: str | None = None,
-        fallback_urls: Iterable[str] = (),
+        fallback_urls: Iterable[str] | None = None,
         namespace: str | None = None,
-        timeout: Timeout | float = _TIMEOUT,
-        deadline: float | None = 90.0,
+        timeout: Timeout | float | Unset = UNSET,
+        deadline: float | Unset | None = UNSET,
         retries: int = 3,
         transport: "Transport | httpx.AsyncBaseTransport | Literal['aiohttp'] | None" = None,
         timezone: tzinfo = MOSCOW,
         guards: Guards | Unset | None = UNSET,
         account: str | None = None,
-        egress: str = "default",
+        egress: str | None = None,
         max_recipients: int = 100,
         batch_size: int = 49,
         allow_http: bool = False,
@@ -94,22 +98,60 @@ class Session:
         clock: Clock | None = None,
         observers: Iterable[Observer] = (),
     ) -> None:
-        sizes = max_recipients, batch_size, max_response_bytes
-        are_whole = all(isinstance(each, int) for each in (*sizes, retries))
-        if not are_whole or min(sizes) < 1 or retries < 0 or not is_seconds(clock_skew):
-            raise ValueError(
-                "max_recipients, batch_size and max_response_bytes must be at least 1, "
-                "retries and clock_skew at least 0"
-            )
-        checked(
-            timezone=isinstance(timezone, tzinfo),
-            guards=guards is None or guards is UNSET or isinstance(guards, Guards),
-            account=account is None or isinstance(account, str),
-            egress=isinstance(egress, str),
-            verify=isinstance(verify, bool | ssl.SSLContext),
-            on_unknown=on_unknown in get_args(OnUnknown),
-            on_unresolved=on_unresolved is None or is_listener(on_unresolved),
-        )
+        """Make a client; nothing is sent, and no connection is made.
+
+        Args:
+            apikey: The API key, instead of `login` and `password`. If none of the three is passed, SMSC_APIKEY is used,
+                or SMSC_LOGIN and SMSC_PASSWORD.
+            login: The login of the account.
+            password: The password, or its lower-case MD5 hex digest.
+            credentials: A function, also an async one, that returns an `ApiKey` or a `Login`. It is called before the
+                first request and again after each error 2, so that rotation needs no restart. Pass `account` too for a
+                new key.
+            url: The URL of the service. None for SMSC_URL, or https://smscentre.com/sys/soap.php.
+            fallback_urls: Further URLs of the same service, tried in turn when a request may be repeated. None for
+                those of SMSC_FALLBACK_URLS.
+            namespace: The targetNamespace. None to derive it from `url`. A wrong one is corrected from the `?wsdl`.
+            timeout: The timeout of one request: a `Timeout`, or the seconds for reading and for writing. Unset for
+                SMSC_TIMEOUT, or `Timeout()`.
+            deadline: The seconds for a whole call, with its pauses, repetitions and status requests. None for no limit,
+                unset for SMSC_DEADLINE, or 90.
+            retries: The most repetitions of a call after a network failure. A send is repeated only if nothing was
+                sent.
+            transport: None for httpx, "aiohttp" for aiohttp (asyncio only), an object with the methods of `Transport`,
+                or any `httpx.AsyncBaseTransport`.
+            timezone: The time zone of the account, in which the service writes local times that have no timestamp.
+            guards: Keeps the requests within the limits of the service. Pass one `Guards` to all clients of an account.
+                Unset for guards of this client alone, None for no guards.
+            account: The name under which the guards count all credentials of one account. None for SMSC_ACCOUNT, or the
+                login or API key.
+            egress: A name for the IP address from which the service sees the requests, for guards of several addresses.
+                None for SMSC_EGRESS, or "default".
+            max_recipients: The most recipients of one `send` or `cost`. The service does not publish its own limit.
+            batch_size: The most messages in one request of `send_batch`; two of 49 are below the block after 100 bad
+                ones.
+            allow_http: Whether a URL without TLS is allowed that is not a loopback address.
+            proxy: The URL of a proxy. None for the proxy of the environment.
+            verify: An SSL context, or False to accept any certificate, which is for tests only.
+            max_response_bytes: The largest response body that is read.
+            on_unknown: What to do when the answer to a send is lost. "reconcile" requests the status of the message to
+                find out whether the service accepted it. "resend" does the same, and repeats a send that was not
+                accepted, with the same id after the minute in which duplicates are refused. "raise" does neither;
+                `deadline` holds.
+            on_unresolved: Is called with each send whose outcome stays unknown, a cancelled one too. Must return at
+                once.
+            clock_skew: The seconds by which the clocks of the service and of other machines may be behind this
+                machine's clock. It matters in `resolve`, and where an id that you pass may also belong to an older
+                message.
+            clock: The clock for waits, limits and deadlines: None for real time, or for tests a `testing.ManualClock`.
+            observers: Objects that are notified about each call, without private values; see `Observer`.
+
+        Raises:
+            ValueError: The credentials are missing, or an argument is wrong.
+        """
+        checked(max_recipients=max_recipients, batch_size=batch_size, max_response_bytes=max_response_bytes)
+        checked(retries=retries, clock_skew=clock_skew, allow_http=allow_http, timezone=timezone, guards=guards)
+        checked(account=account, egress=egress, verify=verify, on_unknown=on_unknown, on_unresolved=on_unresolved)
         source: Credentials | CredentialsSource
         if credentials is None:
             source = credentials_from(apikey, login, password)
@@ -117,15 +159,15 @@ class Session:
             source = credentials_source(credentials, apikey, login, password)
         urls = service_urls(url, fallback_urls, allow_http=allow_http)
         self._url = urls[0]
-        self._timeout = Timeout.of(timeout)
-        self._deadline = positive(deadline)
-        self.guards: Guards | None = Guards(clock=clock) if guards is UNSET else guards
-        self._limits = LimitsInForce.of(self.guards)
+        self._timeout = timeout_from(timeout)
+        self._deadline = deadline_from(deadline)
+        self._guards = Guards(clock=clock) if guards is UNSET else guards
+        self._limits = LimitsInForce.of(self._guards)
         self._workers = self._limits.status_in_flight
         self._max_recipients = max_recipients
         self._batch_size = batch_size
         self._caller = Caller(
-            identities=Identities(source, account, egress),
+            identities=Identities(source, named(account, "SMSC_ACCOUNT"), named(egress, "SMSC_EGRESS") or "default"),
             urls=urls,
             namespaces=Namespaces(None if namespace is None else checked_namespace(namespace), urls[0]),
             transport=transport_from(
@@ -137,19 +179,67 @@ class Session:
             ),
             timezone=timezone,
             retries=retries,
-            guards=self.guards,
+            guards=self._guards,
             timeout=self._timeout,
-            clock=clock_of(clock, self.guards),
+            clock=clock_of(clock, self._guards),
             observers=observers_of(observers),
         )
         self.clock_skew = clock_skew
-        self._reconciler = Reconciler(
+        self._on_unresolved = on_unresolved
+        self._reconciler = self._make_reconciler(on_unknown)
+        self._is_derived = False
+
+    def _make_reconciler(self, on_unknown: OnUnknown) -> Reconciler:
+        return Reconciler(
             self._caller,
-            ReconcileDelays(self._limits.late_arrival, self._limits.identical_send, clock_skew),
+            ReconcileDelays(self._limits.late_arrival, self._limits.identical_send, self.clock_skew),
             on_unknown=on_unknown,
-            on_unresolved=on_unresolved,
+            on_unresolved=self._on_unresolved,
             workers=self._workers,
         )
+
+    def with_options(
+        self,
+        *,
+        timeout: Timeout | float | Unset = UNSET,
+        deadline: float | Unset | None = UNSET,
+        on_unknown: OnUnknown | Unset = UNSET,
+    ) -> Self:
+        """Return a client with other options that shares everything else with this one, such as connections and guards.
+
+        Close the client from which it was made: that closes both. Leaving an `async with` block of the new client, or
+        calling its `aclose`, closes nothing.
+
+        Args:
+            timeout: The timeout of one request. Unset for that of this client, as for the others.
+            deadline: The deadline of a whole call, None for no limit.
+            on_unknown: What to do when the answer to a send is lost.
+
+        Raises:
+            ValueError: An argument is wrong.
+        """
+        if on_unknown is not UNSET:
+            checked(on_unknown=on_unknown)
+        _ = self._curve  # shared too, so it has to exist
+        new = copy(self)
+        new.__dict__.update(
+            _is_derived=True,
+            _timeout=self._timeout if timeout is UNSET else Timeout.of(timeout),
+            _deadline=self._deadline if deadline is UNSET else positive(deadline),
+            _reconciler=self._reconciler if on_unknown is UNSET else self._make_reconciler(on_unknown),
+        )
+        return new
+
+    @property
+    def guards(self) -> Guards:
+        """The guards of this client.
+
+        Raises:
+            AttributeError: It has none, because it was made with `guards=None`; so `hasattr` and `getattr` can ask.
+        """
+        if self._guards is None:
+            raise AttributeError("this client has no guards: it was made with guards=None")
+        return self._guards
 
     @cached_property
     def _curve(self) -> Curve:
@@ -169,16 +259,18 @@ class Session:
         await self.aclose()
 
     async def aclose(self, timeout: float = 5.0) -> None:
-        """Close the client: no request leaves any more, and all connections are closed.
+        """Close the client: no further request is sent, and all connections are closed.
 
         Calls that wait raise `ClientClosed`. Requests in flight get `timeout` seconds to end; then they are cut, and
-        the outcome of a send that is cut is unknown.
+        the outcome of a send that is cut is unknown. A client that `with_options` made closes nothing.
 
         Raises:
             ValueError: `timeout` is less than 0.
         """
         if not is_seconds(timeout) and timeout != math.inf:
-            raise ValueError("timeout must be at least 0 seconds; 0 cuts the requests in flight at once")
+            raise wrong("timeout", "a number of seconds, at least 0", timeout)
+        if self._is_derived:
+            return
         await self._caller.aclose(timeout)
 
     @without_frames
@@ -209,13 +301,14 @@ class Session:
             SmscError: The operation failed; `outcome` says whether it may have been executed.
             ValueError: An argument is wrong, or a value can't be written in XML.
         """
+        checked(operation=operation, allow_duplicate=allow_duplicate, attempt=attempt, unique_id=unique_id)
         if not self._caller.closed:  # a repeated send reports its earlier attempt if the client is closed
             self._caller.bind()
         steps, end = self._times(timeout, deadline)
         asked: object = operation
         if isinstance(asked, Send | SendList):
-            if attempt < 1 or (attempt > 1 and "id" not in asked.model_fields_set):
-                raise ValueError("attempt must be at least 1, and from 2 on the id of the first attempt must be passed")
+            if attempt > 1 and "id" not in asked.model_fields_set:
+                raise ValueError("attempt is more than 1, so the id of the first attempt must be passed: id=...")
             sent = await self._reconciler.send(
                 asked, steps, end, allow_duplicate=allow_duplicate, attempt=attempt, unique_id=unique_id
             )
@@ -236,9 +329,13 @@ class Session:
         within = self._deadline if deadline is UNSET else positive(deadline)
         return steps, math.inf if within is None else self._caller.clock.now() + within
 
-    def _check_number(self, recipients: tuple[str, ...]) -> None:
-        if len(recipients) > self._max_recipients:
-            raise ValueError(
-                f"{len(recipients)} recipients in one request; at most {self._max_recipients} are allowed: split "
-                "them, use send_batch, or raise Client(max_recipients=)"
-            )
+
+def _name_after_client(method: object) -> None:
+    """Let the `TypeError` of Python about a wrong call name the class that users know."""
+    while isfunction(method):
+        method.__qualname__ = f"Client.{method.__name__}"
+        method = getattr(method, "__wrapped__", None)
+
+
+for _method in vars(Session).values():
+    _name_after_client(_method)

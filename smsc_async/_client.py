@@ -6,19 +6,21 @@ from functools import partial
 from typing import Final, Literal, Unpack
 
 from ._base_client import Session
+from ._call import check_number, checked
 from ._frames import PrivateDict, without_frames
 from ._model import (
     UNSET,
+    AnyRef,
     Balance,
     Channel,
     Cost,
+    DeliveryFailed,
     DeliveryReport,
     GetBalance,
     GetCost,
     GetStatus,
     Many,
     Message,
-    MessageRef,
     OnProgress,
     QueryOptions,
     Schedule,
@@ -28,6 +30,8 @@ from ._model import (
     SmscError,
     UnresolvedSend,
     Unset,
+    listing_options,
+    ref_of,
 )
 from ._network import Timeout
 from ._sending import AskStatus, ChunkCost, MessageOutcome, cost_in_chunks, send_in_chunks, statuses_of, unresolved_of
@@ -54,45 +58,17 @@ class Client(Session):
     A client serves one event loop at a time. If that loop has ended, the next loop gets new connections. One client may
     be used by many tasks at once.
 
-    Args:
-        apikey: The API key, instead of `login` and `password`. If none of the three is passed, the environment
-            variable SMSC_APIKEY is used, or SMSC_LOGIN and SMSC_PASSWORD.
-        login: The login of the account.
-        password: The password, or its lower-case MD5 hex digest.
-        credentials: A function, also an async one, that returns an `ApiKey` or a `Login`. It is called before the first
-            request and again after each error 2, so that rotation needs no restart. Pass `account` too for a new key.
-        url: The URL of the service. None for SMSC_URL, or https://smscentre.com/sys/soap.php if that is not set.
-        fallback_urls: Further URLs of the same service, tried in turn when a request may be repeated.
-        namespace: The targetNamespace. None to derive it from `url`. A wrong one is corrected from the `?wsdl`.
-        timeout: The timeout of one request: a `Timeout`, or the seconds for reading and for writing.
-        deadline: The seconds for a whole call, with its pauses, repetitions and status requests. None for no limit.
-        retries: The most repetitions of a call after a network failure. A send is repeated only if nothing was sent.
-        transport: None for httpx, "aiohttp" for aiohttp (asyncio only), an object with the methods of `Transport`, or
-            any `httpx.AsyncBaseTransport`.
-        timezone: The time zone of the account, in which the service writes local times that have no timestamp.
-        guards: Keeps the requests within the limits of the service. Pass one `Guards` to all clients of an account.
-            Unset for guards of this client alone, None for no guards.
-        account: The name under which the guards count all credentials of one account. None for the login or API key.
-        egress: A name for the IP address from which the service sees the requests, for guards of several addresses.
-        max_recipients: The most recipients of one `send` or `cost`. The service does not publish its own limit.
-        batch_size: The most messages in one request of `send_batch`; two of 49 are below the block after 100 bad ones.
-        allow_http: Whether a URL without TLS is allowed that is not a loopback address.
-        proxy: The URL of a proxy. None for the proxy of the environment.
-        verify: An SSL context, or False to accept any certificate, which is for tests only.
-        max_response_bytes: The largest response body that is read.
-        on_unknown: What to do when the answer to a send is lost. "reconcile" requests the status of the message to
-            find out whether the service accepted it. "resend" does the same, and repeats a send that was not accepted,
-            with the same id after the minute in which duplicates are refused. "raise" does neither; `deadline` holds.
-        on_unresolved: Is called with each send whose outcome stays unknown, a cancelled one too. Must return at once.
-        clock_skew: The seconds by which the clocks of the service and of other machines may be behind this machine's
-            clock. It matters in `resolve`, and where an id that you pass may also belong to an older message.
-        clock: The clock for waits, limits and deadlines: None for real time, or for tests a `testing.ManualClock`.
-        observers: What is told about each call, without private values; see `Observer`.
+    Where an argument is not passed, these environment variables count:
 
-    Raises:
-        ValueError: The credentials are missing, or an argument is wrong.
+        SMSC_APIKEY                   apikey
+        SMSC_LOGIN, SMSC_PASSWORD     login, password; if there is no SMSC_APIKEY
+        SMSC_URL                      url
+        SMSC_FALLBACK_URLS            fallback_urls, separated by spaces or commas
+        SMSC_TIMEOUT, SMSC_DEADLINE   timeout, deadline: seconds; "none" for no deadline
+        SMSC_ACCOUNT, SMSC_EGRESS     account, egress
     """
 
+    @listing_options
     @without_frames
     async def send(
         self,
@@ -119,7 +95,7 @@ class Client(Session):
             id: 1 to 2147483647, or up to 40 of `[A-Za-z0-9._-]`. None for a new one.
             sender: Up to 11 characters or 15 digits. None for the account's default.
             at: When to deliver: an aware datetime, `LocalTime`, `Between` or `After`. None for immediately.
-            via: The channel.
+            via: The channel, such as `Viber()` or `Email(sender, subject)`.
             cost: 2 to get the cost, 3 to get the cost and the new balance.
             allow_duplicate: Whether the same message may have been sent in the last minute (the service's error 9).
             attempt: The number of this attempt at the message, counted by the caller that repeats it with the same
@@ -128,7 +104,7 @@ class Client(Session):
                 `identical_send` is on and do not use `allow_duplicate`.
             timeout: The timeout for this call.
             deadline: The deadline for this call, None for no limit.
-            **options: The other parameters, see `QueryOptions`.
+            **options: The other parameters:
 
         Raises:
             ValueError: An argument is wrong. Nothing was sent.
@@ -140,7 +116,7 @@ class Client(Session):
         """
         arguments = {"to": to, "text": text, "id": id, "sender": sender, "at": at, "via": via, "cost": cost, **options}
         operation = Send.model_validate(arguments)
-        self._check_number(operation.to)
+        check_number(operation.to, self._max_recipients)
         return await self.call(
             operation, allow_duplicate=allow_duplicate, attempt=attempt, timeout=timeout, deadline=deadline
         )
@@ -148,7 +124,7 @@ class Client(Session):
     @without_frames
     async def resolve(
         self,
-        send: MessageRef | UnresolvedSend | SmscError,
+        send: AnyRef | UnresolvedSend | SmscError,
         *,
         since: datetime | None = None,
         ask: AskStatus | None = None,
@@ -161,8 +137,8 @@ class Client(Session):
         may be a local number, or an e-mail address. Such a send can only be reconciled if it is found.
 
         Args:
-            send: The error, its `unresolved`, or a reference.
-            since: With a reference, when the first attempt began, aware. An older message with the same id is a
+            send: The error, its `unresolved`, or the message in one of the forms that `status` takes.
+            since: With a message, when the first attempt began, aware. An older message with the same id is a
                 different one. Without `since`, only an id generated by this package is accepted as proof.
             ask: Requests one status, for example `client.call` with a rate limit. None for `client.call`.
             timeout: The timeout of each request.
@@ -172,9 +148,11 @@ class Client(Session):
             ValueError: The error is not about an unresolved send.
             SendOutcomeUnknown: The send can't be reconciled, or not in time.
         """
+        checked(ask=ask)
         self._caller.bind()
         return await self._reconciler.resolve(unresolved_of(send, since), *self._times(timeout, deadline), ask)
 
+    @listing_options
     @without_frames
     async def cost(
         self,
@@ -186,15 +164,24 @@ class Client(Session):
         deadline: float | Unset | None = UNSET,
         **options: Unpack[QueryOptions],
     ) -> Cost:
-        """Return the cost of a send, with arguments as for `send`, without sending (`get_sms_cost`, `get_sms_cost2`).
+        """Return the cost of a send without sending (`get_sms_cost`, `get_sms_cost2`).
+
+        Args:
+            to: The recipients.
+            text: The text.
+            via: The channel.
+            timeout: As in `send`.
+            deadline: As in `send`.
+            **options: The other parameters:
 
         Raises:
             ValueError: An argument is wrong.
         """
         operation = GetCost.model_validate({"to": to, "text": text, "via": via, **options})
-        self._check_number(operation.to)
+        check_number(operation.to, self._max_recipients)
         return await self.call(operation, timeout=timeout, deadline=deadline)
 
+    @listing_options
     def send_batch(
         self,
         messages: Many[Message],
@@ -223,7 +210,7 @@ class Client(Session):
             allow_duplicate: As in `send`.
             timeout: The timeout of each request.
             deadline: The deadline of each request, including its repetitions.
-            **options: The other parameters, see `QueryOptions`.
+            **options: The other parameters:
 
         Raises:
             ValueError: An argument or a message is wrong, and nothing has been sent yet.
@@ -254,7 +241,7 @@ class Client(Session):
     @without_frames
     async def status(
         self,
-        ref: MessageRef,
+        message: AnyRef,
         *,
         detail: Literal[0, 1, 2] = 0,
         extra: dict[str, str] | None = None,
@@ -264,7 +251,7 @@ class Client(Session):
         """Return the status of a message (`get_status`, or `get_status2` with `extra`).
 
         Args:
-            ref: The message.
+            message: What `send` returned, its `ref`, or the text form of that, `str(ref)`.
             detail: 0 for the status, 1 also for the message and its cost, 2 also for the operator and the region.
             extra: Parameters for `query`.
             timeout: The timeout for this call.
@@ -273,26 +260,27 @@ class Client(Session):
         Raises:
             MessageNotFound: No message has this phone and id.
         """
-        operation = GetStatus.model_validate({"ref": ref, "detail": detail, "extra": extra})
+        operation = GetStatus.model_validate({"ref": ref_of(message), "detail": detail, "extra": extra})
         return await self.call(operation, timeout=timeout, deadline=deadline)
 
     @without_frames
     async def statuses(
         self,
-        refs: Many[MessageRef],
+        messages: Many[AnyRef],
         *,
         detail: Literal[0, 1, 2] = 0,
         on_progress: OnProgress | None = None,
     ) -> list[DeliveryReport | SmscError]:
-        """Request the status of each message once, a few at a time; return reports and errors in the order of `refs`.
+        """Request the status of each message once, a few at a time; return reports and errors in the same order.
 
         Args:
-            refs: The messages, as any iterable or async iterable.
+            messages: The messages, as any iterable or async iterable; each in one of the forms that `status` takes.
             detail: As in `status`.
             on_progress: Is called after each answer with the number of answers and of messages.
         """
+        checked(on_progress=on_progress)
         self._caller.bind()
-        return await statuses_of(self.call, refs, detail, workers=self._workers, on_progress=on_progress)
+        return await statuses_of(self.call, messages, detail, workers=self._workers, on_progress=on_progress)
 
     def watch(
         self,
@@ -308,7 +296,8 @@ class Client(Session):
         All watches of a client share what they learn about delivery times.
 
         Args:
-            messages: References, as any iterable or async iterable, or the `unfinished` of an earlier watch.
+            messages: One message or many, in the forms that `status` takes, or the `unfinished` of an earlier watch.
+                A send to many recipients is watched for each of them.
             timeout: The seconds after which a pending message expires, None for never. A message of `unfinished` that
                 expired before this watch began is requested once more.
             grace: The seconds for which the service may not know a message yet.
@@ -317,6 +306,7 @@ class Client(Session):
             on_progress: Is called after each last update with the number of messages that have had theirs and the
                 number of messages watched so far.
         """
+        checked(grace=grace, on_progress=on_progress)
         self._caller.bind()
         return Watcher(
             self._poll,
@@ -331,13 +321,26 @@ class Client(Session):
             on_progress=on_progress,
         )
 
-    async def wait_delivered(self, ref: MessageRef, timeout: float | None = _DAY) -> DeliveryReport:
+    async def wait_final(self, message: AnyRef, timeout: float | None = _DAY) -> DeliveryReport:
         """Wait until the status of one message is final, delivered or not, and return the report.
 
         Raises:
             TimeoutError: The message is still pending after `timeout` seconds.
         """
-        return await last_report(self.watch([ref], timeout=timeout, delay_per_request=1.0))
+        return await last_report(self.watch(ref_of(message), timeout=timeout, delay_per_request=1.0))
+
+    async def wait_delivered(self, message: AnyRef, timeout: float | None = _DAY) -> DeliveryReport:
+        """Wait until one message is delivered, and return the report.
+
+        Raises:
+            DeliveryFailed: The message was not delivered; the error has the report.
+            TimeoutError: The message is still pending after `timeout` seconds.
+        """
+        report = await self.wait_final(message, timeout)
+        if not report.is_delivered:
+            because = "" if not report.error else f" ({report.error.phrase})"
+            raise DeliveryFailed(f"the message was not delivered: {report.status.phrase}{because}", report=report)
+        return report
 
     async def balance(
         self, *, timeout: Timeout | float | Unset = UNSET, deadline: float | Unset | None = UNSET

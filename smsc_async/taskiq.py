@@ -30,7 +30,6 @@ Assumptions:
 * No other program uses the ids.
 """
 
-import math
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -41,6 +40,7 @@ import anyio
 from pydantic import SecretStr, TypeAdapter
 from pydantic_core import to_jsonable_python
 
+from ._call import checked
 from ._client import Client
 from ._clock import disk_time
 from ._frames import PrivateDict, each_without_frames, without_frames
@@ -58,7 +58,8 @@ from ._model import (
     SmscError,
     UnresolvedSend,
     is_group,
-    is_seconds,
+    many,
+    ref_of,
 )
 from ._sending import Chunker, goes_with, to_send
 from .guards import Guards, LimitsInForce, Rules
@@ -156,8 +157,7 @@ class SmscTasks:
         prefix: str = "smsc",
         batch_size: int = 24,
     ) -> None:
-        if not 0 < deadline < math.inf or tries < 1 or batch_size < 1:
-            raise ValueError("deadline must be positive and finite, tries and batch_size must be at least 1")
+        checked(deadline=deadline, tries=tries, batch_size=batch_size, margin=margin, late_arrival=late_arrival)
         if not margin < late_arrival + _SLACK:
             raise ValueError(
                 "margin must be less than late_arrival + 5, so that the lease of a task outlasts deadline + margin"
@@ -226,7 +226,7 @@ class SmscTasks:
         """
         arguments = PrivateDict({"sender": sender, "at": at, "via": via, "cost": cost, **options})
         chunker = Chunker(self._batch_size, partial(goes_with, to_send, options=arguments))
-        for message in messages:
+        for message in many("messages", "Message objects", messages):
             for chunk in chunker.add(message):
                 yield await self._put(to_send(chunk, arguments))
         for chunk in chunker.rest():
@@ -242,11 +242,10 @@ class SmscTasks:
             ValueError: There are more than 100 messages, or the timeout is wrong.
             taskiq.exceptions.SendTaskError: Redis has not confirmed it.
         """
-        names = [str(MessageRef.parse(str(ref))) for ref in refs]
+        names = [str(ref_of(ref)) for ref in many("refs", "messages", refs)]
         if len(names) > _MOST_REFS:
             raise ValueError(f"one task follows at most {_MOST_REFS} messages; split them into several tasks")
-        if timeout is not None and not is_seconds(timeout):
-            raise ValueError("timeout must be a number of seconds of at least 0, or None for no limit")
+        checked(timeout=timeout)
         return await self._queue.put("follow", {"refs": names, "ended": [], "timeout": timeout}, dated=True)
 
     @without_frames
@@ -258,7 +257,7 @@ class SmscTasks:
     async def _start(self, _: TaskiqState) -> None:
         if self._client is None:  # taskiq calls this again when a worker has lost Redis
             client = self._make_client(self._guards)
-            if client.guards is not self._guards:
+            if getattr(client, "guards", None) is not self._guards:
                 await client.aclose()
                 raise ValueError("the factory must use the guards that it is called with: Client(guards=guards)")
             self._client = client

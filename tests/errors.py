@@ -10,6 +10,7 @@ from smsc_async import (
     ConnectError,
     ConnectionLost,
     CostTooOften,
+    DeliveryFailed,
     DuplicateSend,
     GuardError,
     GuardStoreError,
@@ -63,6 +64,7 @@ _MESSAGE: list[SmscError] = [
     MessageForbidden("error 6", code=6),
     InvalidPhone("error 7", code=7),
     Undeliverable("error 8", code=8),
+    DeliveryFailed("not delivered"),
     HTTPStatusError("HTTP 413", status_code=413),
 ]
 _MOMENT: list[SmscError] = [

@@ -190,7 +190,7 @@ WRONG: dict[str, Callable[[Client], Awaitable[object]]] = {
     "type": lambda client: client.send(PHONE, [TEXT]),  # type: ignore[arg-type]
     "sender": lambda client: client.send(PHONE, TEXT, sender=LOGIN * 3),
     "extra": lambda client: client.send(PHONE, TEXT, extra={"mes": TEXT}),
-    "ref": lambda client: client.status(PHONE),  # type: ignore[arg-type]
+    "ref": lambda client: client.status(PHONE),
     "detail": lambda client: client.status(REF, detail=9),  # type: ignore[arg-type]
 }
 

@@ -1,16 +1,14 @@
 """Execute one operation through the guards and the network, with retries."""
 
+from .arguments import check_number, checked, deadline_from, named, positive, timeout_from
 from .caller import Caller, Trace
 from .config import (
-    checked,
     checked_namespace,
     checked_url,
     clock_of,
     credentials_from,
     credentials_source,
-    is_listener,
     observers_of,
-    positive,
     service_urls,
     transport_from,
 )
@@ -24,15 +22,18 @@ __all__ = [
     "Namespaces",
     "Recording",
     "Trace",
+    "check_number",
     "checked",
     "checked_namespace",
     "checked_url",
     "clock_of",
     "credentials_from",
     "credentials_source",
-    "is_listener",
+    "deadline_from",
+    "named",
     "observers_of",
     "positive",
     "service_urls",
+    "timeout_from",
     "transport_from",
 ]

@@ -11,7 +11,16 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import SecretStr
 
 from smsc_async._clock import Clock, is_clock
-from smsc_async._model import ApiKey, Credentials, CredentialsSource, Login, Observer, is_observer, is_seconds
+from smsc_async._model import (
+    ApiKey,
+    Credentials,
+    CredentialsSource,
+    Login,
+    Observer,
+    checked_secret,
+    is_observer,
+    wrong,
+)
 from smsc_async._network import Transport, ascii_host, is_loopback
 from smsc_async._protocol import CONTRACT
 from smsc_async.guards import Guards
@@ -21,14 +30,11 @@ if TYPE_CHECKING:
     from typing_extensions import TypeIs
 
 __all__ = [
-    "checked",
     "checked_namespace",
     "checked_url",
     "clock_of",
     "credentials_from",
-    "is_listener",
     "observers_of",
-    "positive",
     "service_urls",
     "transport_from",
 ]
@@ -43,29 +49,6 @@ _PLAIN: Final = re.compile(r"(?:[A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=-]|%[0-9A-Fa-f]
 _NOT_IN_A_URL: Final = re.compile("[\x00-\x20\x7f-\x9f\ud800-\udfff]")
 
 
-def checked(**conditions: bool) -> None:
-    """Raise a `ValueError` for the first argument whose condition does not hold; see `_MUST`."""
-    for name, holds in conditions.items():
-        if not holds:
-            raise ValueError(f"{name} must be {_MUST[name]}")
-
-
-_MUST: Final = {
-    "timezone": "a tzinfo object, such as zoneinfo.ZoneInfo('Europe/Moscow')",
-    "guards": "a Guards object, or None for no guards",
-    "account": "a string, or None for the login or API key",
-    "egress": "a string",
-    "verify": "an ssl.SSLContext, True, or False for tests",
-    "on_unknown": "'reconcile', 'raise' or 'resend'",
-    "on_unresolved": "a plain function: it is called and not awaited",
-}
-
-
-def is_listener(value: object) -> bool:
-    """Return whether a value can be called without being awaited."""
-    return callable(value) and not inspect.iscoroutinefunction(value)
-
-
 def clock_of(clock: Clock | None, guards: Guards | None) -> Clock | None:
     """Return the clock of a client, None for real time: the one that was passed, else that of its guards.
 
@@ -73,7 +56,7 @@ def clock_of(clock: Clock | None, guards: Guards | None) -> Clock | None:
         ValueError: It isn't a clock, or its guards have another one, so that their waits would never end.
     """
     if clock is not None and not is_clock(clock):
-        raise ValueError("clock must be an object with the methods of Clock, or None for real time")
+        raise wrong("clock", "an object with the methods of Clock, or None for real time", clock)
     if guards is None:
         return clock
     if clock is not None and clock is not guards.clock:
@@ -96,15 +79,22 @@ def observers_of(observers: object) -> tuple[Observer, ...]:
     return found
 
 
-def service_urls(url: str | None, others: object, *, allow_http: bool) -> tuple[str, ...]:
-    """Return the URL of the service and the fallback URLs, checked.
+def service_urls(
+    url: str | None, others: object, *, allow_http: bool, environment: Mapping[str, str] = os.environ
+) -> tuple[str, ...]:
+    """Return the URL of the service and the fallback URLs, checked: the arguments, else those of the environment.
 
     Raises:
         ValueError: One of them can't be used; see `checked_url`.
     """
-    if not isinstance(others, Iterable) or isinstance(others, str):
-        raise ValueError("fallback_urls must be a list of URLs")  # noqa: TRY004 - as for all arguments
-    return checked_url(url, allow_http=allow_http), *(checked_url(each, allow_http=allow_http) for each in others)
+    name = "fallback_urls"
+    if others is None:
+        name = "SMSC_FALLBACK_URLS"
+        others = environment.get(name, "").replace(",", " ").split()
+    if not isinstance(others, Iterable) or isinstance(others, str | bytes | Mapping):
+        raise wrong(name, "a list of URLs", others)
+    first = checked_url(url, allow_http=allow_http, environment=environment)
+    return first, *(_usable(each, name, allow_http=allow_http) for each in others)
 
 
 def credentials_from(
@@ -118,17 +108,19 @@ def credentials_from(
     Raises:
         ValueError: There are none, too many, or half of a pair.
     """
+    names = "apikey", "login", "password"
     if apikey is None and login is None and password is None:
-        apikey = environment.get("SMSC_APIKEY") or None
-        if apikey is None:
-            login, password = environment.get("SMSC_LOGIN") or None, environment.get("SMSC_PASSWORD") or None
+        names = "SMSC_APIKEY", "SMSC_LOGIN", "SMSC_PASSWORD"
+        apikey, login, password = (environment.get(name) or None for name in names)
+        if apikey is not None:
+            login = password = None
+    if apikey is not None and (login is not None or password is not None):
+        raise ValueError("give an apikey or a login and password, not both")
     if apikey is not None:
-        if login is not None or password is not None:
-            raise ValueError("give an apikey or a login and password, not both")
-        return ApiKey.model_validate({"key": apikey})
+        return ApiKey(key=checked_secret(names[0], apikey))
     if login is None or password is None:
         raise ValueError(f"credentials are missing; {_HOW}")
-    return Login.model_validate({"login": login, "password": password})
+    return Login(login=checked_secret(names[1], login), password=checked_secret(names[2], password))
 
 
 def credentials_source(credentials: object, *others: object) -> CredentialsSource:
@@ -138,7 +130,7 @@ def credentials_source(credentials: object, *others: object) -> CredentialsSourc
         ValueError: It can't be called, or other credentials were passed too.
     """
     if not callable(credentials) or isinstance(credentials, type):
-        raise ValueError("credentials must be a function that returns an ApiKey or a Login")  # noqa: TRY004 - as above
+        raise wrong("credentials", "a function that returns an ApiKey or a Login", credentials)
     if any(other is not None for other in others):
         raise ValueError("give an apikey, a login and password, or credentials, not several of them")
     return cast("CredentialsSource", credentials)
@@ -150,17 +142,22 @@ def checked_url(url: str | None, *, allow_http: bool = False, environment: Mappi
     Raises:
         ValueError: It isn't a URL, holds a password, or would send the credentials in clear text.
     """
-    url = url or environment.get("SMSC_URL") or CONTRACT.namespace
+    if url is None or url == "":
+        return _usable(environment.get("SMSC_URL") or CONTRACT.namespace, "SMSC_URL", allow_http=allow_http)
+    return _usable(url, "url", allow_http=allow_http)
+
+
+def _usable(url: object, name: str, *, allow_http: bool) -> str:
     parts = _parts(url)
     if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
         raise ValueError(
-            "url must be the URL of the SOAP service, such as https://smscentre.com/sys/soap.php: at most 2048 "
+            f"{name} must be the URL of the SOAP service, such as https://smscentre.com/sys/soap.php: at most 2048 "
             "characters, no spaces, special characters outside of the host written as %XX"
         )
     if parts.username is not None or parts.password is not None:
-        raise ValueError("url must not hold a user name or a password; they would end up in logs")
+        raise ValueError(f"{name} must not hold a user name or a password; they would end up in logs")
     if parts.scheme == "http" and not allow_http and not is_loopback(parts.hostname):
-        raise ValueError("http would send the credentials in clear text; use https, or pass allow_http=True")
+        raise ValueError(f"{name}: http would send the credentials in clear text; use https, or pass allow_http=True")
     query = "" if parts.query.lower() == "wsdl" else parts.query
     return parts._replace(query=query, fragment="").geturl()
 
@@ -271,14 +268,3 @@ def _can_post(transport: object) -> bool:
     except ValueError:  # it has no signature that Python can read
         pass
     return True
-
-
-def positive(seconds: float | None) -> float | None:
-    """Return the seconds of a deadline, checked.
-
-    Raises:
-        ValueError: It is not more than 0.
-    """
-    if seconds is not None and not (is_seconds(seconds) and seconds):
-        raise ValueError("a deadline must be more than 0 seconds and finite, or None for no deadline")
-    return seconds

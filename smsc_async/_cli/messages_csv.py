@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from pydantic import ValidationError
-
 from smsc_async._journal import PlannedMessage
 from smsc_async._model import Message, recipient_key
 
@@ -141,7 +139,7 @@ def _planned(
         planned = PlannedMessage(message=message, id=given.get("id"), row=row)
         seen.check(row, message, planned.id)
     except ValueError as error:
-        return PlannedMessage(row=row, phone=phone, fault=_reason(error))
+        return PlannedMessage(row=row, phone=phone, fault=str(error))
     return planned
 
 
@@ -152,13 +150,3 @@ def _number(text: str | None) -> float | None:
         return float(text)
     except ValueError:
         raise ValueError("tz must be a number of hours relative to Moscow") from None
-
-
-def _reason(error: ValueError) -> str:
-    """Return what is wrong with a row, without its values."""
-    if not isinstance(error, ValidationError):
-        return str(error)
-    details = error.errors(include_url=False, include_context=False, include_input=False)
-    return "; ".join(
-        f"{'.'.join(map(str, each['loc']))}: {each['msg'].removeprefix('Value error, ')}" for each in details
-    )

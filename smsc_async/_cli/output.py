@@ -8,7 +8,6 @@ from decimal import Decimal
 from typing import Any
 
 import typer
-from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
@@ -27,7 +26,6 @@ __all__ = [
     "print_demo",
     "sent_lines",
     "status_lines",
-    "usage_line",
 ]
 
 
@@ -114,19 +112,6 @@ def error_lines(error: SmscError) -> Iterator[str]:
         yield "it may have been sent; before you send it again, check its status:"
         for ref in error.refs:
             yield f"  smsc-async status {ref}"
-
-
-def usage_line(error: Exception) -> str:
-    """Return one line that says what is wrong with the arguments."""
-    if not isinstance(error, ValidationError):
-        return str(error)
-    details = error.errors(include_url=False, include_context=False, include_input=False)
-    return "; ".join(_detail(line["loc"], line["msg"].removeprefix("Value error, ")) for line in details)
-
-
-def _detail(location: tuple[int | str, ...], message: str) -> str:
-    name = ".".join(str(step) for step in location)
-    return f"{name}: {message}" if name else message
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ import typer
 
 from smsc_async._model import JournalError, SmscError
 
-from .output import error_lines, usage_line
+from .output import error_lines
 
 __all__ = ["FAILED", "INTERRUPTED", "TERMINATED", "USAGE", "attempt", "fail", "run", "until_terminated"]
 
@@ -60,7 +60,7 @@ def attempt(work: Callable[[], T], *, on_failure: str = "") -> T:
     except SmscError as error:
         fail(FAILED, *error_lines(error), *filter(None, [on_failure]))
     except ValueError as error:
-        fail(USAGE, usage_line(error))
+        fail(USAGE, str(error))
 
 
 async def until_terminated(work: Awaitable[T], *said: str) -> T:

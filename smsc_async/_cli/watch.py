@@ -14,7 +14,6 @@ from smsc_async._client import Client
 from smsc_async._model import MessageRef
 from smsc_async._watching import Update
 
-from .output import usage_line
 from .progress import progress
 from .watch_state import WatchState
 
@@ -39,7 +38,7 @@ def read_refs(path: Path) -> list[MessageRef]:
         try:
             refs.append(MessageRef(phone, id_))
         except ValueError as error:
-            wrong.append(f"row {number}: {usage_line(error)}")
+            wrong.append(f"row {number}: {error}")
     if wrong:
         more = [f"and {len(wrong) - _SHOWN} more"] if len(wrong) > _SHOWN else []
         raise ValueError("\n".join([f"{len(wrong)} row(s) of {path} are invalid", *wrong[:_SHOWN], *more]))

@@ -35,7 +35,7 @@ from .file import JOURNAL
 from .guard_store import JournalGuardStore
 from .requests import JobTerms, Numbering, cost_of, digest_of_rows, divide, operation_of
 from .rows import ChunkPlan, ChunkState, JournalRow, PlannedMessage, RowPlan, Summary, check_number, check_timeout
-from .sender import JournalSender, counted
+from .sender import JournalSender, client_of, counted
 from .store import JournalStore
 
 __all__ = ["Journal"]
@@ -222,7 +222,7 @@ class Journal:
             SmscError: Following had to stop; another call continues it.
         """
         check_timeout(timeout)
-        summary = await self.summary()
+        summary, client = await self.summary(), client_of(client)
         note = counted(on_progress, summary.final, summary.final + summary.accepted)
         pending = await self._run_blocking(self._file.pending)
         unfinished = (Unfinished(ref=MessageRef(phone, id_), since=at) for phone, id_, at in pending)
@@ -240,7 +240,7 @@ class Journal:
             SmscError: The service returned no cost.
         """
         states = ChunkState.PLANNED, ChunkState.ATTEMPTED, ChunkState.UNRESOLVED
-        total = Decimal()
+        total, client = Decimal(), client_of(client)
         for key in await self._run_blocking(self._file.chunks, *states):
             chunk = await self._run_blocking(self._file.chunk, key)
             total += (await client.call(cost_of(operation_of(chunk)))).amount
@@ -284,7 +284,7 @@ class Journal:
 
         It is on the disk when this returns. May be called from any thread.
         """
-        self._file.keep_unresolved(unresolved.model_dump_json())
+        self._file.keep_unresolved(UnresolvedSend.model_validate(unresolved).model_dump_json())
 
     async def unresolved_sends(self) -> list[UnresolvedSend]:
         """Return the stored unresolved sends."""
@@ -302,7 +302,7 @@ class Journal:
         for key, data in await self._run_blocking(self._file.unresolved_sends):
             unresolved = UnresolvedSend.model_validate_json(data)
             try:
-                reconciled.append((unresolved, await client.resolve(unresolved)))
+                reconciled.append((unresolved, await client_of(client).resolve(unresolved)))
             except SendOutcomeUnknown:
                 continue
             await self._run_blocking(self._file.forget_unresolved, key)

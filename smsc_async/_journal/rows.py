@@ -11,7 +11,7 @@ from typing import Annotated, Any, NamedTuple, Self
 from pydantic import Field, model_validator
 
 from smsc_async._clock import DiskTime
-from smsc_async._model import DeliveryError, FrozenModel, Message, MessageId, MessageStatus, is_seconds
+from smsc_async._model import DeliveryError, FrozenModel, Message, MessageId, MessageStatus, is_count, is_seconds, wrong
 
 __all__ = [
     "ChunkPlan",
@@ -249,14 +249,14 @@ class Summary:
 
 def check_number(name: str, value: object) -> None:
     """Raise a `ValueError` if an argument is not a whole number of at least 1."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"{name} must be a whole number of at least 1, not {value!r}")
+    if not is_count(value):
+        raise wrong(name, "a whole number, at least 1", value)
 
 
 def check_timeout(value: object) -> None:
     """Raise a `ValueError` if a timeout is neither a number of seconds nor None."""
     if value is not None and not is_seconds(value):
-        raise ValueError("timeout must be a number of seconds of at least 0, or None for no limit")
+        raise wrong("timeout", "a number of seconds, at least 0, or None for no timeout", value)
 
 
 def moment(text: str | None) -> datetime | None:

@@ -28,6 +28,7 @@ from smsc_async._model import (
     TooManyRequests,
     UnresolvedSend,
     least_pause,
+    wrong,
 )
 from smsc_async.guards import LimitsInForce
 
@@ -72,10 +73,10 @@ class JournalSender:
         opened_at: datetime,
         note: Callable[[int], None],
     ) -> None:
-        self._client = client
+        self._client = client_of(client)
         self._store = store
         self._run_blocking = run_blocking
-        self._limits = LimitsInForce.of(client.guards)
+        self._limits = LimitsInForce.of(getattr(client, "guards", None))
         self._workers = min(workers, self._limits.in_flight)
         self._opened_at = opened_at
         self._note = note
@@ -292,6 +293,17 @@ class JournalSender:
     def _stop(self, reason: Exception) -> None:
         self._reason = self._reason or reason
         self._stopped.set()
+
+
+def client_of(value: Client) -> Client:
+    """Return the client that was passed to a method of a journal.
+
+    Raises:
+        ValueError: It is no client.
+    """
+    if not callable(getattr(value, "call", None)) or isinstance(value, type):
+        raise wrong("client", "a Client", value)
+    return value
 
 
 def counted(on_progress: OnProgress | None, done: int, total: int) -> Callable[[int], None]:

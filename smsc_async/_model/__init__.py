@@ -18,7 +18,7 @@ from .channels import (
     WhatsApp,
 )
 from .codes import DeliveryError, MessageStatus, Resend
-from .credentials import ApiKey, Credentials, CredentialsSource, Login
+from .credentials import ApiKey, Credentials, CredentialsSource, Login, checked_secret
 from .exceptions import (
     AddressBlocked,
     ApiError,
@@ -29,6 +29,7 @@ from .exceptions import (
     ConnectError,
     ConnectionLost,
     CostTooOften,
+    DeliveryFailed,
     DuplicateSend,
     GuardError,
     GuardStoreError,
@@ -60,7 +61,7 @@ from .exceptions import (
     Undeliverable,
     WrongEventLoop,
 )
-from .frozen import FrozenModel
+from .frozen import FrozenModel, kind_of, wrong
 from .limits import (
     BAD_CODES,
     BAD_SENDS,
@@ -99,9 +100,20 @@ from .operations import (
     is_own_id,
     new_id,
 )
-from .parameters import Dispatch, MessageList, QueryOptions
+from .parameters import Dispatch, MessageList, QueryOptions, listing_options
 from .repeating import Backoff, least_pause
-from .results import Balance, Cost, DeliveryReport, RecipientError, Refusals, Result, SentMessage
+from .results import (
+    AnyRef,
+    Balance,
+    Cost,
+    DeliveryReport,
+    RecipientError,
+    Refusals,
+    Result,
+    SentMessage,
+    ref_of,
+    refs_of,
+)
 from .schedule import After, At, Between, LocalTime, Schedule
 from .text import Encoding, Parts, parts
 from .types import (
@@ -114,10 +126,13 @@ from .types import (
     OnProgress,
     Unset,
     check_xml_text,
+    is_aware,
+    is_count,
     is_group,
     is_international,
     is_phone,
     is_seconds,
+    many,
     recipient_key,
 )
 from .unresolved import UnresolvedSend
@@ -136,6 +151,7 @@ __all__ = [
     "UNSET",
     "AddressBlocked",
     "After",
+    "AnyRef",
     "AnySend",
     "ApiError",
     "ApiKey",
@@ -161,6 +177,7 @@ __all__ = [
     "Credentials",
     "CredentialsSource",
     "DeliveryError",
+    "DeliveryFailed",
     "DeliveryReport",
     "Dispatch",
     "DuplicateSend",
@@ -241,15 +258,24 @@ __all__ = [
     "WrongEventLoop",
     "api_error",
     "check_xml_text",
+    "checked_secret",
+    "is_aware",
+    "is_count",
     "is_group",
     "is_international",
     "is_observer",
     "is_own_id",
     "is_phone",
     "is_seconds",
+    "kind_of",
     "least_pause",
+    "listing_options",
+    "many",
     "masked",
     "new_id",
     "parts",
     "recipient_key",
+    "ref_of",
+    "refs_of",
+    "wrong",
 ]

@@ -7,10 +7,10 @@ import re
 from enum import Enum
 from typing import Annotated, ClassVar, Literal, Self, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, PlainSerializer, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, PlainSerializer, Strict, model_validator
 
 from .frozen import Choice
-from .types import SingleLine, Text, Url, XmlText
+from .types import SingleLine, Text, Url, Whole, XmlText
 
 __all__ = [
     "Binary",
@@ -40,16 +40,29 @@ class TextUse(Enum):
     REFUSED = "refused"
 
 
+def _bot_name(value: str) -> str:
+    if not re.fullmatch(r"@[A-Za-z0-9_]{3,40}", value):
+        raise ValueError("must be the name of a bot, such as '@name_bot'")
+    return value
+
+
+def _language(value: str) -> str:
+    if not re.fullmatch(r"[a-z]{2}", value):
+        raise ValueError("must be two small letters, such as 'en'")
+    return value
+
+
 def _email_address(value: str) -> str:
     if not re.fullmatch(r"[^\s@,;]+@[^\s@,;]+", value):
-        raise ValueError("an e-mail address is needed, name@example.com")
+        raise ValueError("must be an e-mail address, such as name@example.com")
     return value
 
 
 class Channel(Choice):
     """The base of all channels; use one of its subclasses, `Sms()` is the default."""
 
-    text_use: ClassVar[TextUse] = TextUse.REQUIRED
+    examples: ClassVar[str] = "a channel, such as Sms() or Viber()"
+    _text_use: ClassVar[TextUse] = TextUse.REQUIRED
     flag: ClassVar[str] = ""
 
     def parameters(self) -> dict[str, str]:
@@ -63,10 +76,10 @@ class Channel(Choice):
     def check_text(self, text: str | None) -> None:
         """Raise a `ValueError` if the channel can't be used with this text."""
         name = type(self).__name__
-        if self.text_use is TextUse.REQUIRED and text is None:
-            raise ValueError(f"{name} needs a text")
-        if self.text_use is TextUse.REFUSED and text is not None:
-            raise ValueError(f"{name} has no text of its own; leave `text` out")
+        if self._text_use is TextUse.REQUIRED and text is None:
+            raise ValueError(f"{name} needs a text: pass text=...")
+        if self._text_use is TextUse.REFUSED and text is not None:
+            raise ValueError(f"{name} has no text; leave `text` out")
 
 
 class Sms(Channel):
@@ -85,7 +98,7 @@ def _octets(value: object) -> object:
     try:
         return bytes.fromhex(value)
     except ValueError:
-        raise ValueError("bytes are needed, or a string of hexadecimal digits, two for each byte") from None
+        raise ValueError("must be bytes, or a string of hexadecimal digits, two for each byte") from None
 
 
 Octets: TypeAlias = Annotated[
@@ -103,12 +116,12 @@ class Binary(Channel):
         dcs: Data coding scheme, 0 to 255; needs `pid`.
     """
 
-    text_use: ClassVar[TextUse] = TextUse.REFUSED
+    _text_use: ClassVar[TextUse] = TextUse.REFUSED
 
     data: Octets
     udh: Octets | None = None
-    pid: Annotated[int, Field(ge=0, le=255)] | None = None
-    dcs: Annotated[int, Field(ge=0, le=255)] | None = None
+    pid: Annotated[Whole, Field(ge=0, le=255)] | None = None
+    dcs: Annotated[Whole, Field(ge=0, le=255)] | None = None
 
     def __init__(
         self, data: bytes | str, *, udh: bytes | str | None = None, pid: int | None = None, dcs: int | None = None
@@ -144,7 +157,7 @@ class WapPush(Channel):
         title: The title that the phone shows, one line.
     """
 
-    text_use: ClassVar[TextUse] = TextUse.REFUSED
+    _text_use: ClassVar[TextUse] = TextUse.REFUSED
     flag: ClassVar[str] = "push"
 
     url: Url
@@ -161,14 +174,14 @@ class WapPush(Channel):
 class Hlr(Channel):
     """A look-up of the number in the operator's database; sends nothing to the phone."""
 
-    text_use: ClassVar[TextUse] = TextUse.REFUSED
+    _text_use: ClassVar[TextUse] = TextUse.REFUSED
     flag: ClassVar[str] = "hlr"
 
 
 class Ping(Channel):
     """An invisible SMS whose delivery status shows whether the phone is on."""
 
-    text_use: ClassVar[TextUse] = TextUse.REFUSED
+    _text_use: ClassVar[TextUse] = TextUse.REFUSED
     flag: ClassVar[str] = "ping"
 
 
@@ -180,7 +193,7 @@ class Mms(Channel):
         file_url: Where the service fetches the file (at least 101 bytes long).
     """
 
-    text_use: ClassVar[TextUse] = TextUse.OPTIONAL
+    _text_use: ClassVar[TextUse] = TextUse.OPTIONAL
     flag: ClassVar[str] = "mms"
 
     subject: SingleLine | None = None
@@ -258,7 +271,7 @@ class Telegram(Channel):
         code: The code.
     """
 
-    text_use: ClassVar[TextUse] = TextUse.REFUSED
+    _text_use: ClassVar[TextUse] = TextUse.REFUSED
     flag: ClassVar[str] = "tg"
 
     code: Text
@@ -278,7 +291,7 @@ class TelegramBot(Channel):
         name: The bot's name, `@botname_bot`.
     """
 
-    name: Annotated[str, Field(pattern=r"^@[A-Za-z0-9_]{3,40}\Z")]
+    name: Annotated[str, Strict(), AfterValidator(_bot_name)]
 
     def __init__(self, name: str) -> None:
         BaseModel.__init__(self, name=name)
@@ -300,14 +313,14 @@ class Voice(Channel):
         file_url: Where the service fetches the sound (at least 101 bytes long); the text may then be left out.
     """
 
-    text_use: ClassVar[TextUse] = TextUse.OPTIONAL
+    _text_use: ClassVar[TextUse] = TextUse.OPTIONAL
     flag: ClassVar[str] = "call"
 
     voice: Literal["m", "m2", "m3", "m4", "w", "w2", "w3", "w4"] | None = None
-    language: Annotated[str, Field(pattern=r"^[a-z]{2}\Z")] | None = None
-    answer_wait: Annotated[int, Field(ge=10, le=35)] | None = None
-    repeat_interval: Annotated[int, Field(ge=10, le=3600)] | None = None
-    attempts: Annotated[int, Field(ge=1, le=9)] | None = None
+    language: Annotated[str, Strict(), AfterValidator(_language)] | None = None
+    answer_wait: Annotated[Whole, Field(ge=10, le=35)] | None = None
+    repeat_interval: Annotated[Whole, Field(ge=10, le=3600)] | None = None
+    attempts: Annotated[Whole, Field(ge=1, le=9)] | None = None
     file_url: Url | None = None
 
     @model_validator(mode="after")

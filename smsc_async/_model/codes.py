@@ -15,7 +15,7 @@ class _OpenCode(IntEnum):
     def _missing_(cls, value: object) -> Self | None:
         if not isinstance(value, int):
             return None
-        # Not cached: a server that sends ever new numbers must not grow the memory of this process.
+        # Not cached: otherwise a server that keeps sending new numbers would fill the memory of this process.
         return cls._unknown(value)
 
     @classmethod

@@ -1,14 +1,14 @@
-"""The credentials: an API key, or a login and a password. Neither is ever printed."""
+"""The credentials: an API key, or a login and a password. None of them is ever shown."""
 
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias
 
 from pydantic import SecretStr, field_validator
 
-from .frozen import FrozenModel
+from .frozen import FrozenModel, wrong
 from .types import NOT_XML
 
-__all__ = ["ApiKey", "Credentials", "CredentialsSource", "Login"]
+__all__ = ["ApiKey", "Credentials", "CredentialsSource", "Login", "checked_secret"]
 
 
 _LONGEST: Final = 1000
@@ -22,6 +22,22 @@ def _sendable(value: SecretStr) -> SecretStr:
             f"must be at most {_LONGEST} characters, all of which XML can carry; remove control characters"
         )
     return value
+
+
+def checked_secret(name: str, value: object) -> SecretStr:
+    """Return a credential that XML can carry.
+
+    Raises:
+        ValueError: It can't be used; the error names the argument and shows nothing of the value.
+    """
+    if not isinstance(value, str | SecretStr):
+        raise wrong(name, "a string", value)
+    secret = value if isinstance(value, SecretStr) else SecretStr(value)
+    try:
+        return _sendable(secret)
+    except ValueError as error:
+        reason = str(error)
+    raise ValueError(f"{name} {reason}")
 
 
 class ApiKey(FrozenModel):

@@ -1,13 +1,13 @@
 """Every exception of the package.
 
-Each says in `outcome` whether the request may be sent again: NOT_SENT (nothing left, repeating is safe), REJECTED (the
-service refused it and executed nothing), UNKNOWN (it may have been executed: reconcile it before repeating).
+The attribute `outcome` shows whether the request may be sent again: NOT_SENT (nothing was sent, so repeating is safe),
+REJECTED (the service refused it and executed nothing), UNKNOWN (it may have been executed: reconcile it first).
 
-Each says in `scope` what a job of many requests does next:
+The attribute `scope` shows what a job of many requests does next:
 
 - ALL (stop): AuthenticationFailed, InsufficientFunds, AddressBlocked, BreakerOpen, SendingPaused, SpendLimitReached,
   ClientClosed, WrongEventLoop, JournalError, JournalInUse
-- MESSAGE (go on with the others): the other classes of ApiError, except TooManyRequests; HTTP 413
+- MESSAGE (go on with the others): the other classes of ApiError, except TooManyRequests; DeliveryFailed; HTTP 413
 - MOMENT (repeat it later): all others
 
 * SmscError
@@ -26,19 +26,34 @@ Each says in `scope` what a job of many requests does next:
     x MessageNotFound 3 (status)    x AddressBlocked 4    x InvalidDate 5    x MessageForbidden 6
     x InvalidPhone 7         x Undeliverable 8           x TooManyRequests 9
   * SendOutcomeUnknown                                                 UNKNOWN
+  * DeliveryFailed                                                     REJECTED
   * WrongEventLoop (also a RuntimeError)                               NOT_SENT
   * ClientClosed (also a RuntimeError)                                 as for GuardError
   * JournalError                                                       UNKNOWN
     x JournalInUse                                                     NOT_SENT
 
-Wrong arguments are `ValueError` (pydantic's `ValidationError` is one), raised before anything is sent.
+Wrong arguments are `ValueError`, raised before anything is sent.
 No message holds a credential, a phone or a text; those of an interrupted send are in the attributes `id` and `refs`.
 """
 
 from collections.abc import Sequence
 from typing import ClassVar
 
+from .api_errors import (
+    AddressBlocked,
+    ApiError,
+    AuthenticationFailed,
+    InsufficientFunds,
+    InvalidDate,
+    InvalidParameters,
+    InvalidPhone,
+    MessageForbidden,
+    MessageNotFound,
+    TooManyRequests,
+    Undeliverable,
+)
 from .outcome import Outcome, Scope, SmscError
+from .results import DeliveryReport
 from .types import MessageRef
 
 __all__ = [
@@ -51,6 +66,7 @@ __all__ = [
     "ConnectError",
     "ConnectionLost",
     "CostTooOften",
+    "DeliveryFailed",
     "DuplicateSend",
     "GuardError",
     "GuardStoreError",
@@ -102,11 +118,11 @@ class GuardError(SmscError):
 
 
 class DuplicateSend(GuardError):
-    """The same message went to the same recipients less than a minute ago, or is on its way."""
+    """The same message went to the same recipients less than a minute ago, or is in flight."""
 
 
 class SubscriberFlood(GuardError):
-    """A recipient has had 50 messages with gaps shorter than two minutes; the service would block the next."""
+    """A recipient got 50 messages with gaps shorter than two minutes; the service would block the next one."""
 
 
 class StatusTooOften(GuardError):
@@ -122,7 +138,7 @@ class BalanceTooOften(GuardError):
 
 
 class TooManyInFlight(GuardError):
-    """No slot among the requests in flight became free in time."""
+    """No slot for another request in flight became free in time."""
 
 
 class BreakerOpen(GuardError):
@@ -148,7 +164,7 @@ class SpendLimitReached(GuardError):
 
 
 class ClientClosed(SmscError, RuntimeError):
-    """The client was closed before the request could leave."""
+    """The client was closed before the request could be sent."""
 
     scope = Scope.ALL
     outcome = Outcome.NOT_SENT
@@ -175,7 +191,7 @@ class ConnectionLost(TransportError, ConnectionError):
 
 
 class ReadTimeout(TransportError, TimeoutError):
-    """The request left and no complete answer came in time."""
+    """The request was sent and no complete answer arrived in time."""
 
 
 class HTTPStatusError(TransportError):
@@ -223,83 +239,23 @@ class SoapFault(ProtocolError):
         return self.fault_string.startswith("Procedure ") and self.fault_string.endswith(" not present")
 
 
-class ApiError(SmscError):
-    """The service refused the request; `code` is its error number."""
+class DeliveryFailed(SmscError):
+    """The status of a message is final, and the message was not delivered.
+
+    Attributes:
+        report: The final report.
+    """
 
     outcome = Outcome.REJECTED
     scope = Scope.MESSAGE
-    advice: ClassVar[str] = "the service refused the request with an undocumented code"
+    report: DeliveryReport
 
-    def __init__(self, message: str, /, *, code: int = 0) -> None:
+    def __init__(self, message: str, /, *, report: DeliveryReport | None = None) -> None:
         super().__init__(message)
-        self.code = code
-
-
-class InvalidParameters(ApiError):
-    """Error 1: something in the parameters is wrong."""
-
-    advice = "the service found an error in the parameters; check the arguments and `extra`"
-
-
-class AuthenticationFailed(ApiError):
-    """Error 2: wrong credentials, or an IP address that the account doesn't allow."""
-
-    scope = Scope.ALL
-    advice = (
-        "wrong login, password or apikey, or an IP address missing from the account's list of allowed ones; "
-        "five such failures in 30 minutes block the IP address"
-    )
-
-
-class InsufficientFunds(ApiError):
-    """Error 3 of a send: the account has too little money."""
-
-    scope = Scope.ALL
-    advice = "the account has too little money; top it up"
-
-
-class MessageNotFound(ApiError):
-    """Error 3 or status -3 of a status request: no message has this phone and id."""
-
-    advice = "no message has this phone and id; use the MessageRef that the send returned"
-
-
-class AddressBlocked(ApiError):
-    """Error 4: the service blocks this IP address for a while, because of frequent errors."""
-
-    scope = Scope.ALL
-    advice = "the service blocks this IP address for 10 to 30 minutes because of frequent errors; stop until then"
-
-
-class InvalidDate(ApiError):
-    """Error 5: the date isn't valid."""
-
-    advice = "the service can't read the date of `at`"
-
-
-class MessageForbidden(ApiError):
-    """Error 6: the text or the sender isn't allowed."""
-
-    advice = "the text or the sender name isn't allowed for this account"
-
-
-class InvalidPhone(ApiError):
-    """Error 7: the phone number isn't valid."""
-
-    advice = "a phone number is not valid; pass it in international format"
-
-
-class Undeliverable(ApiError):
-    """Error 8: the message can't be delivered to this number."""
-
-    advice = "messages to this number can't be delivered"
-
-
-class TooManyRequests(ApiError):
-    """Error 9: the same request too often within a minute."""
-
-    scope = Scope.MOMENT
-    advice = "the same request came too often within a minute; wait a minute"
+        if report is not None:  # it is None only where pickle restores the attributes later
+            self.report = report
+            self.id: str | None = report.ref.id
+            self.refs: tuple[MessageRef, ...] = (report.ref,)
 
 
 class SendOutcomeUnknown(SmscError):

@@ -29,7 +29,7 @@ from .exceptions import (
 from .parameters import CREDENTIALS, Asked, Dispatch, Extra, MessageList, ToRecipients, checked_extra
 from .results import Balance, Cost, DeliveryReport, Result, SentMessage, Wire
 from .schedule import At, LocalTime, Schedule
-from .types import Message, MessageId, MessageRef, Sender, is_group
+from .types import Message, MessageId, MessageRef, Sender, is_aware, is_group
 
 __all__ = [
     "BALANCE_ERRORS",
@@ -119,9 +119,11 @@ class Operation(Protocol[R_co]):
 
 
 def _schedule(value: Any) -> Any:
+    if value is None:
+        return None
     if not isinstance(value, datetime):
         return Schedule.revive(value)
-    if value.utcoffset() is None:
+    if not is_aware(value):
         raise ValueError(
             "a datetime without a time zone is ambiguous; give it one (datetime.now(UTC)), or pass LocalTime(...) for "
             "a wall clock time in the account's zone"
@@ -234,7 +236,7 @@ class _Pricing(Dispatch):
 
     def read(self, wire: Wire, timezone: tzinfo) -> Cost:  # noqa: ARG002 - other answers hold local times
         """Return the result from an answer's fields."""
-        return Cost.from_wire(wire)
+        return Cost.parse(wire)
 
 
 class GetCost(_Pricing, ToRecipients):
@@ -299,7 +301,7 @@ class GetBalance(Asked):
 
     def read(self, wire: Wire, timezone: tzinfo) -> Balance:  # noqa: ARG002 - other answers hold local times
         """Return the result from an answer's fields."""
-        return Balance.from_wire(wire)
+        return Balance.parse(wire)
 
 
 AnySend: TypeAlias = Send | SendList

@@ -13,7 +13,7 @@ class Outcome(StrEnum):
     """Whether a request that failed may have been executed."""
 
     NOT_SENT = "not_sent"
-    """Nothing left this machine: repeating is safe."""
+    """Nothing was sent: repeating is safe."""
     REJECTED = "rejected"
     """The service refused it and executed nothing."""
     UNKNOWN = "unknown"
@@ -26,7 +26,7 @@ class Scope(StrEnum):
     ALL = "all"
     """Every further request would fail too: stop the job."""
     MOMENT = "moment"
-    """It may pass: repeat the request later, a send only as its outcome allows."""
+    """The cause may pass: repeat the request later, a send only if its outcome allows it."""
     MESSAGE = "message"
     """This request would fail again: go on with the others."""
 
@@ -52,7 +52,7 @@ class SmscError(Exception):
         self.unresolved: UnresolvedSend | None = None
 
     def replace(self, message: str | None = None, /, **changes: object) -> Self:
-        """Return a new error of this class with another message or other attributes; this one stays as it is.
+        """Return a new error of this class with another message or other attributes; this one is not changed.
 
         The new error takes over the traceback and the cause.
 

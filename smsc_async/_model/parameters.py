@@ -3,30 +3,43 @@
 import ipaddress
 import re
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from decimal import Decimal
 from ipaddress import IPv4Address, IPv6Address
-from typing import Annotated, Any, ClassVar, Final, Self, TypeAlias, TypedDict
+from textwrap import indent
+from typing import Annotated, Any, ClassVar, Final, Self, TypeAlias, TypedDict, TypeVar
 
 from pydantic import BeforeValidator, Field, InstanceOf, SerializeAsAny, model_validator
 
 from .channels import Channel, Email, Sms, Telegram, TelegramBot
-from .frozen import FrozenModel
+from .frozen import FrozenModel, kind_of
 from .types import (
     Message,
     MessageRef,
     Recipient,
     Text,
     TimeZoneOffset,
+    Whole,
     XmlText,
     is_email,
     is_group,
     is_phone,
+    no_bool,
     recipient_key,
 )
 
-__all__ = ["CREDENTIALS", "Asked", "Dispatch", "Extra", "MessageList", "QueryOptions", "ToRecipients", "checked_extra"]
+__all__ = [
+    "CREDENTIALS",
+    "Asked",
+    "Dispatch",
+    "Extra",
+    "MessageList",
+    "QueryOptions",
+    "ToRecipients",
+    "checked_extra",
+    "listing_options",
+]
 
 CREDENTIALS: Final = frozenset({"login", "psw", "apikey"})
 # The parameters of `query` that have a keyword or a channel of their own; naming one in `extra` would set it twice.
@@ -40,34 +53,48 @@ _MODELLED: Final = frozenset(
 
 
 class QueryOptions(TypedDict, total=False):
-    """The remaining parameters of `query`, under the service's own names; each is checked before anything is sent."""
+    """The remaining parameters of `query`, under the service's own names; each is checked before anything is sent.
+
+    Attributes:
+        tz: The time zone of `LocalTime` and `Between`, in hours relative to Moscow; None for the account's zone.
+        period: Spread the messages over `period` hours, 0.1 to 720.
+        freq: Minutes between two groups of messages, 1 to 1440; needs `period`.
+        smsreq: Hide the text if the subscriber's number was last confirmed more than `smsreq` days ago, 10 to 999.
+        valid: How long the operator tries to deliver: 1 to 24 hours, "hh:mm" from 00:01 to 24:00, or a timedelta.
+        tinyurl: Shorten the links in the text and count the clicks.
+        maxsms: The largest number of SMS for a long text; the service cuts off the rest.
+        imgcode: The code that a person typed in from a captcha; needs `userip`.
+        userip: The IP address of the person on whose behalf this is sent, for the account's limit per IP address.
+        err: List the refused recipients in `errors`; None to do so if there may be more than one recipient.
+        op: Ask for details of each recipient; they are in `extra`, if the service sends them over SOAP.
+        pp: The id of the partner that this request is counted for.
+        extra: Parameters that have no keyword argument, by their wire names; one that has raises a ValueError.
+    """
 
     tz: float | None
-    """The time zone of `LocalTime` and `Between`, in hours relative to Moscow; None for the account's zone."""
     period: float | None
-    """Spread the messages over `period` hours, 0.1 to 720."""
     freq: int | None
-    """Minutes between two groups of messages, 1 to 1440; needs `period`."""
     smsreq: int | None
-    """Hide the text if the subscriber's number was last confirmed more than `smsreq` days ago, 10 to 999."""
     valid: int | str | timedelta | None
-    """How long the operator tries to deliver: 1 to 24 hours, "hh:mm" from 00:01 to 24:00, or a timedelta."""
     tinyurl: bool
-    """Shorten the links in the text and count the clicks."""
     maxsms: int | None
-    """The largest number of SMS for a long text; the service cuts off the rest."""
     imgcode: str | None
-    """The code that a person typed in from a captcha; needs `userip`."""
     userip: str | IPv4Address | IPv6Address | None
-    """The IP address of the person on whose behalf this is sent, for the account's limit per IP address."""
     err: bool | None
-    """List the refused recipients in `errors`; None to do so if there may be more than one recipient."""
     op: bool
-    """Ask for details of each recipient; they are in `extra`, if the service sends them over SOAP."""
     pp: str | int | None
-    """The id of the partner that this request is counted for."""
     extra: Mapping[str, str | int | float | Decimal | bool] | None
-    """Parameters that have no keyword argument, by their wire names; one that has raises a ValueError."""
+
+
+F = TypeVar("F", bound=Callable[..., object])
+
+
+def listing_options(method: F) -> F:
+    """List the parameters of `QueryOptions` in the docstring of a method that takes them."""
+    _, _, listed = (QueryOptions.__doc__ or "").partition("Attributes:\n")
+    line = "            **options: The other parameters:\n"
+    method.__doc__ = (method.__doc__ or "").replace(line, line + indent(listed.rstrip() + "\n", " " * 8))
+    return method
 
 
 class Asked(FrozenModel):
@@ -113,9 +140,9 @@ def checked_extra(value: Any, modelled: frozenset[str]) -> Any:
 def _recipients(value: Any) -> Any:
     if isinstance(value, str):
         return (value,)
-    if isinstance(value, Iterable) and not isinstance(value, (bytes, Mapping)):
+    if isinstance(value, Iterable) and not isinstance(value, (bytes, Mapping, FrozenModel)):
         return tuple(value)
-    return value
+    raise ValueError(f"must be a string with one recipient, or a list of such strings, not {kind_of(value)}")
 
 
 def _validity(value: Any) -> Any:
@@ -133,7 +160,7 @@ def _validity(value: Any) -> Any:
     if isinstance(value, str) and re.fullmatch(r"[1-9]|1[0-9]|2[0-4]", value):
         return value
     raise ValueError(
-        "valid must be 1 to 24 hours, 'hh:mm' from 00:01 to 24:00, or a timedelta of whole minutes in that range"
+        "must be 1 to 24 hours, 'hh:mm' from 00:01 to 24:00, or a timedelta of whole minutes in that range"
     )
 
 
@@ -141,7 +168,7 @@ def _ip(value: Any) -> Any:
     try:
         return str(ipaddress.ip_address(str(value)))
     except ValueError:
-        raise ValueError("userip must be an IPv4 or IPv6 address") from None
+        raise ValueError("must be an IPv4 or IPv6 address") from None
 
 
 def _partner(value: Any) -> Any:
@@ -158,12 +185,12 @@ class Dispatch(Asked):
     allowed_extra: ClassVar[frozenset[str]] = frozenset()
     via: Annotated[SerializeAsAny[InstanceOf[Channel]], BeforeValidator(Channel.revive)] = Sms()
     tz: TimeZoneOffset | None = None
-    period: Annotated[float, Field(ge=0.1, le=720, allow_inf_nan=False)] | None = None
-    freq: Annotated[int, Field(ge=1, le=1440)] | None = None
-    smsreq: Annotated[int, Field(ge=10, le=999)] | None = None
+    period: Annotated[float, BeforeValidator(no_bool), Field(ge=0.1, le=720, allow_inf_nan=False)] | None = None
+    freq: Annotated[Whole, Field(ge=1, le=1440)] | None = None
+    smsreq: Annotated[Whole, Field(ge=10, le=999)] | None = None
     valid: Annotated[str, BeforeValidator(_validity)] | None = None
     tinyurl: bool = False
-    maxsms: Annotated[int, Field(ge=1)] | None = None
+    maxsms: Annotated[Whole, Field(ge=1)] | None = None
     imgcode: Annotated[XmlText, Field(min_length=1)] | None = None
     userip: Annotated[str, BeforeValidator(_ip)] | None = None
     err: bool | None = None
@@ -234,7 +261,7 @@ def _check_recipients(via: Channel, recipients: Iterable[str]) -> None:
             raise ValueError(f"recipient {number}: {type(via).__name__} needs {wanted}, or a group code G<number>")
         key = recipient_key(to)
         if key in seen:
-            raise ValueError(f"recipient {number} is there twice and would be paid for twice; remove one of them")
+            raise ValueError(f"recipient {number} is a duplicate and would be charged twice; remove one of them")
         seen.add(key)
 
 

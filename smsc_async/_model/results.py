@@ -4,15 +4,25 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, tzinfo
-from typing import Annotated, Any, ClassVar, Final, Self, TypeAlias
+from typing import Annotated, Any, ClassVar, Final, Self, TypeAlias, cast
 
-from pydantic import BeforeValidator, JsonValue, ValidationError
+from pydantic import BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
 
 from .codes import DeliveryError, MessageStatus
-from .frozen import FrozenModel
+from .frozen import FrozenModel, wrong
 from .types import MessageRef, Money, is_group, is_message_id, is_phone, recipient_key
 
-__all__ = ["Balance", "Cost", "DeliveryReport", "RecipientError", "Result", "SentMessage"]
+__all__ = [
+    "AnyRef",
+    "Balance",
+    "Cost",
+    "DeliveryReport",
+    "RecipientError",
+    "Result",
+    "SentMessage",
+    "ref_of",
+    "refs_of",
+]
 
 Wire: TypeAlias = Mapping[str, JsonValue]
 
@@ -35,11 +45,19 @@ class Result(FrozenModel):
         extra: Fields of the answer that this version doesn't know, as received: strings, lists and mappings of them.
     """
 
-    wire_names: ClassVar[Mapping[str, str]] = {}
+    # The aliases are the service's names, so they count only in `parse`.
+    model_config: ClassVar[ConfigDict] = ConfigDict(validate_by_alias=False, loc_by_alias=False)
     required: ClassVar[tuple[str, ...]] = ()
     """Wire names of which at least one must be present, or the answer doesn't belong to this operation."""
+    _aliases: ClassVar[frozenset[str]]
 
     extra: dict[str, JsonValue] = {}
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **options: Any) -> None:
+        super().__pydantic_init_subclass__(**options)
+        aliases = (field.validation_alias for field in cls.model_fields.values())
+        cls._aliases = frozenset(alias for alias in aliases if isinstance(alias, str))
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
         """Show the values that the service returned, not those that it left out."""
@@ -50,17 +68,29 @@ class Result(FrozenModel):
         )
 
     @classmethod
-    def sort(cls, wire: Wire) -> tuple[dict[str, JsonValue], dict[str, JsonValue]]:
-        """Split the answer into known fields, by attribute, and extras; an empty element counts as absent."""
-        names = cls.wire_names
-        known: dict[str, JsonValue] = {}
+    def parse(cls, wire: Wire) -> Self:
+        """Read an answer."""
+        return cls._of(*cls._split(wire))
+
+    @classmethod
+    def _split(cls, wire: Wire) -> tuple[dict[str, str], dict[str, JsonValue]]:
+        """Split the answer into the fields of this class and extras; an empty element counts as absent."""
+        known: dict[str, str] = {}
         extra: dict[str, JsonValue] = {}
         for name, value in wire.items():
-            if name not in names or not isinstance(value, str):
+            if name not in cls._aliases or not isinstance(value, str):
                 extra[name] = value
             elif text := value if name == "message" else value.strip():
-                known[names[name]] = text
+                known[name] = text
         return known, extra
+
+    @classmethod
+    def _of(cls, known: Mapping[str, str], extra: Mapping[str, JsonValue], **values: object) -> Self:
+        # Not `model_validate`: an answer that is not understood is not an argument.
+        found = cls.__pydantic_validator__.validate_python(
+            {"extra": extra, **known, **values}, by_alias=True, by_name=False
+        )
+        return cast("Self", found)
 
 
 class Balance(Result):
@@ -70,16 +100,9 @@ class Balance(Result):
         amount: In the account's currency.
     """
 
-    wire_names: ClassVar[Mapping[str, str]] = {"balance": "amount"}
     required: ClassVar[tuple[str, ...]] = ("balance",)
 
-    amount: Money
-
-    @classmethod
-    def from_wire(cls, wire: Wire) -> Self:
-        """Read an answer of `get_balance`."""
-        known, extra = cls.sort(wire)
-        return cls.model_validate({**known, "extra": extra})
+    amount: Annotated[Money, Field(validation_alias="balance")]
 
 
 class Cost(Result):
@@ -90,17 +113,10 @@ class Cost(Result):
         sms_count: The service's `cnt`: parts times recipients.
     """
 
-    wire_names: ClassVar[Mapping[str, str]] = {"cost": "amount", "cnt": "sms_count"}
     required: ClassVar[tuple[str, ...]] = ("cost",)
 
-    amount: Money
-    sms_count: int | None = None
-
-    @classmethod
-    def from_wire(cls, wire: Wire) -> Self:
-        """Read an answer of `get_sms_cost` or `get_sms_cost2`."""
-        known, extra = cls.sort(wire)
-        return cls.model_validate({**known, "extra": extra})
+    amount: Annotated[Money, Field(validation_alias="cost")]
+    sms_count: Annotated[int | None, Field(validation_alias="cnt")] = None
 
 
 class RecipientError(Result):
@@ -111,16 +127,8 @@ class RecipientError(Result):
         code: The service's error number for it, as in `ApiError.code`.
     """
 
-    wire_names: ClassVar[Mapping[str, str]] = {"phone": "phone", "status": "code"}
-
-    phone: str
-    code: int
-
-    @classmethod
-    def from_wire(cls, wire: Wire) -> Self:
-        """Read one `errors` element."""
-        known, extra = cls.sort(wire)
-        return cls.model_validate({**known, "extra": extra})
+    phone: Annotated[str, Field(validation_alias="phone")]
+    code: Annotated[int, Field(validation_alias="status")]
 
 
 class SentMessage(Result):
@@ -137,14 +145,13 @@ class SentMessage(Result):
         missing: The recipients of a reconciled send that the service did not accept; it accepted the others.
     """
 
-    wire_names: ClassVar[Mapping[str, str]] = {"id": "id", "cnt": "sms_count", "cost": "cost", "balance": "balance"}
     required: ClassVar[tuple[str, ...]] = ("id", "cnt")
 
-    id: str
+    id: Annotated[str, Field(validation_alias="id")]
     refs: tuple[MessageRef, ...] = ()
-    sms_count: int | None = None
-    cost: Money | None = None
-    balance: Money | None = None
+    sms_count: Annotated[int | None, Field(validation_alias="cnt")] = None
+    cost: Annotated[Money | None, Field(validation_alias="cost")] = None
+    balance: Annotated[Money | None, Field(validation_alias="balance")] = None
     errors: tuple[RecipientError, ...] = ()
     reconciled: bool = False
     missing: tuple[MessageRef, ...] = ()
@@ -163,7 +170,7 @@ class SentMessage(Result):
     @classmethod
     def from_wire(cls, wire: Wire, *, id: str, recipients: Iterable[str]) -> Self:  # noqa: A002 - the service's own word
         """Read an answer of `send_sms` or `send_sms2` to these recipients."""
-        known, extra = cls.sort(wire)
+        known, extra = cls._split(wire)
         people = [recipient for recipient in recipients if not is_group(recipient)]
         errors, rest = refused(extra.pop("errors", None))
         if rest:
@@ -173,7 +180,7 @@ class SentMessage(Result):
             extra["id"], sent_id = sent_id, id
         wrong = Refusals(errors, people)
         refs = [MessageRef(to, sent_id) for to in people if wrong.find(to) is None]
-        return cls.model_validate({**known, "id": sent_id, "refs": refs, "errors": errors, "extra": extra})
+        return cls._of(known, extra, id=sent_id, refs=refs, errors=errors)
 
 
 def refused(value: JsonValue) -> tuple[list[RecipientError], list[JsonValue]]:
@@ -185,7 +192,7 @@ def refused(value: JsonValue) -> tuple[list[RecipientError], list[JsonValue]]:
             rest.append(entry)
             continue
         try:
-            errors.append(RecipientError.from_wire(entry))
+            errors.append(RecipientError.parse(entry))
         except ValidationError:
             # The message was accepted: one unexpected detail of the answer must not look like a failed send.
             rest.append(entry)
@@ -237,33 +244,21 @@ class DeliveryReport(Result):
         region: Where the number is registered (with `detail=2`).
     """
 
-    wire_names: ClassVar[Mapping[str, str]] = {
-        "status": "status",
-        "err": "error",
-        "phone": "phone",
-        "cost": "cost",
-        "sender_id": "sender",
-        "status_name": "status_name",
-        "message": "text",
-        "sms_cnt": "parts",
-        "operator": "operator",
-        "region": "region",
-    }
     required: ClassVar[tuple[str, ...]] = ("status",)
 
     ref: MessageRef
-    status: Status
-    error: DeliveryErrorCode | None = None
+    status: Annotated[Status, Field(validation_alias="status")]
+    error: Annotated[DeliveryErrorCode | None, Field(validation_alias="err")] = None
     changed_at: datetime | None = None
     sent_at: datetime | None = None
-    phone: str | None = None
-    cost: Money | None = None
-    sender: str | None = None
-    status_name: str | None = None
-    text: str | None = None
-    parts: int | None = None
-    operator: str | None = None
-    region: str | None = None
+    phone: Annotated[str | None, Field(validation_alias="phone")] = None
+    cost: Annotated[Money | None, Field(validation_alias="cost")] = None
+    sender: Annotated[str | None, Field(validation_alias="sender_id")] = None
+    status_name: Annotated[str | None, Field(validation_alias="status_name")] = None
+    text: Annotated[str | None, Field(validation_alias="message")] = None
+    parts: Annotated[int | None, Field(validation_alias="sms_cnt")] = None
+    operator: Annotated[str | None, Field(validation_alias="operator")] = None
+    region: Annotated[str | None, Field(validation_alias="region")] = None
 
     @property
     def is_final(self) -> bool:
@@ -278,11 +273,40 @@ class DeliveryReport(Result):
     @classmethod
     def from_wire(cls, wire: Wire, *, ref: MessageRef, timezone: tzinfo) -> Self:
         """Read an answer of `get_status` or `get_status2`; local times without a timestamp are in `timezone`."""
-        known, extra = cls.sort(wire)
+        known, extra = cls._split(wire)
         changed_at = _moment(extra, "last_timestamp", "last_date", timezone)
         sent_at = _moment(extra, "send_timestamp", "send_date", timezone)
-        times = {"changed_at": changed_at, "sent_at": sent_at}
-        return cls.model_validate({**known, **times, "ref": ref, "extra": extra})
+        return cls._of(known, extra, ref=ref, changed_at=changed_at, sent_at=sent_at)
+
+
+AnyRef: TypeAlias = MessageRef | SentMessage | str
+"""One message: its reference, the text form of it, or what `Client.send` returned."""
+
+
+def refs_of(value: object) -> tuple[MessageRef, ...]:
+    """Return the references that a value stands for: one, or all of a `SentMessage`.
+
+    Raises:
+        ValueError: It is not an `AnyRef`, or the send has no reference.
+    """
+    if isinstance(value, MessageRef):
+        return (value,)
+    if isinstance(value, str):
+        return (MessageRef.parse(value),)
+    if not isinstance(value, SentMessage):
+        raise wrong("a message", "a MessageRef, its text form 'phone:id' or a SentMessage", value)
+    if not value.refs:
+        raise ValueError("this send has no references: only the service knows the members of a group")
+    return value.refs
+
+
+def ref_of(value: object) -> MessageRef:
+    """Return the only reference that a value stands for.
+
+    Raises:
+        ValueError: It is not an `AnyRef`, or a send with several recipients.
+    """
+    return value.ref if isinstance(value, SentMessage) else refs_of(value)[0]
 
 
 def _moment(extra: dict[str, JsonValue], stamp_name: str, text_name: str, zone: tzinfo) -> datetime | None:

@@ -2,17 +2,20 @@
 
 from abc import abstractmethod
 from datetime import UTC, datetime
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import AwareDatetime, BaseModel, Field, NaiveDatetime, model_validator
 
 from .frozen import Choice
+from .types import Whole
 
 __all__ = ["After", "At", "Between", "LocalTime", "Schedule"]
 
 
 class Schedule(Choice):
     """The base of `At`, `LocalTime`, `Between` and `After`."""
+
+    examples: ClassVar[str] = "a datetime with a time zone, LocalTime(...), Between(...), After(...) or None"
 
     @abstractmethod
     def wire(self) -> str:
@@ -69,8 +72,8 @@ class Between(Schedule):
         end: The hour at which the range ends, 1 to 24, later than `start`.
     """
 
-    start: Annotated[int, Field(ge=0, le=23)]
-    end: Annotated[int, Field(ge=1, le=24)]
+    start: Annotated[Whole, Field(ge=0, le=23)]
+    end: Annotated[Whole, Field(ge=1, le=24)]
 
     def __init__(self, start: int, end: int) -> None:
         BaseModel.__init__(self, start=start, end=end)
@@ -93,7 +96,7 @@ class After(Schedule):
         minutes: 1 or more.
     """
 
-    minutes: Annotated[int, Field(ge=1, le=525_600)]
+    minutes: Annotated[Whole, Field(ge=1, le=525_600)]
 
     def __init__(self, minutes: int) -> None:
         BaseModel.__init__(self, minutes=minutes)

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
+from .frozen import wrong
+
 __all__ = ["Encoding", "Parts", "parts"]
 
 _BASIC = frozenset(
@@ -69,7 +71,13 @@ def parts(text: str) -> Parts:
 
     Returns:
         The encoding, the text of each SMS and the units in all.
+
+    Raises:
+        ValueError: The text is not a string.
     """
+    given: object = text
+    if not isinstance(given, str):
+        raise wrong("text", "a string", given)
     encoding = Encoding.GSM_7 if _GSM_7.issuperset(text) else Encoding.UCS_2
     widths = list(_widths(text, encoding))
     units = sum(widths)

@@ -2,7 +2,8 @@
 
 import re
 import sys
-from collections.abc import AsyncIterable, Callable, Iterable
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from datetime import datetime
 from decimal import Decimal
 from enum import Enum
 from typing import Annotated, Any, Final, Self, TypeAlias, TypeVar
@@ -17,7 +18,7 @@ from pydantic import (
 
 from smsc_async._frames import without_arguments
 
-from .frozen import FrozenModel
+from .frozen import FrozenModel, kind_of, wrong
 
 __all__ = [
     "NOT_XML",
@@ -36,14 +37,19 @@ __all__ = [
     "TimeZoneOffset",
     "Unset",
     "Url",
+    "Whole",
     "XmlText",
     "check_xml_text",
+    "is_aware",
+    "is_count",
     "is_email",
     "is_group",
     "is_international",
     "is_message_id",
     "is_phone",
     "is_seconds",
+    "many",
+    "no_bool",
     "recipient_key",
 ]
 
@@ -63,6 +69,7 @@ Money: TypeAlias = Decimal
 """An amount in the account's currency, which the SOAP service does not name."""
 
 T = TypeVar("T")
+M = TypeVar("M")
 Many: TypeAlias = Iterable[T] | AsyncIterable[T]
 """Any number of values, from an iterable or an async iterable."""
 OnProgress: TypeAlias = Callable[[int, int], object]
@@ -85,6 +92,28 @@ _RUSSIAN_DIGITS: Final = 11
 def is_seconds(value: object) -> bool:
     """Return whether a value is a finite number of at least 0."""
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= sys.float_info.max
+
+
+def is_count(value: object) -> bool:
+    """Return whether a value is a whole number of at least 1."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def many(name: str, what: str, items: M) -> M:
+    """Return the items of a caller.
+
+    Raises:
+        ValueError: They are not iterable, or one item was passed instead of several.
+    """
+    given: object = items
+    if not isinstance(given, Iterable | AsyncIterable) or isinstance(given, str | bytes | Mapping | FrozenModel):
+        raise wrong(name, f"a list or another iterable of {what}", given)
+    return items
+
+
+def is_aware(value: object) -> bool:
+    """Return whether a value is a datetime with a time zone."""
+    return isinstance(value, datetime) and value.utcoffset() is not None
 
 
 def check_xml_text(value: str) -> str:
@@ -112,7 +141,7 @@ def _recipient(value: str) -> str:
         if pattern.fullmatch(value):
             return value
     raise ValueError(
-        "a recipient is a phone in international format (digits, with or without +, no spaces), a group code "
+        "must be a phone in international format (digits, with or without +, no spaces), a group code "
         "G<number>, an e-mail address, or #ID or a nickname of Telegram"
     )
 
@@ -123,23 +152,38 @@ def _not_a_group(value: str) -> str:
     return value
 
 
+def no_bool(value: object) -> object:
+    """Return the value unless it is a bool, which pydantic takes for a number."""
+    if isinstance(value, bool):
+        raise ValueError("must be a number, not bool")  # noqa: TRY004 - pydantic expects it
+    return value
+
+
+def _spelled(value: object) -> object:
+    if isinstance(value, int) and not isinstance(value, bool):
+        raise ValueError("must be a string, such as '+79991234567', not int")  # noqa: TRY004
+    return value
+
+
 def _sender(value: str) -> str:
     if value.isdecimal() and value.isascii() and len(value) <= 15:  # noqa: PLR2004 - soap-api: "11 characters or 15 digits"
         return value
     if not value.strip() or len(value) > 11 or not (value.isascii() and value.isprintable()):  # noqa: PLR2004 - as above
-        raise ValueError("a sender is up to 11 Latin letters, digits, spaces and punctuation marks, or up to 15 digits")
+        raise ValueError("must be up to 11 Latin letters, digits, spaces and punctuation marks, or up to 15 digits")
     return value
 
 
 def _message_id(value: Any) -> Any:
     if isinstance(value, int) and not isinstance(value, bool):
         if not 1 <= value <= _MAX_ID:
-            raise ValueError(f"a numeric id must be 1 to {_MAX_ID}")
+            raise ValueError(f"must be 1 to {_MAX_ID} if it is a number")
         return str(value)
     if isinstance(value, str) and not _ID.fullmatch(value):
-        raise ValueError(f"an id is a number from 1 to {_MAX_ID}, or up to 40 of the characters A-Z a-z 0-9 . _ -")
+        raise ValueError(f"must be a number from 1 to {_MAX_ID}, or up to 40 of the characters A-Z a-z 0-9 . _ -")
     if isinstance(value, str) and value.isdecimal() and not 1 <= int(value) <= _MAX_ID:
-        raise ValueError(f"an id of digits only must be a number from 1 to {_MAX_ID}; add a letter to a longer one")
+        raise ValueError(f"must be a number from 1 to {_MAX_ID} if it has digits only; add a letter to a longer one")
+    if not isinstance(value, str):
+        raise ValueError(f"must be a string or a whole number, not {kind_of(value)}")  # noqa: TRY004 - as above
     return value
 
 
@@ -154,7 +198,7 @@ def is_message_id(value: str) -> bool:
 
 def _http_url(value: str) -> str:
     if not re.fullmatch(r"https?://[^\s/]\S*", value):
-        raise ValueError("a full URL is needed, http://... or https://..., without whitespace")
+        raise ValueError("must be a full URL, http://... or https://..., without whitespace")
     return value
 
 
@@ -164,26 +208,28 @@ def _one_line(value: str) -> str:
     return check_xml_text(value)
 
 
-XmlText: TypeAlias = Annotated[str, AfterValidator(check_xml_text)]
+XmlText: TypeAlias = Annotated[str, Strict(), AfterValidator(check_xml_text)]
 """A string that XML can carry."""
 Url: TypeAlias = Annotated[XmlText, AfterValidator(_http_url)]
 """A full URL, http://... or https://..."""
-SingleLine: TypeAlias = Annotated[str, Field(min_length=1), AfterValidator(_one_line)]
+SingleLine: TypeAlias = Annotated[str, Strict(), Field(min_length=1), AfterValidator(_one_line)]
 """A text without line breaks."""
-Text: TypeAlias = Annotated[str, Field(min_length=1, max_length=1000), AfterValidator(_text)]
+Text: TypeAlias = Annotated[str, Strict(), Field(min_length=1, max_length=1000), AfterValidator(_text)]
 """The text of a message: 1 to 1000 characters, not all whitespace (soap-api: "The maximum size is 1000 characters")."""
-Recipient: TypeAlias = Annotated[str, AfterValidator(_recipient)]
+Recipient: TypeAlias = Annotated[str, Strict(), BeforeValidator(_spelled), AfterValidator(_recipient)]
 """A phone, a group code, an e-mail address or a Telegram name.
 
 It is sent unchanged: the service accepts phones without +.
 """
 Subscriber: TypeAlias = Annotated[Recipient, AfterValidator(_not_a_group)]
 """A single recipient: anything but a group code."""
-Sender: TypeAlias = Annotated[str, AfterValidator(_sender)]
+Sender: TypeAlias = Annotated[str, Strict(), AfterValidator(_sender)]
 """The sender's name: up to 11 characters or 15 digits."""
 MessageId: TypeAlias = Annotated[str, Strict(), BeforeValidator(_message_id)]
 """A message id: 1 to 2147483647, or up to 40 of `[A-Za-z0-9._-]`."""
-TimeZoneOffset: TypeAlias = Annotated[float, Field(ge=-15, le=12, multiple_of=0.25)]
+Whole: TypeAlias = Annotated[int, BeforeValidator(no_bool)]
+"""A whole number, and no bool."""
+TimeZoneOffset: TypeAlias = Annotated[float, BeforeValidator(no_bool), Field(ge=-15, le=12, multiple_of=0.25)]
 """Hours relative to Moscow (UTC+3), the service's unit of `tz`."""
 
 
@@ -228,7 +274,8 @@ def is_group(recipient: str) -> bool:
 class MessageRef(FrozenModel):
     """The reference of one message at the service: its recipient and its id.
 
-    `str(ref)` is `phone:id`, and `MessageRef.parse` reads it back; `model_dump_json()` gives JSON.
+    `str(ref)` is the text form `phone:id`, which holds the phone, and `MessageRef.parse` reads it. `repr(ref)` hides
+    most of the phone.
 
     Attributes:
         phone: The recipient, as passed to the send.
@@ -250,8 +297,11 @@ class MessageRef(FrozenModel):
         """Read the text form.
 
         Raises:
-            ValueError: It isn't `phone:id`.
+            ValueError: The text is not of the form `phone:id`.
         """
+        given: object = text
+        if not isinstance(given, str):
+            raise wrong("the text form of a reference", "a string", given)
         phone, colon, id_ = text.strip().rpartition(":")
         if not colon:
             raise ValueError("the text form of a reference must be phone:id")

@@ -6,14 +6,14 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, FiniteFloat
 
 from .frozen import FrozenModel
-from .types import MessageId, MessageRef
+from .types import MessageId, MessageRef, is_aware
 
 __all__ = ["UnresolvedSend"]
 
 
 def _aware(value: datetime) -> datetime:
-    if value.utcoffset() is None:
-        raise ValueError("a time of an unresolved send must be aware; give it a time zone (datetime.now(UTC))")
+    if not is_aware(value):
+        raise ValueError("must have a time zone, such as datetime.now(UTC)")
     return value
 
 

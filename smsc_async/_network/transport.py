@@ -13,6 +13,7 @@ from smsc_async._model import (
     ReadTimeout,
     TransportError,
     is_seconds,
+    wrong,
 )
 from smsc_async._version import __version__
 
@@ -95,8 +96,9 @@ class Timeout:
     pool: float = 10.0
 
     def __post_init__(self) -> None:
-        if not all(is_seconds(each) and each for each in (self.connect, self.read, self.write, self.pool)):
-            raise ValueError("connect, read, write and pool must be more than 0 seconds and finite")
+        for name in ("connect", "read", "write", "pool"):
+            if not (is_seconds(value := getattr(self, name)) and value):
+                raise wrong(name, "a number of seconds, more than 0", value)
 
     @classmethod
     def of(cls, value: "Timeout | float") -> "Timeout":
@@ -104,7 +106,7 @@ class Timeout:
         if isinstance(value, Timeout):
             return value
         if not is_seconds(value) or not value:
-            raise ValueError("timeout must be more than 0 seconds and finite, or a Timeout")
+            raise wrong("timeout", "a number of seconds, more than 0, or a Timeout", value)
         return cls(connect=min(5.0, value), read=value, write=value, pool=min(10.0, value))
 
     def in_time(self, left: float) -> Self:

@@ -59,18 +59,18 @@ class Request:
         method: The service's name of the method.
         headers: The HTTP headers.
         body: The envelope.
-        told: The fields, the parameters and the messages of the request; they are private, so they must be hidden where
-            the server quotes them in a Fault.
+        values: The fields, the parameters and the messages of the request; they are private, so they must be hidden
+            where the server quotes them in a Fault.
     """
 
     method: str
     headers: Mapping[str, str]
     body: bytes = field(repr=False)
-    told: tuple[Mapping[str, str], Mapping[str, str], tuple[Message, ...]] = field(repr=False)
+    values: tuple[Mapping[str, str], Mapping[str, str], tuple[Message, ...]] = field(repr=False)
 
     def private(self) -> tuple[str, ...]:
         """Return all private values of the request; computed only after a Fault, as no other request needs them."""
-        fields, parameters, lines = self.told
+        fields, parameters, lines = self.values
         phones = [message.phone for message in lines] or fields.get("phones", "").split(",")
         return (*fields.values(), *parameters.values(), *(message.text for message in lines), *phones)
 
@@ -138,7 +138,7 @@ def decode(
     if status_code != _OK:
         raise _http_error(status_code)
     wire = _result_fields(envelope, operation)
-    if _is_of_another(wire.get("id"), request.told[0].get("id")):
+    if _is_of_another(wire.get("id"), request.values[0].get("id")):
         raise ProtocolError("the answer has the id of another message, so it belongs to another request")
     code = _error_code(wire)
     if code:

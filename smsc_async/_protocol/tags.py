@@ -1,4 +1,4 @@
-"""Which documents can be parsed at once: short ones that bring the parser few new names.
+"""Which documents may be parsed at once: short ones that add few names to the parser's dictionary.
 
 libxml2 keeps each name of an element, an attribute, a prefix or an entity, and each namespace, in a dictionary of the
 thread that parses, as long as the thread lives. So only documents whose tags are known are parsed on the thread of an
@@ -33,7 +33,7 @@ def reads_at_once(data: bytes, content_type: str = "") -> bool:
 
     Args:
         data: The document.
-        content_type: The Content-Type header; in encodings that are no extension of ASCII, tags can't be told.
+        content_type: The Content-Type header; tags can be recognized only in encodings that extend ASCII.
     """
     if len(data) > _LONGEST or b"\0" in data or not _HEADER.fullmatch(content_type.encode("ascii", "replace")):
         return False

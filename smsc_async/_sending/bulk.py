@@ -10,16 +10,18 @@ import anyio.lowlevel
 
 from smsc_async._frames import each_without_frames
 from smsc_async._model import (
+    AnyRef,
     DeliveryReport,
     GetStatus,
     Many,
     Message,
-    MessageRef,
     OnProgress,
     Operation,
     Outcome,
     Result,
     SmscError,
+    many,
+    ref_of,
 )
 
 from .chunks import Chunk, ChunkCost, Chunker, MessageOutcome, failed, goes_with, left_out, sent, to_cost, to_send
@@ -42,9 +44,13 @@ class CallOperation(Protocol):
 _AT_ONCE: Final = 50  # a few milliseconds of work
 
 
-async def each_item(items: Many[T]) -> AsyncGenerator[T, None]:
-    """Yield the items of a caller, of which there may be very many, and let the event loop go on in between."""
-    number = 0
+async def each_item(items: Many[T], what: str = "Message objects") -> AsyncGenerator[T, None]:
+    """Yield the items of a caller, of which there may be very many, and let the event loop go on in between.
+
+    Raises:
+        ValueError: They are not iterable.
+    """
+    items, number = many("messages", what, items), 0
     if isinstance(items, AsyncIterable):
         async for item in items:
             yield item
@@ -133,14 +139,16 @@ async def cost_in_chunks(
 
 async def statuses_of(
     call: AskStatus,
-    refs: Many[MessageRef],
+    refs: Many[AnyRef],
     detail: Literal[0, 1, 2],
     *,
     workers: int,
     on_progress: OnProgress | None = None,
 ) -> list[DeliveryReport | SmscError]:
     """Request each status once, at most `workers` at a time; see `Client.statuses`."""
-    operations = [GetStatus.model_validate({"ref": ref, "detail": detail}) async for ref in each_item(refs)]
+    operations = [
+        GetStatus.model_validate({"ref": ref_of(each), "detail": detail}) async for each in each_item(refs, "messages")
+    ]
     answers: dict[int, DeliveryReport | SmscError] = {}
     waiting = iter(enumerate(operations))
     ending: SmscError | None = None

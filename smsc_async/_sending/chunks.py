@@ -24,6 +24,7 @@ from smsc_async._model import (
     SmscError,
     api_error,
     recipient_key,
+    wrong,
 )
 from smsc_async._protocol import fits_in_list
 
@@ -105,7 +106,7 @@ class Chunker:
         """Add a message; return the chunks that this completes."""
         given: object = message
         if not isinstance(given, Message):
-            raise ValueError(f"a batch consists of Message(phone, text), not of {type(given).__name__}")  # noqa: TRY004 - a wrong argument
+            raise wrong("each item of messages", "a Message, such as Message('+79991234567', 'Hi')", given)
         if not self._fits(message):
             return [*self.rest(), Chunk((message,), is_list=False)]
         key = recipient_key(message.phone)

@@ -3,7 +3,20 @@
 from datetime import UTC, datetime
 
 from smsc_async._clock import disk_time
-from smsc_async._model import AnySend, MessageRef, Send, SmscError, UnresolvedSend, is_group, is_own_id
+from smsc_async._model import (
+    AnyRef,
+    AnySend,
+    MessageRef,
+    Send,
+    SentMessage,
+    SmscError,
+    UnresolvedSend,
+    is_aware,
+    is_group,
+    is_own_id,
+    refs_of,
+    wrong,
+)
 
 __all__ = ["lost_send", "unresolved_of"]
 
@@ -29,19 +42,24 @@ def lost_send(operation: AnySend, began: datetime | None, *, is_own: bool) -> Un
     )
 
 
-def unresolved_of(send: MessageRef | UnresolvedSend | SmscError, since: datetime | None) -> UnresolvedSend:
+def unresolved_of(send: AnyRef | UnresolvedSend | SmscError, since: datetime | None) -> UnresolvedSend:
     """Return the send to reconcile; see `Client.resolve`.
 
     Raises:
-        ValueError: The error is not about an unresolved send.
+        ValueError: The error is not about an unresolved send, or `since` is not an aware datetime.
     """
+    if since is not None and not is_aware(since):
+        raise wrong("since", "an aware datetime, such as datetime.now(UTC), or None", since)
     if isinstance(send, UnresolvedSend):
         return send
     if isinstance(send, SmscError):
         if send.unresolved is None:
             raise ValueError(f"{type(send).__name__} is not about an unresolved send: its outcome is {send.outcome}")
         return send.unresolved
+    given: object = send
+    if not isinstance(given, MessageRef | SentMessage | str):
+        raise wrong("send", "an error with `unresolved`, an UnresolvedSend, a MessageRef or a SentMessage", given)
     now = datetime.now(UTC)
-    return UnresolvedSend(
-        id=send.id, refs=(send,), is_own_id=since is None and is_own_id(send.id), began=since or now, failed=now
-    )
+    refs = refs_of(send)
+    is_own = since is None and is_own_id(refs[0].id)
+    return UnresolvedSend(id=refs[0].id, refs=refs, is_own_id=is_own, began=since or now, failed=now)

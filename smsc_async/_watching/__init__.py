@@ -2,7 +2,7 @@
 
 from .curve import Curve
 from .plan import Plan
-from .registry import Unfinished, Update, utc
-from .watcher import Source, Watcher, last_report
+from .registry import Source, Unfinished, Update, utc
+from .watcher import Watcher, last_report
 
 __all__ = ["Curve", "Plan", "Source", "Unfinished", "Update", "Watcher", "last_report", "utc"]

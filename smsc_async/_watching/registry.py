@@ -3,14 +3,28 @@
 import math
 from array import array
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from heapq import heapify, heappop, heappush
-from typing import Final
+from typing import Final, TypeAlias
 
-from smsc_async._model import DeliveryReport, FrozenModel, MessageRef, MessageStatus, SmscError, is_seconds
+from smsc_async._model import (
+    AnyRef,
+    DeliveryReport,
+    FrozenModel,
+    Many,
+    MessageRef,
+    MessageStatus,
+    SentMessage,
+    SmscError,
+    is_seconds,
+    many,
+    refs_of,
+    wrong,
+)
 
-__all__ = ["Expiries", "Registry", "Unfinished", "Update", "utc"]
+__all__ = ["Expiries", "Registry", "Source", "Unfinished", "Update", "Watched", "source_of", "utc", "watched"]
 
 _NO_STATUS: Final = -32_768
 _OPEN, _REPORTED, _CLOSED = range(3)
@@ -29,6 +43,31 @@ class Unfinished(FrozenModel):
     ref: MessageRef
     status: int | None = None
     since: datetime
+
+
+Watched: TypeAlias = AnyRef | Unfinished
+Source: TypeAlias = Watched | Many[Watched]
+"""The messages of a watch: one, or any number from an iterable or an async iterable."""
+
+
+def source_of(value: Source) -> Many[Watched]:
+    """Return the messages of a watch as an iterable.
+
+    Raises:
+        ValueError: It is neither a message nor an iterable.
+    """
+    if isinstance(value, MessageRef | SentMessage | Unfinished | str):  # strings and models are iterable too
+        return (value,)
+    return many("messages", "messages", value)
+
+
+def watched(message: Watched, since: float) -> Iterator[tuple[MessageRef, float, int | None]]:
+    """Yield the reference, the start of the watch and the last status of each message that a value stands for."""
+    if isinstance(message, Unfinished):
+        yield message.ref, min(message.since.timestamp(), since), message.status  # the wall clock may be set back
+    else:
+        for ref in refs_of(message):
+            yield ref, since, None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +215,7 @@ class Expiries:
 
     def __init__(self, registry: Registry, timeout: float | None) -> None:
         if timeout is not None and not is_seconds(timeout):
-            raise ValueError("timeout must be at least 0 seconds and finite, or None for no timeout")
+            raise wrong("timeout", "a number of seconds, at least 0, or None for no timeout", timeout)
         self._registry = registry
         self._timeout = math.inf if timeout is None else timeout
         self._queue: deque[int] = deque()  # keys added in order of time

@@ -3,7 +3,7 @@
 import math
 import time
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from types import TracebackType
 from typing import Final, Self, TypeAlias
 
@@ -13,6 +13,7 @@ from anyio.lowlevel import checkpoint
 
 from smsc_async._clock import Clock
 from smsc_async._model import (
+    AnyRef,
     ClientClosed,
     DeliveryReport,
     GetStatus,
@@ -23,12 +24,13 @@ from smsc_async._model import (
     Scope,
     SmscError,
     least_pause,
+    refs_of,
 )
 
 from .plan import Plan
-from .registry import Expiries, Registry, Unfinished, Update
+from .registry import Expiries, Registry, Source, Unfinished, Update, Watched, source_of, watched
 
-__all__ = ["Source", "Watcher", "last_report"]
+__all__ = ["Watcher", "last_report"]
 
 _BUFFER: Final = 64
 _FED_AT_ONCE: Final = 100
@@ -36,8 +38,6 @@ _PACE: Final = 0.05
 # With a shorter pause, the sum of a time and the pause may be the time itself.
 _SHORTEST_PAUSE: Final = 0.001
 
-Watched: TypeAlias = MessageRef | Unfinished
-Source: TypeAlias = Iterable[Watched] | AsyncIterable[Watched]
 Ask: TypeAlias = Callable[[GetStatus], Awaitable[DeliveryReport]]
 """Requests one status, once."""
 
@@ -89,7 +89,7 @@ class Watcher:
         on_progress: OnProgress | None = None,
     ) -> None:
         self._ask = ask
-        self._source = source
+        self._source = source_of(source)
         self._workers = workers
         self._grace = grace
         self._clock = clock
@@ -139,12 +139,13 @@ class Watcher:
             self._enter(message, now)
         self._wake()
 
-    def hint(self, ref: MessageRef) -> None:
+    def hint(self, message: AnyRef) -> None:
         """Request this message first, because it may have changed. A message that isn't watched is ignored."""
-        key = self._registry.key(ref)
-        if key is not None:
-            self._plan.hint(key, self._clock.now())
-            self._wake()
+        for each in refs_of(message):
+            key = self._registry.key(each)
+            if key is not None:
+                self._plan.hint(key, self._clock.now())
+                self._wake()
 
     async def __aenter__(self) -> Self:
         if self._group is not None:
@@ -222,13 +223,10 @@ class Watcher:
         self._wake()
 
     def _enter(self, message: Watched, now: float) -> None:
-        since = now + self._offset
-        if isinstance(message, Unfinished):
-            since = min(message.since.timestamp(), since)  # the wall clock may have been set back
-            key = self._registry.add(message.ref, since, message.status)
-        else:
-            key = self._registry.add(message, since, None)
-        if key is not None:
+        for ref, since, status in watched(message, now + self._offset):
+            key = self._registry.add(ref, since, status)
+            if key is None:
+                continue
             self._plan.add(key, now, sent_at=min(since - self._offset, now))
             if self._expiries.is_over(key, now + self._offset):
                 self._late.add(key)

@@ -20,14 +20,14 @@ from smsc_async._model import (
     Send,
     SendList,
     WrongEventLoop,
-    is_seconds,
+    wrong,
 )
 
 from ._demands import HELD_UNTIL_RECONCILED, Completion, Part, Planner, releases, window_of
 from ._limits import Release
 from ._memory import MemoryStore
 from ._refusals import MAY_CLEAR, refused
-from ._rules import Policy, Rule, Rules, Spend
+from ._rules import Policy, Rule, Rules, Spend, check_numbers
 from ._store import Demand, Refusal, Reservation, RuleSnapshot, Snapshot, Store, answer_of, written
 from ._waiters import Waiters
 
@@ -36,7 +36,6 @@ __all__ = ["Guards", "Identity"]
 _log = logging.getLogger("smsc_async")
 
 _FLUSH_WITHIN: Final = 2.0
-_LATEST: Final = 60.0
 _RULES: Final = Rules()
 
 
@@ -88,13 +87,8 @@ class Guards:
         late_arrival: float = 5.0,
         clock: Clock | None = None,
     ) -> None:
-        seconds = (margin, late_arrival) if max_wait is None else (margin, late_arrival, max_wait)
-        if not all(map(is_seconds, (max_waiters, *seconds))) or late_arrival > _LATEST:
-            raise ValueError("max_wait, max_waiters, margin and late_arrival must be at least 0, the last at most 60")
-        if not _are_objects(store, rules):
-            raise ValueError("store must be an object such as MemoryStore(), and rules a Rules object")
-        if clock is not None and not is_clock(clock):
-            raise ValueError("clock must be an object with the methods of Clock, or None for real time")
+        check_numbers(max_wait=max_wait, max_waiters=max_waiters, margin=margin, late_arrival=late_arrival)
+        _check_objects(store, rules, clock)
         self.rules = rules
         self.clock = clock
         self._clock = clock or RealClock()
@@ -346,5 +340,10 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _are_objects(store: object, rules: object) -> bool:
-    return isinstance(rules, Rules) and not isinstance(store, type) and (store is None or hasattr(store, "acquire"))
+def _check_objects(store: object, rules: object, clock: object) -> None:
+    if isinstance(store, type) or not (store is None or hasattr(store, "acquire")):
+        raise wrong("store", "an object such as MemoryStore() or RedisStore.from_url(...)", store)
+    if not isinstance(rules, Rules):
+        raise wrong("rules", "a Rules object", rules)
+    if clock is not None and not is_clock(clock):
+        raise wrong("clock", "an object with the methods of Clock, or None for real time", clock)

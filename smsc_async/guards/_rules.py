@@ -15,21 +15,35 @@ from smsc_async._model import (
     STATUS,
     STATUS_IN_FLIGHT,
     SUBSCRIBER,
+    is_count,
     is_seconds,
+    wrong,
 )
 
 from ._limits import BlockLimit, Limit, LoginLimit, SpendLimit, StreakLimit, WindowLimit
 from ._spend import DAY, MOST_UNITS, UNITS
 
-__all__ = ["Policy", "Rule", "Rules", "Spend"]
+__all__ = ["Policy", "Rule", "Rules", "Spend", "check_numbers"]
 
 Policy: TypeAlias = Literal["wait", "raise", "off"]
 """What the guards do with a request over a limit: let it wait for its turn, refuse it, or ignore the limit."""
 
 _POLICIES: Final = frozenset({"wait", "raise", "off"})
 _TRIES: Final = 3
+_LATEST: Final = 60.0
 _LEAST: Final = 1 / Decimal(UNITS)
 _MOST: Final = MOST_UNITS // UNITS
+
+
+def check_numbers(*, max_wait: float | None, late_arrival: float, **others: object) -> None:
+    """Raise a `ValueError` for the first of the numbers of guards that is out of range."""
+    if not is_seconds(late_arrival) or late_arrival > _LATEST:
+        raise wrong("late_arrival", f"a number of seconds, 0 to {_LATEST:g}", late_arrival)
+    if max_wait is not None and not is_seconds(max_wait):
+        raise wrong("max_wait", "a number of seconds, at least 0, or None for no limit", max_wait)
+    for name, number in others.items():
+        if not is_seconds(number):
+            raise wrong(name, "a number, at least 0", number)
 
 
 def _check_policy(policy: object) -> None:
@@ -65,8 +79,10 @@ class Rule:
     policy: Policy = "wait"
 
     def __post_init__(self) -> None:
-        if not is_seconds(self.count) or not is_seconds(self.seconds) or self.count < 1:
-            raise ValueError("count must be at least 1 and seconds at least 0; to switch a rule off, pass policy='off'")
+        if not is_count(self.count):
+            raise wrong("count", "a whole number, at least 1; to switch a rule off, pass policy='off'", self.count)
+        if not is_seconds(self.seconds):
+            raise wrong("seconds", "a number of seconds, at least 0", self.seconds)
         _check_policy(self.policy)
 
 
@@ -141,8 +157,11 @@ class Rules:
         for field in fields(self):
             if field.name == "spend":
                 continue
+            rule: object = getattr(self, field.name)
+            if not isinstance(rule, Rule):
+                raise wrong(field.name, "a Rule, such as Rule(4, 60)", rule)
             at_once = field.name in {"in_flight", "status_in_flight"}
-            if at_once == bool(getattr(self, field.name).seconds):
+            if at_once == bool(rule.seconds):
                 raise ValueError(
                     f"{field.name} limits requests in flight and has no period: pass Rule(count)"
                     if at_once

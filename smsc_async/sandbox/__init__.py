@@ -9,8 +9,9 @@ The default account has the login, the password and the apikey `demo`. Some numb
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 import httpx
 
@@ -24,15 +25,31 @@ except ModuleNotFoundError as _error:  # pragma: no cover - tested in a process 
     raise ModuleNotFoundError("the sandbox needs an extra package: pip install 'smsc-async[sandbox]'") from None
 
 from smsc_async._clock import disk_time, steady_clock
+from smsc_async._model import is_seconds, wrong
 
 from ._accounts import Account
-from ._delivery import MAGIC_NUMBERS, DeliveryPlan
+from ._channels import ServiceChannel
+from ._delivery import MAGIC_NUMBERS, Change, DeliveryPlan, MagicNumber, Share
 from ._event_log import EventLog
-from ._limits import Limits, Window
+from ._limits import Block, Limits, Streak, Window
 from ._messages import AcceptedMessage
 from ._service import Service
 
-__all__ = ["MAGIC_NUMBERS", "AcceptedMessage", "Account", "DeliveryPlan", "Limits", "Sandbox", "Window"]
+__all__ = [
+    "MAGIC_NUMBERS",
+    "AcceptedMessage",
+    "Account",
+    "Block",
+    "Change",
+    "DeliveryPlan",
+    "Limits",
+    "MagicNumber",
+    "Sandbox",
+    "ServiceChannel",
+    "Share",
+    "Streak",
+    "Window",
+]
 
 _LIMITS = Limits()
 _DELIVERY = DeliveryPlan()
@@ -56,7 +73,6 @@ class Sandbox:
 
     Attributes:
         app: The ASGI application, for any server; it answers on every path.
-        service: The emulator itself, without HTTP.
     """
 
     def __init__(
@@ -70,9 +86,10 @@ class Sandbox:
         latency: float = 0.0,
         state: str | os.PathLike[str] | None = None,
     ) -> None:
-        customers = (Account.demo(),) if accounts is None else tuple(accounts)
+        customers = (Account.demo(),) if accounts is None else _checked(accounts)
+        _check(limits=limits, delivery=delivery, seed=seed, clock=clock, latency=latency, state=state)
         event_log = None if state is None else EventLog(Path(state), seed)
-        self.service: Service = Service(
+        self._service = Service(
             accounts=customers,
             limits=limits,
             delivery=delivery,
@@ -80,21 +97,21 @@ class Sandbox:
             event_log=None if event_log is None else event_log.write,
         )
         self._event_log = event_log
-        last = 0.0 if event_log is None else self.service.relive(event_log.read())
+        last = 0.0 if event_log is None else self._service.replay(event_log.read())
         self._clock = _clock_after(event_log, last) if clock is None else clock
         # Time that was skipped before a restart stays skipped.
         self._skipped = max(0.0, last - self._clock()) if last else 0.0
-        self.app: Starlette = make_app(self.service, self.now, latency)
+        self.app: Starlette = make_app(self._service, self.now, latency)
 
     @property
     def messages(self) -> Sequence[AcceptedMessage]:
         """The messages accepted so far, in order."""
-        return self.service.messages
+        return self._service.messages
 
     @property
     def counts(self) -> Counter[tuple[str, int]]:
         """How many requests were answered, by method and error code (0 for none)."""
-        return self.service.counts
+        return self._service.counts
 
     def now(self) -> float:
         """Return the sandbox's Unix time."""
@@ -102,8 +119,8 @@ class Sandbox:
 
     def advance(self, seconds: float) -> None:
         """Move the clock forward by `seconds`, so that a test sees a message delivered without sleeping."""
-        if seconds < 0:
-            raise ValueError("advance() moves time forward only; pass seconds of at least 0")
+        if not is_seconds(seconds):
+            raise wrong("seconds", "a number, at least 0, because time moves forward only", seconds)
         self._skipped += seconds
 
     def close(self) -> None:
@@ -114,6 +131,33 @@ class Sandbox:
     def transport(self) -> httpx.ASGITransport:
         """Return a transport for `Client(transport=)`: complete HTTP messages without a network."""
         return httpx.ASGITransport(app=self.app)
+
+
+_MUST: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
+    "limits": (lambda value: isinstance(value, Limits), "a Limits object"),
+    "delivery": (lambda value: isinstance(value, DeliveryPlan), "a DeliveryPlan object"),
+    "seed": (lambda value: isinstance(value, int), "a whole number"),
+    "clock": (lambda value: value is None or callable(value), "a function that returns the Unix time, or None"),
+    "latency": (is_seconds, "a number of seconds, at least 0"),
+    "state": (lambda value: value is None or isinstance(value, str | os.PathLike), "the path of a file, or None"),
+}
+
+
+def _check(**values: object) -> None:
+    for name, value in values.items():
+        is_right, form = _MUST[name]
+        if not is_right(value):
+            raise wrong(name, form, value)
+
+
+def _checked(accounts: object) -> tuple[Account, ...]:
+    if not isinstance(accounts, Iterable):
+        raise wrong("accounts", "a list of Account objects", accounts)
+    given = tuple(accounts)
+    for account in given:
+        if not isinstance(account, Account):
+            raise wrong("each item of accounts", "an Account, such as Account.demo()", account)
+    return given
 
 
 def _clock_after(event_log: EventLog | None, last: float) -> Callable[[], float]:

@@ -7,6 +7,8 @@ from datetime import timedelta, timezone
 from decimal import Decimal
 from types import MappingProxyType
 
+from smsc_async._model import wrong
+
 from ._fields import refuse
 
 __all__ = ["Account", "Accounts"]
@@ -25,12 +27,12 @@ class Account:
         password: The password; a request may give its lower-case MD5 hex instead.
         apikey: The key that stands for login and password; empty for none.
         balance: The initial balance.
-        prices: Price of one part by the number's leading digits; the longest match counts, ``""`` is the default
+        prices: Price of one part by the number's leading digits; the longest match counts, `""` is the default
             (also for e-mail addresses and Telegram names). An address that matches nothing is refused (error 8).
         sender: The sender of messages that specify none.
         zone: The customer's local time, in hours from Moscow time.
-        groups: The numbers behind each group code ``G<number>``.
-        virtual: Test mode: answers and charges as usual, but every message ends undelivered with ``err`` 200.
+        groups: The numbers behind each group code `G<number>`.
+        virtual: Test mode: answers and charges as usual, but every message ends undelivered with `err` 200.
     """
 
     login: str = field(repr=False)
@@ -44,12 +46,16 @@ class Account:
     virtual: bool = False
 
     def __post_init__(self) -> None:
+        for name in ("login", "password", "apikey", "sender"):
+            value: object = getattr(self, name)
+            if not isinstance(value, str):
+                raise wrong(name, "a string", value)
         if not (self.login and self.password):
             raise ValueError("an account needs a login and a password")
 
     @classmethod
     def demo(cls) -> "Account":
-        """Return the default account: login, password and apikey are all ``demo``."""
+        """Return the default account: login, password and apikey are all `demo`."""
         return cls(login="demo", password="demo", apikey="demo")  # noqa: S106 - documented, and opens nothing
 
     def price(self, address: str) -> Decimal | None:

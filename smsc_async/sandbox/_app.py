@@ -107,7 +107,7 @@ class _Desk:
             if arrived.done():
                 with anyio.CancelScope(shield=True):
                     await self._use(_at_once, lambda: self._service.leave(arrived.result()))
-            else:  # the client has gone while a thread is at work on its request
+            else:  # the client disconnected while a thread was executing its request
                 arrived.add_done_callback(lambda done: self._service.leave(done.result()))
 
     async def _use(self, run: _Run, work: Callable[[], None]) -> None:

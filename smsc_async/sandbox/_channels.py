@@ -17,7 +17,7 @@ BIN_TAIL = "\n~~~\n"
 
 
 class ServiceChannel(StrEnum):
-    """The kind of a message; the value is the name of its flag in ``query``."""
+    """The kind of a message; the value is the name of its flag in `query`."""
 
     SMS = "sms"
     FLASH = "flash"
@@ -48,16 +48,16 @@ class ServiceChannel(StrEnum):
 
     @property
     def ignores_text(self) -> bool:
-        """Whether ``mes`` is not used ("The mes parameter is not used", `hlr` and `ping`)."""
+        """Whether `mes` is not used ("The mes parameter is not used", `hlr` and `ping`)."""
         return self in {ServiceChannel.HLR, ServiceChannel.PING}
 
     @property
     def is_telegram(self) -> bool:
-        """Whether a recipient may be a nickname or ``#ID``."""
+        """Whether a recipient may be a nickname or `#ID`."""
         return self in {ServiceChannel.TELEGRAM, ServiceChannel.TELEGRAM_BOT}
 
     @property
-    def tells_reading(self) -> bool:
+    def reports_reading(self) -> bool:
         """Whether status 2 (read) may follow status 1 (delivered)."""
         return self in {ServiceChannel.VIBER, ServiceChannel.WHATSAPP}
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
+from smsc_async._model import is_seconds, wrong
+
 __all__ = ["ERRORS", "MAGIC_NUMBERS", "STATUS_NAMES", "Change", "DeliveryPlan", "Life", "MagicNumber", "Share"]
 
 _VIRTUAL_ERROR = 200
@@ -146,11 +148,16 @@ class DeliveryPlan:
     to_reading: float = 5.0
 
     def __post_init__(self) -> None:
+        given: object = self.outcomes
+        if not isinstance(given, tuple) or not all(isinstance(each, Share) for each in given):
+            raise wrong("outcomes", "a tuple of Share objects", given)
+        for name in ("to_operator", "to_decision", "spread", "read_share", "to_reading"):
+            value: object = getattr(self, name)
+            if not is_seconds(value):
+                raise wrong(name, "a number, at least 0", value)
         shares = [outcome.share for outcome in self.outcomes]
         if not shares or min(shares) < 0 or not sum(shares):
             raise ValueError("outcomes must have shares, none negative and not all 0")
-        if min(self.to_operator, self.to_decision, self.spread, self.to_reading) < 0:
-            raise ValueError("to_operator, to_decision, spread and to_reading must not be negative")
 
     @classmethod
     def instant(cls, status: int = _DELIVERED, err: int = 0) -> "DeliveryPlan":
@@ -165,18 +172,18 @@ class DeliveryPlan:
         accepted_at: float,
         send_at: float,
         validity: float,
-        tells_reading: bool = False,
+        reports_reading: bool = False,
         virtual: bool = False,
     ) -> Life:
         """Draw the changes of status of a message.
 
         Args:
-            dice: The random numbers; each message takes the same number of draws, magic or not.
+            dice: The random numbers; each message takes the same number of draws, also one to a magic number.
             phone: The subscriber.
-            accepted_at: When the service took the message.
+            accepted_at: When the service accepted the message.
             send_at: When it is due.
             validity: Seconds after which a pending message expires.
-            tells_reading: Whether the channel reports that a message was read.
+            reports_reading: Whether the channel reports that a message was read.
             virtual: Whether the account is in test mode, where nothing is delivered.
 
         Returns:
@@ -199,7 +206,7 @@ class DeliveryPlan:
             ending = Share(_EXPIRED, 6, 1)
         sent_at = send_at + to_operator
         life = waiting, Change(sent_at, 0), Change(sent_at + to_final, ending.status, ending.err)
-        if tells_reading and is_read and ending.status == _DELIVERED:
+        if reports_reading and is_read and ending.status == _DELIVERED:
             return *life, Change(sent_at + to_final + to_read, _READ)
         return life
 

@@ -1,4 +1,4 @@
-"""The event log: requests that arrived at the sandbox and left it, one a line, to be replayed after a restart.
+"""The event log: requests that arrived at the sandbox and left it, one per line, to be replayed after a restart.
 
 A line is written before its answer leaves. It is passed to the operating system at once, so a killed process loses
 nothing; a power failure may lose lines. Before the first event of a run is a line with the clocks of the machine, by

@@ -1,6 +1,6 @@
 """The fields of a request and of an answer, between the envelope and the service.
 
-A request is refused by raising `ServiceError`; the service turns it into the answer's ``error``.
+A request is refused by raising `ServiceError`; the service turns it into the answer's `error`.
 """
 
 from collections.abc import Mapping

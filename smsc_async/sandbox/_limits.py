@@ -1,10 +1,10 @@
 """The service's limits, with the same numbers as the guards.
 
-Whether the service's windows slide or are fixed is not published. These slide, and they count every arrival,
-including refused ones: no interpretation is stricter, so a client that is never refused here is never refused there.
+The service does not publish whether its windows are sliding or fixed. These are sliding and count every arrival,
+including refused ones. No interpretation is stricter: a client that is never refused here is never refused there.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from smsc_async._model import (
     BAD_SENDS,
@@ -16,14 +16,17 @@ from smsc_async._model import (
     STATUS,
     STATUS_IN_FLIGHT,
     SUBSCRIBER,
+    is_seconds,
+    wrong,
 )
 
 __all__ = ["Block", "Limits", "Streak", "Window"]
 
 
-def _check(*numbers: float) -> None:
-    if min(numbers) <= 0:
-        raise ValueError("the numbers of a limit must be positive; None switches it off")
+def _check(**numbers: object) -> None:
+    for name, number in numbers.items():
+        if not (is_seconds(number) and number):
+            raise wrong(name, "a number, more than 0; pass None in place of the limit to switch it off", number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,7 @@ class Window:
     seconds: float
 
     def __post_init__(self) -> None:
-        _check(self.count, self.seconds)
+        _check(count=self.count, seconds=self.seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +58,7 @@ class Streak:
     gap: float
 
     def __post_init__(self) -> None:
-        _check(self.count, self.gap)
+        _check(count=self.count, gap=self.gap)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,7 @@ class Block:
     lasts: float
 
     def __post_init__(self) -> None:
-        _check(self.failures, self.seconds, self.lasts)
+        _check(failures=self.failures, seconds=self.seconds, lasts=self.lasts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +92,7 @@ class Limits:
         in_flight: Requests of an account in flight, this one included: "fewer than 15".
         status_in_flight: Status requests among them: "fewer than 5".
         login_failures: Errors 2 from one IP address, in a row or not.
-        bad_sends: Errors 6, 7 and 8 of sends from one IP address in a row; each line of ``list`` is one.
+        bad_sends: Errors 6, 7 and 8 of sends from one IP address in a row; each line of `list` is one.
     """
 
     identical_send: Window | None = Window(*IDENTICAL_SEND)
@@ -101,6 +104,14 @@ class Limits:
     status_in_flight: int | None = STATUS_IN_FLIGHT
     login_failures: Block | None = Block(*LOGIN_FAILURES)
     bad_sends: Block | None = Block(*BAD_SENDS)
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value: object = getattr(self, field.name)
+            kind = type(field.default)
+            if value is not None and not (isinstance(value, kind) and not isinstance(value, bool)):
+                example = "a whole number" if kind is int else f"a {kind.__name__}"
+                raise wrong(field.name, f"{example}, or None to switch it off", value)
 
     @classmethod
     def off(cls) -> "Limits":

@@ -25,7 +25,7 @@ class AcceptedMessage:
     Attributes:
         id: The message id; the messages of one request share it.
         phone: The recipient: a number's digits, an e-mail address or a Telegram name.
-        text: The text as it is sent: escapes undone, links shortened, cut to ``maxsms``.
+        text: The text as it is sent: escapes undone, links shortened, cut to `maxsms`.
         sender: The sender's name.
         channel: The kind of the message.
         accepted_at: Unix time of the acceptance.
@@ -85,7 +85,7 @@ def report(message: AcceptedMessage, *, now: float, detail: int, zone: timezone)
     Args:
         message: The message.
         now: Unix time of the status request.
-        detail: The field ``all``: 0, 1 or 2.
+        detail: The field `all`: 0, 1 or 2.
         zone: The zone of the local dates.
     """
     at, status, err = message.change_at(now)

@@ -66,7 +66,7 @@ class Order:
 
     Attributes:
         id: The message id as given; empty when the service is to assign one.
-        options: The parameters of ``query``.
+        options: The parameters of `query`.
         drafts: Its messages, including bad ones.
         identity: Equal for requests that differ in nothing but id and credentials, phones compared as sets of digits.
     """

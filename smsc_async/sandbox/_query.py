@@ -1,4 +1,4 @@
-"""How the server reads the string inside the envelope: ``query`` and, inside it, ``list``."""
+"""How the server reads the string inside the envelope: `query` and, inside it, `list`."""
 
 import re
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ _MINUTE = 60.0
 
 
 class ListLine(NamedTuple):
-    """One line of ``list``, or the request itself when it has none.
+    """One line of `list`, or the request itself when it has none.
 
     Attributes:
         phones: The recipients as they were written.
@@ -38,16 +38,16 @@ class ListLine(NamedTuple):
 
 
 def decode_query(query: str) -> dict[str, str]:
-    """Decode ``name=value&name=value`` as PHP's parse_str does: ``+`` is a space, the last duplicate counts."""
+    """Decode `name=value&name=value` as PHP's parse_str does: `+` is a space, the last duplicate counts."""
     return dict(parse_qsl(query, keep_blank_values=True))
 
 
 def read_list(text: str, *, multiline: bool = False, bare: bool = False) -> tuple[ListLine, ...]:
-    r"""Read the lines of ``list``: ``phones:mes`` or ``sender,tz|phones:mes``, where ``\n`` in mes is a newline.
+    r"""Read the lines of `list`: `phones:mes` or `sender,tz|phones:mes`, where `\n` in mes is a newline.
 
     Args:
         text: The decoded parameter.
-        multiline: The parameter ``nl``: a line that does not have this form continues the message before it.
+        multiline: The parameter `nl`: a line that does not have this form continues the message before it.
         bare: The channel uses no text, so a line may be phones alone.
 
     Raises:
@@ -73,17 +73,17 @@ def read_list(text: str, *, multiline: bool = False, bare: bool = False) -> tupl
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The parameters of ``query`` that the sandbox supports; a value out of range is error 1.
+    """The parameters of `query` that the sandbox supports; a value out of range is error 1.
 
     Attributes:
         channel: The kind of the messages.
-        tz: Hours from Moscow of the zone of ``time``; `None` for the account's zone.
-        step: Seconds from one group of recipients to the next (``freq``); 0 without both ``period`` and ``freq``.
-        groups: How many groups ``period`` and ``freq`` divide the recipients into.
+        tz: Hours from Moscow of the zone of `time`; `None` for the account's zone.
+        step: Seconds from one group of recipients to the next (`freq`); 0 without both `period` and `freq`.
+        groups: How many groups `period` and `freq` divide the recipients into.
         max_parts: The maximum of parts of a text; a longer text is cut.
         shorten: Whether links are shortened.
-        cost: 0 to 3, as documented for ``cost``.
-        lists_errors: Whether refused recipients are listed in ``errors``.
+        cost: 0 to 3, as documented for `cost`.
+        lists_errors: Whether refused recipients are listed in `errors`.
         validity: Seconds during which the operator tries to deliver.
     """
 
@@ -117,7 +117,7 @@ class Options:
 
 
 def read_tz(text: str) -> float | None:
-    """Read ``tz``, hours from Moscow from -15 (UTC-12) to 12; empty is `None`."""
+    """Read `tz`, hours from Moscow from -15 (UTC-12) to 12; empty is `None`."""
     return _number({"tz": text}, "tz", -15, 12)
 
 

@@ -1,4 +1,4 @@
-"""How the server reads ``phones``: numbers, groups, e-mail addresses and Telegram names."""
+"""How the server reads `phones`: numbers, groups, e-mail addresses and Telegram names."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -39,7 +39,7 @@ def split(phones: str) -> Iterator[str]:
 def canonical(address: str) -> str:
     """Return the form that the server stores: a number's digits, or the address in lower case.
 
-    Look-ups and comparisons use it, so that ``+7...``, ``7...`` and ``8...`` are one subscriber.
+    Look-ups and comparisons use it, so that `+7...`, `7...` and `8...` are one subscriber.
     """
     return _digits(address) or address.strip().lower()
 

@@ -1,4 +1,4 @@
-"""How the server reads ``time``: when a message is due."""
+"""How the server reads `time`: when a message is due."""
 
 import re
 from datetime import datetime, timedelta, timezone
@@ -23,7 +23,7 @@ def read_time(text: str, *, now: float, zone: timezone) -> float:
     The range h1-h2 lies within one day, h1 < h2: a range over midnight is not documented, so it is error 5.
 
     Args:
-        text: The field ``time``: empty, 0, or one of the four documented formats.
+        text: The field `time`: empty, 0, or one of the four documented formats.
         now: Unix time of the arrival.
         zone: The zone of local times.
 

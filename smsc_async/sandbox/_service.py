@@ -1,4 +1,4 @@
-"""The service itself: takes the fields of a request and the time, returns the fields of the answer.
+"""The service itself: it takes the fields of a request and the time, and returns the fields of the answer.
 
 A request is executed completely when it arrives. The order of the checks: blocked IP address (4), credentials (1, 2),
 parameters (1, 5), limits (9), recipients (6, 7, 8, 9), money (3). An authenticated request counts towards the limits
@@ -54,7 +54,7 @@ class Service:
     The same seed and the same calls give the same answers.
 
     Args:
-        accounts: The customers; by default one whose login, password and apikey are ``demo``.
+        accounts: The customers; by default one whose login, password and apikey are `demo`.
         limits: The limits enforced with errors 9 and 4.
         delivery: The delivery results of accepted messages.
         seed: Seed of the random numbers.
@@ -140,7 +140,7 @@ class Service:
             self._in_flight.free(answer.ticket)
             self._write_departure(answer.ticket)
 
-    def relive(self, past: Iterable[Arrival | Departure]) -> float:
+    def replay(self, past: Iterable[Arrival | Departure]) -> float:
         """Replay an event log; requests that were in flight at its end leave.
 
         Returns:
@@ -285,7 +285,7 @@ class Service:
             accepted_at=now,
             send_at=draft.send_at,
             validity=order.options.validity,
-            tells_reading=order.options.channel.tells_reading,
+            reports_reading=order.options.channel.reports_reading,
             virtual=account.virtual,
         )
         self._outbox.add(

@@ -47,7 +47,6 @@ async def _took(call: Awaitable[object]) -> float:
 
 
 async def _idle(client: Client) -> bool:
-    assert client.guards is not None
     snapshot = await client.guards.snapshot()
     return snapshot.waiting == 0 and all(rule.in_flight == 0 for rule in snapshot.rules.values())
 
@@ -56,7 +55,10 @@ def test_client_has_guards_of_its_own_unless_told_otherwise() -> None:
     shared = Guards()
     assert isinstance(make_client(FakeService(), guards=shared).guards, Guards)
     assert make_client(FakeService(), guards=shared).guards is shared
-    assert make_client(FakeService(), guards=None).guards is None
+    without = make_client(FakeService(), guards=None)
+    assert not hasattr(without, "guards")
+    with pytest.raises(AttributeError, match=r"no guards: it was made with guards=None"):
+        _ = without.guards
     first, second = (Client(apikey="key", transport=FakeService()) for _ in range(2))
     assert isinstance(first.guards, Guards)
     assert first.guards is not second.guards
@@ -273,7 +275,7 @@ async def test_cancelled_call_releases_its_slot() -> None:
     # It may still be at the service for a while: late_arrival, and the margin.
     await anyio.sleep(6.3)
     assert await _idle(client)
-    snapshot = await client.guards.snapshot()  # type: ignore[union-attr]
+    snapshot = await client.guards.snapshot()
     assert snapshot.rules["status"].keys == 1
 
 

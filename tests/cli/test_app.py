@@ -141,10 +141,10 @@ def test_an_interrupted_send_says_that_it_may_have_been_sent(sandbox: Sandbox, m
     ("arguments", "words"),
     [
         (("send", PHONE, "--text", "Hi", "--at", "tomorrow"), "--at must be a date and time"),
-        (("send", PHONE, "--text", "Hi", "--at", "+0"), "minutes: "),
+        (("send", PHONE, "--text", "Hi", "--at", "+0"), "minutes must be at least 1"),
         (("send", PHONE), "Sms needs a text"),
-        (("send", "nobody at all", "--text", "Hi"), "to.0: a recipient is a phone"),
-        (("send", PHONE, "--text", "x" * 1001), "text: "),
+        (("send", "nobody at all", "--text", "Hi"), "to[0] must be a phone"),
+        (("send", PHONE, "--text", "x" * 1001), "text must have at most 1000 characters"),
         (("status", "no-colon"), "phone:id"),
         (("balance", "--url", "http://sms.example"), "http would send the credentials in clear"),
         (("parts", "\x00"), "U+0000"),
@@ -190,7 +190,7 @@ def test_a_send_of_unknown_outcome_says_how_to_check_it() -> None:
 
 
 def test_missing_values_are_not_printed() -> None:
-    assert list(cost_lines(Cost.from_wire({"cost": "1"}))) == ["cost     1"]
+    assert list(cost_lines(Cost.parse({"cost": "1"}))) == ["cost     1"]
     sent = SentMessage.from_wire({"cnt": "1"}, id="7", recipients=["G1"])
     assert list(sent_lines(sent)) == ["accepted, 1 SMS, id 7"]
     report = DeliveryReport(ref=MessageRef(PHONE, 1), status=MessageStatus.DELIVERED, error=DeliveryError.NONE)

@@ -49,12 +49,12 @@ def test_a_file_in_another_format_is_refused(content: bytes, words: str) -> None
     ("row", "reason"),
     [
         ("+79161234567", "it has 1 fields, but the header has 5"),
-        ("12,Hi,,,", "phone: a recipient is a phone"),
-        ("+79161234567,,,,", "text: String should have at least 1 character"),
-        ("+79161234567,Hi,no id!,,", "id: an id is a number from 1"),
-        ("+79161234567,Hi,,far too long a name,", "sender: a sender is up to 11"),
+        ("12,Hi,,,", "phone must be a phone"),
+        ("+79161234567,,,,", "text must not be empty"),
+        ("+79161234567,Hi,no id!,,", "id must be a number from 1"),
+        ("+79161234567,Hi,,far too long a name,", "sender must be up to 11"),
         ("+79161234567,Hi,,,east", "tz must be a number of hours"),
-        ("+79161234567,Hi,,,nan", "tz: "),
+        ("+79161234567,Hi,,,nan", "tz must be "),
         ("+79161234567,unwanted,,,", "check: no"),
     ],
 )

@@ -125,7 +125,7 @@ def test_bad_rows_stop_everything_before_anything_is_sent(sandbox: Sandbox) -> N
     assert result.exit_code == 2
     lines = result.stderr.splitlines()
     assert lines[0].startswith("nothing was sent: 12 invalid row(s); --skip-bad FILE writes them to a file")
-    assert lines[1].startswith("  row 3: phone: a recipient is a phone")
+    assert lines[1].startswith("  row 3: phone must be a phone")
     assert lines[-1] == "  and 2 more"
     assert not sandbox.messages
 
@@ -238,7 +238,7 @@ def test_messages_pending_at_the_timeout_are_reported() -> None:
         (("--max-cost", "much"), "--max-cost must be an amount of money"),
         (("--max-cost", "-1"), "--max-cost must be an amount of money"),
         (("--at", "tomorrow"), "--at must be a date and time such as"),
-        (("--sender", "far too long a name"), "row 2: sender: a sender is up to 11"),
+        (("--sender", "far too long a name"), "row 2: sender must be up to 11"),
         (("--report", "missing/out.csv"), "can't write missing/out.csv: No such file or directory"),
     ],
 )

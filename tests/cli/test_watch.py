@@ -54,8 +54,8 @@ class Service:
         self.asked: Counter[str] = Counter()
         self.most = math.inf  # messages; a request about one more waits until it is released
         self.released = threading.Event()
-        self._arrive = self.sandbox.service.arrive
-        self.sandbox.service.arrive = self._note  # type: ignore[method-assign]  # to count the status requests
+        self._arrive = self.sandbox._service.arrive
+        self.sandbox._service.arrive = self._note  # type: ignore[method-assign]  # to count the status requests
 
     def _note(self, method: str, fields: Any, **rest: Any) -> Any:
         if method == "get_status":

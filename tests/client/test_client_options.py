@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from pydantic import SecretStr, ValidationError
+from pydantic import SecretStr
 
 from smsc_async import (
     Client,
@@ -73,11 +73,11 @@ async def test_wrong_argument_is_a_value_error_before_anything_is_sent() -> None
     client = make_client(service)
     wrong: list[dict[str, Any]] = [{"to": "12"}, {"text": ""}, {"freq": 5}, {"id": 0}, {"cost": 1}, {"at": "tomorrow"}]
     for arguments in wrong:
-        with pytest.raises(ValidationError):
+        with pytest.raises(ValueError, match=next(iter(arguments))):
             await client.send(**{"to": PHONE, "text": "Hi", **arguments})
-    with pytest.raises(ValueError, match="deadline must be more than 0"):
+    with pytest.raises(ValueError, match="deadline must be a number of seconds, more than 0"):
         await client.balance(deadline=0)
-    with pytest.raises(ValueError, match="must be more than 0 seconds"):
+    with pytest.raises(ValueError, match="timeout must be a number of seconds, more than 0"):
         await client.balance(timeout=0)
     assert service.urls == []
 
@@ -108,7 +108,7 @@ async def test_recipients_are_counted() -> None:
     ids=str,
 )
 def test_impossible_options_are_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"must be (at least 1|more than 0)|at least 0"):
+    with pytest.raises(ValueError, match=r"must be a (whole )?number.*, (at least [01]|more than 0)"):
         make_client(FakeService(), **wrong)
 
 

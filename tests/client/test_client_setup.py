@@ -85,12 +85,12 @@ WRONG_URLS = [
 @pytest.mark.parametrize("url", WRONG_URLS, ids=lambda url: ascii(url)[:40])
 def test_url_that_can_not_be_requested_is_refused_by_the_constructor(url: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     for arguments in ({"url": url}, {"fallback_urls": [url]}):
-        with pytest.raises(ValueError, match=r"^url must") as caught:
+        with pytest.raises(ValueError, match=rf"^{next(iter(arguments))} must") as caught:
             Client(apikey="key", **arguments)
         assert_hidden(caught.value)
     if isinstance(url, str) and "\ud800" not in url:
         monkeypatch.setenv("SMSC_URL", url)
-        with pytest.raises(ValueError, match=r"^url must"):
+        with pytest.raises(ValueError, match=r"^SMSC_URL must"):
             Client(apikey="key")
 
 
@@ -258,7 +258,6 @@ async def test_environment_that_can_not_be_used_sends_nothing_and_counts_nothing
                 await client.send(PHONE, "Hi")
             assert (caught.value.outcome, caught.value.unresolved) == (Outcome.NOT_SENT, None)
             assert_hidden(caught.value)
-        assert client.guards is not None
         assert all(rule.keys == 0 for rule in (await client.guards.snapshot()).rules.values())
     assert kept == []
 
@@ -306,7 +305,7 @@ WRONG_OPTIONS: list[dict[str, Any]] = [
     {"guards": Guards},
     {"guards": True},
     {"account": 7},
-    {"egress": None},
+    {"egress": 7},
     {"fallback_urls": "https://sms.test/"},
     {"fallback_urls": 7},
     {"on_unknown": []},

@@ -147,7 +147,7 @@ class Network(httpcore.AsyncNetworkBackend):
             incoming = receive(request.partition(_END_OF_HEAD)[2], namespace=URL)
         except RequestFault as refusal:
             return _http(500, encode_fault(refusal))
-        service = self.sandbox.service
+        service = self.sandbox._service
         answer = service.arrive(incoming.method, incoming.fields, now=self.sandbox.now())
         service.leave(answer)
         return _http(200, encode_answer(incoming, answer.fields, URL))

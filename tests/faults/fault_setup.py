@@ -58,8 +58,8 @@ async def _try_all(transport: Any) -> Summary:
 
     async def serve(request: RawRequest, writer: asyncio.StreamWriter) -> bool:
         incoming = receive(request.body, namespace=_URL)
-        result = sandbox.service.arrive(incoming.method, incoming.fields, now=sandbox.now())
-        sandbox.service.leave(result)
+        result = sandbox._service.arrive(incoming.method, incoming.fields, now=sandbox.now())
+        sandbox._service.leave(result)
         writer.write(http_bytes(encode_answer(incoming, result.fields, _URL)))
         return False
 

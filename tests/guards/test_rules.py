@@ -95,9 +95,12 @@ def test_an_unknown_policy_is_refused() -> None:
         Rules().with_policies(status="ignore")  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("count", "seconds"), [(0, 60), (-1, 60), (1, -1)])
-def test_a_rule_that_allows_nothing_or_counts_backwards_is_refused(count: int, seconds: float) -> None:
-    with pytest.raises(ValueError, match="policy='off'"):
+@pytest.mark.parametrize(
+    ("count", "seconds", "why"),
+    [(0, 60, "policy='off'"), (-1, 60, "policy='off'"), (1, -1, "seconds must be a number")],
+)
+def test_a_rule_that_allows_nothing_or_counts_backwards_is_refused(count: int, seconds: float, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
         Rule(count, seconds)
 
 

@@ -49,7 +49,7 @@ async def test_a_new_process_continues_the_counts_of_the_last_one(path: Path) ->
         with pytest.raises(DuplicateSend):
             await client.send(PHONE, "Hi")
         await client.send(PHONE, "Ho")
-        assert (await client.guards.snapshot()).rules["status"].keys == 1  # type: ignore[union-attr]
+        assert (await client.guards.snapshot()).rules["status"].keys == 1
 
 
 async def test_restarts_do_not_reset_the_count_of_wrong_passwords(path: Path) -> None:
@@ -116,13 +116,13 @@ async def test_nothing_is_sent_if_the_histories_can_not_be_stored(path: Path, mo
             patch.setattr(journal._file, "histories", full)
             with pytest.raises(GuardStoreError, match="so nothing was sent: the disk is full"):
                 await client.send(PHONE, "Hi")
-        await client.guards.snapshot()  # type: ignore[union-attr]  # reads the histories
+        await client.guards.snapshot()  # reads the histories
         with monkeypatch.context() as patch:
             patch.setattr(journal._file, "put_histories", full)
             with pytest.raises(GuardStoreError, match="so nothing was sent: the disk is full"):
                 await client.send(PHONE, "Hi")
             assert service.requests == []
-            await client.guards.flush()  # type: ignore[union-attr]
+            await client.guards.flush()
         await client.send(PHONE, "Hi")
         assert len(service.requests) == 1
 

@@ -86,20 +86,20 @@ async def test_a_journal_identifies_its_job_by_its_messages_and_options(path: Pa
             await journal.plan(MESSAGES[1:])
         with pytest.raises(ValueError, match="belongs to a job with different options"):
             await journal.plan(MESSAGES, sender="shop")
-        with pytest.raises(ValueError, match="batch_size must be a whole number of at least 1, not 0"):
+        with pytest.raises(ValueError, match="batch_size must be a whole number, at least 1"):
             await journal.plan(MESSAGES, batch_size=0)
 
 
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda journal, _: journal.plan(MESSAGES, batch_size="5"), "batch_size must be a whole number of at least 1"),
+        (lambda journal, _: journal.plan(MESSAGES, batch_size="5"), "batch_size must be a whole number, at least 1"),
         (lambda journal, _: journal.plan(MESSAGES, batch_size=True), "batch_size must be a whole number"),
         (
             lambda journal, sender: journal.send(sender, workers=0),
             "workers must be a whole number",
         ),
-        (lambda journal, sender: journal.send(sender, workers=1.5), "workers must be a whole number of at least 1"),
+        (lambda journal, sender: journal.send(sender, workers=1.5), "workers must be a whole number, at least 1"),
         (lambda journal, sender: journal.follow(sender, timeout=-1), "timeout must be a number of seconds"),
         (lambda journal, sender: journal.follow(sender, timeout=math.nan), "timeout must be a number of seconds"),
         (lambda journal, sender: journal.follow(sender, timeout="5"), "timeout must be a number of seconds"),

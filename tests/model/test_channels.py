@@ -3,7 +3,6 @@
 import pickle
 
 import pytest
-from pydantic import ValidationError
 
 from smsc_async._model.channels import (
     Binary,
@@ -93,7 +92,7 @@ def test_channel_that_needs_a_text_says_so(channel: Channel) -> None:
 @pytest.mark.parametrize("channel", [Binary("00"), WapPush("http://a.b", "t"), Hlr(), Ping(), Telegram("1")])
 def test_channel_without_a_text_of_its_own_refuses_one(channel: Channel) -> None:
     channel.check_text(None)
-    with pytest.raises(ValueError, match=f"{type(channel).__name__} has no text of its own"):
+    with pytest.raises(ValueError, match=f"{type(channel).__name__} has no text;"):
         channel.check_text("Hi")
 
 
@@ -116,49 +115,47 @@ def test_voice_needs_a_text_or_a_file() -> None:
     [
         (Binary, {"data": "canary"}, "hexadecimal"),
         (Binary, {"data": "abc"}, "hexadecimal"),
-        (Binary, {"data": b""}, "at least 1 byte"),
-        (Binary, {"data": ""}, "at least 1 byte"),
+        (Binary, {"data": b""}, "must not be empty"),
+        (Binary, {"data": ""}, "must not be empty"),
         (Binary, {"data": "00", "udh": "canary"}, "hexadecimal"),
-        (Binary, {"data": "00", "udh": ""}, "at least 1 byte"),
+        (Binary, {"data": "00", "udh": ""}, "must not be empty"),
         (Binary, {"data": "00", "udh": "02ff"}, "first byte of udh"),
         (Binary, {"data": "00", "pid": 1}, "pid and dcs go together"),
         (Binary, {"data": "00", "dcs": 1}, "pid and dcs go together"),
-        (Binary, {"data": "00", "pid": 256, "dcs": 0}, "less than or equal to 255"),
-        (Binary, {"data": "00", "pid": 0, "dcs": -1}, "greater than or equal to 0"),
+        (Binary, {"data": "00", "pid": 256, "dcs": 0}, "at most 255"),
+        (Binary, {"data": "00", "pid": 0, "dcs": -1}, "at least 0"),
         (WapPush, {"url": "canary", "title": "t"}, "full URL"),
         (WapPush, {"url": "ftp://canary", "title": "t"}, "full URL"),
         (WapPush, {"url": "http://canary canary", "title": "t"}, "full URL"),
         (WapPush, {"url": "http://a.b", "title": "canary\ncanary"}, "must be a single line"),
         (WapPush, {"url": "http://a.b", "title": "canary\rcanary"}, "must be a single line"),
-        (WapPush, {"url": "http://a.b", "title": ""}, "at least 1 character"),
+        (WapPush, {"url": "http://a.b", "title": ""}, "must not be empty"),
         (WapPush, {"url": "http://a.b", "title": "canary\x00"}, "is not allowed in XML"),
         (Mms, {"file_url": "/canary"}, "full URL"),
-        (Email, {"sender": "canary", "subject": "S"}, "e-mail address is needed"),
-        (Email, {"sender": "a@b.c,canary@b.c", "subject": "S"}, "e-mail address is needed"),
+        (Email, {"sender": "canary", "subject": "S"}, "must be an e-mail address"),
+        (Email, {"sender": "a@b.c,canary@b.c", "subject": "S"}, "must be an e-mail address"),
         (Email, {"sender": "a@b.c"}, "unexpected keyword|missing"),
         (Telegram, {"code": "canary" * 200}, "at most 1000"),
         (Telegram, {"code": " \n"}, "would arrive empty"),
-        (TelegramBot, {"name": "canary"}, "match pattern"),
-        (TelegramBot, {"name": "@canary\n"}, "match pattern"),
-        (Voice, {"voice": "canary"}, "Input should be 'm'"),
-        (Voice, {"language": "canary"}, "match pattern"),
-        (Voice, {"language": "EN"}, "match pattern"),
+        (TelegramBot, {"name": "canary"}, "must be the name of a bot"),
+        (TelegramBot, {"name": "@canary\n"}, "must be the name of a bot"),
+        (Voice, {"voice": "canary"}, "must be 'm', 'm2'"),
+        (Voice, {"language": "canary"}, "must be two small letters"),
+        (Voice, {"language": "EN"}, "must be two small letters"),
         (Voice, {"attempts": 3}, "all three or none"),
         (Voice, {"answer_wait": 20, "repeat_interval": 60}, "all three or none"),
-        (Voice, {"answer_wait": 9, "repeat_interval": 10, "attempts": 1}, "or equal to 10"),
-        (Voice, {"answer_wait": 36, "repeat_interval": 10, "attempts": 1}, "or equal to 35"),
-        (Voice, {"answer_wait": 10, "repeat_interval": 9, "attempts": 1}, "or equal to 10"),
-        (Voice, {"answer_wait": 10, "repeat_interval": 3601, "attempts": 1}, "or equal to 3600"),
-        (Voice, {"answer_wait": 10, "repeat_interval": 10, "attempts": 0}, "or equal to 1"),
-        (Voice, {"answer_wait": 10, "repeat_interval": 10, "attempts": 10}, "or equal to 9"),
-        (Sms, {"subject": "canary"}, "Extra inputs"),
-        (Viber, {"voice": "m"}, "Extra inputs"),
-        (Voice, {"subject": "canary"}, "Extra inputs"),
+        (Voice, {"answer_wait": 9, "repeat_interval": 10, "attempts": 1}, "must be at least 10"),
+        (Voice, {"answer_wait": 36, "repeat_interval": 10, "attempts": 1}, "at most 35"),
+        (Voice, {"answer_wait": 10, "repeat_interval": 9, "attempts": 1}, "must be at least 10"),
+        (Voice, {"answer_wait": 10, "repeat_interval": 3601, "attempts": 1}, "at most 3600"),
+        (Voice, {"answer_wait": 10, "repeat_interval": 10, "attempts": 0}, "at least 1"),
+        (Voice, {"answer_wait": 10, "repeat_interval": 10, "attempts": 10}, "at most 9"),
+        (Sms, {"subject": "canary"}, "is not an argument"),
+        (Viber, {"voice": "m"}, "is not an argument"),
+        (Voice, {"subject": "canary"}, "is not an argument"),
     ],
 )
 def test_channel_cannot_be_built_wrong(kind: type[Channel], fields: dict[str, object], why: str) -> None:
-    with pytest.raises((ValidationError, TypeError), match=why) as caught:
+    with pytest.raises((ValueError, TypeError), match=why) as caught:
         kind.model_validate(fields)
-    assert "canary" not in str(caught.value)
-    if isinstance(caught.value, ValidationError):
-        assert "canary" not in f"{caught.value.errors()}{caught.value.json()}"
+    assert "canary" not in f"{caught.value!s}{caught.value.args}"

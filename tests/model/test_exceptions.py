@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from smsc_async._model import exceptions as _exceptions
+from smsc_async._model.codes import MessageStatus
 from smsc_async._model.exceptions import (
     AddressBlocked,
     ApiError,
@@ -18,6 +19,7 @@ from smsc_async._model.exceptions import (
     ConnectError,
     ConnectionLost,
     CostTooOften,
+    DeliveryFailed,
     DuplicateSend,
     GuardError,
     GuardStoreError,
@@ -50,6 +52,7 @@ from smsc_async._model.exceptions import (
     WrongEventLoop,
 )
 from smsc_async._model.operations import BALANCE_ERRORS, SENDING_ERRORS, STATUS_ERRORS, api_error
+from smsc_async._model.results import DeliveryReport
 from smsc_async._model.types import MessageRef
 from smsc_async._model.unresolved import UnresolvedSend
 from tests.errors import ERRORS
@@ -73,6 +76,7 @@ GUARDS = (
 TABLE: list[tuple[SmscError, Outcome, str]] = [
     (SmscError("words"), UNKNOWN, "words"),
     (SendOutcomeUnknown("words", accepted=[REF], unsent=[]), UNKNOWN, "words"),
+    (DeliveryFailed("words"), REJECTED, "words"),
     (JournalError("words"), UNKNOWN, "words"),
     (WrongEventLoop("words"), NOT_SENT, "words"),
     (ClientClosed("words"), NOT_SENT, "words"),
@@ -177,6 +181,13 @@ def test_exception_survives_pickle_and_copies_with_all_its_attributes(error: Sms
         assert type(again) is type(error)
         assert vars(again) == vars(error)
         assert (str(again), again.outcome) == (str(error), error.outcome)
+
+
+def test_failed_delivery_has_its_report_also_in_another_process() -> None:
+    report = DeliveryReport(ref=REF, status=MessageStatus.EXPIRED)
+    error = DeliveryFailed("words", report=report)
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
+    assert (again.report, again.id, again.refs) == (report, REF.id, (REF,))
 
 
 @pytest.mark.parametrize("error", [error for error, _, _ in TABLE])

@@ -8,7 +8,6 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from pydantic import ValidationError
 
 from smsc_async._model.channels import Binary, Channel, Email, Hlr, Sms, TelegramBot, Viber, Voice
 from smsc_async._model.exceptions import MessageNotFound
@@ -67,7 +66,7 @@ def test_operation_survives_pickle_and_json(operation: AnyOperation) -> None:
 
 @pytest.mark.parametrize("described", [{"via": {}}, {"via": {"kind": "Pigeon"}}, {"at": {}}, {"at": {"kind": "Never"}}])
 def test_description_without_a_known_kind_is_refused_not_guessed(described: dict[str, object]) -> None:
-    with pytest.raises(ValidationError, match="`kind` must be one of"):
+    with pytest.raises(ValueError, match="`kind` must be one of"):
         send(**described)
 
 
@@ -107,9 +106,9 @@ def test_id_goes_as_given(given: int | str, wire: str) -> None:
 
 @pytest.mark.parametrize("given", [0, 2_147_483_648, "canary id", "", b"1"])
 def test_wrong_id_is_refused(given: object) -> None:
-    with pytest.raises(ValidationError) as caught:
+    with pytest.raises(ValueError, match=r"^id") as caught:
         send(id=given)
-    assert "canary" not in f"{caught.value}{caught.value.errors()}"
+    assert "canary" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -127,13 +126,13 @@ def test_schedule_goes_in_time(at: Schedule | datetime, wire: str) -> None:
 
 
 def test_datetime_without_a_zone_is_refused_and_the_way_out_named() -> None:
-    with pytest.raises(ValidationError, match=r"ambiguous; .* or pass LocalTime"):
+    with pytest.raises(ValueError, match=r"ambiguous; .* or pass LocalTime"):
         send(at=datetime(2024, 3, 9))  # noqa: DTZ001 - that it has no zone is the point
 
 
 @pytest.mark.parametrize("at", ["canary", 30, At])
 def test_what_is_no_schedule_is_refused(at: object) -> None:
-    with pytest.raises(ValidationError, match="instance of Schedule") as caught:
+    with pytest.raises(ValueError, match="at must be a datetime with a time zone, LocalTime") as caught:
         send(at=at)
     assert "canary" not in str(caught.value)
 
@@ -147,9 +146,9 @@ def test_senders_address_of_an_email_lives_on_the_channel() -> None:
     mail = Email("me@a.b", "S")
     assert send(to="a@b.c", via=mail).fields()["sender"] == "me@a.b"
     assert send_list(Message("a@b.c", "Hi"), via=mail).fields()["sender"] == "me@a.b"
-    with pytest.raises(ValidationError, match=r"Email\(sender=...\)"):
+    with pytest.raises(ValueError, match=r"Email\(sender=...\)"):
         send(to="a@b.c", via=mail, sender="ivan")
-    with pytest.raises(ValidationError, match=r"Email\(sender=...\)"):
+    with pytest.raises(ValueError, match=r"Email\(sender=...\)"):
         send_list(Message("a@b.c", "Hi"), Message("b@b.c", "Hi", sender="ivan"), via=mail)
 
 
@@ -163,11 +162,11 @@ def test_cost_of_a_send_can_be_asked_for(cost: int) -> None:
     assert send(cost=cost).parameters() == {"cost": str(cost)}
 
 
-@pytest.mark.parametrize(("cost", "why"), [(1, "use `Client.cost`"), (0, "Input should be 2 or 3"), (4, "2 or 3")])
+@pytest.mark.parametrize(("cost", "why"), [(1, "use `Client.cost`"), (0, "must be 2 or 3"), (4, "2 or 3")])
 def test_send_never_turns_into_a_price_request(cost: int, why: str) -> None:
-    with pytest.raises(ValidationError, match=why):
+    with pytest.raises(ValueError, match=why):
         send(cost=cost)
-    with pytest.raises(ValidationError, match="has an argument of its own"):
+    with pytest.raises(ValueError, match="has an argument of its own"):
         send(extra={"cost": cost})
 
 
@@ -191,7 +190,7 @@ def test_line_may_have_its_own_zone_with_a_wall_clock_time_only() -> None:
     message = Message(PHONE, "Hi", "ivan", 2)
     assert send_list(message, at=WALL).lines() == (message,)
     for at in (None, After(5), Between(9, 21)):
-        with pytest.raises(ValidationError, match="needs at=LocalTime"):
+        with pytest.raises(ValueError, match="needs at=LocalTime"):
             send_list(message, at=at)
 
 
@@ -225,7 +224,7 @@ def test_status_asks_for_one_message(detail: int) -> None:
 
 def test_status_takes_extra_parameters_and_no_other_detail() -> None:
     assert GetStatus(ref=REF, extra={"a": "1"}).parameters() == {"a": "1"}
-    with pytest.raises(ValidationError, match="0, 1 or 2"):
+    with pytest.raises(ValueError, match="0, 1 or 2"):
         GetStatus.model_validate({"ref": REF, "detail": 3})
 
 

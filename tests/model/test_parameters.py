@@ -8,7 +8,6 @@ from ipaddress import ip_address
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
 
 from smsc_async._model.channels import Channel, Email, Flash, Hlr, Mms, Sms, Telegram, TelegramBot, Viber, Voice
 from smsc_async._model.operations import GetBalance, GetCost, GetListCost, GetStatus, Send, SendList
@@ -38,7 +37,7 @@ def test_many_recipients_go_in_one_field_in_their_order() -> None:
 
 @pytest.mark.parametrize("to", [[], (), "", None, 79991234567, b"79991234567", {PHONE: "text"}])
 def test_what_holds_no_recipient_is_refused(to: object) -> None:
-    with pytest.raises(ValidationError):
+    with pytest.raises(ValueError, match=r"^to"):
         send(to=to)
 
 
@@ -52,9 +51,7 @@ def test_what_holds_no_recipient_is_refused(to: object) -> None:
     ],
 )
 def test_recipient_that_is_there_twice_is_refused(to: list[str], place: int) -> None:
-    with pytest.raises(
-        ValidationError, match=f"recipient {place} is there twice and would be paid for twice"
-    ) as caught:
+    with pytest.raises(ValueError, match=f"recipient {place} is a duplicate and would be charged twice") as caught:
         send(to=to)
     assert "999" not in str(caught.value)
 
@@ -73,7 +70,7 @@ def test_channel_takes_its_own_kind_of_recipients(via: Channel, fits: set[str], 
     if to in fits:
         assert send(via=via, to=to).fields()["phones"] == to
     else:
-        with pytest.raises(ValidationError, match=f"recipient 1: {type(via).__name__} needs"):
+        with pytest.raises(ValueError, match=f"recipient 1: {type(via).__name__} needs"):
             send(via=via, to=to)
 
 
@@ -86,9 +83,9 @@ def test_telegram_code_goes_to_a_nickname() -> None:
 def test_channel_decides_about_the_text(kind: type[Send | GetCost]) -> None:
     assert kind.model_validate({"to": PHONE, "via": Hlr()}).fields()["mes"] == ""
     assert kind.model_validate({"to": PHONE, "via": Mms(subject="S")}).fields()["mes"] == ""
-    with pytest.raises(ValidationError, match="Hlr has no text"):
+    with pytest.raises(ValueError, match="Hlr has no text"):
         kind.model_validate({"to": PHONE, "text": "Hi", "via": Hlr()})
-    with pytest.raises(ValidationError, match="Sms needs a text"):
+    with pytest.raises(ValueError, match="Sms needs a text"):
         kind.model_validate({"to": PHONE})
 
 
@@ -98,11 +95,11 @@ def test_list_has_messages_that_the_channel_can_carry(kind: type[SendList | GetL
     operation = kind.model_validate({"messages": [one, other]})
     assert operation.lines() == (one, other)
     assert (operation.fields()["phones"], operation.fields()["mes"]) == ("", "")
-    with pytest.raises(ValidationError, match="Hlr has no text"):
+    with pytest.raises(ValueError, match="Hlr has no text"):
         kind.model_validate({"messages": [one], "via": Hlr()})
-    with pytest.raises(ValidationError, match="recipient 2 is there twice"):
+    with pytest.raises(ValueError, match="recipient 2 is a duplicate"):
         kind.model_validate({"messages": [one, Message("89991234567", "Ho")]})
-    with pytest.raises(ValidationError, match="at least 1 item"):
+    with pytest.raises(ValueError, match="messages must not be empty"):
         kind.model_validate({"messages": []})
 
 
@@ -148,29 +145,29 @@ def test_keyword_becomes_a_parameter(
 @pytest.mark.parametrize(
     ("fields", "why"),
     [
-        ({"tz": 13}, "less than or equal to 12"),
-        ({"period": 0.05, "freq": 1}, "greater than or equal to 0.1"),
-        ({"period": 721}, "less than or equal to 720"),
-        ({"period": float("nan")}, "finite"),
-        ({"period": 1, "freq": 0}, "greater than or equal to 1"),
-        ({"period": 1, "freq": 1441}, "less than or equal to 1440"),
+        ({"tz": 13}, "at most 12"),
+        ({"period": 0.05, "freq": 1}, "at least 0.1"),
+        ({"period": 721}, "at most 720"),
+        ({"period": float("nan")}, "period must be at least 0.1"),
+        ({"period": 1, "freq": 0}, "at least 1"),
+        ({"period": 1, "freq": 1441}, "at most 1440"),
         ({"freq": 5}, "freq needs period"),
-        ({"smsreq": 9}, "greater than or equal to 10"),
-        ({"smsreq": 1000}, "less than or equal to 999"),
-        ({"maxsms": 0}, "greater than or equal to 1"),
+        ({"smsreq": 9}, "at least 10"),
+        ({"smsreq": 1000}, "at most 999"),
+        ({"maxsms": 0}, "at least 1"),
         ({"imgcode": "canary"}, "imgcode needs userip"),
         ({"imgcode": "canary\x01", "userip": "::1"}, "is not allowed in XML"),
-        ({"imgcode": "", "userip": "::1"}, "at least 1"),
+        ({"imgcode": "", "userip": "::1"}, "must not be empty"),
         ({"userip": "canary"}, "IPv4 or IPv6"),
         ({"userip": 5}, "IPv4 or IPv6"),
-        ({"pp": True}, "valid string"),
-        ({"pp": ""}, "at least 1"),
-        ({"via": "canary"}, "instance of Channel"),
-        ({"via": Sms}, "instance of Channel"),
-        ({"via": None}, "instance of Channel"),
+        ({"pp": True}, "pp must be a string, not bool"),
+        ({"pp": ""}, "pp must not be empty"),
+        ({"via": "canary"}, "via must be a channel, such as .* not str$"),
+        ({"via": Sms}, r"not a class; did you mean Sms\(\.\.\.\)\?"),
+        ({"via": None}, "not None"),
         ({"via": {"kind": "canary"}}, "`kind` must be one of"),
-        ({"tinyurl": "canary"}, "valid boolean"),
-        ({"extra": "canary"}, "valid dictionary"),
+        ({"tinyurl": "canary"}, "tinyurl must be True or False, not str"),
+        ({"extra": "canary"}, "extra must be a dict, not str"),
         ({"extra": {"canary canary": "1"}}, "names of `extra`"),
         ({"extra": {1: "1"}}, "names of `extra`"),
         ({"extra": {"x": None}}, "string or a number"),
@@ -178,7 +175,7 @@ def test_keyword_becomes_a_parameter(
         ({"extra": {"x": "canary\x00"}}, "is not allowed in XML"),
         ({"text": "canary\x00"}, "is not allowed in XML"),
         ({"text": " "}, "would arrive empty"),
-        ({"to": "canary canary"}, "a recipient is a phone"),
+        ({"to": "canary canary"}, "must be a phone"),
         ({"to": [PHONE, "canary;canary"]}, "pass a list"),
         ({"to": "canary@canary.com"}, "Sms needs a phone"),
     ],
@@ -187,10 +184,10 @@ def test_keyword_becomes_a_parameter(
 def test_wrong_argument_is_refused_without_being_repeated(
     kind: type[Send | GetCost], fields: dict[str, object], why: str
 ) -> None:
-    with pytest.raises(ValidationError, match=why) as caught:
+    with pytest.raises(ValueError, match=why) as caught:
         kind.model_validate({"to": PRIVATE, "text": SECRET, **fields})
     error = caught.value
-    shown = f"{error!s}{error!r}{error.errors()}{error.json()}{''.join(traceback.format_exception(error))}"
+    shown = f"{error!s}{error!r}{error.args}{''.join(traceback.format_exception(error))}"
     assert SECRET not in shown
     assert PRIVATE not in shown
     assert error.__cause__ is None
@@ -206,7 +203,7 @@ def test_wrong_argument_is_refused_without_being_repeated(
     ],
 )
 def test_validity_out_of_range_is_refused_with_the_range(valid: object) -> None:
-    with pytest.raises(ValidationError, match="1 to 24 hours, 'hh:mm' from 00:01 to 24:00"):
+    with pytest.raises(ValueError, match="1 to 24 hours, 'hh:mm' from 00:01 to 24:00"):
         send(valid=valid)
 
 
@@ -218,7 +215,7 @@ MODELLED = (
 
 @pytest.mark.parametrize("name", MODELLED.split(" "))
 def test_extra_cannot_name_what_has_an_argument_of_its_own(name: str) -> None:
-    with pytest.raises(ValidationError, match=f"'{name}' has an argument of its own"):
+    with pytest.raises(ValueError, match=f"'{name}' has an argument of its own"):
         send(extra={name: "1"})
 
 
@@ -230,7 +227,7 @@ def test_price_request_may_name_in_extra_what_it_has_no_argument_for(name: str) 
 
 @pytest.mark.parametrize("name", [*sorted(CREDENTIALS), "phone", "id", "all", "query"])
 def test_status_request_keeps_its_own_names_out_of_extra(name: str) -> None:
-    with pytest.raises(ValidationError, match=f"'{name}' has an argument of its own"):
+    with pytest.raises(ValueError, match=f"'{name}' has an argument of its own"):
         GetStatus.model_validate({"ref": MessageRef(PHONE, 7), "extra": {name: "1"}})
 
 
@@ -241,5 +238,5 @@ def test_operation_without_messages_has_no_lines_no_refs_and_no_parameters() -> 
 
 def test_voice_parameters_exist_on_voice_only() -> None:
     assert send(via=Voice(voice="w")).parameters() == {"call": "1", "voice": "w"}
-    with pytest.raises(ValidationError, match="Extra inputs"):
+    with pytest.raises(ValueError, match="voice is not an argument"):
         send(voice="w")

@@ -6,7 +6,7 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
-from pydantic import JsonValue, ValidationError
+from pydantic import JsonValue
 
 from smsc_async._model.codes import DeliveryError, MessageStatus
 from smsc_async._model.results import (
@@ -51,9 +51,9 @@ def sent(*recipients: str, **fields: JsonValue) -> SentMessage:
 
 
 EVERY: list[Result] = [
-    Balance.from_wire({"balance": "1871.62", "currency": "RUR"}),
-    Cost.from_wire({"cost": "1.44", "cnt": "2"}),
-    RecipientError.from_wire({"phone": "79991234567", "status": "7", "mcc": "250"}),
+    Balance.parse({"balance": "1871.62", "currency": "RUR"}),
+    Cost.parse({"cost": "1.44", "cnt": "2"}),
+    RecipientError.parse({"phone": "79991234567", "status": "7", "mcc": "250"}),
     sent("+79991234567", "79991234568", errors=[{"phone": "79991234568", "status": "8"}], balance="5.1", cost="2.88"),
     DeliveryReport.from_wire({**FULL_STATUS, "info": {"mcc": ["250", {"a": "b"}]}}, ref=REF, timezone=MOSCOW),
     report(status="77", err="-5", last_date="09.03.2024 10:05:59"),
@@ -74,9 +74,9 @@ def test_result_is_frozen(result: Result) -> None:
 
 
 def test_result_prints_what_the_service_said_only() -> None:
-    assert repr(Cost.from_wire({"cost": "1.44"})) == "Cost(amount=Decimal('1.44'))"
+    assert repr(Cost.parse({"cost": "1.44"})) == "Cost(amount=Decimal('1.44'))"
     assert (
-        repr(Balance.from_wire({"balance": "0", "new": "1"}))
+        repr(Balance.parse({"balance": "0", "new": "1"}))
         == "Balance(extra={'new': <1 character>}, amount=Decimal('0'))"
     )
 
@@ -85,18 +85,18 @@ def test_result_prints_what_the_service_said_only() -> None:
     ("wire", "amount"), [("1871.62", "1871.62"), ("0", "0"), ("-3.5", "-3.5"), (" 7 ", "7"), ("0.10", "0.10")]
 )
 def test_money_is_exact(wire: str, amount: str) -> None:
-    assert str(Balance.from_wire({"balance": wire}).amount) == amount
-    assert Cost.from_wire({"cost": wire, "cnt": "2"}).amount == Decimal(amount)
+    assert str(Balance.parse({"balance": wire}).amount) == amount
+    assert Cost.parse({"cost": wire, "cnt": "2"}).amount == Decimal(amount)
 
 
 def test_count_is_parts_times_recipients_as_the_service_says() -> None:
-    assert Cost.from_wire({"cost": "1", "cnt": "6"}).sms_count == 6
-    assert Cost.from_wire({"cost": "1"}).sms_count is None
+    assert Cost.parse({"cost": "1", "cnt": "6"}).sms_count == 6
+    assert Cost.parse({"cost": "1"}).sms_count is None
     assert sent("+79991234567", cnt="6").sms_count == 6
 
 
 def test_unknown_fields_are_kept_and_empty_ones_count_as_absent() -> None:
-    result = Cost.from_wire({"cost": "1", "cnt": " ", "new": "2", "nested": {"a": ["b", {"c": "d"}]}, "nothing": None})
+    result = Cost.parse({"cost": "1", "cnt": " ", "new": "2", "nested": {"a": ["b", {"c": "d"}]}, "nothing": None})
     assert result.sms_count is None
     assert result.extra == {"new": "2", "nested": {"a": ["b", {"c": "d"}]}, "nothing": None}
 
@@ -107,7 +107,21 @@ def test_text_of_a_message_keeps_its_whitespace(text: str) -> None:
 
 
 def test_known_field_of_an_unknown_shape_is_kept_in_extra() -> None:
-    assert Cost.from_wire({"cost": "1", "cnt": ["1", "2"]}).extra == {"cnt": ["1", "2"]}
+    assert Cost.parse({"cost": "1", "cnt": ["1", "2"]}).extra == {"cnt": ["1", "2"]}
+
+
+def test_field_of_an_answer_with_the_name_of_an_attribute_is_an_extra() -> None:
+    """Only the service's own names count: no answer can set `refs` or `reconciled`."""
+    wire: dict[str, JsonValue] = {
+        "refs": "?",
+        "reconciled": "1",
+        "missing": "?",
+        "sms_count": "9",
+        "extra": "?",
+        "None": "?",
+    }
+    assert sent("+79991234567", **wire) == sent("+79991234567").model_copy(update={"extra": wire})
+    assert report(ref="?", error="1", text="?").extra == {"ref": "?", "error": "1", "text": "?"}
 
 
 def test_sent_message_has_a_reference_for_each_accepted_recipient() -> None:
@@ -279,7 +293,7 @@ def test_moment_that_cannot_be_read_stays_in_extra(fields: dict[str, JsonValue])
     ],
 )
 def test_answer_that_is_not_understood_is_not_repeated(kind: type[Result], fields: dict[str, object]) -> None:
-    with pytest.raises(ValidationError) as caught:
+    with pytest.raises(ValueError, match=r"must|is ") as caught:
         kind.model_validate(fields)
     error = caught.value
-    assert "canary" not in f"{error!s}{error!r}{error.errors()}{error.json()}"
+    assert "canary" not in f"{error!s}{error!r}{error.args}"

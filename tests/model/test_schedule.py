@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 import pytest
-from pydantic import ValidationError
 
 from smsc_async._model.schedule import After, At, Between, LocalTime, Schedule
 
@@ -41,15 +40,15 @@ def test_hour_that_comes_twice_is_told_apart(fold: int) -> None:
 
 
 def test_instant_needs_a_zone_and_a_wall_clock_none() -> None:
-    with pytest.raises(ValidationError, match="should have timezone info"):
+    with pytest.raises(ValueError, match="moment must have a time zone"):
         At(MOMENT.replace(tzinfo=None))
-    with pytest.raises(ValidationError, match="should not have timezone info"):
+    with pytest.raises(ValueError, match="moment must have no time zone"):
         LocalTime(MOMENT)
 
 
 @pytest.mark.parametrize("moment", [datetime(1969, 1, 1, tzinfo=UTC), datetime(1970, 1, 1, 23, 59, tzinfo=UTC)])
 def test_instant_before_1970_is_refused(moment: datetime) -> None:
-    with pytest.raises(ValidationError, match="since 1970"):
+    with pytest.raises(ValueError, match="since 1970"):
         At(moment)
 
 
@@ -58,20 +57,20 @@ def test_instant_before_1970_is_refused(moment: datetime) -> None:
     [
         (9, 9, "start must be before end"),
         (22, 8, "start must be before end"),
-        (-1, 9, "greater than or equal to 0"),
-        (24, 24, "less than or equal to 23"),
-        (0, 0, "greater than or equal to 1"),
-        (9, 25, "less than or equal to 24"),
+        (-1, 9, "at least 0"),
+        (24, 24, "at most 23"),
+        (0, 0, "at least 1"),
+        (9, 25, "at most 24"),
     ],
 )
 def test_hours_out_of_range_or_order_are_refused(start: int, end: int, why: str) -> None:
-    with pytest.raises(ValidationError, match=why):
+    with pytest.raises(ValueError, match=why):
         Between(start, end)
 
 
 @pytest.mark.parametrize("minutes", [0, -1, 525_601])
 def test_delay_out_of_range_is_refused(minutes: int) -> None:
-    with pytest.raises(ValidationError, match="or equal to"):
+    with pytest.raises(ValueError, match=r"must be at (least|most)"):
         After(minutes)
 
 

@@ -8,7 +8,7 @@ import traceback
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from smsc_async._model.types import (
     UNSET,
@@ -64,13 +64,13 @@ def test_recipient_goes_as_given(given: str) -> None:
     ],
 )
 def test_what_is_no_recipient_is_refused(given: str) -> None:
-    with pytest.raises(ValidationError, match="a recipient is a phone in international format"):
+    with pytest.raises(ValueError, match="must be a phone in international format"):
         recipient.validate_python(given)
 
 
 @pytest.mark.parametrize("separator", [",", ";"])
 def test_list_in_a_string_is_told_from_a_list(separator: str) -> None:
-    with pytest.raises(ValidationError, match="pass a list"):
+    with pytest.raises(ValueError, match="pass a list"):
         recipient.validate_python(f"79991234567{separator}79991234568")
 
 
@@ -122,7 +122,7 @@ def test_sender_is_11_characters_or_15_digits(given: str) -> None:
 @pytest.mark.parametrize("given", ["", " ", "twelve chars", "1" * 16, "иван", "a\nb", "a\x7f", "\u0663\u0663\u0663"])
 def test_sender_beyond_that_is_refused(given: str) -> None:
     with pytest.raises(
-        ValidationError, match="up to 11 Latin letters, digits, spaces and punctuation marks, or up to 15 digits"
+        ValueError, match="up to 11 Latin letters, digits, spaces and punctuation marks, or up to 15 digits"
     ):
         sender.validate_python(given)
 
@@ -145,13 +145,13 @@ def test_id_is_a_number_or_40_characters(given: int | str, wire: str) -> None:
 
 @pytest.mark.parametrize("given", [0, -1, 2_147_483_648, "0", "2147483648", "", "x" * 41, "a b", "é", "a\n", "\u0661"])
 def test_id_beyond_that_is_refused_with_the_range(given: int | str) -> None:
-    with pytest.raises(ValidationError, match="1 to 2147483647"):
+    with pytest.raises(ValueError, match="1 to 2147483647"):
         message_id.validate_python(given)
 
 
 @pytest.mark.parametrize("given", [True, 1.5, None, b"1"])
 def test_id_of_another_type_is_refused(given: object) -> None:
-    with pytest.raises(ValidationError):
+    with pytest.raises(ValueError, match="must be a string or a whole number"):
         message_id.validate_python(given)
 
 
@@ -162,13 +162,13 @@ def test_text_of_1_to_1000_characters_goes(given: str) -> None:
 
 @pytest.mark.parametrize("given", [" ", "\n", "\r\n", " \t \r\n"])
 def test_text_of_whitespace_only_is_refused_because_it_would_arrive_empty(given: str) -> None:
-    with pytest.raises(ValidationError, match="would arrive empty"):
+    with pytest.raises(ValueError, match="would arrive empty"):
         text.validate_python(given)
 
 
 @pytest.mark.parametrize(("given", "limit"), [("", "at least 1 character"), ("a" * 1001, "at most 1000 characters")])
 def test_text_outside_its_length_is_refused_with_the_limit(given: str, limit: str) -> None:
-    with pytest.raises(ValidationError, match=limit):
+    with pytest.raises(ValueError, match=limit):
         text.validate_python(given)
 
 
@@ -192,7 +192,7 @@ def test_time_zone_counts_from_moscow_in_quarters(given: float) -> None:
 
 @pytest.mark.parametrize("given", [-15.25, 12.25, 0.1, float("nan"), float("inf")])
 def test_time_zone_beyond_the_globe_is_refused(given: float) -> None:
-    with pytest.raises(ValidationError):
+    with pytest.raises(ValueError, match="should be"):
         zone.validate_python(given)
 
 
@@ -216,15 +216,15 @@ def test_reference_reads_like_phone_and_id() -> None:
 
 @pytest.mark.parametrize("given", ["", "7", "+79991234567", ":", ":7", "+79991234567:", "+79991234567:7:"])
 def test_text_that_is_no_reference_is_refused(given: str) -> None:
-    with pytest.raises(ValueError, match=r"phone:id|a recipient is|an id is"):
+    with pytest.raises(ValueError, match=r"phone:id|must be"):
         MessageRef.parse(given)
 
 
 @pytest.mark.parametrize("given", ["G1", "g22"])
 def test_group_has_no_reference_and_no_message_of_its_own(given: str) -> None:
-    with pytest.raises(ValidationError, match="pass it to `send`"):
+    with pytest.raises(ValueError, match="pass it to `send`"):
         MessageRef(given, 1)
-    with pytest.raises(ValidationError, match="pass it to `send`"):
+    with pytest.raises(ValueError, match="pass it to `send`"):
         Message(given, "text")
 
 
@@ -255,12 +255,11 @@ def test_unset_prints_as_its_name_and_stays_itself() -> None:
     ],
 )
 def test_refusal_never_repeats_what_it_refused(fields: dict[str, object]) -> None:
-    with pytest.raises(ValidationError) as caught:
+    with pytest.raises(ValueError, match=r"phone|text|sender|tz") as caught:
         Message.model_validate(fields)
     error = caught.value
-    shown = [str(error), repr(error), repr(error.errors()), error.json(), repr(copy.copy(error)), repr(error.args)]
+    shown = [str(error), repr(error), repr(copy.copy(error)), repr(error.args)]
     assert "canary" not in "".join(shown)
     assert "canary" not in "".join(traceback.format_exception(error))
     assert error.__cause__ is None
     assert error.__context__ is None
-    assert pickle.loads(pickle.dumps(error)).errors() == error.errors()  # noqa: S301 - our own bytes

@@ -3,7 +3,6 @@
 from datetime import UTC, datetime
 
 import pytest
-from pydantic import ValidationError
 
 from smsc_async import MessageRef, UnresolvedSend
 
@@ -23,5 +22,5 @@ def test_unresolved_send_about_one_recipient_forgets_the_others() -> None:
 
 @pytest.mark.parametrize("moment", ["began", "failed"])
 def test_moment_without_a_zone_is_refused(moment: str) -> None:
-    with pytest.raises(ValidationError, match="aware"):
+    with pytest.raises(ValueError, match="must have a time zone"):
         UnresolvedSend.model_validate(UNRESOLVED.model_dump() | {moment: datetime(2026, 11, 25)})  # noqa: DTZ001 - that is the point

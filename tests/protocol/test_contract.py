@@ -145,7 +145,7 @@ def _recipient(via: Channel) -> str:
 
 
 def _text(via: Channel) -> str | None:
-    return None if via.text_use.value == "refused" else "Hello"
+    return None if via._text_use.value == "refused" else "Hello"
 
 
 def test_operations_are_the_recorded_ones_with_the_credentials_of_the_page() -> None:

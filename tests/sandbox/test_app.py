@@ -128,7 +128,7 @@ async def test_requests_that_are_still_being_answered_count_as_in_flight() -> No
         for _ in range(5):
             nursery.start_soon(one)
     assert refused == 1
-    assert sandbox.service.in_flight == 0
+    assert sandbox._service.in_flight == 0
 
 
 async def test_time_can_be_skipped_so_that_no_test_sleeps() -> None:

@@ -90,7 +90,7 @@ def test_parts_are_counted_where_a_message_is_made_of_sms(
 
 
 def test_only_messengers_report_that_a_message_was_read() -> None:
-    assert {channel for channel in ServiceChannel if channel.tells_reading} == {
+    assert {channel for channel in ServiceChannel if channel.reports_reading} == {
         ServiceChannel.VIBER,
         ServiceChannel.WHATSAPP,
     }

@@ -18,7 +18,7 @@ def run(state: Path) -> Sandbox:
 
 
 def ask(sandbox: Sandbox) -> Sandbox:
-    sandbox.service.arrive("get_balance", {}, now=sandbox.now())
+    sandbox._service.arrive("get_balance", {}, now=sandbox.now())
     sandbox.close()
     return sandbox
 

@@ -37,13 +37,13 @@ async def test_restart_loses_nothing(tmp_path: Path, sandboxes: list[Sandbox]) -
     for number in range(4):
         with pytest.raises(SmscError, match="error 2"):
             await _client(first, f"wrong{number}").balance()
-    assert first.service.arrive("get_balance", {}, now=first.now()).error == 1
+    assert first._service.arrive("get_balance", {}, now=first.now()).error == 1
     before = await client.status(sent.refs[1], detail=2)
 
     again = Sandbox(state=state)  # as if the first one was killed: its file is not closed
     sandboxes.append(again)
     assert again.messages == first.messages
-    assert (again.counts, again.service.balances) == (first.counts, first.service.balances)
+    assert (again.counts, again._service.balances) == (first.counts, first._service.balances)
     assert abs(again.now() - first.now()) < 60
     assert await _client(again).status(sent.refs[1], detail=2) == before
     with pytest.raises(SmscError, match="error 2"):
@@ -68,11 +68,11 @@ def test_request_in_flight_at_the_end_holds_no_slot_after_it(tmp_path: Path, san
     for life in range(6):  # over several restarts, leaked slots would add up
         sandbox = Sandbox(state=tmp_path / "state")
         sandboxes.append(sandbox)
-        assert sandbox.service.in_flight == 0
+        assert sandbox._service.in_flight == 0
         assert (sandbox.counts["get_status", 3], sandbox.counts["get_status", 9]) == (3 * life, 0)
-        answers = [sandbox.service.arrive("get_status", {**fields, "id": f"a{life}{n}"}, now=1000.0) for n in range(3)]
-        sandbox.service.leave(answers[0])
-        assert sandbox.service.in_flight == 2
+        answers = [sandbox._service.arrive("get_status", {**fields, "id": f"a{life}{n}"}, now=1000.0) for n in range(3)]
+        sandbox._service.leave(answers[0])
+        assert sandbox._service.in_flight == 2
         assert [answer.error for answer in answers] == [3, 3, 3]
 
 
@@ -81,14 +81,14 @@ def test_line_that_was_cut_was_never_answered(tmp_path: Path, sandboxes: list[Sa
     fields = {"apikey": "demo", "phones": PHONE, "mes": "Hi", "id": "a1"}
     first = Sandbox(state=state)
     sandboxes.append(first)
-    first.service.arrive("send_sms", fields, now=1000.0)
-    first.service.arrive("send_sms", {**fields, "id": "a2", "mes": "Ho"}, now=1001.0)
+    first._service.arrive("send_sms", fields, now=1000.0)
+    first._service.arrive("send_sms", {**fields, "id": "a2", "mes": "Ho"}, now=1001.0)
     whole = state.read_bytes()
     state.write_bytes(whole[:-10])
     second = Sandbox(state=state)
     sandboxes.append(second)
     assert [message.id for message in second.messages] == ["a1"]
-    second.service.arrive("send_sms", {**fields, "id": "a3", "mes": "Ho"}, now=1002.0)
+    second._service.arrive("send_sms", {**fields, "id": "a3", "mes": "Ho"}, now=1002.0)
     sandboxes.append(Sandbox(state=state))
     assert [message.id for message in sandboxes[-1].messages] == ["a1", "a3"]
 
@@ -98,7 +98,7 @@ def test_state_holds_no_credentials(tmp_path: Path, sandboxes: list[Sandbox]) ->
     sandbox = Sandbox(accounts=[account], state=tmp_path / "state")
     sandboxes.append(sandbox)
     for credentials in ({"apikey": "secretkey"}, {"login": "bob", "psw": "secretpassword"}, {"apikey": "secretwrong"}):
-        sandbox.service.arrive("get_balance", credentials, now=1000.0)
+        sandbox._service.arrive("get_balance", credentials, now=1000.0)
     kept = (tmp_path / "state").read_text(encoding="utf-8")
     assert kept.count('"bob"') == 2
     assert "secret" not in kept
@@ -117,7 +117,7 @@ def test_file_that_is_no_state_of_this_sandbox_is_refused(tmp_path: Path, text: 
 
 def test_state_of_another_account_is_refused(tmp_path: Path, sandboxes: list[Sandbox]) -> None:
     sandboxes.append(Sandbox(state=tmp_path / "state"))
-    sandboxes[0].service.arrive("get_balance", {"apikey": "demo"}, now=1000.0)
+    sandboxes[0]._service.arrive("get_balance", {"apikey": "demo"}, now=1000.0)
     with pytest.raises(ValueError, match="an account that this sandbox does not have"):
         Sandbox(accounts=[Account(login="bob", password="x")], state=tmp_path / "state")
 
@@ -126,7 +126,7 @@ def test_empty_file_is_a_beginning_and_closing_is_no_end(tmp_path: Path) -> None
     (tmp_path / "state").touch()
     sandbox = Sandbox(state=tmp_path / "state", delivery=DeliveryPlan())
     for now in (1000.0, 1001.0):
-        sandbox.service.arrive("get_balance", {"apikey": "demo"}, now=now)
+        sandbox._service.arrive("get_balance", {"apikey": "demo"}, now=now)
         sandbox.close()
         sandbox.close()
     lines = [json.loads(line) for line in (tmp_path / "state").read_text(encoding="utf-8").splitlines()]

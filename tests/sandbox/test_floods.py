@@ -41,8 +41,8 @@ class Desk:
         self.sandbox = Sandbox(accounts=[account], limits=Limits.off())
         self.threads: list[threading.Thread] = []
         self.gate = threading.Event()
-        self._arrive = self.sandbox.service.arrive
-        monkeypatch.setattr(self.sandbox.service, "arrive", self._note)
+        self._arrive = self.sandbox._service.arrive
+        monkeypatch.setattr(self.sandbox._service, "arrive", self._note)
 
     def _note(self, *args: object, **options: object) -> object:
         self.threads.append(threading.current_thread())
@@ -94,7 +94,7 @@ async def test_requests_wait_for_a_long_one_without_holding_up_the_loop(monkeypa
         desk.gate.set()
     assert threading.main_thread() not in desk.threads
     assert len(desk.sandbox.messages) == 7_001
-    assert desk.sandbox.service.in_flight == 0
+    assert desk.sandbox._service.in_flight == 0
 
 
 async def test_a_client_that_goes_while_its_request_is_worked_on_leaves_no_slot(
@@ -109,7 +109,7 @@ async def test_a_client_that_goes_while_its_request_is_worked_on_leaves_no_slot(
     desk.gate.set()
     desk.threads[0].join()
     assert len(desk.sandbox.messages) == 7_000
-    assert desk.sandbox.service.in_flight == 0
+    assert desk.sandbox._service.in_flight == 0
 
 
 async def test_names_of_hostile_requests_end_with_their_threads(monkeypatch: pytest.MonkeyPatch) -> None:

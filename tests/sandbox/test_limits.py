@@ -26,5 +26,5 @@ def test_off_is_off_for_each_limit() -> None:
 
 def test_limit_of_nothing_is_refused() -> None:
     for wrong in (lambda: Window(0, 60), lambda: Streak(50, 0), lambda: Block(5, 60, -1)):
-        with pytest.raises(ValueError, match="None switches it off"):
+        with pytest.raises(ValueError, match="to switch it off"):
             wrong()

@@ -100,6 +100,5 @@ class Network:
 
 
 async def _is_idle(client: Client) -> bool:
-    assert client.guards is not None
     snapshot = await client.guards.snapshot()
     return snapshot.waiting == 0 and all(rule.in_flight == 0 for rule in snapshot.rules.values())

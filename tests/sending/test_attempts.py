@@ -202,11 +202,17 @@ async def test_error_nine_to_a_later_attempt_is_reconciled() -> None:
     assert (await make_client(fake, on_unknown="raise").send(PHONE, "Hi", id="a1", attempt=2)).reconciled
 
 
-@pytest.mark.parametrize(("id", "attempt"), [(None, 2), ("a1", 0)])
+@pytest.mark.parametrize(
+    ("id", "attempt", "why"),
+    [
+        (None, 2, "attempt is more than 1, so the id of the first attempt must be passed: id="),
+        ("a1", 0, "attempt must be a whole number, at least 1"),
+    ],
+)
 @virtual_time
-async def test_attempt_is_a_number_and_needs_the_id_of_the_first(id: str | None, attempt: int) -> None:  # noqa: A002 - the service's own word
+async def test_attempt_is_a_number_and_needs_the_id_of_the_first(id: str | None, attempt: int, why: str) -> None:  # noqa: A002 - the service's own word
     fake = FakeService()
-    with pytest.raises(ValueError, match="attempt must be at least 1"):
+    with pytest.raises(ValueError, match=why):
         await make_client(fake).send(PHONE, "Hi", id=id, attempt=attempt)
     assert fake.requests == []
 
@@ -219,7 +225,7 @@ async def test_later_attempt_of_another_process_finds_what_the_first_has_sent() 
     assert (await client.send(PHONE, "Hi", id="job-1", attempt=2)).reconciled
     assert network.asked == ["send", "status"]
     # It has sent nothing itself, so no reservation remains.
-    snapshot = await client.guards.snapshot()  # type: ignore[union-attr]
+    snapshot = await client.guards.snapshot()
     assert snapshot.rules["identical_send"].keys == 0
 
 

@@ -3,7 +3,6 @@
 from datetime import UTC, datetime
 
 import pytest
-from pydantic import ValidationError
 
 from smsc_async import (
     AddressBlocked,
@@ -158,7 +157,7 @@ def test_copies_of_an_error_have_all_its_attributes(error: SoapFault) -> None:
 
 def test_wrong_argument_is_an_error_for_each_message() -> None:
     chunk = Chunk(tuple(_messages(2)))
-    with pytest.raises(ValidationError) as caught:
+    with pytest.raises(ValueError, match="Email needs") as caught:
         to_send(chunk, {"via": Email(sender="a@b.c", subject="s")})
     for outcome in failed(chunk, caught.value):
         assert isinstance(outcome.error, ValueError)

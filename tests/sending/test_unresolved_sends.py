@@ -181,6 +181,7 @@ async def test_client_that_is_closed_while_it_reconciles_a_chunk_leaves_the_outc
 @pytest.mark.parametrize("wrong", [{"on_unknown": "retry"}, {"clock_skew": -1}, {"on_unresolved": anyio.sleep}])
 def test_wrong_option_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(
-        ValueError, match=r"on_unknown must|clock_skew at least 0|on_unresolved must be a plain function"
+        ValueError,
+        match=r"on_unknown must|clock_skew must be a number|on_unresolved must be a plain function",
     ):
         make_client(FakeService(), **wrong)

@@ -347,7 +347,7 @@ async def test_one_task_follows_at_most_a_hundred_messages(post: Post) -> None:
 
 @pytest.mark.parametrize("timeout", [-1, math.nan, math.inf, "5"])
 async def test_a_wrong_timeout_is_refused_before_anything_is_queued(post: Post, timeout: float) -> None:
-    with pytest.raises(ValueError, match="timeout must be a number of seconds of at least 0, or None"):
+    with pytest.raises(ValueError, match="timeout must be a number of seconds, at least 0, or None"):
         await post.tasks.follow([MessageRef(PHONE, 1)], timeout=timeout)
     assert await post.waiting() == []
 

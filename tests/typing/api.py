@@ -19,6 +19,7 @@ from smsc_async import (
     Clock,
     Cost,
     DeliveryError,
+    DeliveryFailed,
     DeliveryReport,
     GetBalance,
     GetCost,
@@ -92,11 +93,16 @@ async def one_message(client: Client) -> None:
     assert_type(report.changed_at, datetime | None)
     assert_type((await client.balance()).amount, Decimal)
     assert_type(await client.statuses(sent.refs, on_progress=print), list[DeliveryReport | SmscError])
-    async with client.watch(sent.refs, on_progress=print) as updates:
+    async with client.watch([sent, sent.ref, str(sent.ref)], on_progress=print) as updates:
+        updates.hint(sent)
         assert_type(updates, Watcher)
         assert_type(await anext(updates), Update)
         assert_type(updates.unfinished, list[Unfinished])
     assert_type(await client.wait_delivered(sent.ref, 10), DeliveryReport)
+    assert_type(await client.wait_final(str(sent.ref)), DeliveryReport)
+    assert_type(await client.status(sent), DeliveryReport)
+    assert_type((await client.guards.snapshot()).waiting, int)
+    assert_type(client.with_options(timeout=5, deadline=None, on_unknown="raise"), Client)
     assert_type(await client.aclose(), None)
 
 
@@ -157,6 +163,8 @@ def errors(error: SmscError) -> None:
     assert_type(error.outcome, Outcome)
     assert_type(error.id, str | None)
     assert_type(error.refs, tuple[MessageRef, ...])
+    if isinstance(error, DeliveryFailed):
+        assert_type(error.report, DeliveryReport)
 
 
 async def transports(default: TransportWithGet) -> None:
@@ -167,6 +175,7 @@ async def mistakes(client: Client) -> None:
     await client.send("+79991234567", "Hi", cost=1)  # type: ignore[arg-type]
     await client.send("+79991234567", "Hi", at="tomorrow")  # type: ignore[arg-type]
     await client.send("+79991234567", "Hi", colour="red")  # type: ignore[call-arg]
-    await client.status("a1")  # type: ignore[arg-type]
+    await client.status(7)  # type: ignore[arg-type]
+    client.with_options(retries=1)  # type: ignore[call-arg]
     Client(transport="slow")  # type: ignore[arg-type]
     Client("key")  # type: ignore[call-arg]

@@ -1,6 +1,8 @@
 """A watch makes requests within the limits and reports each change once."""
 
+import re
 from collections.abc import AsyncIterator
+from typing import Any
 
 import anyio
 import anyio.lowlevel
@@ -9,14 +11,18 @@ import pytest
 from smsc_async import (
     AuthenticationFailed,
     BreakerOpen,
+    DeliveryFailed,
+    GetBalance,
     Guards,
     InvalidParameters,
     MessageNotFound,
     MessageRef,
     MessageStatus,
+    Outcome,
     ReadTimeout,
     Reply,
     Rules,
+    SentMessage,
     Unfinished,
     Update,
 )
@@ -37,7 +43,7 @@ async def test_each_change_is_one_update_and_the_final_status_the_last() -> None
             (MessageStatus.SENT, False),
             (MessageStatus.DELIVERED, True),
         ]
-    snapshot = await client.guards.snapshot()  # type: ignore[union-attr]
+    snapshot = await client.guards.snapshot()
     assert snapshot.waiting == 0
 
 
@@ -254,3 +260,60 @@ async def test_wait_for_one_message() -> None:
         await make_client(FakeService([answer("get_status", error="2")] * 9)).wait_delivered(ONE)
     with pytest.raises(MessageNotFound):
         await make_client(FakeService([answer("get_status", error="3")] * 99)).wait_delivered(ONE)
+
+
+@virtual_time
+async def test_a_message_that_is_not_delivered_is_an_error_of_wait_delivered_and_a_report_of_wait_final() -> None:
+    """An expired code must not look like one that has arrived."""
+    client = make_client(FakeService([answer("get_status", status="20", err="6") for _ in range(2)]))
+    assert (await client.wait_final(ONE)).status is MessageStatus.UNDELIVERABLE
+    with pytest.raises(
+        DeliveryFailed, match=r"^the message was not delivered: impossible to deliver \(the subscriber is offline\)$"
+    ) as caught:
+        await client.wait_delivered(ONE)
+    assert (caught.value.outcome, caught.value.refs) == (Outcome.REJECTED, (ONE,))
+    assert caught.value.report.status is MessageStatus.UNDELIVERABLE
+
+
+@virtual_time
+async def test_a_message_is_named_by_its_reference_by_the_text_of_it_or_by_what_the_send_returned() -> None:
+    sent = SentMessage(id=ONE.id, refs=(ONE,))
+    both = SentMessage(id="b1", refs=(MessageRef("+79991234567", "b1"), MessageRef("+79991234568", "b1")))
+    client = make_client(service((30, 0)))
+    for message in (ONE, str(ONE), sent):
+        assert (await client.status(message)).ref == ONE
+        assert [update.ref for update in await collect(client, message) if update.is_last] == [ONE]
+        assert [update.ref for update in await collect(client, [message]) if update.is_last] == [ONE]
+        assert (await client.wait_delivered(message)).ref == ONE
+        assert [getattr(each, "ref", each) for each in await client.statuses([message])] == [ONE]
+    assert {update.ref for update in await collect(client, both)} == set(both.refs)
+    async with client.watch([ONE]) as updates:
+        for message in (ONE, str(ONE), sent):
+            updates.hint(message)
+        updates.add(str(both.refs[0]), both)
+        assert updates.total == 2
+
+
+async def test_what_names_no_message_or_several_is_refused_before_a_request() -> None:
+    fake = FakeService()
+    client = make_client(fake)
+    both = SentMessage(id="b1", refs=(MessageRef("+79991234567", "b1"), MessageRef("+79991234568", "b1")))
+    must = "a message must be a MessageRef, its text form 'phone:id' or a SentMessage, not "
+    wrong: list[tuple[Any, str]] = [
+        (both, "this send has 2 references, not one; use .refs"),
+        (SentMessage(id="b1"), "this send has 0 references, not one; use .refs"),
+        ("a1", "the text form of a reference must be phone:id"),
+        (("+79991234567", "a1"), f"{must}tuple"),
+        (None, f"{must}None"),
+    ]
+    for message, text in wrong:
+        for call in (client.status, client.wait_final, client.wait_delivered):
+            with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
+                await call(message)
+    no_messages: list[tuple[Any, str]] = [(7, "messages, not int"), ({ONE: 1}, "not dict"), (GetBalance(), "not GetB")]
+    for messages, text in no_messages:
+        with pytest.raises(ValueError, match=text):
+            client.watch(messages)
+    with pytest.raises(ValueError, match="only the service knows the members of a group"):
+        await collect(client, SentMessage(id="b1"))
+    assert fake.urls == []

@@ -56,7 +56,7 @@ def test_cancelled_watches_leak_no_task_no_connection_and_no_slot(backend: str) 
                     for _ in range(steps):
                         await anyio.lowlevel.checkpoint()
                     peak = max(peak, fake.status_peak)
-                    waiting = max(waiting, client.guards._waiters.by_rule().get("status_in_flight", 0))  # type: ignore[union-attr]
+                    waiting = max(waiting, client.guards._waiters.by_rule().get("status_in_flight", 0))
                     group.cancel_scope.cancel()
 
                 group.start_soon(cancel)
@@ -72,7 +72,7 @@ def test_cancelled_watches_leak_no_task_no_connection_and_no_slot(backend: str) 
                     watches.start_soon(follow, number, chance.choice((0, 1, 2, 3, 5, 8, 13, 21, 34)))
         assert tasks_alive(backend) == before
         assert sum(fake.in_flight.values()) == 0
-        snapshot = await client.guards.snapshot()  # type: ignore[union-attr]
+        snapshot = await client.guards.snapshot()
         assert snapshot.waiting == 0
         assert {name: rule.in_flight for name, rule in snapshot.rules.items() if rule.in_flight} == {}
         assert (peak, waiting > 10, len(fake.requests) > 1000) == (4, True, True)
@@ -312,7 +312,7 @@ def test_leaving_the_block_while_requests_are_in_flight_releases_their_slots(bac
                 if updates.done == 70:
                     break
         assert sum(fake.in_flight.values()) == 0
-        snapshot = await client.guards.snapshot()  # type: ignore[union-attr]
+        snapshot = await client.guards.snapshot()
         assert not [rule for rule in snapshot.rules.values() if rule.in_flight]
         assert len(updates.unfinished) == 130
 
