@@ -48,6 +48,8 @@ class Sandbox:
         seed: Seed of the random numbers: the same seed and the same calls give the same answers.
         clock: Returns the Unix time; None for the real time, which goes on when the wall clock is set.
         latency: Seconds between the arrival of a request and its answer.
+        namespace: The only namespace of requests and answers; None for that of the service,
+            `https://smscentre.com/sys/soap.php`, and the URL of the request.
         state: A file for the event log, from which a later sandbox with the same accounts, limits, delivery and seed
             continues, even if this one was killed. Only one sandbox may use it at a time.
 
@@ -68,6 +70,7 @@ class Sandbox:
         seed: int = 0,
         clock: Callable[[], float] | None = None,
         latency: float = 0.0,
+        namespace: str | None = None,
         state: str | os.PathLike[str] | None = None,
     ) -> None:
         customers = (Account.demo(),) if accounts is None else tuple(accounts)
@@ -84,7 +87,7 @@ class Sandbox:
         self._clock = _clock_after(event_log, last) if clock is None else clock
         # Time that was skipped before a restart stays skipped.
         self._skipped = max(0.0, last - self._clock()) if last else 0.0
-        self.app: Starlette = make_app(self.service, self.now, latency)
+        self.app: Starlette = make_app(self.service, self.now, latency, namespace)
 
     @property
     def messages(self) -> Sequence[AcceptedMessage]:
