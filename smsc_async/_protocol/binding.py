@@ -255,8 +255,10 @@ def receive(body: bytes, *, namespaces: Collection[str]) -> Incoming:
         if request.version is SoapVersion.V12:
             raise RequestFault("rpc:ProcedureNotPresent", "Procedure not present", request.version)
         raise RequestFault("Server", f"Procedure '{request.element}' not present")
+    must_understand = request.check_header()
     fields = request.fields([each.name for each in CONTRACT.operations[method].fields])
-    request.check_header()
+    if must_understand:
+        raise RequestFault("MustUnderstand", "Header not understood", request.version)
     return Incoming(method, fields, request.version, request.namespace)
 
 

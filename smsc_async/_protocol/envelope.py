@@ -11,7 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
+from html import unescape
 from typing import Any, Final, NamedTuple
+from xml.parsers import expat
 
 from lxml import etree
 from pydantic import JsonValue
@@ -208,7 +210,13 @@ _VERSION_OF: Final = {version.envelope: version for version in SoapVersion}
 
 
 def read_root(data: bytes, charset: str | None = None, *, exact: bool = False) -> Any:
-    """Parse a document and return its root; if `exact`, with its CDATA sections and processing instructions.
+    """Parse a document and return its root.
+
+    Args:
+        data: The document.
+        charset: The encoding that the HTTP header names.
+        exact: Read it as PHP does: keep CDATA sections and processing instructions, and let a prefix without a
+            namespace be part of the name.
 
     Raises:
         MalformedEnvelope: It isn't well-formed, or isn't safe to read.
@@ -216,12 +224,13 @@ def read_root(data: bytes, charset: str | None = None, *, exact: bool = False) -
     charset = None if charset is None or _names_its_encoding(data) else charset
     if not data or data.isspace():
         raise MalformedEnvelope("the answer is empty")
+    parser = _parser(charset, exact=exact)
     try:
-        root = etree.fromstring(data, _parser(charset, exact=exact))
+        root = etree.fromstring(data, parser)
     except (etree.XMLSyntaxError, UnicodeError, ValueError):
         # The parser's message quotes the document, which may quote the request, so it is left out.
         root = None
-    if root is None:
+    if root is None or (exact and parser.error_log and not _is_well_formed(data, parser.error_log)):
         raise MalformedEnvelope("the answer is not well-formed XML")
     document: Any = root.getroottree().docinfo
     if document.doctype:
@@ -230,10 +239,24 @@ def read_root(data: bytes, charset: str | None = None, *, exact: bool = False) -
     return root
 
 
+def _is_well_formed(data: bytes, errors: Any) -> bool:
+    """Return whether only namespaces are wrong; after such an error libxml2 looks no further than the root's end."""
+    if any(
+        entry.level > etree.ErrorLevels.WARNING and entry.domain != etree.ErrorDomains.NAMESPACE for entry in errors
+    ):
+        return False
+    try:
+        expat.ParserCreate().Parse(data, True)
+    except (expat.ExpatError, LookupError, ValueError):  # the last two: an encoding that it doesn't know
+        return False
+    return True
+
+
 def _parser(charset: str | None, *, exact: bool) -> Any:
     # A parser that threads share would be locked by a long document, and its names would go from thread to thread.
     safe: dict[str, Any] = {"resolve_entities": False, "no_network": True, "load_dtd": False, "huge_tree": False}
-    plain: dict[str, Any] = {"remove_comments": True, "remove_pis": not exact, "strip_cdata": not exact}
+    plain: dict[str, Any] = dict.fromkeys(("remove_comments", "remove_pis", "strip_cdata"), not exact)
+    plain["recover"] = exact  # what can't be forgiven is in the parser's error log
     try:
         return etree.XMLParser(encoding=charset, **safe, **plain)
     except (LookupError, ValueError):
@@ -265,27 +288,27 @@ def split_tag(tag: str) -> tuple[str, str]:
 
 
 _SPACE: Final = " \t\n\r"
-_CDATA: Final = re.compile(r"((?:<!\[CDATA\[.*?\]\]>)+)", re.DOTALL)
-_MARK: Final = re.compile(r"<!\[CDATA\[|\]\]>")
-_BETWEEN: Final = re.compile(r"<\?.*?\?>", re.DOTALL)
+_NODE: Final = re.compile(r"<!\[CDATA\[(?P<section>.*?)\]\]>|<!--.*?-->|(?P<instruction><\?.*?\?>)|[^<]+", re.DOTALL)
 
 
 def text_nodes(element: Any) -> list[str]:
-    """Return the text nodes and CDATA sections of an element that was read `exact`, without text of whitespace only.
+    """Return the text nodes and CDATA sections of an element that was read `exact`, as PHP's parser makes them.
 
-    lxml joins them all, so where there is a section, what lxml writes is split.
+    It drops comments, and whitespace on its own; sections with only whitespace between them are one. lxml joins all
+    text, so what lxml writes is read.
     """
-    nodes = [element.text or "", *(child.tail or "" for child in element)]
-    written = etree.tostring(element, encoding="unicode", with_tail=False) if any(nodes) else ""
-    if "<![CDATA[" not in written:
-        return [node for node in nodes if node.strip(_SPACE)]
-    found: list[str] = []
-    for part in _CDATA.split(written[written.index(">") + 1 : written.rindex("</")]):
-        if part.startswith("<![CDATA["):
-            found.append(_MARK.sub("", part))
-        else:
-            found += (text for text in _BETWEEN.split(part.replace("&#13;", "\r")) if text.strip(_SPACE))
-    return found
+    written = etree.tostring(element, encoding="unicode", with_tail=False)
+    nodes: list[tuple[str, str]] = []
+    for found in _NODE.finditer(written, written.index(">") + 1, max(written.rfind("</"), 0)):
+        kind = found.lastgroup or ("" if found[0].startswith("<") else "text")
+        if kind != "text" and nodes and nodes[-1][0] == "text" and not nodes[-1][1].strip(_SPACE):
+            nodes.pop()
+        value = unescape(found[0]) if kind == "text" else found["section"] or ""
+        if kind and nodes and nodes[-1][0] == kind:
+            value = nodes.pop()[1] + value
+        if kind:
+            nodes.append((kind, value))
+    return [value for kind, value in nodes if kind == "section" or value.strip(_SPACE)]
 
 
 def _value(element: Any, depth: int = 0) -> JsonValue:

@@ -83,18 +83,17 @@ class ReceivedRequest:
                 fields[name] = texts if len(texts) > 1 else texts[0]
         return fields
 
-    def check_header(self) -> None:
-        """Check the header blocks for us, of which there is none that the service understands.
+    def check_header(self) -> bool:
+        """Return whether a header block must be understood; there is none that the service understands.
 
         Raises:
-            RequestFault: A block must be understood, or the header is wrong.
+            RequestFault: The header is wrong.
         """
         if self._header is None:
-            return
+            return False
         _check_attributes(self._header, "Header", self.version)
         required = [self._must_be_understood(block) for block in child_elements(self._header)]
-        if any(required):
-            raise RequestFault("MustUnderstand", "Header not understood", self.version)
+        return any(required)  # of all blocks, as each may be wrong
 
     def _must_be_understood(self, block: Any) -> bool:
         _check_encoding(block, self.version)
@@ -104,6 +103,8 @@ class ReceivedRequest:
         value = _attribute(block, "mustUnderstand", self.version.namespace)
         if value not in {None, "0", "1", "false", "true"}:
             raise RequestFault("Client", "mustUnderstand value is not boolean", self.version)
+        if next(child_elements(self._resolved(block)), None) is None:
+            self._text(block)
         return value in {"1", "true"}
 
     def _text(self, child: Any) -> str | None:
@@ -179,7 +180,8 @@ def _check_attributes(element: Any, name: str, version: SoapVersion) -> None:
 def _check_encoding(element: Any, version: SoapVersion) -> None:
     style = _attribute(element, "encodingStyle", version.namespace)
     if style is not None and style != _ENCODING[version]:
-        raise RequestFault("Client", "Unknown Data Encoding Style", version)
+        code = "Client" if version is SoapVersion.V11 else "DataEncodingUnknown"
+        raise RequestFault(code, "Unknown Data Encoding Style", version)
 
 
 def _attributes(element: Any) -> Iterator[tuple[str, str]]:
