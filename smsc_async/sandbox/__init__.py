@@ -24,6 +24,7 @@ except ModuleNotFoundError as _error:  # pragma: no cover - tested in a process 
     raise ModuleNotFoundError("the sandbox needs an extra package: pip install 'smsc-async[sandbox]'") from None
 
 from smsc_async._clock import disk_time, steady_clock
+from smsc_async._protocol import CONTRACT
 
 from ._accounts import Account
 from ._delivery import MAGIC_NUMBERS, DeliveryPlan
@@ -54,7 +55,7 @@ class Sandbox:
             continues, even if this one was killed. Only one sandbox may use it at a time.
 
     Raises:
-        ValueError: The file is not the state of a sandbox with these arguments.
+        ValueError: The namespace can't be one, or the file is not the state of a sandbox with these arguments.
 
     Attributes:
         app: The ASGI application, for any server; it answers on every path.
@@ -73,6 +74,8 @@ class Sandbox:
         namespace: str | None = None,
         state: str | os.PathLike[str] | None = None,
     ) -> None:
+        if namespace is not None and (not namespace or not namespace.isprintable() or " " in namespace):
+            raise ValueError(f"namespace must be a URI such as {CONTRACT.namespace}, without spaces, not {namespace!r}")
         customers = (Account.demo(),) if accounts is None else tuple(accounts)
         event_log = None if state is None else EventLog(Path(state), seed)
         self.service: Service = Service(

@@ -6,6 +6,7 @@ from typing import Any, Final, TypeAlias
 
 import httpx
 import pytest
+from ext_soap_parity import compare
 from pydantic import JsonValue
 
 from smsc_async import ApiKey, GetBalance, GetCost, GetListCost, GetStatus, Login, Operation, Send, SendList
@@ -140,3 +141,10 @@ async def test_a_request_for_the_page_or_the_wsdl_gets_what_php_serves(
     ours = _seen(await in_process.request(method, url))
     async with httpx.AsyncClient(timeout=10) as network:
         assert ours == _seen(await network.request(method, url))
+
+
+async def test_mutated_requests_get_the_answers_of_ext_soap(php_server: PhpServer) -> None:
+    """`benchmarks/ext_soap_parity.py` sends 6,000."""
+    kinds, unknown = await compare(php_server, seed=4, count=400)
+    assert not unknown
+    assert kinds.total() < 4

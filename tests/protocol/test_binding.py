@@ -187,8 +187,9 @@ def test_answer_is_read_in_the_encoding_of_the_header(before: str, content_type:
     assert report.status_name == "Доставлено"
 
 
-def test_an_empty_line_before_the_document_is_accepted_in_an_answer_and_not_in_a_request() -> None:
-    assert decoded(BALANCE, b"\r\n" + answer_to(BALANCE, {"balance": "1"})).amount == 1
+def test_whitespace_and_marks_before_the_document_are_accepted_in_an_answer_and_not_in_a_request() -> None:
+    for before in (b"\r\n", b"\xef\xbb\xbf", b"\n \xef\xbb\xbf\r\n\xef\xbb\xbf\t"):
+        assert decoded(BALANCE, before + answer_to(BALANCE, {"balance": "1"})).amount == 1
     with pytest.raises(RequestFault, match="Bad Request"):
         receive(b"\r\n" + encode(BALANCE, KEY, NAMESPACE).body, namespaces=(NAMESPACE,))
 

@@ -95,6 +95,12 @@ async def test_a_given_namespace_is_the_only_one() -> None:
     assert f'location="{URL}"'.encode() in wsdl
 
 
+@pytest.mark.parametrize("namespace", ["", " ", "urn:a b", "urn:a\n", "urn:\x01"])
+def test_what_can_be_no_namespace_is_refused(namespace: str) -> None:
+    with pytest.raises(ValueError, match="namespace must be a URI"):
+        Sandbox(namespace=namespace)
+
+
 async def test_the_client_learns_a_given_namespace_by_itself() -> None:
     async with Client(apikey="demo", url=URL, transport=Sandbox(namespace="urn:mine").transport()) as client:
         assert (await client.balance()).amount == 10_000
