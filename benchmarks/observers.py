@@ -27,7 +27,7 @@ class Answering:
     async def post(self, url: str, headers: Mapping[str, str], body: bytes, timeout: Timeout) -> Reply:  # noqa: ARG002
         """Answer a request."""
         if self._reply is None:
-            answer = encode_answer(receive(body, namespace=URL), {"balance": "100.50"}, URL)
+            answer = encode_answer(receive(body, namespaces=(URL,)), {"balance": "100.50"}, URL)
             self._reply = Reply(200, "text/xml; charset=utf-8", answer)
         return self._reply
 

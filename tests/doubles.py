@@ -109,7 +109,7 @@ class FakeService:
         self.timeouts.append(timeout)
         self.namespaces.append(headers["SOAPAction"].strip('"'))
         try:
-            request = receive(body, namespace=self.namespace)
+            request = receive(body, namespaces=(self.namespace,))
         except RequestFault as refusal:
             await anyio.sleep(self.latency)
             return Reply(500, XML, encode_fault(refusal))

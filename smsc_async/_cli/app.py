@@ -232,10 +232,13 @@ def sandbox(
     state: Annotated[
         Path | None, typer.Option(help="File for the state of the sandbox, so that it survives a restart.")
     ] = None,
+    namespace: Annotated[
+        str | None,
+        typer.Option(help="The only namespace of requests; by default the service's, and the sandbox's URL."),
+    ] = None,
 ) -> None:
     """Serve a sandbox of the service until Ctrl-C; login, password and apikey are all `demo`."""
     demonstration = _demonstration()
-
     try:
         listener = demonstration.listen(host, port)
     except OSError as error:
@@ -248,10 +251,10 @@ def sandbox(
         await asyncio.Event().wait()
 
     try:
-        served = demonstration.Sandbox(state=state)
+        served = demonstration.Sandbox(state=state, namespace=namespace)
     except (ValueError, OSError) as error:
         listener.close()
-        fail(FAILED, f"can't use the state: {error}")
+        fail(FAILED, f"can't use the {'namespace' if str(error).startswith('namespace') else 'state'}: {error}")
     run(demonstration.serve_while(served.app, listener, announce))
 
 

@@ -7,7 +7,8 @@ import asyncio
 import ssl
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Final, TypedDict, cast
+from inspect import signature
+from typing import Any, Final, TypedDict, cast
 
 try:
     import aiohttp
@@ -30,9 +31,10 @@ from smsc_async._model import (
 )
 
 from .body import Body
+from .causes import Route
 from .connector import Connector, NothingSent
 from .proxy import ProxyURL, environment_proxy, read_proxy
-from .transport import DEFAULT_HEADERS, Reply, Timeout, cause_of, failure, ours
+from .transport import DEFAULT_HEADERS, Reply, Timeout, broken_answer, cause_of, failure, not_connected, ours
 
 __all__ = ["AiohttpTransport"]
 
@@ -54,6 +56,12 @@ _OURS: Final[Mapping[type[Exception], type[TransportError]]] = {
     OSError: ConnectionLost,
 }
 
+# By default aiohttp reads no line over 8 kB, and since 3.13.3 no more than 128 headers; httpx reads 100 kB in all.
+_LONG_HEADERS: Final[dict[str, Any]] = {
+    name: most
+    for name, most in (("max_line_size", 100_000), ("max_field_size", 100_000), ("max_headers", 10_000))
+    if name in signature(aiohttp.ClientSession).parameters
+}
 _ASYNCIO_ONLY: Final = "transport='aiohttp' works on asyncio only; leave transport= out on trio"
 _PIECE: Final = 65_536  # the event loop buffers this much without waiting
 _PROXY_SCHEMES: Final = frozenset({"http", "https"})
@@ -162,6 +170,7 @@ class AiohttpTransport:
         Raises:
             TransportError: The network failed; `outcome` tells whether the request may have arrived.
             MalformedEnvelope: The answer is too large, or its compression is broken.
+        ProtocolError: Its HTTP headers are broken.
         """
         return await self._exchange("POST", url, headers, body, timeout)
 
@@ -203,9 +212,23 @@ class AiohttpTransport:
             foreign = error.error
         except Exception as error:  # noqa: BLE001 - no exception of another library leaves a call
             foreign, left = error, content.had_left(error)
-        failed, cause = ours(foreign, _OURS, left=left), None if _may_quote(foreign) else cause_of(foreign)
+        failed = self._failure(foreign, url, left, content.step)
+        cause = None if _may_quote(foreign) else cause_of(foreign)
         del foreign
         raise failed from cause  # here, so that one that may quote is not its context either
+
+    def _failure(self, error: Exception, url: str, left: bool | None, step: int) -> SmscError:
+        proxy = self._proxy or self._proxy_of.get(url)
+        route = Route(url, None if proxy is None else proxy.url)
+        if type(error) is aiohttp.ClientResponseError and step == 1 and left:
+            return broken_answer()
+        if left or self._is_stopped:
+            return ours(error, _OURS, left=left)
+        if isinstance(error, aiohttp.ClientConnectorDNSError):
+            return not_connected(route.unresolved())
+        if isinstance(error, aiohttp.ClientHttpProxyError):
+            return not_connected(route.refused(str(error.status)))
+        return ours(error, _OURS, left=left, route=route)
 
     async def _try(
         self,
@@ -289,6 +312,7 @@ class AiohttpTransport:
             skip_auto_headers=["Content-Type"],
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
+            **_LONG_HEADERS,
         )
 
 

@@ -13,7 +13,6 @@ import anyio
 import httpx
 
 from smsc_async._clock import LoopBinding
-from smsc_async._frames import PrivateBytes
 from smsc_async._model import (
     ConnectError,
     ConnectionLost,
@@ -25,11 +24,22 @@ from smsc_async._model import (
 )
 
 from .body import Body
+from .causes import Route
 from .departure import RequestDeparture
-from .pool import ConnectionPool, is_last
-from .proxy import LAST_PORT, ProxyURL, environment_proxy, read_proxy
+from .pool import PROXY_SCHEMES, ConnectionPool, given_proxy, is_last, make_connection
+from .proxy import ProxyURL, environment_proxy
 from .tls import tls_context
-from .transport import DEFAULT_HEADERS, KEEPALIVE_EXPIRY, Reply, Timeout, cause_of, failure, ours
+from .transport import (
+    DEFAULT_HEADERS,
+    KEEPALIVE_EXPIRY,
+    Reply,
+    Timeout,
+    broken_answer,
+    cause_of,
+    failure,
+    not_connected,
+    ours,
+)
 
 __all__ = ["HttpxTransport"]
 
@@ -49,9 +59,6 @@ _OURS: Final[Mapping[type[Exception], type[TransportError]]] = {
     httpx.RequestError: ConnectionLost,
     OSError: ConnectionLost,  # a TLS alert after the handshake is raised as a bare ssl.SSLError
 }
-
-
-_PROXY_SCHEMES: Final = frozenset({"http", "https", "socks5", "socks5h"})
 
 
 class _Content(httpx.AsyncByteStream):
@@ -94,8 +101,13 @@ def _may_quote(error: Exception) -> bool:
     return isinstance(error, httpx.ProtocolError) or not isinstance(error, httpx.RequestError | OSError)
 
 
+def _is_broken(error: Exception) -> bool:
+    """Return whether the parser of httpcore could not read an answer; it reports a cut connection in another way."""
+    found = error.__cause__ if isinstance(error, httpx.RemoteProtocolError) else None
+    return found is not None and type(found.__context__).__module__.startswith("h11")
+
+
 _parsed: Final = functools.lru_cache(maxsize=64)(httpx.URL)
-_ONE: Final = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEEPALIVE_EXPIRY)
 
 
 class HttpxTransport:
@@ -125,7 +137,7 @@ class HttpxTransport:
         max_response_bytes: int = 1_048_576,
     ) -> None:
         self._given = transport
-        self._proxy = _given_proxy(proxy)
+        self._proxy = given_proxy(proxy)
         self._verify = verify
         self._max_connections = max_connections
         self._max_bytes = max_response_bytes
@@ -142,6 +154,7 @@ class HttpxTransport:
         Raises:
             TransportError: The network failed; `outcome` tells whether the request may have arrived.
             MalformedEnvelope: The answer is too large, or its compression is broken.
+        ProtocolError: Its HTTP headers are broken.
         """
         return self._exchange("POST", url, {**DEFAULT_HEADERS, **headers}, body, timeout)
 
@@ -199,11 +212,29 @@ class HttpxTransport:
         except SmscError:
             raise
         except Exception as error:  # noqa: BLE001 - no exception of another library leaves a call
-            failed = ours(error, _OURS, left=content.had_left(error))
+            failed = self._failure(error, url, content)
             cause = None if _may_quote(error) else cause_of(error)
         else:
             return reply
         raise failed from cause  # here, so that one that may quote is not its context either
+
+    def _failure(self, error: Exception, url: str, content: _Content) -> SmscError:
+        left, route = content.had_left(error), self._route_to(url)
+        if content.step == 1 and left is not False and _is_broken(error):
+            return broken_answer()
+        if isinstance(error, httpx.ProxyError) and route.proxy is not None and not left:
+            return not_connected(route.refused(str(error)))
+        return ours(error, _OURS, left=left, route=route)
+
+    def _route_to(self, url: str) -> Route:
+        given = getattr(getattr(self._given, "_pool", None), "_proxy_url", None)
+        if given is not None:  # httpcore's URL, which has no credentials
+            return Route(url, bytes(given).decode())
+        if self._proxy is not None:
+            return Route(url, str(self._proxy.url))
+        pool = self._route_of.get(url)
+        named = next((proxy for proxy, each in self._routes.items() if each is pool), None)
+        return Route(url, None if named is None else named.url)
 
     async def _close_suspects(self) -> None:
         """Close the connections of a given transport that are not to be used again, as soon as each is idle."""
@@ -233,7 +264,10 @@ class HttpxTransport:
         finally:
             self._departures.discard(departure)
             await departure.clean_up()
-        raise failure(ConnectError)
+        if self._is_stopped:
+            raise failure(ConnectError)
+        content.left = False
+        raise TimeoutError
 
     async def _received(self, request: httpx.Request, response: httpx.Response) -> tuple[Reply, bool]:
         try:
@@ -263,10 +297,10 @@ class HttpxTransport:
         self._binding.bind()
 
     def _route(self, url: str) -> ConnectionPool:
-        named = None if self._proxy is not None else environment_proxy(url, _PROXY_SCHEMES)
+        named = None if self._proxy is not None else environment_proxy(url, PROXY_SCHEMES)
         if named not in self._routes:
             proxy = self._proxy if named is None else httpx.Proxy(named.url, auth=named.auth)
-            make = functools.partial(_connection, tls_context(self._verify), proxy)
+            make = functools.partial(make_connection, tls_context(self._verify), proxy)
             self._routes[named] = ConnectionPool(make, most=self._max_connections, expiry=KEEPALIVE_EXPIRY)
         self._route_of[url] = self._routes[named]
         return self._routes[named]
@@ -275,49 +309,3 @@ class HttpxTransport:
 def _request(method: str, url: str, headers: Mapping[str, str], content: _Content, timeout: Timeout) -> httpx.Request:
     steps = {"connect": timeout.connect, "read": timeout.read, "write": timeout.write, "pool": timeout.pool}
     return httpx.Request(method, _parsed(url), headers=headers, content=content.data, extensions={"timeout": steps})
-
-
-def _given_proxy(proxy: object) -> httpx.Proxy | None:
-    """Return a proxy that the caller passed; its password is in no exception."""
-    if proxy is None:
-        return None
-    found = proxy if isinstance(proxy, httpx.Proxy) else read_proxy(proxy, _PROXY_SCHEMES)
-    if isinstance(found, ProxyURL):
-        found = httpx.Proxy(found.url, auth=found.auth)
-    problem = found if isinstance(found, str) else _problem(found)
-    if isinstance(found, str) or problem is not None:
-        raise ValueError(f"proxy {problem}")
-    return found
-
-
-class _Proxy(httpx.Proxy):
-    """A proxy whose password is not in the log lines of httpcore."""
-
-    def __init__(self, given: httpx.Proxy) -> None:
-        super().__init__(given.url, ssl_context=given.ssl_context, auth=given.auth, headers=given.headers)
-
-    @property
-    def raw_auth(self) -> tuple[bytes, bytes] | None:
-        """The user and the password."""
-        auth = super().raw_auth
-        return None if auth is None else (PrivateBytes(auth[0]), PrivateBytes(auth[1]))
-
-
-def _problem(proxy: httpx.Proxy) -> str | None:
-    """Return why httpx can't use a proxy, None if it can."""
-    if not proxy.url.host or not (proxy.url.port is None or 0 < proxy.url.port <= LAST_PORT):
-        return "must have a valid host, and a port from 1 to 65535 or none"
-    try:
-        _connection(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), proxy)
-    except ConnectError as error:
-        return f"can't be used: {error}"
-    return None
-
-
-def _connection(verify: ssl.SSLContext, proxy: httpx.Proxy | None) -> httpx.AsyncHTTPTransport:
-    try:
-        return httpx.AsyncHTTPTransport(verify=verify, limits=_ONE, proxy=None if proxy is None else _Proxy(proxy))
-    except (ImportError, ValueError) as error:
-        # The error's message may quote the proxy's password, so only its class is named.
-        kind = type(error).__name__
-    raise ConnectError(f"the proxy can't be used ({kind}; SOCKS needs httpx[socks]), nothing was sent")

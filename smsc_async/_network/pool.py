@@ -15,11 +15,16 @@ from typing import Final
 import anyio
 import httpx
 
-from smsc_async._model import PoolTimeout
+from smsc_async._frames import PrivateBytes
+from smsc_async._model import ConnectError, PoolTimeout
 
-from .transport import failure
+from .proxy import LAST_PORT, ProxyURL, read_proxy
+from .transport import KEEPALIVE_EXPIRY, failure
 
-__all__ = ["ConnectionPool", "is_last"]
+__all__ = ["PROXY_SCHEMES", "ConnectionPool", "given_proxy", "is_last", "make_connection"]
+
+PROXY_SCHEMES: Final = frozenset({"http", "https", "socks5", "socks5h"})
+_ONE: Final = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEEPALIVE_EXPIRY)
 
 # The state of a connection: h11 knows what was received after an answer, and nothing public shows it.
 _STATE: Final = attrgetter("_httpcore_stream._stream._connection._h11_state")
@@ -178,3 +183,54 @@ def _holds_more(tls: ssl.SSLObject | None) -> bool:
         return False
     except ssl.SSLError:
         return True
+
+
+def given_proxy(proxy: object) -> httpx.Proxy | None:
+    """Return a proxy that the caller passed; its password is in no exception."""
+    if proxy is None:
+        return None
+    found = proxy if isinstance(proxy, httpx.Proxy) else read_proxy(proxy, PROXY_SCHEMES)
+    if isinstance(found, ProxyURL):
+        found = httpx.Proxy(found.url, auth=found.auth)
+    problem = found if isinstance(found, str) else _problem(found)
+    if isinstance(found, str) or problem is not None:
+        raise ValueError(f"proxy {problem}")
+    return found
+
+
+class _Proxy(httpx.Proxy):
+    """A proxy whose password is not in the log lines of httpcore."""
+
+    def __init__(self, given: httpx.Proxy) -> None:
+        super().__init__(given.url, ssl_context=given.ssl_context, auth=given.auth, headers=given.headers)
+
+    @property
+    def raw_auth(self) -> tuple[bytes, bytes] | None:
+        """The user and the password."""
+        auth = super().raw_auth
+        return None if auth is None else (PrivateBytes(auth[0]), PrivateBytes(auth[1]))
+
+
+def _problem(proxy: httpx.Proxy) -> str | None:
+    """Return why httpx can't use a proxy, None if it can."""
+    if not proxy.url.host or not (proxy.url.port is None or 0 < proxy.url.port <= LAST_PORT):
+        return "must have a valid host, and a port from 1 to 65535 or none"
+    try:
+        make_connection(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), proxy)
+    except ConnectError as error:
+        return f"can't be used: {error}"
+    return None
+
+
+def make_connection(verify: ssl.SSLContext, proxy: httpx.Proxy | None) -> httpx.AsyncHTTPTransport:
+    """Return a transport with one connection.
+
+    Raises:
+        ConnectError: The proxy can't be used.
+    """
+    try:
+        return httpx.AsyncHTTPTransport(verify=verify, limits=_ONE, proxy=None if proxy is None else _Proxy(proxy))
+    except (ImportError, ValueError) as error:
+        # The error's message may quote the proxy's password, so only its class is named.
+        kind = type(error).__name__
+    raise ConnectError(f"the proxy can't be used ({kind}; SOCKS needs httpx[socks]), nothing was sent")

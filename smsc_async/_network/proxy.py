@@ -4,9 +4,9 @@ import base64
 import re
 import unicodedata
 from dataclasses import dataclass, field
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import idna
@@ -88,9 +88,49 @@ def _environment_proxy(url: str, schemes: frozenset[str]) -> ProxyURL | str | No
     host = parts.hostname or ""
     proxies = getproxies()
     proxy = proxies.get(parts.scheme) or proxies.get("all")
-    if not proxy or is_loopback(host) or proxy_bypass(host):
+    if not proxy or is_loopback(host) or _is_direct(parts, proxies.get("no")):
         return None
     return read_proxy(proxy if "://" in proxy else f"http://{proxy}", schemes)
+
+
+def _is_direct(url: SplitResult, no_proxy: str | None) -> bool:
+    """Return whether NO_PROXY names the host of a URL; without it the settings of the system count, if it has any."""
+    host = (url.hostname or "").removesuffix(".")
+    if no_proxy is None:
+        return bool(proxy_bypass(host))
+    port = url.port or (80 if url.scheme == "http" else 443)
+    return any(_names(entry, host, port) for entry in re.split(r"[,\s]+", no_proxy) if entry)
+
+
+def _names(entry: str, host: str, port: int) -> bool:
+    """Return whether an entry of NO_PROXY fits: a domain, an IP address or a network, each with or without a port."""
+    if entry == "*":
+        return True
+    name, only = _divided(entry.rpartition("://")[2].rstrip("/"))
+    if only not in {"", str(port)}:
+        return False
+    if _is_address(host):
+        return _holds(name, host)
+    name = name.removeprefix("*").strip(".").lower()
+    name = ascii_host(name) or name
+    return bool(name) and (host == name or host.endswith(f".{name}"))
+
+
+def _divided(entry: str) -> tuple[str, str]:
+    """Return the name and the port, "" for none; an IPv6 address that has a port is in brackets."""
+    if entry.startswith("["):
+        name, _, rest = entry[1:].partition("]")
+        mask, _, port = rest.partition(":")
+        return name + mask, port
+    name, _, port = entry.partition(":")
+    return (entry, "") if ":" in port else (name, port)
+
+
+def _holds(network: str, address: str) -> bool:
+    try:
+        return ip_address(address) in ip_network(network, strict=False)
+    except ValueError:
+        return False
 
 
 def ascii_host(host: str) -> str | None:
@@ -108,6 +148,7 @@ def ascii_host(host: str) -> str | None:
 
 def is_loopback(host: str) -> bool:
     """Return whether this is a name or an address of this machine itself."""
+    host = host.removesuffix(".")
     if host == "localhost" or host.endswith(".localhost"):
         return True
     return _is_address(host) and ip_address(host).is_loopback

@@ -10,12 +10,15 @@ from smsc_async._model import (
     ConnectionLost,
     Outcome,
     PoolTimeout,
+    ProtocolError,
     ReadTimeout,
     TransportError,
     is_seconds,
     wrong,
 )
 from smsc_async._version import __version__
+
+from .causes import Route
 
 __all__ = [
     "DEFAULT_HEADERS",
@@ -25,8 +28,10 @@ __all__ = [
     "Timeout",
     "Transport",
     "TransportWithGet",
+    "broken_answer",
     "cause_of",
     "failure",
+    "not_connected",
     "ours",
 ]
 
@@ -54,8 +59,22 @@ def failure(kind: type[TransportError], foreign: str = "") -> TransportError:
     return kind(f"{_WORDS[kind]} ({foreign})" if foreign else _WORDS[kind])
 
 
+def not_connected(reason: str) -> ConnectError:
+    """Return the exception for a connection that could not be made."""
+    return ConnectError(f"{reason}, nothing was sent")
+
+
+def broken_answer() -> ProtocolError:
+    """Return the exception for an answer whose HTTP headers can't be read; the request may have been executed."""
+    return ProtocolError("the HTTP headers of the answer are broken or too long, so it could not be read")
+
+
 def ours(
-    error: Exception, table: Mapping[type[Exception], type[TransportError]], *, left: bool | None
+    error: Exception,
+    table: Mapping[type[Exception], type[TransportError]],
+    *,
+    left: bool | None,
+    route: Route | None = None,
 ) -> TransportError:
     """Return our exception for one of a library.
 
@@ -64,13 +83,15 @@ def ours(
         table: Our classes for those of the library; the nearest in the method resolution order counts.
         left: Whether the body has left, without which a server executes nothing; None if only the class of the
             exception tells.
+        route: Where the request was to go, None to leave that out.
     """
     kind = next((table[base] for base in type(error).__mro__ if base in table), ConnectionLost)
     if left is False and kind.outcome is Outcome.UNKNOWN:
         kind = ConnectError
     if left and kind.outcome is Outcome.NOT_SENT:
         kind = ConnectionLost
-    return failure(kind, type(error).__name__)
+    reason = route.failed(error) if route is not None and kind is ConnectError else None
+    return failure(kind, type(error).__name__) if reason is None else not_connected(reason)
 
 
 def cause_of(error: Exception) -> Exception:

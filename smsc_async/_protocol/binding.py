@@ -6,7 +6,7 @@ with an empty page.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from functools import lru_cache
@@ -30,8 +30,10 @@ from smsc_async._model import (
 
 from . import envelope as _envelope
 from .contract import CONTRACT
-from .envelope import BodyMissing, DoctypeRefused, NotAnEnvelope, SoapVersion
+from .envelope import SoapVersion
 from .query import encode_list, encode_query
+from .received import RequestFault, read_request
+from .tags import trimmed
 
 __all__ = [
     "Incoming",
@@ -127,8 +129,7 @@ def decode(
         ProtocolError: The answer has the id of another message, so it belongs to another request.
     """
     try:
-        # An empty line before the opening tag of a PHP page is output before each of its answers.
-        envelope = _envelope.parse(body.lstrip(), _charset(content_type))
+        envelope = _envelope.parse(trimmed(body), _charset(content_type))
     except MalformedEnvelope:
         if status_code != _OK:
             raise _http_error(status_code) from None
@@ -233,65 +234,32 @@ class Incoming:
         method: The service's name of the method.
         fields: The fields: text, None for nil, a list for a repeated field.
         version: The version of SOAP to answer in.
+        namespace: The namespace to answer in.
     """
 
     method: str
     fields: Mapping[str, JsonValue] = field(repr=False)
     version: SoapVersion
+    namespace: str = ""
 
 
-class RequestFault(Exception):
-    """A request that the server answers with a Fault.
-
-    Attributes:
-        code: The Fault's code.
-        string: Its reason.
-        version: The version of SOAP to answer in.
-    """
-
-    def __init__(self, code: str, string: str, version: SoapVersion = SoapVersion.V11) -> None:
-        super().__init__(string)
-        self.code = code
-        self.string = string
-        self.version = version
-
-
-def receive(body: bytes, *, namespace: str) -> Incoming:
-    """Read a request as ext-soap does; `namespace` is the server's.
+def receive(body: bytes, *, namespaces: Collection[str]) -> Incoming:
+    """Read a request as ext-soap does; `namespaces` are those of the server.
 
     Raises:
         RequestFault: The request is one that ext-soap answers with this Fault.
     """
-    try:
-        envelope = _envelope.parse(body)
-    except DoctypeRefused:
-        raise RequestFault("Server", "DTD are not supported by SOAP") from None
-    except NotAnEnvelope:
-        raise RequestFault("VersionMismatch", "Wrong Version") from None
-    except BodyMissing as error:
-        raise RequestFault("Client", "Body must be present in a SOAP envelope", error.version) from None
-    except MalformedEnvelope:
-        raise RequestFault("Client", "Bad Request") from None
-    if not envelope.element:
-        raise RequestFault("Client", 'looks like we got "Body" without function call', envelope.version)
-    method = _METHOD_OF.get(envelope.element)
-    if method is None or envelope.namespace != namespace:
-        raise _procedure_missing(envelope)
-    known = {element.name for element in CONTRACT.operations[method].fields}
-    fields = {name: value for name, value in envelope.fields.items() if name in known}
-    if any(
-        isinstance(item, dict) for value in fields.values() for item in (value if isinstance(value, list) else [value])
-    ):
-        raise RequestFault("Server", "SOAP-ERROR: Encoding: Violation of encoding rules", envelope.version)
-    if envelope.must_understand:
-        raise RequestFault("MustUnderstand", "Header not understood", envelope.version)
-    return Incoming(method, fields, envelope.version)
-
-
-def _procedure_missing(envelope: _envelope.Envelope) -> RequestFault:
-    if envelope.version is SoapVersion.V12:
-        return RequestFault("rpc:ProcedureNotPresent", "Procedure not present", envelope.version)
-    return RequestFault("Server", f"Procedure '{envelope.element}' not present", envelope.version)
+    request = read_request(body)
+    method = _METHOD_OF.get(request.element)
+    if method is None or request.namespace not in namespaces:
+        if request.version is SoapVersion.V12:
+            raise RequestFault("rpc:ProcedureNotPresent", "Procedure not present", request.version)
+        raise RequestFault("Server", f"Procedure '{request.element}' not present")
+    must_understand = request.check_header()
+    fields = request.fields([each.name for each in CONTRACT.operations[method].fields])
+    if must_understand:
+        raise RequestFault("MustUnderstand", "Header not understood", request.version)
+    return Incoming(method, fields, request.version, request.namespace)
 
 
 def encode_answer(incoming: Incoming, fields: Mapping[str, JsonValue], namespace: str) -> bytes:

@@ -11,7 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
+from html import unescape
 from typing import Any, Final, NamedTuple
+from xml.parsers import expat
 
 from lxml import etree
 from pydantic import JsonValue
@@ -19,27 +21,30 @@ from pydantic import JsonValue
 from smsc_async._model import MalformedEnvelope, check_xml_text
 
 __all__ = [
+    "ATTRIBUTE_ESCAPES",
+    "DECLARATION",
+    "MAX_DEPTH",
     "BodyMissing",
     "DoctypeRefused",
     "Envelope",
     "Fault",
-    "Node",
     "NotAnEnvelope",
     "SoapVersion",
     "build",
-    "build_document",
     "build_fault",
+    "child_elements",
     "parse",
-    "parse_document",
+    "read_root",
+    "split_tag",
+    "text_nodes",
 ]
 
-_DECLARATION: Final = '<?xml version="1.0" encoding="UTF-8"?>\n'
-_MAX_DEPTH: Final = 32  # a real answer has 6 levels
-_MAX_ATTRIBUTES: Final = 256  # of one element; lxml looks each one up among all
+DECLARATION: Final = '<?xml version="1.0" encoding="UTF-8"?>\n'
+MAX_DEPTH: Final = 32  # a real answer has 6 levels
 _XSI_NIL: Final = "{http://www.w3.org/2001/XMLSchema-instance}nil"
 # A literal carriage return is read as a line feed (XML 1.0, 2.11), so it is written as a character reference.
 _TEXT_ESCAPES: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\r": "&#13;"})
-_ATTRIBUTE_ESCAPES: Final = _TEXT_ESCAPES | str.maketrans({'"': "&quot;", "\n": "&#10;", "\t": "&#9;"})
+ATTRIBUTE_ESCAPES: Final = _TEXT_ESCAPES | str.maketrans({'"': "&quot;", "\n": "&#10;", "\t": "&#9;"})
 _PLAIN: Final = re.compile("[\n\x20-%'-;=?-\ud7ff]*")
 """Text that needs no escaping and has no character that XML can't carry."""
 
@@ -60,7 +65,15 @@ class SoapVersion(Enum):
 
 
 class DoctypeRefused(MalformedEnvelope):
-    """The document has a DTD, which SOAP forbids and which is used to attack XML parsers."""
+    """The document has a DTD, which SOAP forbids and which is used to attack XML parsers.
+
+    Attributes:
+        version: The version of SOAP, 1.1 if the document is no envelope.
+    """
+
+    def __init__(self, message: str, /, *, version: SoapVersion = SoapVersion.V11) -> None:
+        super().__init__(message)
+        self.version = version
 
 
 class NotAnEnvelope(MalformedEnvelope):
@@ -77,27 +90,6 @@ class BodyMissing(MalformedEnvelope):
     def __init__(self, message: str, /, *, version: SoapVersion = SoapVersion.V11) -> None:
         super().__init__(message)
         self.version = version
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """An element of any document.
-
-    Attributes:
-        tag: The local name.
-        namespace: The namespace, "" for none.
-        attributes: The attributes that have no namespace.
-        children: The child elements.
-    """
-
-    tag: str
-    namespace: str
-    attributes: Mapping[str, str]
-    children: tuple["Node", ...] = ()
-
-    def all(self, tag: str) -> Iterator["Node"]:
-        """Yield the children with this local name."""
-        return (child for child in self.children if child.tag == tag)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +114,6 @@ class Envelope(NamedTuple):
         element: Its local name; "" if the body is empty.
         fields: Its children: text, None for nil, a mapping for one with children, a list for a repeated name.
         fault: The Fault, if the body holds one.
-        must_understand: Whether a header block says that it must be understood.
     """
 
     version: SoapVersion
@@ -130,7 +121,6 @@ class Envelope(NamedTuple):
     element: str
     fields: Mapping[str, JsonValue]
     fault: Fault | None = None
-    must_understand: bool = False
 
 
 def _escape(value: str) -> str:
@@ -165,8 +155,8 @@ def build(
 @lru_cache(maxsize=64)
 def _frame(element: str, namespace: str, version: SoapVersion) -> tuple[str, str]:
     """Return the parts before and after the fields, which are the same for every request of a method to one service."""
-    env, name = version.prefix, check_xml_text(namespace).translate(_ATTRIBUTE_ESCAPES)
-    head = f'{_DECLARATION}<{env}:Envelope xmlns:{env}="{version.namespace}" xmlns:ns1="{name}"><{env}:Body>'
+    env, name = version.prefix, check_xml_text(namespace).translate(ATTRIBUTE_ESCAPES)
+    head = f'{DECLARATION}<{env}:Envelope xmlns:{env}="{version.namespace}" xmlns:ns1="{name}"><{env}:Body>'
     return f"{head}<ns1:{element}>", f"</ns1:{element}></{env}:Body></{env}:Envelope>\n"
 
 
@@ -183,35 +173,9 @@ def build_fault(code: str, string: str, *, version: SoapVersion = SoapVersion.V1
             f"<{env}:Reason><{env}:Text>{text}</{env}:Text></{env}:Reason>"
         )
     return (
-        f'{_DECLARATION}<{env}:Envelope xmlns:{env}="{version.namespace}"><{env}:Body>'
+        f'{DECLARATION}<{env}:Envelope xmlns:{env}="{version.namespace}"><{env}:Body>'
         f"<{env}:Fault>{fault}</{env}:Fault></{env}:Body></{env}:Envelope>\n"
     ).encode()
-
-
-def build_document(root: Node, prefixes: Mapping[str, str]) -> bytes:
-    """Return an indented document; `prefixes` maps each namespace to its prefix.
-
-    Raises:
-        ValueError: A value has a character that XML can't carry.
-    """
-
-    def attribute(name: str, value: str) -> str:
-        return f'{name}="{check_xml_text(value).translate(_ATTRIBUTE_ESCAPES)}"'
-
-    def lines(node: Node, depth: int) -> Iterator[str]:
-        indent, name = "  " * depth, f"{prefixes[node.namespace]}:{node.tag}"
-        attributes = "".join(f" {attribute(key, value)}" for key, value in node.attributes.items())
-        if not depth:
-            attributes += "".join(f"\n    {attribute(f'xmlns:{prefix}', uri)}" for uri, prefix in prefixes.items())
-        if not node.children:
-            yield f"{indent}<{name}{attributes}/>"
-            return
-        yield f"{indent}<{name}{attributes}>"
-        for child in node.children:
-            yield from lines(child, depth + 1)
-        yield f"{indent}</{name}>"
-
-    return (_DECLARATION + "\n".join(lines(root, 0)) + "\n").encode()
 
 
 def parse(data: bytes, charset: str | None = None) -> Envelope:
@@ -224,70 +188,75 @@ def parse(data: bytes, charset: str | None = None) -> Envelope:
     Raises:
         MalformedEnvelope: It isn't a SOAP envelope, or isn't safe to read.
     """
-    root = _root(data, charset)
+    root = read_root(data, charset)
     version = _VERSION_OF.get(root.tag)
     if version is None:
         raise NotAnEnvelope("the answer is XML, but not a SOAP envelope")
     body = _child(root, version.body)
     if body is None:
         raise BodyMissing("the envelope has no body", version=version)
-    header = _child(root, version.header)
-    blocks = () if header is None else _children(header)
-    required = any(block.get(version.must_understand) in {"1", "true"} for block in blocks)
-    element = next(_children(body), None)
+    element = next(child_elements(body), None)
     if element is None:
-        return Envelope(version, "", "", {}, must_understand=required)
-    namespace, name = _split(element.tag)
+        return Envelope(version, "", "", {})
+    namespace, name = split_tag(element.tag)
     if element.tag == version.fault:
-        return Envelope(version, namespace, name, {}, _fault(element), must_understand=required)
+        return Envelope(version, namespace, name, {}, _fault(element))
     fields = _value(element)
     known = fields if isinstance(fields, dict) else {}
-    return Envelope(version, namespace, name, known, must_understand=required)
+    return Envelope(version, namespace, name, known)
 
 
 _VERSION_OF: Final = {version.envelope: version for version in SoapVersion}
 
 
-def parse_document(data: bytes, charset: str | None = None, *, whole: bool = True) -> Node:
-    """Read any document, such as a WSDL, or only its root.
+def read_root(data: bytes, charset: str | None = None, *, exact: bool = False) -> Any:
+    """Parse a document and return its root.
+
+    Args:
+        data: The document.
+        charset: The encoding that the HTTP header names.
+        exact: Read it as PHP does: keep CDATA sections and processing instructions, and let a prefix without a
+            namespace be part of the name.
 
     Raises:
         MalformedEnvelope: It isn't well-formed, or isn't safe to read.
     """
-
-    def node(element: Any, depth: int) -> Node:
-        if depth > _MAX_DEPTH:
-            raise MalformedEnvelope("the document is nested too deeply")
-        if len(element.attrib) > _MAX_ATTRIBUTES:
-            raise MalformedEnvelope("an element of the document has too many attributes")
-        namespace, tag = _split(element.tag)
-        attributes = {key: value for key, value in element.attrib.items() if not key.startswith("{")}
-        children = _children(element) if whole else ()
-        return Node(tag, namespace, attributes, tuple(node(child, depth + 1) for child in children))
-
-    return node(_root(data.lstrip(), charset), 0)
-
-
-def _root(data: bytes, charset: str | None) -> Any:
+    charset = None if charset is None or _names_its_encoding(data) else charset
     if not data or data.isspace():
         raise MalformedEnvelope("the answer is empty")
+    parser = _parser(charset, exact=exact)
     try:
-        root = etree.fromstring(data, _parser(None if charset is None or _names_its_encoding(data) else charset))
+        root = etree.fromstring(data, parser)
     except (etree.XMLSyntaxError, UnicodeError, ValueError):
         # The parser's message quotes the document, which may quote the request, so it is left out.
         root = None
-    if root is None:
+    if root is None or (exact and parser.error_log and not _is_well_formed(data, parser.error_log)):
         raise MalformedEnvelope("the answer is not well-formed XML")
     document: Any = root.getroottree().docinfo
     if document.doctype:
-        raise DoctypeRefused("the answer has a DTD, which SOAP forbids")
+        version = _VERSION_OF.get(root.tag, SoapVersion.V11)
+        raise DoctypeRefused("the answer has a DTD, which SOAP forbids", version=version)
     return root
 
 
-def _parser(charset: str | None) -> Any:
+def _is_well_formed(data: bytes, errors: Any) -> bool:
+    """Return whether only namespaces are wrong; after such an error libxml2 looks no further than the root's end."""
+    if any(
+        entry.level > etree.ErrorLevels.WARNING and entry.domain != etree.ErrorDomains.NAMESPACE for entry in errors
+    ):
+        return False
+    try:
+        expat.ParserCreate().Parse(data, True)
+    except (expat.ExpatError, LookupError, ValueError):  # the last two: an encoding that it doesn't know
+        return False
+    return True
+
+
+def _parser(charset: str | None, *, exact: bool) -> Any:
     # A parser that threads share would be locked by a long document, and its names would go from thread to thread.
     safe: dict[str, Any] = {"resolve_entities": False, "no_network": True, "load_dtd": False, "huge_tree": False}
-    plain: dict[str, Any] = {"remove_comments": True, "remove_pis": True}
+    plain: dict[str, Any] = dict.fromkeys(("remove_comments", "remove_pis", "strip_cdata"), not exact)
+    plain["recover"] = exact  # what can't be forgiven is in the parser's error log
     try:
         return etree.XMLParser(encoding=charset, **safe, **plain)
     except (LookupError, ValueError):
@@ -295,7 +264,7 @@ def _parser(charset: str | None) -> Any:
         return etree.XMLParser(**safe, **plain)
 
 
-_ENCODED: Final = (_DECLARATION.strip().encode(), codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_ENCODED: Final = (DECLARATION.strip().encode(), codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def _names_its_encoding(data: bytes) -> bool:
@@ -303,7 +272,8 @@ def _names_its_encoding(data: bytes) -> bool:
     return data.startswith(_ENCODED) or b"\0" in data[:4] or re.match(rb"<\?xml[^>]*encoding", data) is not None
 
 
-def _children(element: Any) -> Iterator[Any]:
+def child_elements(element: Any) -> Iterator[Any]:
+    """Return the children that are elements."""
     return (child for child in element if isinstance(child.tag, str))
 
 
@@ -311,13 +281,38 @@ def _child(element: Any, tag: str) -> Any:
     return next((child for child in element if child.tag == tag), None)
 
 
-def _split(tag: str) -> tuple[str, str]:
+def split_tag(tag: str) -> tuple[str, str]:
+    """Return the namespace, "" for none, and the local name."""
     namespace, _, name = tag.rpartition("}")
     return namespace[1:], name
 
 
+_SPACE: Final = " \t\n\r"
+_NODE: Final = re.compile(r"<!\[CDATA\[(?P<section>.*?)\]\]>|<!--.*?-->|(?P<instruction><\?.*?\?>)|[^<]+", re.DOTALL)
+
+
+def text_nodes(element: Any) -> list[str]:
+    """Return the text nodes and CDATA sections of an element that was read `exact`, as PHP's parser makes them.
+
+    It drops comments, and whitespace on its own; sections with only whitespace between them are one. lxml joins all
+    text, so what lxml writes is read.
+    """
+    written = etree.tostring(element, encoding="unicode", with_tail=False)
+    nodes: list[tuple[str, str]] = []
+    for found in _NODE.finditer(written, written.index(">") + 1, max(written.rfind("</"), 0)):
+        kind = found.lastgroup or ("" if found[0].startswith("<") else "text")
+        if kind != "text" and nodes and nodes[-1][0] == "text" and not nodes[-1][1].strip(_SPACE):
+            nodes.pop()
+        value = unescape(found[0]) if kind == "text" else found["section"] or ""
+        if kind and nodes and nodes[-1][0] == kind:
+            value = nodes.pop()[1] + value
+        if kind:
+            nodes.append((kind, value))
+    return [value for kind, value in nodes if kind == "section" or value.strip(_SPACE)]
+
+
 def _value(element: Any, depth: int = 0) -> JsonValue:
-    if depth > _MAX_DEPTH:
+    if depth > MAX_DEPTH:
         raise MalformedEnvelope("the answer is nested too deeply")
     if element.get(_XSI_NIL) in {"1", "true"}:
         return None
@@ -327,7 +322,7 @@ def _value(element: Any, depth: int = 0) -> JsonValue:
     for child in element:  # only elements: the parser drops comments and processing instructions, and a DTD is refused
         name, value = child.tag, _value(child, depth + 1)
         if name[0] == "{":
-            name = _split(name)[1]
+            name = split_tag(name)[1]
         if name not in fields:
             fields[name] = value
         elif isinstance(found := fields[name], list):
@@ -338,7 +333,7 @@ def _value(element: Any, depth: int = 0) -> JsonValue:
 
 
 def _fault(element: Any) -> Fault:
-    texts: Iterable[tuple[str, str]] = ((_split(each.tag)[1], (each.text or "").strip()) for each in element.iter())
+    texts: Iterable[tuple[str, str]] = ((split_tag(each.tag)[1], (each.text or "").strip()) for each in element.iter())
     found: dict[str, str] = {}
     for name, text in texts:
         found.setdefault(name, text)

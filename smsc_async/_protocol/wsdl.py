@@ -10,7 +10,7 @@ from typing import Final
 from smsc_async._model import MalformedEnvelope
 
 from .contract import CONTRACT, Contract, Element, OperationContract
-from .envelope import Node, build_document, parse_document
+from .document import Node, build_document, parse_document
 
 __all__ = ["differences", "read_wsdl", "target_namespace", "write_wsdl"]
 
@@ -23,8 +23,14 @@ _SOAP_OVER_HTTP: Final = "http://schemas.xmlsoap.org/soap/http"
 _PORT_TYPE: Final = "ServiceSoap"  # the service uses one name for its portType, its binding and its port
 
 
-def write_wsdl(contract: Contract, url: str) -> bytes:
-    """Return the WSDL of a service at this URL, which is also its targetNamespace and each of its SOAPActions."""
+def write_wsdl(contract: Contract, url: str, *, location: str | None = None) -> bytes:
+    """Return the WSDL of a service at this URL, which is also its targetNamespace and each of its SOAPActions.
+
+    Args:
+        contract: The operations.
+        url: The URL.
+        location: The URL to which requests are posted, if it is another one.
+    """
     root = _node(
         "wsdl:definitions",
         _node("wsdl:types", _node("xsd:schema", *_schema(contract), targetNamespace=url)),
@@ -43,7 +49,12 @@ def write_wsdl(contract: Contract, url: str) -> bytes:
         ),
         _node(
             "wsdl:service",
-            _node("wsdl:port", _node("soap:address", location=url), name=_PORT_TYPE, binding=f"tns:{_PORT_TYPE}"),
+            _node(
+                "wsdl:port",
+                _node("soap:address", location=location or url),
+                name=_PORT_TYPE,
+                binding=f"tns:{_PORT_TYPE}",
+            ),
             name="Service",
         ),
         name="Service",

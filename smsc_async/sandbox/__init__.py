@@ -26,6 +26,7 @@ except ModuleNotFoundError as _error:  # pragma: no cover - tested in a process 
 
 from smsc_async._clock import disk_time, steady_clock
 from smsc_async._model import is_seconds, wrong
+from smsc_async._protocol import CONTRACT
 
 from ._accounts import Account
 from ._channels import ServiceChannel
@@ -65,11 +66,13 @@ class Sandbox:
         seed: Seed of the random numbers: the same seed and the same calls give the same answers.
         clock: Returns the Unix time; None for the real time, which goes on when the wall clock is set.
         latency: Seconds between the arrival of a request and its answer.
+        namespace: The only namespace of requests and answers; None for that of the service,
+            `https://smscentre.com/sys/soap.php`, and the URL of the request.
         state: A file for the event log, from which a later sandbox with the same accounts, limits, delivery and seed
             continues, even if this one was killed. Only one sandbox may use it at a time.
 
     Raises:
-        ValueError: The file is not the state of a sandbox with these arguments.
+        ValueError: The namespace can't be one, or the file is not the state of a sandbox with these arguments.
 
     Attributes:
         app: The ASGI application, for any server; it answers on every path.
@@ -84,10 +87,12 @@ class Sandbox:
         seed: int = 0,
         clock: Callable[[], float] | None = None,
         latency: float = 0.0,
+        namespace: str | None = None,
         state: str | os.PathLike[str] | None = None,
     ) -> None:
         customers = (Account.demo(),) if accounts is None else _checked(accounts)
         _check(limits=limits, delivery=delivery, seed=seed, clock=clock, latency=latency, state=state)
+        _check(namespace=namespace)
         event_log = None if state is None else EventLog(Path(state), seed)
         self._service = Service(
             accounts=customers,
@@ -101,7 +106,7 @@ class Sandbox:
         self._clock = _clock_after(event_log, last) if clock is None else clock
         # Time that was skipped before a restart stays skipped.
         self._skipped = max(0.0, last - self._clock()) if last else 0.0
-        self.app: Starlette = make_app(self._service, self.now, latency)
+        self.app: Starlette = make_app(self._service, self.now, latency, namespace)
 
     @property
     def messages(self) -> Sequence[AcceptedMessage]:
@@ -133,12 +138,16 @@ class Sandbox:
         return httpx.ASGITransport(app=self.app)
 
 
-_MUST: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
+_MUST: Final[Mapping[str, tuple[Callable[[object], object], str]]] = {
     "limits": (lambda value: isinstance(value, Limits), "a Limits object"),
     "delivery": (lambda value: isinstance(value, DeliveryPlan), "a DeliveryPlan object"),
     "seed": (lambda value: isinstance(value, int), "a whole number"),
     "clock": (lambda value: value is None or callable(value), "a function that returns the Unix time, or None"),
     "latency": (is_seconds, "a number of seconds, at least 0"),
+    "namespace": (
+        lambda value: value is None or (isinstance(value, str) and value.isprintable() and value and " " not in value),
+        f"a URI without spaces, such as {CONTRACT.namespace}, or None",
+    ),
     "state": (lambda value: value is None or isinstance(value, str | os.PathLike), "the path of a file, or None"),
 }
 

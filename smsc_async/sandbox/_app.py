@@ -4,7 +4,6 @@ import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from threading import Lock
 from typing import Final, Protocol, TypeVar
 
@@ -34,32 +33,34 @@ __all__ = ["make_app"]
 T = TypeVar("T")
 _MAX_REQUEST: Final = 8 * 1_048_576  # PHP's post_max_size by default
 _METHODS: Final = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-_COMPRESSIONS: Final = {"gzip", "x-gzip", "deflate"}
+_COMPRESSIONS: Final = {"gzip", "x-gzip", "deflate"}  # PHP compares them exactly
 
 
-def make_app(service: Service, clock: Callable[[], float], latency: float) -> Starlette:
-    """Return the application; like the service, it uses the URL of the request as its namespace.
+def make_app(service: Service, clock: Callable[[], float], latency: float, namespace: str | None = None) -> Starlette:
+    """Return the application.
 
     Args:
         service: The emulator.
         clock: Returns the Unix time.
         latency: Seconds between the arrival of a request and its answer.
+        namespace: The namespace of requests and answers; None for that of the service and the URL of the request.
     """
     desk = _Desk(service)
 
     async def endpoint(request: Request) -> Response:
-        url = str(request.url.replace(query="", fragment=""))
-        if request.method == "GET" and request.url.query.lower() == "wsdl":
-            return _xml(write_wsdl(replace(CONTRACT, namespace=url), url))
+        url, local = _urls(request)
+        if request.method == "GET" and request.scope["query_string"].lower() == b"wsdl":
+            return _xml(write_wsdl(CONTRACT, namespace or url, location=url))
         if request.method != "POST":
             return _nothing()
         encoding = request.headers.get("Content-Encoding")
-        if encoding is not None and encoding.lower() not in _COMPRESSIONS:
+        if encoding is not None and encoding not in _COMPRESSIONS:
             return _nothing()
         body = await _body(request) or b""
+        names = (CONTRACT.namespace, url, local) if namespace is None else (namespace,)
         run = _at_once if encoding is None and reads_at_once(body) else in_own_thread
         try:
-            incoming = await run(lambda: receive(_unpacked(body, encoding), namespace=url))
+            incoming = await run(lambda: receive(_unpacked(body, encoding), namespaces=names))
         except RequestFault as refusal:
             return _xml(encode_fault(refusal), refusal.version, status_code=500)
         source = request.client.host if request.client else "127.0.0.1"
@@ -70,9 +71,19 @@ def make_app(service: Service, clock: Callable[[], float], latency: float) -> St
         async with desk.request(run, arrive) as answer:
             if latency:
                 await anyio.sleep(latency)
-        return _xml(await run(lambda: encode_answer(incoming, answer.fields, url)), incoming.version)
+        return _xml(await run(lambda: encode_answer(incoming, answer.fields, incoming.namespace)), incoming.version)
 
     return Starlette(routes=[Route("/{path:path}", endpoint, methods=_METHODS)])
+
+
+def _urls(request: Request) -> tuple[str, str]:
+    """Return the URL of a request by its Host header, and by the address that the server listens on."""
+    scheme, path = request.scope["scheme"], request.scope["path"]
+    host, port = request.scope.get("server") or ("127.0.0.1", None)
+    netloc = f"[{host}]" if ":" in host else host
+    if port not in {None, 443 if scheme == "https" else 80}:
+        netloc += f":{port}"
+    return f"{scheme}://{request.headers.get('Host') or netloc}{path}", f"{scheme}://{netloc}{path}"
 
 
 async def _at_once(work: Callable[[], T]) -> T:

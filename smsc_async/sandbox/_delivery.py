@@ -102,16 +102,24 @@ def _magic_numbers() -> Mapping[str, MagicNumber]:
         MagicNumber("79000001001", "waits for ever", -1),
         MagicNumber("79000001002", "held back for ever", -2),
         MagicNumber("79000001003", "accepted, but its status says that there is no such message", -3),
+        MagicNumber("79000009001", "refused at send: error in the parameters", refusal=1),
+        MagicNumber("79000009002", "refused at send: wrong credentials", refusal=2),
         MagicNumber("79000009003", "refused at send: not enough money", refusal=3),
+        MagicNumber("79000009004", "refused at send: the IP address is blocked", refusal=4),
+        MagicNumber("79000009005", "refused at send: wrong date", refusal=5),
         MagicNumber("79000009006", "refused at send: forbidden", refusal=6),
         MagicNumber("79000009007", "refused at send: wrong number", refusal=7),
         MagicNumber("79000009008", "refused at send: can't be delivered", refusal=8),
+        MagicNumber("79000009009", "refused at send: too often", refusal=9),
     )
     return MappingProxyType({number.phone: number for number in numbers})
 
 
 MAGIC_NUMBERS = _magic_numbers()
-"""By phone: 7900000 00SS takes status SS, 7900000 10SS status -SS, 7900000 90EE is refused with error EE."""
+"""By phone: 7900000 00SS takes status SS, 7900000 10SS status -SS, 7900000 90EE is refused with error EE, 01 to 09.
+
+Errors 1, 2, 4 and 5 refuse the whole request, also one that has other recipients; they block nothing.
+"""
 
 _DEFAULT_OUTCOMES = (
     Share(1, 0, 0.92),

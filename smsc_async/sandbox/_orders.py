@@ -28,6 +28,7 @@ _SHORT_LINK = "https://s.example/"
 _NO_MONEY = 3
 _FORBIDDEN = 6
 _WRONG_NUMBER = 7
+_OF_REQUEST = frozenset({1, 2, 4, 5})
 _UNDELIVERABLE = 8
 
 
@@ -207,4 +208,6 @@ def _refusal(recipient: Addressee, price: Decimal | None) -> int:
     if recipient.is_wrong:
         return _WRONG_NUMBER
     magic = MAGIC_NUMBERS.get(recipient.address)
+    if magic and magic.refusal in _OF_REQUEST:
+        refuse(magic.refusal)
     return magic.refusal if magic and magic.refusal else _UNDELIVERABLE if price is None else 0

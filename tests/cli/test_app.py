@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -19,6 +20,7 @@ from typer.testing import CliRunner, Result
 
 from smsc_async import DeliveryError, DeliveryReport, MalformedEnvelope, MessageRef, MessageStatus
 from smsc_async._cli import app as cli
+from smsc_async._cli import demo
 from smsc_async._cli.demo import listen, serve_while
 from smsc_async._cli.output import cost_lines, error_lines, sent_lines, status_lines
 from smsc_async._model.results import Cost, SentMessage
@@ -206,6 +208,26 @@ def test_ctrl_c_ends_the_sandbox_command(monkeypatch: pytest.MonkeyPatch) -> Non
     result = run("sandbox", "--port", "0")
     assert result.exit_code == 130
     assert result.stdout.startswith("the sandbox listens on http://127.0.0.1:")
+
+
+def test_the_sandbox_serves_a_namespace_of_your_choice(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[object] = []
+
+    class Noted(Sandbox):
+        def __init__(self, **options: Any) -> None:
+            given.append(options["namespace"])
+            super().__init__(**options)
+
+    async def end(_app: object, listener: socket.socket, _announce: object) -> None:
+        listener.close()
+
+    monkeypatch.setattr(demo, "Sandbox", Noted)
+    monkeypatch.setattr(demo, "serve_while", end)
+    assert run("sandbox", "--port", "0", "--namespace", "urn:mine").exit_code == 0
+    assert run("sandbox", "--port", "0").exit_code == 0
+    result = run("sandbox", "--port", "0", "--namespace", "")
+    assert (result.exit_code, given) == (1, ["urn:mine", None, ""])
+    assert "namespace must be a URI such as https://smscentre.com/sys/soap.php" in result.stderr
 
 
 @pytest.mark.parametrize("package", ["starlette", "uvicorn"])

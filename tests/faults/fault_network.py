@@ -144,7 +144,7 @@ class Network(httpcore.AsyncNetworkBackend):
         """Let the sandbox execute a request and return the answer."""
         self.arrivals += 1
         try:
-            incoming = receive(request.partition(_END_OF_HEAD)[2], namespace=URL)
+            incoming = receive(request.partition(_END_OF_HEAD)[2], namespaces=(URL,))
         except RequestFault as refusal:
             return _http(500, encode_fault(refusal))
         service = self.sandbox._service

@@ -57,7 +57,7 @@ async def _try_all(transport: Any) -> Summary:
     summary, sandbox = Summary(), Sandbox(delivery=DeliveryPlan.instant())
 
     async def serve(request: RawRequest, writer: asyncio.StreamWriter) -> bool:
-        incoming = receive(request.body, namespace=_URL)
+        incoming = receive(request.body, namespaces=(_URL,))
         result = sandbox._service.arrive(incoming.method, incoming.fields, now=sandbox.now())
         sandbox._service.leave(result)
         writer.write(http_bytes(encode_answer(incoming, result.fields, _URL)))

@@ -26,6 +26,7 @@ from smsc_async import (
     Message,
     MessageRef,
     Mms,
+    ProtocolError,
     ReadTimeout,
     Reply,
     Send,
@@ -147,8 +148,11 @@ FAILURES: Final[Mapping[str, tuple[Case, type[SmscError]]]] = {
     "stalled": (_stalled, SmscError),
     "page": (_serving(_replying(lambda body: http_bytes(body.encode(), status="500 Oops"))), HTTPStatusError),
     "not XML": (_serving(_replying(lambda body: http_bytes(f"<a>{body}".encode()))), MalformedEnvelope),
-    "gzip": (_serving(_replying(lambda body: http_bytes(body.encode(), content_encoding="gzip"))), MalformedEnvelope),
-    "not HTTP": (_serving(_replying(lambda body: f"{body}\r\n\r\n".encode())), ConnectionLost),
+    "gzip": (
+        _serving(_replying(lambda body: http_bytes(b"\x1f\x8b" + body.encode(), content_encoding="gzip"))),
+        MalformedEnvelope,
+    ),
+    "not HTTP": (_serving(_replying(lambda body: f"{body}\r\n\r\n".encode())), ProtocolError),
     "fault": (
         _serving(_replying(lambda body: http_bytes(fault("Server", body.partition("Body>")[2]).body, status="500 X"))),
         SoapFault,

@@ -107,7 +107,7 @@ class PhpServer:
 
     def reset(self) -> None:
         """Forget all calls, echo every one, and serve the snapshot of the WSDL for this address."""
-        self._calls.write_bytes(b"")
+        self.forget()
         self.answer()
         # The file, not the code: what changes in the code alone must not change in the judge as well.
         self.serve(SNAPSHOT.read_bytes().replace(SNAPSHOT_URL, self.url.encode()))
@@ -115,6 +115,10 @@ class PhpServer:
     def serve(self, wsdl: bytes) -> None:
         """Speak this WSDL from now on."""
         self._wsdl.write_bytes(wsdl)
+
+    def forget(self) -> None:
+        """Forget all calls."""
+        self._calls.write_bytes(b"")
 
     def answer(self, **script: Mapping[str, Any]) -> None:
         """Answer so from now on: by method, `{"fields": ...}`, `{"fault": [code, string]}` or `{"crash": True}`."""

@@ -3,6 +3,7 @@
 import pytest
 
 from smsc_async import ConnectError
+from smsc_async._network import proxy as proxy_module
 from smsc_async._network.proxy import ProxyURL, ascii_host, environment_proxy, is_loopback, read_proxy
 
 ALL = frozenset({"http", "https", "socks5"})
@@ -37,7 +38,85 @@ def test_environment_names_the_proxy(
     assert environment_proxy(URL, ALL) == (None if proxy is None else ProxyURL(proxy))
 
 
-@pytest.mark.parametrize("host", ["localhost", "a.localhost", "127.0.0.1", "127.9.9.9", "[::1]"])
+@pytest.mark.parametrize("variable", ["NO_PROXY", "no_proxy"])
+@pytest.mark.parametrize(
+    ("entry", "url"),
+    [
+        ("sms.test", "https://sms.test/"),
+        ("SMS.Test", "https://sms.test/"),
+        ("sms.test.", "https://sms.test/"),
+        ("sms.test", "https://sms.test./"),
+        (".test.", "https://sms.test./"),
+        ("test", "https://sms.test/"),
+        ("*.test", "https://sms.test/"),
+        ("*", "https://10.0.0.1/"),
+        ("a.test,,*", "https://sms.test/"),
+        ("a.test sms.test", "https://sms.test/"),
+        ("a.test ,\tsms.test ", "https://sms.test/"),
+        ("sms.test:443", "https://sms.test/"),
+        ("sms.test:80", "http://sms.test/"),
+        (".test:8443", "https://sms.test:8443/"),
+        ("https://sms.test/", "https://sms.test/"),
+        ("прокси.рф", "https://xn--h1adldfi.xn--p1ai/"),
+        ("10.0.0.1", "https://10.0.0.1/"),
+        ("10.0.0.1:443", "https://10.0.0.1/"),
+        ("10.0.0.0/8", "https://10.1.2.3/"),
+        ("10.1.2.3/8", "https://10.9.9.9/"),
+        ("10.0.0.0/8:8443", "https://10.1.2.3:8443/"),
+        ("2001:db8::1", "https://[2001:db8::1]/"),
+        ("[2001:db8::1]", "https://[2001:DB8:0::1]/"),
+        ("[2001:db8::1]:443", "https://[2001:db8::1]/"),
+        ("2001:db8::/32", "https://[2001:db8::5]/"),
+        ("[2001:db8::]/32", "https://[2001:db8::5]:8443/"),
+        ("[2001:db8::]/32:8443", "https://[2001:db8::5]:8443/"),
+    ],
+)
+def test_a_host_that_no_proxy_names_is_reached_directly(
+    variable: str, entry: str, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", "http://proxy:3128")
+    monkeypatch.setenv(variable, entry)
+    assert environment_proxy(url, ALL) is None
+
+
+@pytest.mark.parametrize(
+    ("entry", "url"),
+    [
+        ("", "https://sms.test/"),
+        (" , ", "https://sms.test/"),
+        (".", "https://sms.test/"),
+        ("*.", "https://sms.test/"),
+        ("ms.test", "https://sms.test/"),
+        ("a.sms.test", "https://sms.test/"),
+        ("sms.test:80", "https://sms.test/"),
+        ("sms.test:x", "https://sms.test/"),
+        ("sms.*", "https://sms.test/"),
+        ("0.0.1", "https://10.0.0.1/"),
+        ("10.0.0.0/16", "https://10.1.2.3/"),
+        ("10.0.0.0/40", "https://10.0.0.1/"),
+        ("10.0.0.1:80", "https://10.0.0.1/"),
+        ("[2001:db8::1]:80", "https://[2001:db8::1]/"),
+        ("[2001:db8::1", "https://[2001:db8::2]/"),
+        ("10.0.0.0/8", "https://[2001:db8::1]/"),
+        ("10.0.0.0/8", "https://sms.test/"),
+    ],
+)
+def test_a_host_that_no_proxy_does_not_name_goes_through_the_proxy(
+    entry: str, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", "http://proxy:3128")
+    monkeypatch.setenv("NO_PROXY", entry)
+    assert environment_proxy(url, ALL) == ProxyURL("http://proxy:3128")
+
+
+def test_without_no_proxy_the_settings_of_the_system_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALL_PROXY", "http://proxy:3128")
+    monkeypatch.setattr(proxy_module, "proxy_bypass", lambda host: host == "sms.test")
+    assert environment_proxy("https://sms.test./", ALL) is None
+    assert environment_proxy("https://other.test/", ALL) is not None
+
+
+@pytest.mark.parametrize("host", ["localhost", "localhost.", "a.localhost", "127.0.0.1", "127.9.9.9", "[::1]"])
 def test_this_machine_needs_no_proxy(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALL_PROXY", "http://proxy:3128")
     assert is_loopback(host.strip("[]"))

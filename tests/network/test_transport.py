@@ -115,9 +115,8 @@ async def test_redirects_are_not_followed(make: Make, status: int) -> None:
         b"HTTP/1.1 200 OK\r\nContent-Le",
         b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n<half",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n<half",
-        b"+79991234567 not HTTP\r\n\r\n",
     ],
-    ids=["nothing", "half a head", "half a body", "half a chunk", "nonsense"],
+    ids=["nothing", "half a head", "half a body", "half a chunk"],
 )
 async def test_connection_cut_during_the_answer_leaves_the_outcome_unknown(make: Make, sent: bytes) -> None:
     async def serve(_: RawRequest, writer: asyncio.StreamWriter) -> bool:
@@ -253,10 +252,13 @@ async def test_compressed_answer_is_read_piece_by_piece(make: Make, packed: byte
         assert (await _posted(make, url)).body == b"<a/>"
 
 
-@pytest.mark.parametrize(("encoding", "words"), [("gzip", "compression is broken"), ("br", "not asked for")])
-async def test_compression_that_can_not_be_read_is_said(make: Make, encoding: str, words: str) -> None:
+@pytest.mark.parametrize(
+    ("body", "encoding", "words"),
+    [(b"\x1f\x8b<a/>", "gzip", "compression is broken"), (b"\x0b\x02\x80<a/>\x03", "br", "not asked for")],
+)
+async def test_compression_that_can_not_be_read_is_said(make: Make, body: bytes, encoding: str, words: str) -> None:
     async def serve(_: RawRequest, writer: asyncio.StreamWriter) -> bool:
-        writer.write(http_bytes(b"<a/>", content_encoding=encoding))
+        writer.write(http_bytes(body, content_encoding=encoding))
         return True
 
     async with raw_server(serve) as url:
@@ -328,7 +330,7 @@ async def test_proxy_gets_the_request_and_a_dead_one_sent_nothing(make: Make) ->
     async with raw_server(serve) as url:
         transport = make(proxy=url)
         await transport.post("http://sms.test/soap.php", {}, b"", QUICK)
-        with pytest.raises(ConnectError, match="ProxyError"):
+        with pytest.raises(ConnectError, match=r"the proxy 127.*refused to connect to sms.test \(HTTP 502\)"):
             await transport.post("https://sms.test/soap.php", {}, b"", QUICK)
         await transport.aclose()
     assert lines == ["POST http://sms.test/soap.php HTTP/1.1", "CONNECT sms.test:443 HTTP/1.1"]

@@ -123,7 +123,7 @@ def test_samples_of_failures_raise_the_right_errors() -> None:
 def test_server_receives_what_the_client_asked(operation: Operation[Any], credentials: Credentials) -> None:
     request = encode(operation, credentials, NAMESPACE)
     assert request.headers == {"Content-Type": XML, "SOAPAction": f'"{NAMESPACE}"'}
-    incoming = receive(request.body, namespace=NAMESPACE)
+    incoming = receive(request.body, namespaces=(NAMESPACE,))
     expected = {**credentials.fields(), **operation.fields()}
     plain, with_query = operation.methods
     assert incoming.method == request.method == (with_query if "query" in incoming.fields else plain)
@@ -135,13 +135,13 @@ def test_server_receives_what_the_client_asked(operation: Operation[Any], creden
 
 def test_a_request_does_not_print_what_is_private() -> None:
     request = encode(SEND, LOGIN, NAMESPACE)
-    incoming = receive(request.body, namespace=NAMESPACE)
+    incoming = receive(request.body, namespaces=(NAMESPACE,))
     for shown in (repr(request), repr(request.body), repr(incoming)):
         assert not any(private in shown for private in ("alex", "pa<&>ss", "Table", "79215550101"))
 
 
 def test_list_lines_travel_in_query() -> None:
-    query = receive(encode(SEND_LIST, KEY, NAMESPACE).body, namespace=NAMESPACE).fields["query"]
+    query = receive(encode(SEND_LIST, KEY, NAMESPACE).body, namespaces=(NAMESPACE,)).fields["query"]
     assert isinstance(query, str)
     assert "list=%2B79215550101%3AOne%5Cnmore%0AIVAN%7C%2B79215550102%3ATwo" in query.split("&")
 
@@ -154,7 +154,7 @@ def test_namespace_is_the_address_without_its_query(suffix: str) -> None:
 @pytest.mark.parametrize("version", SoapVersion)
 def test_client_reads_what_the_server_answers(version: SoapVersion) -> None:
     request = encode(SEND_MANY, KEY, NAMESPACE)
-    incoming = receive(build("send2", {"phones": "1"}, namespace=NAMESPACE, version=version), namespace=NAMESPACE)
+    incoming = receive(build("send2", {"phones": "1"}, namespace=NAMESPACE, version=version), namespaces=(NAMESPACE,))
     errors: list[JsonValue] = [{"phone": "79215550102", "status": "7"}]
     body = encode_answer(incoming, {"id": "42", "cnt": "1", "errors": errors}, NAMESPACE)
     sent = decode(SEND_MANY, request, status_code=200, content_type=XML, body=body, timezone=MOSCOW)
@@ -163,7 +163,7 @@ def test_client_reads_what_the_server_answers(version: SoapVersion) -> None:
 
 
 def test_an_empty_answer_is_one_empty_element() -> None:
-    incoming = receive(encode(BALANCE, KEY, NAMESPACE).body, namespace=NAMESPACE)
+    incoming = receive(encode(BALANCE, KEY, NAMESPACE).body, namespaces=(NAMESPACE,))
     assert b"<ns1:BalanceResponse><balanceresult/></ns1:BalanceResponse>" in encode_answer(incoming, {}, NAMESPACE)
 
 
@@ -187,10 +187,11 @@ def test_answer_is_read_in_the_encoding_of_the_header(before: str, content_type:
     assert report.status_name == "Доставлено"
 
 
-def test_an_empty_line_before_the_document_is_accepted_in_an_answer_and_not_in_a_request() -> None:
-    assert decoded(BALANCE, b"\r\n" + answer_to(BALANCE, {"balance": "1"})).amount == 1
+def test_whitespace_and_marks_before_the_document_are_accepted_in_an_answer_and_not_in_a_request() -> None:
+    for before in (b"\r\n", b"\xef\xbb\xbf", b"\n \xef\xbb\xbf\r\n\xef\xbb\xbf\t"):
+        assert decoded(BALANCE, before + answer_to(BALANCE, {"balance": "1"})).amount == 1
     with pytest.raises(RequestFault, match="Bad Request"):
-        receive(b"\r\n" + encode(BALANCE, KEY, NAMESPACE).body, namespace=NAMESPACE)
+        receive(b"\r\n" + encode(BALANCE, KEY, NAMESPACE).body, namespaces=(NAMESPACE,))
 
 
 @pytest.mark.parametrize("error", [None, "0", "", "00"])

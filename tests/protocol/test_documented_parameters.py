@@ -55,7 +55,7 @@ PARAMETERS = (
 
 def received(operation: AnyOperation, credentials: Credentials = LOGIN) -> tuple[str, dict[str, Any]]:
     request = encode(operation, credentials, CONTRACT.namespace)
-    incoming = receive(request.body, namespace=CONTRACT.namespace)
+    incoming = receive(request.body, namespaces=(CONTRACT.namespace,))
     return incoming.method, dict(incoming.fields)
 
 

@@ -11,18 +11,16 @@ from hypothesis import strategies as st
 from pydantic import JsonValue
 
 from smsc_async._model.exceptions import MalformedEnvelope, SmscError
+from smsc_async._protocol.document import Node, build_document, parse_document
 from smsc_async._protocol.envelope import (
     BodyMissing,
     DoctypeRefused,
     Fault,
-    Node,
     NotAnEnvelope,
     SoapVersion,
     build,
-    build_document,
     build_fault,
     parse,
-    parse_document,
 )
 
 SAMPLES: Final = sorted((Path(__file__).parent / "samples").glob("*.http"))
@@ -119,7 +117,6 @@ def test_the_same_answer_is_read_whatever_its_shape(document: str) -> None:
     envelope = parse(document.encode())
     assert (envelope.namespace, envelope.element, envelope.fields) == ("urn:n", "answer", FIELDS)
     assert envelope.fault is None
-    assert not envelope.must_understand
 
 
 @pytest.mark.parametrize(
@@ -205,13 +202,6 @@ def test_an_envelope_without_a_body_is_told_apart_with_its_version(version: Soap
 def test_a_body_without_an_element_has_no_element(inner: str) -> None:
     envelope = parse(_envelope(inner).encode())
     assert (envelope.element, envelope.namespace, envelope.fields) == ("", "", {})
-
-
-@pytest.mark.parametrize(("value", "required"), [("1", True), ("true", True), ("0", False), ("false", False)])
-@pytest.mark.parametrize("body", [ANSWER, "", "<e:Fault/>"])
-def test_a_header_that_must_be_understood_is_noticed(value: str, required: bool, body: str) -> None:
-    header = f"<e:Header><a/><h:x xmlns:h='urn:h' e:mustUnderstand='{value}'/></e:Header>"
-    assert parse(_envelope(body, around=header).encode()).must_understand is required
 
 
 @pytest.mark.parametrize(

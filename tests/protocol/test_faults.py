@@ -98,7 +98,7 @@ def test_a_fault_never_repeats_what_was_private(
     credentials = Login(login=SecretStr(login), password=SecretStr(password))
     send = Send.model_validate({"to": PHONES[:2], "text": text, "id": "order-55", "pp": text})
     request = encode(send, credentials, NAMESPACE)
-    fields = receive(request.body, namespace=NAMESPACE).fields
+    fields = receive(request.body, namespaces=(NAMESPACE,)).fields
     quoted = (text, login, password, *PHONES[:2], PHONES[0][1:], str(fields["query"]))
     said = f"\u2620{around}\u2620".join(("", *quoted, ""))
     with pytest.raises(SoapFault) as raised:
@@ -121,7 +121,7 @@ _MUST: Final = "<e:Header><x e:mustUnderstand='1'/></e:Header>"
 @pytest.mark.parametrize("header", ["", _MUST], ids=["plain", "must-understand"])
 def test_a_server_says_that_a_procedure_is_missing(element: str, header: str, version: SoapVersion) -> None:
     with pytest.raises(RequestFault) as refusal:
-        receive(_envelope(element, header=header, version=version), namespace=NAMESPACE)
+        receive(_envelope(element, header=header, version=version), namespaces=(NAMESPACE,))
     assert refusal.value.version is version
     with pytest.raises(SoapFault) as fault:
         decoded(STATUS, encode_fault(refusal.value), status_code=500)
@@ -150,7 +150,7 @@ def test_a_server_says_that_a_procedure_is_missing(element: str, header: str, ve
 )
 def test_a_server_refuses_as_ext_soap_does(body: bytes, code: str, string: str) -> None:
     with pytest.raises(RequestFault) as raised:
-        receive(body, namespace=NAMESPACE)
+        receive(body, namespaces=(NAMESPACE,))
     refusal = raised.value
     assert (refusal.code, refusal.string, refusal.version) == (code, string, SoapVersion.V11)
     assert parse(encode_fault(refusal)).fault == Fault(code, string)
@@ -159,7 +159,7 @@ def test_a_server_refuses_as_ext_soap_does(body: bytes, code: str, string: str) 
 def test_a_server_drops_unknown_fields_and_keeps_repeated_and_nil_ones() -> None:
     body = build("status", {"x": {"y": "1"}, "phone": ["1", "2"], "id": "<&>\r"}, namespace=NAMESPACE)
     nil = b'<all xmlns:i="http://www.w3.org/2001/XMLSchema-instance" i:nil="true"/></ns1:status>'
-    incoming = receive(body.replace(b"</ns1:status>", nil), namespace=NAMESPACE)
+    incoming = receive(body.replace(b"</ns1:status>", nil), namespaces=(NAMESPACE,))
     assert incoming.fields == {"phone": ["1", "2"], "id": "<&>\r", "all": None}
 
 
@@ -209,4 +209,4 @@ def test_any_bytes_raise_nothing_but_our_errors(operation: Operation[Any], body:
     with suppress(SmscError):
         decoded(operation, body, content_type=content_type)
     with suppress(RequestFault):
-        receive(body, namespace=NAMESPACE)
+        receive(body, namespaces=(NAMESPACE,))

@@ -1,11 +1,13 @@
 """Documents are parsed at once while their names are few and known."""
 
+import codecs
 from collections.abc import Iterator
 
 import pytest
 
 from smsc_async._protocol import reads_at_once, tags
-from smsc_async._protocol.envelope import parse
+from smsc_async._protocol.envelope import parse, read_root
+from smsc_async._protocol.tags import trimmed
 from tests.doubles import NAMESPACE, XML, answer, fault, wsdl
 from tests.protocol.test_envelope import SOAP_11
 
@@ -112,3 +114,58 @@ def test_a_value_with_another_name_each_time_is_one_name() -> None:
         document = answer("get_status", status="1", message=f"text {number} & more").body
         assert reads_at_once(document, XML)
         assert parse(document).namespace == NAMESPACE
+
+
+DOCUMENT = '<?xml version="1.0"?><a>\u00e9</a>'
+MARK = codecs.BOM_UTF8
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        b"",
+        b"\n",
+        b" \r\n\t",
+        MARK,
+        MARK * 3,
+        b"\n" + MARK,
+        MARK + b"\r\n",
+        b" " + MARK + b"\n" + MARK + b"\t",
+        b"\x0b\x0c",
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-16-le", "utf-16-be", "utf-8-sig"])
+def test_a_mix_of_whitespace_and_byte_order_marks_before_a_document_is_dropped(before: bytes, encoding: str) -> None:
+    document = DOCUMENT.encode(encoding)
+    if encoding.startswith("utf-16-"):  # without a mark, such a document can't follow bytes of another encoding
+        before = before.decode().encode(encoding)
+    root = read_root(trimmed(before + document))
+    assert (root.tag, root.text) == ("a", "\u00e9")
+
+
+def test_whitespace_after_the_mark_of_utf_16_is_dropped() -> None:
+    for mark, encoding in ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be")):
+        document = mark + "\n \ufeff\t".encode(encoding) + DOCUMENT.encode(encoding)
+        assert trimmed(b"\r\n" + document) == mark + DOCUMENT.encode(encoding)
+
+
+@pytest.mark.parametrize(
+    ("data", "kept"),
+    [
+        (b"", b""),
+        (b" \n", b""),
+        (MARK, MARK),
+        (b"\0", codecs.BOM_UTF16_BE + b"\0"),
+        (b"<a/>\n", b"<a/>\n"),
+        (b"a" + MARK, b"a" + MARK),
+        ("<a/>".encode("utf-32"), "<a/>".encode("utf-32")),
+    ],
+)
+def test_nothing_is_dropped_from_a_document_itself(data: bytes, kept: bytes) -> None:
+    assert trimmed(data) == kept
+
+
+def test_a_mark_before_a_document_in_another_encoding_is_no_part_of_it() -> None:
+    """A PHP page that was saved with a mark answers in windows-1251."""
+    document = '<?xml version="1.0" encoding="windows-1251"?><a>Привет</a>'.encode("cp1251")
+    assert read_root(trimmed(MARK + b"\n" + document)).text == "Привет"

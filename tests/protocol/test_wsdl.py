@@ -9,7 +9,7 @@ import pytest
 from smsc_async._model.exceptions import MalformedEnvelope
 from smsc_async._protocol import wsdl
 from smsc_async._protocol.contract import CONTRACT, Contract, Element, OperationContract
-from smsc_async._protocol.envelope import Node, parse_document
+from smsc_async._protocol.document import Node, parse_document
 from smsc_async._protocol.wsdl import differences, read_wsdl, target_namespace, write_wsdl
 
 SNAPSHOT = Path(__file__).parent.parent.parent / "wsdl_snapshot" / "soap.wsdl"

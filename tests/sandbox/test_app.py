@@ -28,11 +28,82 @@ async def ask(method: str, url: str = URL, *, body: bytes = b"", **headers: str)
         return await http.request(method, url, content=body, headers=named)
 
 
+async def _post(sandbox: Sandbox, body: bytes, host: str | None, **scope: Any) -> tuple[int, bytes]:
+    """Post as a server does that got this Host header, and return the status and the body of the answer."""
+    sent: list[dict[str, Any]] = []
+    headers = [] if host is None else [(b"host", host.encode())]
+    request = {"type": "http", "method": "POST", "path": "/sys/soap.php", "query_string": b"", "headers": headers}
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": body}
+
+    async def send(event: Any) -> None:
+        sent.append(event)
+
+    await sandbox.app({"scheme": "http", **request, **scope}, receive, send)
+    return sent[0]["status"], b"".join(event.get("body", b"") for event in sent)
+
+
 async def test_the_wsdl_has_the_url_of_its_request() -> None:
     for query in ("?wsdl", "?WSDL"):
         reply = await ask("GET", URL + query)
         assert reply.headers["Content-Type"] == "text/xml; charset=utf-8"
         assert target_namespace(reply.content) == URL
+
+
+OFFICIAL = "https://smscentre.com/sys/soap.php"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8025", "sandbox:8025", "smscentre.com", "[::1]", "a b"])
+@pytest.mark.parametrize("namespace", [OFFICIAL, "http://10.0.0.5:8025/sys/soap.php", "http://{host}/sys/soap.php"])
+async def test_the_services_namespace_and_its_own_urls_are_right_whatever_the_host(host: str, namespace: str) -> None:
+    """An integration for the service runs unchanged against the sandbox, in Docker and behind a proxy too."""
+    namespace = namespace.format(host=host)
+    body = encode(GetBalance(), ApiKey.model_validate({"key": "demo"}), namespace).body
+    status, answer = await _post(Sandbox(), body, host, server=("10.0.0.5", 8025))
+    assert status == 200
+    assert f'xmlns:ns1="{namespace}"'.encode() in answer
+
+
+@pytest.mark.parametrize(
+    ("server", "scheme", "namespace"),
+    [
+        (("10.0.0.5", 80), "http", "http://10.0.0.5/sys/soap.php"),
+        (("10.0.0.5", 443), "https", "https://10.0.0.5/sys/soap.php"),
+        (("10.0.0.5", 443), "http", "http://10.0.0.5:443/sys/soap.php"),
+        (("::1", 8025), "http", "http://[::1]:8025/sys/soap.php"),
+        (("/run/sandbox.sock", None), "http", "http:///run/sandbox.sock/sys/soap.php"),
+        (None, "http", "http://127.0.0.1/sys/soap.php"),
+    ],
+)
+async def test_the_own_url_is_where_the_server_listens(
+    server: tuple[str, int | None] | None, scheme: str, namespace: str
+) -> None:
+    body = encode(GetBalance(), ApiKey.model_validate({"key": "demo"}), namespace).body
+    for host in ("sandbox", None):
+        assert (await _post(Sandbox(), body, host, server=server, scheme=scheme))[0] == 200
+
+
+async def test_a_given_namespace_is_the_only_one() -> None:
+    sandbox = Sandbox(namespace="urn:mine")
+    for namespace, status in (("urn:mine", 200), (OFFICIAL, 500), (URL, 500)):
+        body = encode(GetBalance(), ApiKey.model_validate({"key": "demo"}), namespace).body
+        assert (await _post(sandbox, body, "127.0.0.1:8025"))[0] == status
+    async with httpx.AsyncClient(transport=sandbox.transport()) as http:
+        wsdl = (await http.get(f"{URL}?wsdl")).content
+    assert target_namespace(wsdl) == "urn:mine"
+    assert f'location="{URL}"'.encode() in wsdl
+
+
+@pytest.mark.parametrize("namespace", ["", " ", "urn:a b", "urn:a\n", "urn:\x01"])
+def test_what_can_be_no_namespace_is_refused(namespace: str) -> None:
+    with pytest.raises(ValueError, match="namespace must be a URI"):
+        Sandbox(namespace=namespace)
+
+
+async def test_the_client_learns_a_given_namespace_by_itself() -> None:
+    async with Client(apikey="demo", url=URL, transport=Sandbox(namespace="urn:mine").transport()) as client:
+        assert (await client.balance()).amount == 10_000
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"])
@@ -50,8 +121,9 @@ async def test_a_compressed_request_is_inflated(encoding: str, pack: object) -> 
     assert b"<balance>10000</balance>" in reply.content
 
 
-async def test_a_compression_that_ext_soap_does_not_know_gets_an_empty_page() -> None:
-    reply = await ask("POST", body=BALANCE.body, content_encoding="br")
+@pytest.mark.parametrize("encoding", ["br", "GZIP", "identity", ""])
+async def test_a_compression_that_ext_soap_does_not_know_gets_an_empty_page(encoding: str) -> None:
+    reply = await ask("POST", body=BALANCE.body, content_encoding=encoding)
     assert (reply.status_code, reply.content) == (200, b"")
 
 

@@ -85,6 +85,10 @@ def test_magic_numbers_say_in_their_digits_what_they_do() -> None:
             assert phone == f"790000000{number.status:02}"
 
 
+def test_every_documented_error_has_a_magic_number() -> None:
+    assert {number.refusal for number in MAGIC_NUMBERS.values()} == set(range(10))
+
+
 def test_every_documented_status_has_a_magic_number_and_a_name() -> None:
     assert {number.status for number in MAGIC_NUMBERS.values()} - {None} == set(STATUS_NAMES)
 

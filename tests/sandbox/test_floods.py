@@ -1,7 +1,7 @@
 """Long requests are worked on by a thread, one request at a time, while the event loop serves others."""
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from decimal import Decimal
 
 import anyio
@@ -116,9 +116,9 @@ async def test_names_of_hostile_requests_end_with_their_threads(monkeypatch: pyt
     threads: list[threading.Thread] = []
     real = receive
 
-    def noting(body: bytes, *, namespace: str) -> object:
+    def noting(body: bytes, *, namespaces: Collection[str]) -> object:
         threads.append(threading.current_thread())
-        return real(body, namespace=namespace)
+        return real(body, namespaces=namespaces)
 
     monkeypatch.setattr(_app, "receive", noting)
     async with httpx.AsyncClient(transport=Sandbox().transport()) as client:

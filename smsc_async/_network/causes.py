@@ -1,0 +1,100 @@
+"""Why no connection could be made, in words that name the host; no text of a library or a server is in them."""
+
+import errno
+import re
+import socket
+import ssl
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+__all__ = ["Route"]
+
+_CERTIFICATE: Final[Mapping[int, str]] = {  # by OpenSSL's X509_V_ERR_...
+    9: "is not valid yet (is the clock of this machine right?)",
+    10: "has expired",
+    18: "is self-signed",
+    19: "is signed by a self-signed one",
+    62: "is for another host name",
+    64: "is for another IP address",
+}
+_UNREACHABLE: Final = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN})
+_MOST_LINKS: Final = 64
+_STATUS: Final = re.compile("[1-5][0-9][0-9]")
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The way to a server, for the words of an error.
+
+    Attributes:
+        url: The URL of the server.
+        proxy: The URL of the proxy, None for none.
+    """
+
+    url: str
+    proxy: str | None = None
+
+    def refused(self, answer: str) -> str:
+        """Return the words for a proxy that makes no tunnel; its answer may begin with an HTTP status."""
+        status = _STATUS.match(answer)
+        said = f" (HTTP {status[0]})" if status else ""
+        return f"the proxy {_peer(self.proxy or '')} refused to connect to {_peer(self.url)}{said}"
+
+    def timed_out(self) -> str:
+        """Return the words for a connection that was not made in time."""
+        return f"connecting to {self._first} timed out"
+
+    def unresolved(self) -> str:
+        """Return the words for a host name that DNS does not know, or for which it does not answer."""
+        return f"could not resolve {urlsplit(self.proxy or self.url).hostname}"
+
+    def failed(self, error: BaseException) -> str | None:
+        """Return why a connection could not be made, None if the exceptions of the library do not show it."""
+        found = min(((rank, words) for each in _chain(error) for rank, words in self._reasons(each)), default=None)
+        return None if found is None else found[1]
+
+    @property
+    def _first(self) -> str:
+        return _peer(self.url) if self.proxy is None else f"the proxy {_peer(self.proxy)}"
+
+    def _reasons(self, error: BaseException) -> Iterator[tuple[int, str]]:
+        """Yield the words for one exception, with a rank: of several addresses of a host each may fail otherwise."""
+        if isinstance(error, ssl.SSLCertVerificationError) and hasattr(error, "verify_code"):  # aiohttp's has none
+            yield 0, f"the certificate of {self._secured} {_CERTIFICATE.get(error.verify_code, 'is not trusted')}"
+        elif isinstance(error, ssl.SSLError):
+            yield 1, f"TLS with {self._secured} failed ({getattr(error, 'reason', None) or type(error).__name__})"
+        elif isinstance(error, socket.gaierror):
+            yield 2, self.unresolved()
+        elif isinstance(error, ConnectionRefusedError):
+            yield 3, f"{self._first} refused the connection"
+        elif isinstance(error, ConnectionError):
+            yield 4, f"{self._first} closed the connection"
+        elif isinstance(error, OSError) and error.errno in _UNREACHABLE:
+            yield 5, f"{self._first} is unreachable"
+        elif "Timeout" in type(error).__name__:
+            yield 6, self.timed_out()
+
+    @property
+    def _secured(self) -> str:
+        """The peer of a TLS handshake; with an https proxy there are two."""
+        return f"{_peer(self.url)} or {self._first}" if (self.proxy or "").startswith("https") else _peer(self.url)
+
+
+def _peer(url: str) -> str:
+    return urlsplit(url).netloc.rpartition("@")[2]
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield an exception and those that it was raised from; the context of the first may be a failure of the caller."""
+    links = [error]
+    for _ in range(_MOST_LINKS):
+        if not links:
+            return
+        link = links.pop()
+        yield link
+        links += link.exceptions if isinstance(link, BaseExceptionGroup) else ()
+        # httpcore's pool raises an exception again without its cause, which is its context too.
+        before = link.__context__ if type(link).__module__.startswith("httpcore") else link.__cause__
+        links += [before] if before is not None else ()
