@@ -28,10 +28,11 @@ _EVER_ALLOWED: Final = 900.0  # nor longer than the age of the message, or than 
 _FIRST_LESSON: Final = 8  # answers
 _LONGEST_LESSON: Final = 500
 _KEPT_WAITS: Final = 16
+_FEW_PENDING: Final = 0.5
 _YOUNG: Final = 11.0  # a request is not worth more than this part of the age of the message,
 _PATIENCE: Final = 10_000.0  # nor less than this part
 _FIRST_REQUEST: Final = 0.05  # of the interval of the limit, not before the first request for a message is made,
-_LATEST_FIRST: Final = 3.0  # though not later than after so many seconds for this reason;
+_LATEST_FIRST: Final = 3.0  # though this does not delay it by more than 3 s;
 _LAST_REQUEST: Final = 0.8  # of the interval, nor the last one that the limit allows
 
 
@@ -201,7 +202,7 @@ class Curve:
             pending = self.pending[number] / self.pending[start]
             final, missing = 1 - pending, max(seconds[number + 1] - delay, 0.0)
             waited = EDGES[number] - EDGES[start]
-            if pending < 0.5 and final > pending * hazard * (waited + seconds[number]):
+            if pending < _FEW_PENDING and final > pending * hazard * (waited + seconds[number]):
                 return waited  # it is likely, and hardly becomes likelier, that this request is the last
             # The delay grows by `final` each second, and this share by `hazard * pending`.
             passed = 2 * missing / (final + math.sqrt(final * final + 2 * hazard * pending * missing))

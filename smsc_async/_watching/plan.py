@@ -241,7 +241,7 @@ class Plan:
 
     def _held_until(self, key: int, now: float) -> float:
         """Return until when the limit allows no request, -inf if it allows one now."""
-        asked, sent, horizon = self._asked.get(key, ()), self._table.sent[key], now - self.interval
+        asked, sent, horizon = self._asked.get(key, []), self._table.sent[key], now - self.interval
         until = -math.inf
         if len(asked) >= self._most and asked[-self._most] > horizon:
             until = asked[-self._most] + self.interval

@@ -36,7 +36,9 @@ limits = st.tuples(st.integers(1, 5), st.sampled_from([0.0, 10.0, 61.2]))
 class Watcher:
     """Uses a plan as a watcher does, and records the requests."""
 
-    def __init__(self, limit: tuple[int, float] = (5, 61.2), delay_per_request: float | Literal["auto"] = "auto") -> None:
+    def __init__(
+        self, limit: tuple[int, float] = (5, 61.2), delay_per_request: float | Literal["auto"] = "auto"
+    ) -> None:
         self.plan = Plan(delay_per_request=delay_per_request, interval_limit=limit)
         self.limit = limit
         self.now = 0.0
@@ -298,7 +300,7 @@ def test_an_impossible_interval_limit_is_refused(limit: tuple[int, float]) -> No
 
 
 def test_a_young_message_leaves_one_request_of_its_limit_to_others_and_a_hint_may_use_it() -> None:
-    plan, at, now = Plan(interval_limit=LIMIT), [], 0.0
+    plan, at, now = Plan(interval_limit=LIMIT), list[float](), 0.0
     plan.add(1, 0.0)
     while now < 200.0:
         if plan.pick(now) is None:
