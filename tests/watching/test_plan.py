@@ -323,7 +323,7 @@ def test_a_young_message_leaves_one_request_of_its_limit_to_others_and_a_hint_ma
 def test_the_first_requests_begin_soon_and_the_last_one_is_kept_for_late_in_the_interval(
     limit: tuple[int, float],
 ) -> None:
-    plan, at, now = Plan(interval_limit=limit), [], 0.0
+    plan, at, now = Plan(interval_limit=limit), list[float](), 0.0
     plan.add(1, 0.0)
     while now < limit[1] and len(at) < 100:
         if plan.pick(now) is not None:
