@@ -17,9 +17,10 @@ from .curve import EDGES, Curve, Worth, bin_at, edge_near
 
 _FIRST_CAPACITY: Final = 20.0  # requests per second, until measured
 _ROUNDS: Final = 5.5  # with a backlog a request is worth this part of the time that one for each message takes,
-_CHEAPEST: Final = 2.6  # but at least this many seconds of delay,
-_DEAREST: Final = 16.0  # and at most as many
+_CHEAPEST: Final = 2.7  # but at least this many seconds of delay,
+_DEAREST: Final = 18.0  # and at most as many
 _SIMILAR: Final = 0.8
+_SHARED: Final = 2  # of a larger limit, a young message leaves one request to others
 _TURN: Final = 16  # requests from one bucket without comparing it with the others
 _BACKOFF: Final = Backoff(2.0, 60.0)
 _SCOUTED: Final = 20  # one of 20 waiting messages is requested early, if no other is requested,
@@ -241,13 +242,12 @@ class Plan:
 
     def _held_until(self, key: int, now: float) -> float:
         """Return until when the limit allows no request, -inf if it allows one now."""
-        asked, sent, horizon = self._asked.get(key, []), self._table.sent[key], now - self.interval
-        until = -math.inf
-        if len(asked) >= self._most and asked[-self._most] > horizon:
-            until = asked[-self._most] + self.interval
-        elif self._auto and key not in self._hinted and len(asked) == self._most - 1 > 1 and sent > horizon:
-            until = min(asked[0], sent) + self.interval  # the last one is left to others
-        return until if until == -math.inf else max(until, math.nextafter(now, math.inf))
+        asked, most = self._asked.get(key, []), self._most
+        if self._auto and most > _SHARED and asked and asked[0] < self._table.sent[key] + self.interval:
+            most -= key not in self._hinted  # the last one is left to others
+        if len(asked) < most or asked[-most] <= now - self.interval:
+            return -math.inf
+        return max(asked[-most] + self.interval, math.nextafter(now, math.inf))
 
     def _put_later(self, key: int, at: float) -> None:
         self._table.position[key] = Position.LATER
