@@ -288,7 +288,7 @@ class Client(Session):
         *,
         timeout: float | None = _DAY,
         grace: float = 30.0,
-        delay_per_request: float = 10.0,
+        delay_per_request: float | Literal["auto"] = "auto",
         on_progress: OnProgress | None = None,
     ) -> Watcher:
         """Follow the delivery of many messages until their status is final; see `Watcher` for its use.
@@ -301,8 +301,8 @@ class Client(Session):
             timeout: The seconds after which a pending message expires, None for never. A message of `unfinished` that
                 expired before this watch began is requested once more.
             grace: The seconds for which the service may not know a message yet.
-            delay_per_request: The seconds of delay between a final status and its update that one request is worth.
-                A larger value means fewer requests and later updates.
+            delay_per_request: The seconds of delay of an update that one request is worth: more means fewer requests.
+                "auto" depends on age and backlog, and leaves one of five requests for a young message to others.
             on_progress: Is called after each last update with the number of messages that have had theirs and the
                 number of messages watched so far.
         """
@@ -327,7 +327,7 @@ class Client(Session):
         Raises:
             TimeoutError: The message is still pending after `timeout` seconds.
         """
-        return await last_report(self.watch(ref_of(message), timeout=timeout, delay_per_request=1.0))
+        return await last_report(self.watch(ref_of(message), timeout=timeout))
 
     async def wait_delivered(self, message: AnyRef, timeout: float | None = _DAY) -> DeliveryReport:
         """Wait until one message is delivered, and return the report.

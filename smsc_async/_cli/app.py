@@ -159,7 +159,7 @@ def watch(
     timeout: Annotated[
         float, typer.Option(min=0, help="Seconds after which a pending message expires; 0 for never.")
     ] = 86_400.0,
-    delay_per_request: DelayOption = 10.0,
+    delay_per_request: DelayOption = "auto",
     show_progress: Annotated[bool, typer.Option("--progress", help="Show the progress on stderr.")] = False,
     url: UrlOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,

@@ -1,7 +1,8 @@
 """The arguments that several commands have in common, and the credentials from the environment."""
 
+import math
 from datetime import datetime
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import typer
 
@@ -18,8 +19,29 @@ AtOption: TypeAlias = Annotated[
         help="ISO date and time, without an offset in the account's time zone (or the row's tz); or +MINUTES."
     ),
 ]
+_SMALLEST_DELAY: Final = 0.001
+
+
+def _delay(text: str) -> float | Literal["auto"]:
+    """Return the value of `--delay-per-request`."""
+    if text == "auto":
+        return "auto"
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not _SMALLEST_DELAY <= seconds < math.inf:
+        raise typer.BadParameter(f'must be "auto" or a number of seconds, at least {_SMALLEST_DELAY}')
+    return seconds
+
+
 DelayOption: TypeAlias = Annotated[
-    float, typer.Option(min=0.001, help="Seconds of delay that one status request is worth.")
+    Any,  # the command line knows no unions
+    typer.Option(
+        parser=_delay,
+        metavar="SECONDS",
+        help='Seconds of delay that one status request is worth; "auto" goes by the age of a message and the backlog.',
+    ),
 ]
 
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import anyio
 import typer
@@ -50,7 +50,7 @@ class _Job:
         allow_duplicates: Whether the same message may go to the same phone twice.
         follow: Whether to follow the messages until their status is final.
         timeout: The maximum number of seconds to follow them.
-        delay_per_request: The seconds of delay that one status request is worth.
+        delay_per_request: The seconds of delay that one status request is worth, or "auto".
         trust_journal: Whether to send messages that can't be proved unsent.
         erase: Remove phones and texts that have been final for this long, None for none.
         url: The URL of the service.
@@ -70,7 +70,7 @@ class _Job:
     allow_duplicates: bool
     follow: bool
     timeout: float
-    delay_per_request: float
+    delay_per_request: float | Literal["auto"]
     trust_journal: bool
     erase: timedelta | None
     url: str | None
@@ -95,7 +95,7 @@ def send_file(
     ] = False,
     follow: Annotated[bool, typer.Option(help="Follow the messages until their status is final.")] = True,
     timeout: Annotated[float, typer.Option(min=0, help="The maximum number of seconds to follow them.")] = 86_400.0,
-    delay_per_request: DelayOption = 10.0,
+    delay_per_request: DelayOption = "auto",
     trust_journal: Annotated[
         bool,
         typer.Option(

@@ -5,7 +5,7 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import typer
 from rich.console import Console
@@ -69,7 +69,7 @@ async def follow(
     state: WatchState,
     *,
     timeout: float | None,
-    delay_per_request: float,
+    delay_per_request: float | Literal["auto"],
     as_json: bool,
     console: Console,
 ) -> None:
@@ -80,7 +80,7 @@ async def follow(
         refs: The messages.
         state: What earlier runs have reported; final messages are neither polled nor reported again.
         timeout: Seconds from the first run after which a pending message expires, None for never.
-        delay_per_request: The acceptable delay, in seconds, that saves one status request.
+        delay_per_request: The seconds of delay that one status request is worth, or "auto".
         as_json: Whether to print JSON lines.
         console: Where to show the progress.
 

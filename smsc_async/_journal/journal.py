@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar, Unpack
+from typing import Any, Final, Literal, Self, TypeVar, Unpack
 
 import anyio
 import anyio.to_thread
@@ -205,7 +205,7 @@ class Journal:
         client: Client,
         *,
         timeout: float | None = 86_400.0,
-        delay_per_request: float = 10.0,
+        delay_per_request: float | Literal["auto"] = "auto",
         on_progress: OnProgress | None = None,
     ) -> None:
         """Follow all accepted messages until their status is final, and record it.

@@ -1,9 +1,8 @@
-"""Buckets of messages that wait for a status request, the longest waiting first; no I/O."""
+"""Where watched messages wait for a status request: buckets of messages of about the same age; no I/O."""
 
 import enum
 import heapq
 from array import array
-from collections import deque
 from typing import Final
 
 _STALE: Final = 64  # a bucket may always have this many entries of messages that left it in another way
@@ -18,20 +17,12 @@ class Position(enum.IntEnum):
     """Before all buckets, because of a hint."""
     ASKED = 3
     """Its status is being requested."""
-    HELD = 4
-    """Requested as often as its limit allows."""
-    LATER = 5
-    """Its last request failed."""
-
-
-_BUCKET: Final = int(Position.BUCKET)
-_ASKED: Final = int(Position.ASKED)
+    LATER = 4
+    """Not before a time: its last request failed, or it was requested as often as its limit allows."""
 
 
 class MessageTable:
     """The watched messages, in columns: a message is a small number, since an object for each takes too much memory."""
-
-    __slots__ = ("bucket", "position", "sent", "since")
 
     def __init__(self) -> None:
         self.position = bytearray()
@@ -40,7 +31,7 @@ class MessageTable:
         """The number of its bucket: the edge nearest to the age at which it was last found pending."""
         self.sent = array("d")
         self.since = array("d")
-        """When it was sent or last found pending, with a small offset that spreads messages requested together."""
+        """When it was sent or last found pending."""
 
     def has(self, key: int) -> bool:
         """Return whether this message is watched."""
@@ -54,7 +45,7 @@ class MessageTable:
             self.bucket.extend(bytes(missing))
             self.sent.extend([0.0] * missing)
             self.since.extend([0.0] * missing)
-        self.position[key] = _ASKED
+        self.position[key] = Position.ASKED
         self.bucket[key] = 0
         self.sent[key] = self.since[key] = sent
 
@@ -62,62 +53,37 @@ class MessageTable:
 class Bucket:
     """Messages last found pending at about the same age. Entries of messages that left in another way are skipped."""
 
-    __slots__ = ("_heap", "_queue", "_table", "number", "size")
-
     def __init__(self, number: int, table: MessageTable) -> None:
         self.number = number
         self.size = 0
         self._table = table
-        self._queue: deque[tuple[float, int]] = deque()  # entries added in order of time
-        self._heap: list[tuple[float, int]] = []  # the others
+        self._heap: list[tuple[float, int]] = []
 
     def put(self, key: int) -> None:
-        """Add a message that waits since its time in the table: O(1) in order of time, else O(log n)."""
-        self._table.position[key] = _BUCKET
+        """Add a message that waits since its time in the table."""
+        self._table.position[key] = Position.BUCKET
         self._table.bucket[key] = self.number
         self.size += 1
-        entry = (self._table.since[key], key)
-        queue = self._queue
-        if not queue or queue[-1][0] <= entry[0]:
-            queue.append(entry)
-        else:
-            heapq.heappush(self._heap, entry)
-        if len(queue) + len(self._heap) > 2 * self.size + _STALE:
-            self._queue = deque(entry for entry in queue if self._waits(entry))
+        heapq.heappush(self._heap, (self._table.since[key], key))
+        if len(self._heap) > 2 * self.size + _STALE:
             self._heap = [entry for entry in self._heap if self._waits(entry)]
             heapq.heapify(self._heap)
 
-    def take(self, latest: float) -> int | None:
-        """Remove and return the message that waits longest, if it waits since `latest` or longer."""
-        queue, heap = self._queue, self._heap
-        while queue or heap:
-            from_heap = heap and not (queue and queue[0][0] <= heap[0][0])
-            entry = heap[0] if from_heap else queue[0]
-            waits = self._waits(entry)
-            if waits and entry[0] > latest:
-                return None
-            if from_heap:
-                heapq.heappop(heap)
-            else:
-                queue.popleft()
-            if waits:
-                self.size -= 1
-                self._table.position[entry[1]] = _ASKED
-                return entry[1]
-        return None
-
     def first(self) -> float:
         """Return since when the first message waits. The bucket must not be empty."""
-        queue, heap = self._queue, self._heap
-        while queue and not self._waits(queue[0]):
-            queue.popleft()
-        while heap and not self._waits(heap[0]):
-            heapq.heappop(heap)
-        if queue and heap:
-            return min(queue[0][0], heap[0][0])
-        return (queue or heap)[0][0]
+        while not self._waits(self._heap[0]):
+            heapq.heappop(self._heap)
+        return self._heap[0][0]
+
+    def take(self) -> int:
+        """Remove and return the message that waits longest. The bucket must not be empty."""
+        self.first()
+        key = heapq.heappop(self._heap)[1]
+        self.size -= 1
+        self._table.position[key] = Position.ASKED
+        return key
 
     def _waits(self, entry: tuple[float, int]) -> bool:
         since, key = entry
         table = self._table
-        return table.position[key] == _BUCKET and table.bucket[key] == self.number and table.since[key] == since
+        return table.position[key] == Position.BUCKET and table.bucket[key] == self.number and table.since[key] == since

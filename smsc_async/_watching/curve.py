@@ -1,12 +1,13 @@
 """When messages become final, learnt from the answers, and when to request a status again; no I/O.
 
 The chance that a message which is pending becomes final within the next second (the hazard) is kept for each bin of
-age, bins growing with age. `Curve` learns it; `PollingSchedule` turns it and `delay_per_request` into waits: the
-classical problem of optimal inspection, solved backwards over the bins.
+age, bins growing with age. A status is requested again when the delay to be expected since the last answer is as long
+as a request is worth: the less is likely to have happened, the longer the wait.
 """
 
 import itertools
 import math
+from dataclasses import dataclass
 from typing import Final
 
 PER_OCTAVE: Final = 6
@@ -17,21 +18,22 @@ BINS: Final = 1 + PER_OCTAVE * OCTAVES
 EDGES: Final = (0.0, *(FIRST * 2 ** (number / PER_OCTAVE) for number in range(BINS)))
 """The ages, in seconds, between which the bins lie: one more than there are bins; the last is 12 days."""
 
-_PRIOR_MEDIAN: Final = 6.0
-_PRIOR_SHAPE: Final = 0.7  # log-logistic: 83 % within a minute, 99 % within an hour, a tail of days
-_PRIOR_WEIGHT: Final = 8.0  # the prior counts as this many messages in each bin
+_PRIOR_WEIGHT: Final = 1.5  # the prior counts as this many messages in each bin
 _KERNEL: Final = (1 / 9, 2 / 9, 3 / 9, 2 / 9, 1 / 9)
 _MEMORY: Final = 30_000.0  # answers; with more, older ones fade
 _FADE: Final = 0.7
-_FORGOTTEN: Final = 0.01  # of an answer
-_EM_STEPS: Final = 6
 _MAX_SHARE: Final = 0.98  # of the messages that reach a bin, no more become final in it
 _LONGEST_WAIT: Final = 6 * 3600.0  # no wait is longer, whatever is learnt,
 _EVER_ALLOWED: Final = 900.0  # nor longer than the age of the message, or than this if it is younger
-_NEWTON_STEPS: Final = 5
 _FIRST_LESSON: Final = 8  # answers
 _LONGEST_LESSON: Final = 500
-_KEPT_SCHEDULES: Final = 8
+_KEPT_WAITS: Final = 16
+_FEW_PENDING: Final = 0.5
+_YOUNG: Final = 10.5  # a request is not worth more than this part of the age of the message,
+_PATIENCE: Final = 10_000.0  # nor less than this part
+_FIRST_REQUEST: Final = 0.05  # of the interval of the limit, not before the first request for a message is made,
+_LATEST_FIRST: Final = 3.0  # though this does not delay it by more than 3 s;
+_LAST_REQUEST: Final = 0.8  # of the interval, nor the last one that the limit allows
 
 
 def bin_at(age: float) -> int:
@@ -48,20 +50,47 @@ def edge_near(age: float) -> int:
     return min(BINS, int(math.log2(age / FIRST) * PER_OCTAVE + 1.5))
 
 
-def _prior() -> list[float]:
-    """Return the share of messages reaching each bin that become final in it, before anything is learnt."""
-    alive = [1 / (1 + (edge / _PRIOR_MEDIAN) ** _PRIOR_SHAPE) for edge in EDGES]
-    return [1 - later / earlier for earlier, later in itertools.pairwise(alive)]
+def _prior(age: float) -> float:
+    """Return the share of messages that are pending at this age, before anything is learnt."""
+    return 0.9 / (1 + (age / 4) ** 2) + 0.1 / (1 + age / 1100)
+
+
+_PRIOR: Final = [1 - _prior(later) / _prior(earlier) for earlier, later in itertools.pairwise(EDGES)]
 
 
 def _smooth(values: list[float]) -> list[float]:
     """Return the values, each averaged with its neighbours; beyond the ends the last value repeats."""
     padded = [values[0], values[0], *values, values[-1], values[-1]]
-    far, near, here = _KERNEL[0], _KERNEL[1], _KERNEL[2]
-    return [
-        far * (padded[i] + padded[i + 4]) + near * (padded[i + 1] + padded[i + 3]) + here * padded[i + 2]
-        for i in range(len(values))
-    ]
+    return [sum(map(float.__mul__, _KERNEL, padded[number : number + 5])) for number in range(len(values))]
+
+
+@dataclass(frozen=True, slots=True)
+class Worth:
+    """How much delay a request is worth.
+
+    Attributes:
+        seconds: The seconds of delay.
+        by_age: Whether it is worth less for a young message, and more for an old one.
+        spread: The limit of a message, (requests, seconds), over which its first requests are spread; None for not.
+    """
+
+    seconds: float
+    by_age: bool = False
+    spread: tuple[int, float] | None = None
+
+    def at(self, age: float) -> float:
+        """Return the seconds of delay that a request at this age is worth."""
+        return max(min(age / _YOUNG, self.seconds), age / _PATIENCE) if self.by_age else self.seconds
+
+    def bounded(self, wait: float, age: float) -> float:
+        """Return the wait after a pending answer at this age, between its bounds."""
+        wait = min(wait, _LONGEST_WAIT, max(_EVER_ALLOWED, age))
+        if self.spread is None:
+            return wait
+        most, interval = self.spread
+        first = min(_FIRST_REQUEST * interval, _LATEST_FIRST)
+        growth = (_LAST_REQUEST * interval / first) ** (1 / max(most - 1, 1))  # of the age, from request to request
+        return max(wait, first, age * (growth - 1)) if age * growth < interval else wait
 
 
 class Curve:
@@ -70,36 +99,21 @@ class Curve:
     Several plans may share one curve and learn from each other's answers.
     """
 
-    __slots__ = (
-        "_answers",
-        "_between",
-        "_events",
-        "_next_lesson",
-        "_prior",
-        "_risk",
-        "_schedules",
-        "_weight",
-        "cumulative",
-        "hazards",
-        "lessons",
-    )
-
     def __init__(self) -> None:
-        self._prior = _prior()
         self._risk = [0.0] * (BINS + 1)  # differences: how many more messages reach this bin than the one before
         self._events = [0.0] * BINS
-        self._between: dict[tuple[int, int], float] = {}
+        self._between: dict[tuple[int, int], float] = {}  # final somewhere between two edges; counted by `learn`
         self._weight = 0.0
         self._answers = 0
         self._next_lesson = _FIRST_LESSON
-        self._schedules: dict[float, PollingSchedule] = {}
         self.lessons: int = 0
-        """How often `hazards` was updated from answers. When it grows, `schedule` returns a different schedule."""
+        """How often the curve was updated from answers."""
         self.hazards: list[float] = []
         """For each bin, the messages that become final per second and pending message."""
-        self.cumulative: list[float] = []
-        """The hazard summed up to each edge: exp(-value) is the share still pending there."""
-        self._publish(self._prior)
+        self.pending: list[float] = []
+        """For each edge, the share of messages pending there."""
+        self._waits: dict[Worth, list[float]] = {}
+        self._publish(_PRIOR)
 
     def survived(self, start: int, end: int) -> None:
         """Learn that a message pending at edge `start` was still pending at edge `end`."""
@@ -123,10 +137,11 @@ class Curve:
         self._risk[number + 1] -= 1.0
         self._weight += 1.0
 
-    def pending_to(self, age: float) -> float:
-        """Return the hazard summed up to this age in seconds."""
+    def chance(self, start: int, age: float) -> float:
+        """Return the chance that a message pending at edge `start` is final at this age in seconds."""
         number = bin_at(age)
-        return self.cumulative[number] + self.hazards[number] * (age - EDGES[number])
+        pending = self.pending[number] * math.exp(-self.hazards[number] * (age - EDGES[number]))
+        return 1.0 - min(pending / self.pending[start], 1.0)
 
     def answered(self) -> None:
         """Count an answer, and call `learn` after enough of them: often at first, later after every 500."""
@@ -135,125 +150,63 @@ class Curve:
             self._next_lesson = self._answers + min(max(self._answers // 4, _FIRST_LESSON), _LONGEST_LESSON)
             self.learn()
 
-    def schedule(self, delay_per_request: float) -> "PollingSchedule":
-        """Return the schedule for the present curve; callers with the same `delay_per_request` share one."""
-        found = self._schedules.get(delay_per_request)
-        if found is None:
-            if len(self._schedules) >= _KEPT_SCHEDULES:
-                self._schedules.clear()
-            found = self._schedules[delay_per_request] = PollingSchedule(self, delay_per_request)
-        return found
-
     def learn(self) -> None:
-        """Update `hazards` and `cumulative` from the answers since the last call; let old answers fade."""
-        reached, total = [], 0.0
-        for change in self._risk[:BINS]:
-            total += change
-            reached.append(total + _PRIOR_WEIGHT)
-        events = [seen + _PRIOR_WEIGHT * share for seen, share in zip(self._events, self._prior, strict=True)]
-        for _ in range(_EM_STEPS if self._between else 1):
-            self._publish(self._shares(events, reached))
-        if self._weight > _MEMORY:
-            self._fade()
-        self.lessons += 1
-        self._schedules.clear()
-
-    def _shares(self, events: list[float], reached: list[float]) -> list[float]:
-        """Return the share that becomes final in each bin; intervals are distributed by the present curve."""
-        if self._between:
-            events, reached = self._spread(events, reached)
-        return [e / r for e, r in zip(_smooth(events), _smooth(reached), strict=True)]
-
-    def _spread(self, events: list[float], reached: list[float]) -> tuple[list[float], list[float]]:
-        """Return events and numbers at risk, including the interval-censored messages (expectation step)."""
-        alive = [math.exp(-value) for value in self.cumulative]
-        rate, after = [0.0] * (BINS + 1), [0.0] * (BINS + 1)
+        """Update the curve from the answers since the last call; let old answers fade."""
         for (start, end), count in self._between.items():
-            share = count / (alive[start] - alive[end])
-            rate[start] += share
-            rate[end] -= share
-            after[start] += share * alive[end]
-            after[end] -= share * alive[end]
-        spread_events, spread_reached, rates, afters = [], [], 0.0, 0.0
-        for number in range(BINS):
-            rates += rate[number]
-            afters += after[number]
-            spread_events.append(events[number] + max(0.0, rates * (alive[number] - alive[number + 1])))
-            spread_reached.append(reached[number] + max(0.0, rates * alive[number] - afters))
-        return spread_events, spread_reached
+            self._spread(start, end, count)
+        self._between.clear()
+        reached = _smooth([risk + _PRIOR_WEIGHT for risk in itertools.accumulate(self._risk[:BINS])])
+        events = _smooth([seen + _PRIOR_WEIGHT * share for seen, share in zip(self._events, _PRIOR, strict=True)])
+        self._publish([seen / risk for seen, risk in zip(events, reached, strict=True)])
+        if self._weight > _MEMORY:
+            self._weight *= _FADE
+            self._risk = [value * _FADE for value in self._risk]
+            self._events = [value * _FADE for value in self._events]
+        self.lessons += 1
+
+    def _spread(self, start: int, end: int, count: float) -> None:
+        """Count messages that became final between two edges as the present curve expects it."""
+        whole = self.pending[start] - self.pending[end]
+        self._risk[start] += count
+        for number in range(start, end):
+            share = count * (self.pending[number] - self.pending[number + 1]) / whole
+            self._events[number] += share
+            self._risk[number + 1] -= share
 
     def _publish(self, shares: list[float]) -> None:
         steps = [-math.log1p(-min(share, _MAX_SHARE)) for share in shares]
         self.hazards = [step / (EDGES[number + 1] - EDGES[number]) for number, step in enumerate(steps)]
-        total, cumulative = 0.0, [0.0]
-        for step in steps:
-            total += step
-            cumulative.append(total)
-        self.cumulative = cumulative
+        self.pending = [math.exp(-total) for total in itertools.accumulate(steps, initial=0.0)]
+        self._waits.clear()
 
-    def _fade(self) -> None:
-        self._weight *= _FADE
-        self._risk = [value * _FADE for value in self._risk]
-        self._events = [value * _FADE for value in self._events]
-        self._between = {pair: count * _FADE for pair, count in self._between.items() if count > _FORGOTTEN}
+    def waits(self, worth: Worth) -> list[float]:
+        """Return, for each edge, the seconds from a pending answer at this age to the next request.
 
+        After them, the time since the final status is expected to be as long as a request is worth.
+        """
+        found = self._waits.get(worth)
+        if found is None:
+            if len(self._waits) >= _KEPT_WAITS:
+                self._waits.clear()
+            seconds = [worth.at(edge) for edge in EDGES]
+            waits = [self._wait(start, seconds) for start in range(BINS)]
+            found = [worth.bounded(wait, age) for wait, age in zip([*waits, waits[-1]], EDGES, strict=True)]
+            self._waits[worth] = found
+        return found
 
-def steady_gap(hazard: float, delay_per_request: float) -> float:
-    """Return the best gap g between two requests at a constant hazard h: exp(h g) = 1 + h (g + delay_per_request)."""
-    aim = hazard * delay_per_request
-    guess = min(math.sqrt(2 * aim), math.log1p(aim) + 1)
-    for _ in range(_NEWTON_STEPS):
-        grown = math.expm1(guess)
-        guess -= (grown - guess - aim) / grown
-    return guess / hazard
-
-
-class PollingSchedule:
-    """When to request a status next, if one request is worth `delay_per_request` seconds of delay of one message."""
-
-    __slots__ = ("delay_per_request", "thresholds", "waits")
-
-    def __init__(self, curve: Curve, delay_per_request: float) -> None:
-        self.delay_per_request: float = delay_per_request
-        self.waits: list[float] = _waits(curve, delay_per_request)
-        """For each edge, the best number of seconds until the next request after a pending answer at this age."""
-        self.thresholds: list[float] = [
-            math.log1p(hazard * ((self.waits[number] + self.waits[number + 1]) / 2 + delay_per_request))
-            for number, hazard in enumerate(curve.hazards)
-        ]
-        """For each bin, the hazard summed up since the last request from which another request is worth its cost."""
-
-
-def _waits(curve: Curve, delay_per_request: float) -> list[float]:
-    """Minimise, from the last edge back, the sum over all requests of pending share x (gap + delay_per_request)."""
-    alive = [math.exp(-value) for value in curve.cumulative]
-    cost = [0.0] * (BINS + 1)
-    waits = [0.0] * BINS + [steady_gap(curve.hazards[-1], delay_per_request)]
-    furthest = BINS
-    for start in range(BINS - 1, -1, -1):
-        age, share = EDGES[start], alive[start]
-        best, best_end = math.inf, start + 1
-        for end in range(start + 1, furthest + 1):  # the best next age never decreases as the present age grows
-            value = share * (EDGES[end] - age + delay_per_request) + cost[end]
-            if value < best:
-                best, best_end = value, end
-        waits[start], furthest = _refine(start, best_end, share, cost, delay_per_request), best_end
-        hazard, width = curve.hazards[start], EDGES[start + 1] - age
-        gap = steady_gap(hazard, delay_per_request)
-        several = (gap + delay_per_request) * (share - alive[start + 1]) / -math.expm1(-hazard * gap) + cost[start + 1]
-        if gap < width and several < best:  # several requests within the bin instead of one at its end or later
-            best, waits[start] = several, gap
-        cost[start] = best
-    return [min(wait, _LONGEST_WAIT, max(_EVER_ALLOWED, age)) for age, wait in zip(EDGES, waits, strict=True)]
-
-
-def _refine(start: int, end: int, share: float, cost: list[float], delay_per_request: float) -> float:
-    """Return the wait until the minimum of the parabola through the best edge and its neighbours."""
-    if start + 1 < end < BINS:
-        left, here, right = (share * (EDGES[i] + delay_per_request) + cost[i] for i in (end - 1, end, end + 1))
-        down, up = EDGES[end] - EDGES[end - 1], EDGES[end + 1] - EDGES[end]
-        below, above = (left - here) / down, (right - here) / up
-        bend = below + above
-        shift = (below * up - above * down) / (2 * bend) if bend > 0 else 0.0
-        return EDGES[end] + min(max(shift, -down / 2), up / 2) - EDGES[start]
-    return EDGES[end] - EDGES[start]
+    def _wait(self, start: int, seconds: list[float]) -> float:
+        """Return how long the expected delay takes to reach the seconds of its age."""
+        delay = 0.0
+        for number in range(start, BINS):
+            width, hazard = EDGES[number + 1] - EDGES[number], self.hazards[number]
+            pending = self.pending[number] / self.pending[start]
+            final, missing = 1 - pending, max(seconds[number + 1] - delay, 0.0)
+            waited = EDGES[number] - EDGES[start]
+            if pending < _FEW_PENDING and final > pending * hazard * (waited + seconds[number]):
+                return waited  # it is likely, and hardly becomes likelier, that this request is the last
+            # The delay grows by `final` each second, and this share by `hazard * pending`.
+            passed = 2 * missing / (final + math.sqrt(final * final + 2 * hazard * pending * missing))
+            if passed < width:
+                return waited + passed
+            delay += width - (pending - self.pending[number + 1] / self.pending[start]) / hazard
+        return math.inf

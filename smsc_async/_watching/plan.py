@@ -6,32 +6,30 @@ about the same age are in one bucket: a change of the curve then affects whole b
 
 import heapq
 import math
+from bisect import insort
 from collections import deque
-from typing import Final
+from typing import Final, Literal
 
 from smsc_async._model import Backoff, is_seconds
 
 from .buckets import Bucket, MessageTable, Position
-from .curve import BINS, EDGES, Curve, bin_at, edge_near
+from .curve import EDGES, Curve, Worth, bin_at, edge_near
 
 _FIRST_CAPACITY: Final = 20.0  # requests per second, until measured
-_SPREAD: Final = 0.5  # waits vary by up to a quarter either way, to spread messages requested together
-_GOLDEN: Final = 0.6180339887498949
-_FAIR_TURN: Final = 16  # every 16th choice is the bucket that is overdue the longest
-_SHORTEST_TURN: Final = 0.05
-_LONGEST_TURN: Final = 1.0
-_TURN_SHARE: Final = 0.02  # of the wait of its first message, a bucket is used without comparing it with the others
-_SLACK: Final = 0.1  # of that wait, messages may be younger than the first
+_ROUNDS: Final = 5.5  # with a backlog a request is worth this part of the time that one for each message takes,
+_CHEAPEST: Final = 2.7  # but at least this many seconds of delay,
+_DEAREST: Final = 18.0  # and at most as many
+_SIMILAR: Final = 0.8
+_SHARED: Final = 2  # of a larger limit, a young message leaves one request to others
+_TURN: Final = 16  # requests from one bucket without comparing it with the others
 _BACKOFF: Final = Backoff(2.0, 60.0)
+_SCOUTED: Final = 20  # one of 20 waiting messages is requested early, if no other is requested,
+_FEW_SCOUTED: Final = 5  # and one of 5 more,
+_FEW: Final = 20  # but not more than 20
 _NEWS: Final = 0.5
-_SURGE_PACE: Final = 0.2
-_SCOUTS: Final = 8  # single messages requested early within one wait, at most,
-_SCOUTED: Final = 20  # one for each 20 waiting messages
-_SURGE: Final = 0.3  # of the answers about long-pending messages, beyond what was expected: an outage ended
-
-
-def _size(bucket: Bucket) -> int:
-    return bucket.size
+_PACE: Final = 0.2
+_SURGE: Final = 0.3  # more of the last answers were final than expected by this share: an outage ended
+_SURGE_WAIT: Final = 5.0
 
 
 class Plan:
@@ -40,8 +38,9 @@ class Plan:
     Args:
         delay_per_request: The seconds of delay between a final status and its discovery that one request is worth.
             1 means frequent requests, 100 rare ones. If messages become final after an hour on average, with a constant
-            hazard, a status is requested every sqrt(2 x 3600 x delay_per_request) seconds: 4.5 minutes at 10. If more
-            requests are worth making than the capacity allows, only the order of the messages matters.
+            hazard, a status is requested every sqrt(2 x 3600 x delay_per_request) seconds: 4.5 minutes at 10. "auto"
+            requests young messages often, old ones rarely, and all rarely with a backlog; while a message is younger
+            than the interval of the limit, it leaves one request of the limit to others.
         interval_limit: How many requests are allowed for one message, and in how many seconds, from an answer to the
             next request.
         curve: The `curve` of an earlier plan, with what it learnt. None for a new one, which starts from a prior.
@@ -53,41 +52,42 @@ class Plan:
     def __init__(
         self,
         *,
-        delay_per_request: float = 10.0,
+        delay_per_request: float | Literal["auto"] = "auto",
         interval_limit: tuple[int, float],
         curve: Curve | None = None,
     ) -> None:
-        if not is_seconds(delay_per_request) or not delay_per_request:
-            raise ValueError("delay_per_request must be a number of seconds above 0, and finite")
+        self._auto = delay_per_request == "auto"
+        if not self._auto and (not is_seconds(delay_per_request) or not delay_per_request):
+            raise ValueError('delay_per_request must be "auto" or a number of seconds above 0, and finite')
         if interval_limit[0] < 1 or not interval_limit[1] >= 0:
             raise ValueError(f"interval_limit must be (1 or more requests, 0 or more seconds), not {interval_limit}")
+        self._limit = interval_limit if interval_limit[1] else None  # None: there is nothing to spread
         self._most: int = interval_limit[0]
         self.interval: float = interval_limit[1]
         self.requests_a_second: float = _FIRST_CAPACITY
+        self.curve: Curve = Curve() if curve is None else curve
         self._table = MessageTable()
         self._size = 0
         # Only a few messages have these at a time, so they are not columns of the table.
-        self._asks: dict[int, int] = {}  # how many requests count towards the limit of each message
+        self._asked: dict[int, list[float]] = {}  # the requests that count towards the limit of each message, in order
         self._failures: dict[int, int] = {}  # consecutive failures
         self._hinted: set[int] = set()
-        self._buckets = [Bucket(number, self._table) for number in range(BINS + 1)]
+        self._until: dict[int, float] = {}
+        self._buckets: dict[int, Bucket] = {}
         self._front: deque[int] = deque()
         self._later: list[tuple[float, int]] = []
         self._recent: list[tuple[float, int]] = []  # requests that count towards limits, as a heap by time
-        self._held = 0
-        self.curve: Curve = Curve() if curve is None else curve
-        self._delay_per_request = delay_per_request
-        self._lessons = self.curve.lessons
-        self._schedule = self.curve.schedule(delay_per_request)
-        self._phase = 0.0
         self._surge = 0.0
-        self._surge_began = -math.inf
         self._scouted = -math.inf  # when a message found pending before was last requested
-        self._turns = 0
-        self._bucket = self._buckets[0]  # the chosen bucket,
-        self._bucket_from = -math.inf  # for messages that wait since this time or longer,
-        self._bucket_until = -math.inf  # until this time
+        self._bucket: Bucket | None = None
+        self._turn = 0  # how many more requests are made from this bucket
         self._wake = math.inf  # before this time, no message of a bucket is worth a request
+        if delay_per_request == "auto":
+            self._worth = Worth(_CHEAPEST, by_age=True, spread=self._limit)
+        else:
+            self._worth = Worth(delay_per_request)
+        self._lessons = self.curve.lessons
+        self._waits = self.curve.waits(self._worth)
 
     def __len__(self) -> int:
         return self._size
@@ -105,21 +105,18 @@ class Plan:
         self._table.add(key, now if sent_at is None else sent_at)
         self._size += 1
         self._enqueue(key)
+        self._reschedule()
 
     def capacity(self, requests_a_second: float) -> None:
-        """Set the measured number of requests per second that can be made; 0 or less is ignored.
-
-        It is only recorded. Raising `delay_per_request` with the backlog made delays longer than that was worth.
-        """
+        """Set the measured number of requests per second that can be made; 0 or less is ignored."""
         if requests_a_second > 0:
             self.requests_a_second = requests_a_second
 
     def pick(self, now: float) -> int | None:
         """Return the message to request now, None if none is worth it; `answered` or `failed` must be called next."""
-        if self._recent and self._recent[0][0] <= now - self.interval:
-            self._expire(now)
-        if self._later and self._later[0][0] <= now:
-            self._retry(now)
+        self._expire(now)
+        while self._later and self._later[0][0] <= now:
+            self._retry(*heapq.heappop(self._later), now)
         while self._front:
             key = self._front.popleft()
             if self._table.position[key] == Position.FRONT:
@@ -128,10 +125,11 @@ class Plan:
                 return key
         if now < self._wake:
             return None
-        chosen = self._bucket.take(self._bucket_from) if now < self._bucket_until else None
-        if chosen is None:
-            chosen = self._choose(now)
-        return chosen
+        self._turn -= 1
+        bucket = self._bucket
+        if self._turn > 0 and bucket and bucket.size and bucket.first() + self._waits[bucket.number] <= now:
+            return bucket.take()
+        return self._choose(now)
 
     def next_at(self, now: float) -> float:
         """Return when `pick`, after it returned None, may return a message again.
@@ -140,12 +138,7 @@ class Plan:
         """
         if self._front:
             return now
-        at = self._wake
-        if self._later:
-            at = min(at, self._later[0][0])
-        if self._held:
-            at = min(at, self._recent[0][0] + self.interval)
-        return max(now, at)
+        return max(now, min(self._wake, self._later[0][0] if self._later else math.inf))
 
     def answered(
         self, key: int, now: float, *, final: bool, changed: bool = False, final_at: float | None = None
@@ -166,8 +159,7 @@ class Plan:
         start, age = self._table.bucket[key], now - self._table.sent[key]
         end = max(edge_near(age), start)
         if start:
-            chance = -math.expm1(self.curve.cumulative[start] - self.curve.pending_to(age))
-            self._expect(now, final=final, chance=chance)
+            self._expect(now, final=final, chance=self.curve.chance(start, age))
         if final:
             if final_at is None:
                 self.curve.final(start, end)
@@ -178,10 +170,7 @@ class Plan:
             self.curve.survived(start, end)
             self._pending(key, now, 0 if changed and start else end)
         self.curve.answered()
-        if self.curve.lessons != self._lessons:  # from this answer, or from those of another plan
-            self._lessons = self.curve.lessons
-            self._schedule = self.curve.schedule(self._delay_per_request)
-            self._wake = -math.inf
+        self._reschedule()
 
     def failed(self, key: int, now: float, *, arrival: float | None = None, pause: float = 0.0) -> None:
         """Retry after 2 s, doubled with each consecutive failure up to a minute. An unknown key is ignored.
@@ -198,20 +187,17 @@ class Plan:
         if arrival is not None:
             self._count(key, arrival)
         failures = self._failures.get(key, 0)
-        pause = max(pause, _BACKOFF.pause(failures))
         self._failures[key] = failures + 1
-        self._table.position[key] = Position.LATER
-        heapq.heappush(self._later, (now + pause, key))
+        self._put_later(key, now + max(pause, _BACKOFF.pause(failures)))
 
     def hint(self, key: int, now: float) -> None:
         """Request a message before all others, as soon as its limit allows. An unknown key is ignored."""
         if not self._table.has(key):
             return
-        self._expire(now)
         self._hinted.add(key)
         if self._table.position[key] in {Position.BUCKET, Position.LATER}:
             self._leave(key)
-            self._wait(key)
+            self._wait(key, now)
 
     def remove(self, key: int) -> None:
         """Remove a message. An unknown key is ignored.
@@ -230,45 +216,63 @@ class Plan:
 
     def _leave(self, key: int) -> None:
         """Take a message out of the place where it waits; its old entry there is skipped later."""
-        position = self._table.position[key]
-        if position == Position.BUCKET:
+        if self._table.position[key] == Position.BUCKET:
             self._buckets[self._table.bucket[key]].size -= 1
-        elif position == Position.HELD:
-            self._held -= 1
         self._table.position[key] = Position.ASKED
 
     def _pending(self, key: int, now: float, bucket: int) -> None:
         self._count(key, now)
         self._failures.pop(key, None)
         self._table.bucket[key] = bucket
-        since = now
-        if bucket:
-            self._phase = (self._phase + _GOLDEN) % 1.0
-            since += (self._phase - 0.5) * _SPREAD * self._schedule.waits[bucket]
-        else:
+        if not bucket:
             self._table.sent[key] = now
-        self._table.since[key] = since
-        self._wait(key)
+        self._table.since[key] = max(now, self._table.sent[key])
+        self._wait(key, now)
 
-    def _wait(self, key: int) -> None:
+    def _wait(self, key: int, now: float) -> None:
         """Let a message wait at the front, in its bucket, or for its limit."""
-        if self._asks.get(key, 0) >= self._most:
-            self._table.position[key] = Position.HELD
-            self._held += 1
+        until = self._held_until(key, now)
+        if until > now:
+            self._put_later(key, until)
         elif key in self._hinted:
             self._table.position[key] = Position.FRONT
             self._front.append(key)
         else:
             self._enqueue(key)
 
+    def _held_until(self, key: int, now: float) -> float:
+        """Return until when the limit allows no request, -inf if it allows one now."""
+        asked, most = self._asked.get(key, []), self._most
+        if self._auto and most > _SHARED and asked and asked[0] < self._table.sent[key] + self.interval:
+            most -= key not in self._hinted  # the last one is left to others
+        if len(asked) < most or asked[-most] <= now - self.interval:
+            return -math.inf
+        return max(asked[-most] + self.interval, math.nextafter(now, math.inf))
+
+    def _put_later(self, key: int, at: float) -> None:
+        self._table.position[key] = Position.LATER
+        if self._until.get(key) != at:  # otherwise it has an entry for this time
+            self._until[key] = at
+            heapq.heappush(self._later, (at, key))
+
+    def _retry(self, at: float, key: int, now: float) -> None:
+        """Return a message whose time has come to where it waits, if the entry is its latest."""
+        if self._until.get(key) == at:
+            del self._until[key]
+            if self._table.position[key] == Position.LATER:
+                self._wait(key, now)
+
     def _enqueue(self, key: int) -> None:
-        bucket = self._table.bucket[key]
-        self._buckets[bucket].put(key)
-        self._wake = min(self._wake, self._table.since[key] + self._schedule.waits[bucket])
+        number = self._table.bucket[key]
+        bucket = self._buckets.get(number)
+        if bucket is None:
+            bucket = self._buckets[number] = Bucket(number, self._table)
+        bucket.put(key)
+        self._wake = min(self._wake, self._table.since[key] + self._waits[number])
 
     def _count(self, key: int, now: float) -> None:
         """Count a request that arrived by now, or at the latest then, towards the limit of the message."""
-        self._asks[key] = self._asks.get(key, 0) + 1
+        insort(self._asked.setdefault(key, []), now)
         heapq.heappush(self._recent, (now, key))
 
     def _expire(self, now: float) -> None:
@@ -276,74 +280,69 @@ class Plan:
         recent = self._recent
         while recent and recent[0][0] <= now - self.interval:
             key = heapq.heappop(recent)[1]
-            self._asks[key] -= 1
-            if not self._asks[key]:
-                del self._asks[key]
-            if self._table.position[key] == Position.HELD:
-                self._leave(key)
-                self._wait(key)
-
-    def _retry(self, now: float) -> None:
-        """Return messages whose pause after a failure is over to where they wait."""
-        while self._later and self._later[0][0] <= now:
-            key = heapq.heappop(self._later)[1]
-            if self._table.position[key] == Position.LATER:
-                self._wait(key)
+            del self._asked[key][0]
+            if not self._asked[key]:
+                del self._asked[key]
 
     def _choose(self, now: float) -> int | None:
-        """Choose the bucket whose first message is furthest beyond its threshold; return a message of it."""
-        self._turns += 1
-        fair = self._turns % _FAIR_TURN == 0
-        best, best_rank, best_first, best_wait, wake = None, -math.inf, 0.0, 0.0, math.inf
-        for bucket in self._buckets:
+        """Return a message of the bucket whose first is due the longest; None if none is due."""
+        surge = _SURGE_WAIT / self._surge if self._surge > _SURGE else math.inf
+        best, earliest, wake = None, math.inf, math.inf
+        for number, bucket in self._buckets.items():
             if bucket.size:
-                first, wait = bucket.first(), self._schedule.waits[bucket.number]
-                if first + wait > now and not self._surges(bucket.number, first, now):
-                    wake = min(wake, first + wait)
+                first = bucket.first()
+                due = first + min(self._waits[number], surge if EDGES[number] > self.interval else math.inf)
+                if due > now:
+                    wake = min(wake, due)
                     continue
-                rank = now - first - wait if fair else self._rank(bucket.number, now - first)
-                if rank > best_rank:
-                    best, best_rank, best_first, best_wait = bucket, rank, first, wait
+                if due < earliest:
+                    best, earliest = bucket, due
         if best is None:
-            self._bucket_until = -math.inf
             return self._scout(now, wake)
-        waited = now - best_first
-        self._bucket, self._wake = best, -math.inf
-        self._bucket_from = max(best_first, min(now - best_wait, best_first + _SLACK * waited))
-        self._bucket_until = now + min(max(_TURN_SHARE * waited, _SHORTEST_TURN), _LONGEST_TURN)
-        return best.take(self._bucket_from)
+        self._bucket, self._turn, self._wake = best, _TURN, -math.inf
+        return best.take()
 
     def _scout(self, now: float, wake: float) -> int | None:
-        """Return one of many messages early, as a sample: messages requested together would all wait together."""
-        buckets = self._buckets[1:]
-        most = max(buckets, key=_size)
-        scouts = min(sum(map(_size, buckets)) // _SCOUTED, _SCOUTS)
+        """Return one of many messages early, as a sample: messages requested together would all wait together.
+
+        Young messages are not sampled, since their limit allows only the requests they need.
+        """
+        old = [bucket for bucket in self._buckets.values() if bucket.size and self._is_old(bucket, now)]
+        waiting = sum(bucket.size for bucket in old)
+        scouts = waiting // _SCOUTED + min(waiting // _FEW_SCOUTED, _FEW)
         if scouts:
-            due = self._scouted + self._schedule.waits[most.number] / scouts
+            most = max(old, key=lambda bucket: bucket.size)
+            due = self._scouted + self._waits[most.number] / scouts
             if due <= now:
                 self._scouted = now
-                return most.take(math.inf)
+                return most.take()
             wake = min(wake, due)
         self._wake = wake
         return None
 
-    def _rank(self, number: int, waited: float) -> float:
-        """Return the hazard summed up since the last request, minus the threshold for another request."""
-        age = EDGES[number] + max(waited, 0.0)
-        return self.curve.pending_to(age) - self.curve.cumulative[number] - self._schedule.thresholds[bin_at(age)]
+    def _is_old(self, bucket: Bucket, now: float) -> bool:
+        """Return whether its first message is older than the interval of the limit."""
+        return EDGES[bucket.number] + now - bucket.first() > self.interval
 
     def _expect(self, now: float, *, final: bool, chance: float) -> None:
-        """Detect that messages pending for long become final far more often than expected: an outage ended."""
-        before = self._surge
-        excess = final - chance if before < _SURGE else final  # a surge lasts as long as messages become final
-        self._surge += _SURGE_PACE * (excess - before)
-        self._scouted = -math.inf if excess > _NEWS else now  # one more at once after an unexpected final status
-        if before < _SURGE <= self._surge:
-            self._surge_began = now
-            self._wake = -math.inf
+        """Detect that messages become final far more often than expected: an outage ended."""
+        excess = final - chance
+        self._surge += _PACE * (excess - self._surge)
+        if excess > _NEWS:  # one more at once
+            self._scouted = self._wake = -math.inf
+        else:
+            self._scouted = now
 
-    def _surges(self, number: int, first: float, now: float) -> bool:
-        """Return whether a message not requested since a surge began is worth an early request."""
-        if self._surge < _SURGE or number == 0 or first >= self._surge_began:
-            return False
-        return self._surge * (first + self._schedule.waits[number] - now) >= self._delay_per_request
+    def _reschedule(self) -> None:
+        """Follow the curve, which may have learnt from the answers of another plan too, and the backlog."""
+        worth = self._worth
+        if self._auto:
+            round_lasts = self._size / self.requests_a_second
+            spread = self._limit if round_lasts * self._most < self.interval else None
+            seconds = min(max(round_lasts / _ROUNDS, _CHEAPEST), _DEAREST)
+            if spread is not worth.spread or not _SIMILAR < seconds / worth.seconds < 1 / _SIMILAR:
+                worth = Worth(seconds, by_age=True, spread=spread)
+        if worth is not self._worth or self.curve.lessons != self._lessons:
+            self._worth, self._lessons = worth, self.curve.lessons
+            self._waits = self.curve.waits(worth)
+            self._wake = -math.inf

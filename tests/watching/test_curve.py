@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smsc_async._watching.curve import BINS, EDGES, Curve, PollingSchedule, bin_at, edge_near, steady_gap
+from smsc_async._watching.curve import BINS, EDGES, Curve, Worth, bin_at, edge_near
 from smsc_async._watching.plan import Plan
 from tests.watching.life import LIMIT
 
@@ -24,10 +24,9 @@ def test_an_age_is_in_its_bin_and_next_to_its_edge(age: float) -> None:
 
 def learnt(answers: Callable[[Curve, random.Random], None], count: int = 4000) -> Curve:
     curve, chance = Curve(), random.Random(3)  # noqa: S311 - repeatable on purpose
-    for number in range(count):
+    for _ in range(count):
         answers(curve, chance)
-        if number % 500 == 499:
-            curve.learn()
+        curve.answered()
     return curve
 
 
@@ -51,7 +50,7 @@ def interval_answer(curve: Curve, chance: random.Random) -> None:
 def test_the_curve_is_learnt_from_times_and_from_intervals(answers: Callable[[Curve, random.Random], None]) -> None:
     curve = learnt(answers)
     for age in (30.0, 60.0, 100.0, 200.0):
-        assert math.exp(-curve.pending_to(age)) == pytest.approx(math.exp(-age / 100), abs=0.03)
+        assert 1 - curve.chance(0, age) == pytest.approx(math.exp(-age / 100), abs=0.03)
 
 
 def test_a_curve_follows_a_change() -> None:
@@ -61,18 +60,20 @@ def test_a_curve_follows_a_change() -> None:
             curve.final(0, edge_near(age)) if number % 2 else curve.final_in(0, bin_at(age))
             if number % 2000 == 1999:
                 curve.learn()
-    assert math.exp(-curve.pending_to(500.0)) > 0.8
-    assert len(curve._between) == 2
+    assert 1 - curve.chance(0, 500.0) > 0.8
 
 
-def test_faded_intervals_are_removed() -> None:
+def test_a_final_status_between_two_requests_counts_once_and_where_it_is_expected() -> None:
     curve = Curve()
-    curve.final(0, 40)
-    for _ in range(60):
-        for _ in range(10_500):
-            curve.final_in(0, 60)
-        curve.learn()
+    chance = curve.chance(12, EDGES[18]), curve.chance(12, EDGES[30])
+    for _ in range(100):
+        curve.final(12, 30)
+    curve.learn()
     assert curve._between == {}
+    assert sum(curve._events) == pytest.approx(100.0)
+    assert sum(curve._events[12:18]) == pytest.approx(100 * chance[0] / chance[1])
+    assert sum(curve._events[12:30]) == pytest.approx(100.0)
+    assert sum(curve._risk) == pytest.approx(0.0, abs=1e-9)
 
 
 def test_a_time_before_the_last_request_counts_from_there_and_one_beyond_all_ages_in_the_last_bin() -> None:
@@ -100,33 +101,44 @@ def test_whatever_is_learnt_hazards_stay_positive_and_waits_bounded(answers: lis
     curve.learn()
     assert all(0 < hazard < math.inf for hazard in curve.hazards)
     for delay_per_request in (0.01, 10.0, 1e5):
-        assert all(0 < wait <= 6 * 3600 for wait in PollingSchedule(curve, delay_per_request).waits)
+        for worth in (Worth(delay_per_request), Worth(delay_per_request, by_age=True, spread=LIMIT)):
+            assert all(0 < wait <= 6 * 3600 for wait in curve.waits(worth))
 
 
-@given(st.floats(1e-7, 10), st.floats(0.01, 1e6))
-def test_a_steady_gap_balances_delay_and_requests(hazard: float, delay_per_request: float) -> None:
-    gap = steady_gap(hazard, delay_per_request)
-    assert math.expm1(hazard * gap) == pytest.approx(hazard * (gap + delay_per_request), rel=1e-6)
-
-
-def test_a_constant_hazard_gives_constant_waits() -> None:
+@pytest.mark.parametrize(("mean", "delay_per_request"), [(200.0, 10.0), (3600.0, 10.0), (100.0, 1.0)])
+def test_a_constant_hazard_gives_the_constant_waits_that_the_documentation_promises(
+    mean: float, delay_per_request: float
+) -> None:
     curve = Curve()
-    curve._publish([-math.expm1(-(later - earlier) / 200) for earlier, later in itertools.pairwise(EDGES)])
-    schedule = PollingSchedule(curve, 10.0)
-    best = steady_gap(1 / 200, 10.0)
-    steady = range(edge_near(20.0), edge_near(400.0))  # beyond, a bin is so long that it decides nearly all
-    assert sum(schedule.waits[number] for number in steady) / len(steady) == pytest.approx(best, rel=0.1)
-    for number in steady:
-        assert schedule.waits[number] == pytest.approx(best, rel=0.35)
+    curve._publish([-math.expm1(-(later - earlier) / mean) for earlier, later in itertools.pairwise(EDGES)])
+    waits = curve.waits(Worth(delay_per_request))
+    best = math.sqrt(2 * mean * delay_per_request)
+    for number in range(edge_near(best), edge_near(4 * best)):
+        assert waits[number] == pytest.approx(best, rel=0.15)
 
 
-def test_a_schedule_is_shared_per_delay_per_request_until_the_curve_changes() -> None:
+def test_nothing_is_worth_a_long_wait_once_nearly_all_are_final() -> None:
     curve = Curve()
-    first = curve.schedule(10.0)
-    assert curve.schedule(10.0) is first
-    for delay_per_request in range(1, 10):
-        curve.schedule(float(delay_per_request))
-    assert len(curve._schedules) <= 8
+    for _ in range(3000):
+        curve.final_in(0, bin_at(4.0))
+    curve.learn()
+    assert curve.waits(Worth(1000.0))[0] < 12.0
+
+
+def test_a_long_request_is_worth_less_for_a_young_message_and_more_for_an_old_one() -> None:
+    worth = Worth(5.0, by_age=True)
+    assert worth.at(1.0) < 1.0
+    assert worth.at(100.0) == worth.at(10_000.0) == 5.0
+    assert worth.at(200_000.0) > 5.0
+
+
+def test_waits_are_shared_until_the_curve_changes_and_few_are_kept() -> None:
+    curve = Curve()
+    first = curve.waits(Worth(10.0))
+    assert curve.waits(Worth(10.0)) is first
+    for seconds in range(1, 40):
+        curve.waits(Worth(float(seconds)))
+    assert len(curve._waits) <= 16
     one, other = Plan(curve=curve, interval_limit=LIMIT), Plan(curve=curve, delay_per_request=1.0, interval_limit=LIMIT)
     for key in range(4):
         for plan in (one, other):
@@ -135,4 +147,4 @@ def test_a_schedule_is_shared_per_delay_per_request_until_the_curve_changes() ->
     assert curve.lessons == 1
     other.add(9, 100.0)
     other.answered(9, 200.0, final=False)
-    assert other._schedule is curve.schedule(1.0)
+    assert other._waits is curve.waits(Worth(1.0))

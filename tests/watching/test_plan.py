@@ -1,9 +1,11 @@
 """The plan: which message is requested next, and when, within the limits."""
 
+import itertools
 import math
 import random
 from collections import defaultdict
 from collections.abc import Callable
+from typing import Literal
 
 import pytest
 from hypothesis import example, given, settings
@@ -34,7 +36,9 @@ limits = st.tuples(st.integers(1, 5), st.sampled_from([0.0, 10.0, 61.2]))
 class Watcher:
     """Uses a plan as a watcher does, and records the requests."""
 
-    def __init__(self, limit: tuple[int, float] = (5, 61.2), delay_per_request: float = 10.0) -> None:
+    def __init__(
+        self, limit: tuple[int, float] = (5, 61.2), delay_per_request: float | Literal["auto"] = "auto"
+    ) -> None:
         self.plan = Plan(delay_per_request=delay_per_request, interval_limit=limit)
         self.limit = limit
         self.now = 0.0
@@ -115,19 +119,21 @@ class Watcher:
             self.end(chosen, "final" if asked[chosen] == 3 else "pending")
 
 
-def play(what: list[tuple[str, int, float]], limit: tuple[int, float]) -> Watcher:
-    watcher = Watcher(limit)
+def play(
+    what: list[tuple[str, int, float]], limit: tuple[int, float], delay_per_request: float | Literal["auto"] = "auto"
+) -> Watcher:
+    watcher = Watcher(limit, delay_per_request)
     for step in what:
         watcher.step(*step)
     return watcher
 
 
-@given(steps, limits)
+@given(steps, limits, st.sampled_from(["auto", 10.0]))
 @settings(max_examples=150, deadline=None)
 def test_no_message_is_requested_beyond_its_limit_and_each_until_it_is_final_or_removed(
-    what: list[tuple[str, int, float]], limit: tuple[int, float]
+    what: list[tuple[str, int, float]], limit: tuple[int, float], delay_per_request: float | Literal["auto"]
 ) -> None:
-    watcher = play(what, limit)
+    watcher = play(what, limit, delay_per_request)
     assert len(watcher.plan) == len(watcher.following)
     watcher.finish()
     assert watcher.following == set()
@@ -291,6 +297,79 @@ def test_an_impossible_delay_per_request_is_refused(delay_per_request: float) ->
 def test_an_impossible_interval_limit_is_refused(limit: tuple[int, float]) -> None:
     with pytest.raises(ValueError, match="interval_limit must be"):
         Plan(interval_limit=limit)
+
+
+def test_a_young_message_leaves_one_request_of_its_limit_to_others_and_a_hint_may_use_it() -> None:
+    plan, at, now = Plan(interval_limit=LIMIT), list[float](), 0.0
+    plan.add(1, 0.0)
+    while now < 200.0:
+        if plan.pick(now) is None:
+            now = plan.next_at(now)
+            continue
+        at.append(now)
+        plan.answered(1, now, final=False)
+    assert len([age for age in at if age < 61.2]) == 4
+    assert at[4] == pytest.approx(at[0] + 61.2)  # no other five within the interval either
+    hinted = Plan(interval_limit=LIMIT)
+    hinted.add(1, 0.0)
+    for age in at[:4]:
+        assert hinted.pick(age) == 1
+        hinted.answered(1, age, final=False)
+    hinted.hint(1, 30.0)
+    assert hinted.pick(30.0) == 1
+
+
+@pytest.mark.parametrize("limit", [(1, 61.2), (2, 61.2), (3, 60.0), (5, 61.2), (5, 300.0), (50, 1.0), (5, 86_400.0)])
+def test_the_first_requests_begin_soon_and_the_last_one_is_kept_for_late_in_the_interval(
+    limit: tuple[int, float],
+) -> None:
+    plan, at, now = Plan(interval_limit=limit), list[float](), 0.0
+    plan.add(1, 0.0)
+    while now < limit[1] and len(at) < 100:
+        if plan.pick(now) is not None:
+            at.append(now)
+            plan.answered(1, now, final=False)
+        now = max(plan.next_at(now), math.nextafter(now, math.inf))
+    assert at == [] if limit == (50, 1.0) else at[0] < 5.0
+    assert len(at) <= (limit[0] if limit[0] < 3 else limit[0] - 1)
+    assert all(later > 1.9 * earlier for earlier, later in itertools.pairwise(at))
+
+
+def test_a_backlog_makes_requests_rare_and_a_short_one_frequent() -> None:
+    plan = Plan(interval_limit=LIMIT)
+    plan.capacity(10.0)
+    plan.add(0, 0.0, sent_at=-3600.0)
+    plan.pick(0.0)
+    plan.answered(0, 0.0, final=False)
+    alone = plan.next_at(0.0)
+    for key in range(1, 2000):
+        plan.add(key, 0.0, sent_at=9000.0)
+    assert plan.next_at(0.0) == 0.0  # choose again
+    assert plan.pick(0.0) is None
+    assert plan.next_at(0.0) > 1.5 * alone
+
+
+def test_a_message_hinted_again_and_again_while_its_limit_holds_it_takes_no_more_memory() -> None:
+    plan = Plan(interval_limit=(1, 60.0))
+    plan.add(1, 0.0, sent_at=-100.0)
+    assert plan.pick(0.0) == 1
+    plan.answered(1, 0.0, final=False)
+    for tenth in range(100):
+        plan.hint(1, tenth / 10)
+    assert len(plan._later) == 1
+    assert plan.pick(60.0) == 1
+
+
+def test_a_hint_before_the_pause_of_a_failure_is_over_does_not_shorten_the_pause_of_the_next_failure() -> None:
+    plan = Plan(interval_limit=(99, 60.0))
+    plan.add(1, 0.0, sent_at=-100.0)
+    assert plan.pick(0.0) == 1
+    plan.failed(1, 0.0)  # until 2.0
+    plan.hint(1, 1.0)
+    assert plan.pick(1.0) == 1
+    plan.failed(1, 1.0)  # until 5.0
+    assert plan.pick(2.0) is None
+    assert plan.pick(5.0) == 1
 
 
 def test_a_message_sent_later_is_not_picked_before() -> None:
@@ -460,7 +539,7 @@ def test_a_plan_profits_from_the_curve_of_an_earlier_one() -> None:
     def late(chance: random.Random) -> float:
         return chance.uniform(2000, 3000)
 
-    earlier = Plan(interval_limit=LIMIT)
+    earlier = Plan(delay_per_request=10.0, interval_limit=LIMIT)
     cold = simulate(earlier, drawn(500, late))
-    warm = simulate(Plan(curve=earlier.curve, interval_limit=LIMIT), drawn(500, late, 2))
-    assert 10 * warm[0] + warm[1] < 0.9 * (10 * cold[0] + cold[1])  # at delay_per_request=10
+    warm = simulate(Plan(delay_per_request=10.0, curve=earlier.curve, interval_limit=LIMIT), drawn(500, late, 2))
+    assert 10 * warm[0] + warm[1] < 0.95 * (10 * cold[0] + cold[1])  # at delay_per_request=10
