@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
+import anyio
+
 __all__ = ["Route"]
 
 _CERTIFICATE: Final[Mapping[int, str]] = {  # by OpenSSL's X509_V_ERR_...
@@ -50,10 +52,11 @@ class Route:
         """Return the words for a host name that DNS does not know, or for which it does not answer."""
         return f"could not resolve {urlsplit(self.proxy or self.url).hostname}"
 
-    def failed(self, error: BaseException) -> str | None:
-        """Return why a connection could not be made, None if the exceptions of the library do not show it."""
-        found = min(((rank, words) for each in _chain(error) for rank, words in self._reasons(each)), default=None)
-        return None if found is None else found[1]
+    def failed(self, error: BaseException) -> str:
+        """Return why a connection could not be made, as far as the exceptions of the library show it."""
+        reasons = ((rank, words) for each in _chain(error) for rank, words in self._reasons(each))
+        unknown = f"no connection to {self._first} could be made ({type(error).__name__})"
+        return min(reasons, default=(0, unknown))[1]
 
     @property
     def _first(self) -> str:
@@ -64,17 +67,18 @@ class Route:
         if isinstance(error, ssl.SSLCertVerificationError) and hasattr(error, "verify_code"):  # aiohttp's has none
             yield 0, f"the certificate of {self._secured} {_CERTIFICATE.get(error.verify_code, 'is not trusted')}"
         elif isinstance(error, ssl.SSLError):
-            yield 1, f"TLS with {self._secured} failed ({getattr(error, 'reason', None) or type(error).__name__})"
+            reason = getattr(error, "reason", None)
+            yield (1 if reason else 2), f"TLS with {self._secured} failed ({reason or type(error).__name__})"
         elif isinstance(error, socket.gaierror):
-            yield 2, self.unresolved()
+            yield 3, self.unresolved()
         elif isinstance(error, ConnectionRefusedError):
-            yield 3, f"{self._first} refused the connection"
-        elif isinstance(error, ConnectionError):
-            yield 4, f"{self._first} closed the connection"
+            yield 4, f"{self._first} refused the connection"
+        elif isinstance(error, ConnectionError | anyio.BrokenResourceError | anyio.EndOfStream):
+            yield 5, f"{self._first} closed the connection"
         elif isinstance(error, OSError) and error.errno in _UNREACHABLE:
-            yield 5, f"{self._first} is unreachable"
+            yield 6, f"{self._first} is unreachable"
         elif "Timeout" in type(error).__name__:
-            yield 6, self.timed_out()
+            yield 7, self.timed_out()
 
     @property
     def _secured(self) -> str:

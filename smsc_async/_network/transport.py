@@ -90,8 +90,9 @@ def ours(
         kind = ConnectError
     if left and kind.outcome is Outcome.NOT_SENT:
         kind = ConnectionLost
-    reason = route.failed(error) if route is not None and kind is ConnectError else None
-    return failure(kind, type(error).__name__) if reason is None else not_connected(reason)
+    if route is not None and kind is ConnectError:
+        return not_connected(route.failed(error))
+    return failure(kind, type(error).__name__)
 
 
 def cause_of(error: Exception) -> Exception:
