@@ -24,11 +24,9 @@ __all__ = [
     "ATTRIBUTE_ESCAPES",
     "DECLARATION",
     "MAX_DEPTH",
-    "BodyMissing",
     "DoctypeRefused",
     "Envelope",
     "Fault",
-    "NotAnEnvelope",
     "SoapVersion",
     "build",
     "build_fault",
@@ -59,8 +57,8 @@ class SoapVersion(Enum):
         self.prefix = prefix
         self.namespace = namespace
         self.content_type = content_type
-        self.envelope, self.header, self.body, self.fault, self.must_understand = (
-            f"{{{namespace}}}{name}" for name in ("Envelope", "Header", "Body", "Fault", "mustUnderstand")
+        self.envelope, self.header, self.body, self.fault = (
+            f"{{{namespace}}}{name}" for name in ("Envelope", "Header", "Body", "Fault")
         )
 
 
@@ -69,22 +67,6 @@ class DoctypeRefused(MalformedEnvelope):
 
     Attributes:
         version: The version of SOAP, 1.1 if the document is no envelope.
-    """
-
-    def __init__(self, message: str, /, *, version: SoapVersion = SoapVersion.V11) -> None:
-        super().__init__(message)
-        self.version = version
-
-
-class NotAnEnvelope(MalformedEnvelope):
-    """The document is XML, but not an envelope of a known version of SOAP."""
-
-
-class BodyMissing(MalformedEnvelope):
-    """The envelope has no body.
-
-    Attributes:
-        version: The version of SOAP.
     """
 
     def __init__(self, message: str, /, *, version: SoapVersion = SoapVersion.V11) -> None:
@@ -191,10 +173,10 @@ def parse(data: bytes, charset: str | None = None) -> Envelope:
     root = read_root(data, charset)
     version = _VERSION_OF.get(root.tag)
     if version is None:
-        raise NotAnEnvelope("the answer is XML, but not a SOAP envelope")
+        raise MalformedEnvelope("the answer is XML, but not a SOAP envelope")
     body = _child(root, version.body)
     if body is None:
-        raise BodyMissing("the envelope has no body", version=version)
+        raise MalformedEnvelope("the envelope has no body")
     element = next(child_elements(body), None)
     if element is None:
         return Envelope(version, "", "", {})

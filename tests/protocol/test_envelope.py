@@ -13,10 +13,8 @@ from pydantic import JsonValue
 from smsc_async._model.exceptions import MalformedEnvelope, SmscError
 from smsc_async._protocol.document import Node, build_document, parse_document
 from smsc_async._protocol.envelope import (
-    BodyMissing,
     DoctypeRefused,
     Fault,
-    NotAnEnvelope,
     SoapVersion,
     build,
     build_fault,
@@ -186,16 +184,15 @@ def test_what_is_not_xml_is_refused_without_quoting_it(data: bytes, charset: str
 
 @pytest.mark.parametrize("document", ["<html><body>502</body></html>", "<a/>", ANSWER, _envelope(soap="urn:other")])
 def test_xml_that_is_not_an_envelope_is_told_apart(document: str) -> None:
-    with pytest.raises(NotAnEnvelope):
+    with pytest.raises(MalformedEnvelope, match="not a SOAP envelope"):
         parse(document.encode())
 
 
 @pytest.mark.parametrize("version", SoapVersion)
-def test_an_envelope_without_a_body_is_told_apart_with_its_version(version: SoapVersion) -> None:
+def test_an_envelope_without_a_body_is_told_apart(version: SoapVersion) -> None:
     for inner in ("", "text", "<Body/>", "<e:Header/>"):
-        with pytest.raises(BodyMissing) as raised:
+        with pytest.raises(MalformedEnvelope, match="no body"):
             parse(f"<e:Envelope xmlns:e='{version.namespace}'>{inner}</e:Envelope>".encode())
-        assert raised.value.version is version
 
 
 @pytest.mark.parametrize("inner", ["", " \n", "text", "<!-- a -->"])
