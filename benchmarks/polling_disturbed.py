@@ -114,7 +114,7 @@ class Disturbed:
         self.watch.answered(key, self.now, final=final, changed=changed)
 
     def fail(self, key: int, arrival: float | None) -> None:
-        """Tell the watch of a failure."""
+        """Report a failure to the watch."""
         self.flying -= 1
         self.watch.failed(key, self.now, arrival=arrival)
 
@@ -124,5 +124,5 @@ class Disturbed:
         self.watch.remove(key)
 
     def hint(self, key: int) -> None:
-        """Tell the watch that a message may have changed."""
+        """Hint to the watch that a message may have changed."""
         self.watch.hint(key, self.now)

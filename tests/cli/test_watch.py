@@ -242,8 +242,8 @@ def test_wrong_rows_are_reported_before_any_request(service: Service, tmp_path: 
     assert (result.exit_code, result.stdout) == (2, "")
     reported = result.stderr.splitlines()
     assert reported[0] == f"2 row(s) of {path} are invalid"
-    assert reported[1].startswith("row 3: phone: ")
-    assert reported[2].startswith("row 5: id: ")
+    assert reported[1].startswith("row 3: phone must be ")
+    assert reported[2].startswith("row 5: id must be ")
     path.write_text("no colon\n" * 12)
     assert run(path).stderr.splitlines()[-1] == "and 2 more"
     assert not service.asked
