@@ -254,7 +254,9 @@ def sandbox(
         served = demonstration.Sandbox(state=state, namespace=namespace)
     except (ValueError, OSError) as error:
         listener.close()
-        fail(FAILED, f"can't use the {'namespace' if str(error).startswith('namespace') else 'state'}: {error}")
+        if str(error).startswith("namespace"):
+            fail(USAGE, str(error))
+        fail(FAILED, f"can't use the state: {error}")
     run(demonstration.serve_while(served.app, listener, announce))
 
 
