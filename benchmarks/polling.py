@@ -4,9 +4,9 @@
     python -m benchmarks.polling --picture docs/polling.svg
 
 All messages are sent at once. Four requests are in flight, each answered after 60 ms with the status of the message
-after 30 ms: 66.7 requests per second. The limit is 5 requests per message in 61.2 s; a young message leaves one
-of them to others. The answers have no timestamps. The seeds are fixed. A figure is the mean delay in seconds between
-the final status and its discovery @ the requests for a message.
+after 30 ms: 66.7 requests per second. The limit is 5 requests per message in 61.2 s; a young message leaves one of
+them to others. The answers have no timestamps. The seeds are fixed. A figure is the mean delay in seconds between the
+final status and its discovery @ the requests for a message.
 
   cold       smsc_async starting from its prior, as in the first watch of a program
   warm       with the curve learnt from the same number of messages before (from 100, if there are fewer)

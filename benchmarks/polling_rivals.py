@@ -383,7 +383,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="1,000 messages only")
     parser.add_argument("--no-timestamps", dest="timestamps", action="store_false")
-    parser.add_argument("--delay-per-request", type=float, default="auto")
+    parser.add_argument(
+        "--delay-per-request", type=lambda text: text if text == "auto" else float(text), default="auto"
+    )
     options = parser.parse_args()
     for size in (1000,) if options.quick else (1000, 100_000):
         for curve in CURVES:

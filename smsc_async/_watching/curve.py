@@ -29,11 +29,12 @@ _FIRST_LESSON: Final = 8  # answers
 _LONGEST_LESSON: Final = 500
 _KEPT_WAITS: Final = 16
 _FEW_PENDING: Final = 0.5
-_YOUNG: Final = 10.5  # a request is not worth more than this part of the age of the message,
+_YOUNG: Final = 10.0  # a request is not worth more than this part of the age of the message,
 _PATIENCE: Final = 10_000.0  # nor less than this part
-_FIRST_REQUEST: Final = 0.05  # of the interval of the limit, not before the first request for a message is made,
-_LATEST_FIRST: Final = 3.0  # though this does not delay it by more than 3 s;
-_LAST_REQUEST: Final = 0.8  # of the interval, nor the last one that the limit allows
+_FIRST_REQUEST: Final = 0.06  # of the interval of the limit, not before the first request for a message is made,
+_LATEST_FIRST: Final = 3.2  # though this does not delay it by more than 3.2 s;
+_LAST_REQUEST: Final = 0.64  # of the interval, nor the last one that the limit allows,
+_MOSTLY_FINAL: Final = 0.9  # unless this share of the messages is final by then
 
 
 def bin_at(age: float) -> int:
@@ -82,15 +83,14 @@ class Worth:
         """Return the seconds of delay that a request at this age is worth."""
         return max(min(age / _YOUNG, self.seconds), age / _PATIENCE) if self.by_age else self.seconds
 
-    def bounded(self, wait: float, age: float) -> float:
-        """Return the wait after a pending answer at this age, between its bounds."""
-        wait = min(wait, _LONGEST_WAIT, max(_EVER_ALLOWED, age))
+    def shortest(self, age: float) -> float:
+        """Return the wait after a pending answer at this age that leaves requests for the rest of the interval."""
         if self.spread is None:
-            return wait
+            return 0.0
         most, interval = self.spread
         first = min(_FIRST_REQUEST * interval, _LATEST_FIRST)
         growth = (_LAST_REQUEST * interval / first) ** (1 / max(most - 1, 1))  # of the age, from request to request
-        return max(wait, first, age * (growth - 1)) if age * growth < interval else wait
+        return max(first, age * (growth - 1)) if age * growth < interval else 0.0
 
 
 class Curve:
@@ -190,9 +190,17 @@ class Curve:
                 self._waits.clear()
             seconds = [worth.at(edge) for edge in EDGES]
             waits = [self._wait(start, seconds) for start in range(BINS)]
-            found = [worth.bounded(wait, age) for wait, age in zip([*waits, waits[-1]], EDGES, strict=True)]
-            self._waits[worth] = found
+            found = self._waits[worth] = [
+                self._bounded(number, wait, worth.shortest(EDGES[number]))
+                for number, wait in enumerate([*waits, waits[-1]])
+            ]
         return found
+
+    def _bounded(self, start: int, wait: float, shortest: float) -> float:
+        wait = min(wait, _LONGEST_WAIT, max(_EVER_ALLOWED, EDGES[start]))
+        if wait < shortest and self.chance(start, EDGES[start] + shortest) < _MOSTLY_FINAL:
+            return shortest
+        return wait
 
     def _wait(self, start: int, seconds: list[float]) -> float:
         """Return how long the expected delay takes to reach the seconds of its age."""

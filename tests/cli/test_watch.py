@@ -235,6 +235,23 @@ def test_an_error_that_ends_the_watch_is_exit_code_1(
     assert result.stderr.startswith("AuthenticationFailed: ")
 
 
+@pytest.mark.parametrize("delay", ["auto", "5", "0.001"])
+def test_the_delay_that_a_request_is_worth_is_auto_or_a_number(
+    delay: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SMSC_APIKEY", "demo")
+    (tmp_path / "refs.csv").write_text("")
+    result = CliRunner().invoke(app, ["watch", str(tmp_path / "refs.csv"), "--delay-per-request", delay])
+    assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize("delay", ["0", "-1", "inf", "nan", "often"])
+def test_another_delay_is_refused_in_words(delay: str, tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["watch", str(tmp_path / "refs.csv"), "--delay-per-request", delay])
+    assert result.exit_code == 2
+    assert "auto" in result.stderr
+
+
 def test_wrong_rows_are_reported_before_any_request(service: Service, tmp_path: Path) -> None:
     path = tmp_path / "refs.csv"
     path.write_text("phone,id\n+79161234567,1\nnobody at all,2\n\n+79161234568\n")

@@ -125,7 +125,16 @@ def test_nothing_is_worth_a_long_wait_once_nearly_all_are_final() -> None:
     assert curve.waits(Worth(1000.0))[0] < 12.0
 
 
-def test_a_long_request_is_worth_less_for_a_young_message_and_more_for_an_old_one() -> None:
+def test_the_first_request_is_not_held_back_if_nearly_all_messages_are_final_by_then() -> None:
+    auto, curve = Worth(2.7, by_age=True, spread=LIMIT), Curve()
+    assert curve.waits(auto)[0] == pytest.approx(3.2)
+    for _ in range(3000):
+        curve.final_in(0, bin_at(1.0))
+    curve.learn()
+    assert curve.waits(auto)[0] < 2.0
+
+
+def test_a_request_is_worth_less_for_a_young_message_and_more_for_an_old_one() -> None:
     worth = Worth(5.0, by_age=True)
     assert worth.at(1.0) < 1.0
     assert worth.at(100.0) == worth.at(10_000.0) == 5.0
