@@ -227,7 +227,7 @@ def test_the_sandbox_serves_a_namespace_of_your_choice(monkeypatch: pytest.Monke
     assert run("sandbox", "--port", "0").exit_code == 0
     result = run("sandbox", "--port", "0", "--namespace", "")
     assert (result.exit_code, given) == (1, ["urn:mine", None, ""])
-    assert "namespace must be a URI such as https://smscentre.com/sys/soap.php" in result.stderr
+    assert "namespace must be 'https://smscentre.com/sys/soap.php' or another URI without spaces" in result.stderr
 
 
 @pytest.mark.parametrize("package", ["starlette", "uvicorn"])
