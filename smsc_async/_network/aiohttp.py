@@ -227,7 +227,7 @@ class AiohttpTransport:
         if isinstance(error, aiohttp.ClientConnectorDNSError):
             return not_connected(route.unresolved())
         if isinstance(error, aiohttp.ClientHttpProxyError):
-            return not_connected(route.refused(str(error.status)))
+            return not_connected(route.refused(str(getattr(error, "status", ""))))
         return ours(error, _OURS, left=left, route=route)
 
     async def _try(

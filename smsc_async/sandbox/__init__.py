@@ -146,7 +146,7 @@ _MUST: Final[Mapping[str, tuple[Callable[[object], object], str]]] = {
     "latency": (is_seconds, "a number of seconds, at least 0"),
     "namespace": (
         lambda value: value is None or (isinstance(value, str) and value.isprintable() and value and " " not in value),
-        f"a URI without spaces, such as {CONTRACT.namespace}, or None",
+        f"'{CONTRACT.namespace}' or another URI without spaces, or None",
     ),
     "state": (lambda value: value is None or isinstance(value, str | os.PathLike), "the path of a file, or None"),
 }

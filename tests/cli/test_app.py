@@ -227,9 +227,7 @@ def test_the_sandbox_serves_a_namespace_of_your_choice(monkeypatch: pytest.Monke
     assert run("sandbox", "--port", "0").exit_code == 0
     result = run("sandbox", "--port", "0", "--namespace", "")
     assert (result.exit_code, given) == (2, ["urn:mine", None, ""])
-    assert result.stderr.startswith(
-        "namespace must be a URI without spaces, such as https://smscentre.com/sys/soap.php"
-    )
+    assert "another URI without spaces" in result.stderr
 
 
 @pytest.mark.parametrize("package", ["starlette", "uvicorn"])
