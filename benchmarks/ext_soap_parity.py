@@ -303,7 +303,7 @@ def _is_text(body: bytes) -> bool:
 
 REASONS: Final[tuple[tuple[bytes, str], ...]] = (
     (rb"\x00", "after a document, the libxml2 of PHP overlooks a NUL"),
-    (rb"<status/><get_status/>", "PHP calls a method that a header block is named after"),
+    (rb"<status/>\s*<get_status/>", "PHP calls a method that a header block is named after"),
     (rb"xsi:type=", "xsi:type changes the type of a field, or of the call, for PHP; the sandbox takes text"),
 )
 NIL: Final = "PHP calls the method without an object if the call itself is nil; the sandbox without fields"
