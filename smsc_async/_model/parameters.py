@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from decimal import Decimal
+from inspect import cleandoc
 from ipaddress import IPv4Address, IPv6Address
 from textwrap import indent
 from typing import Annotated, Any, ClassVar, Final, Self, TypeAlias, TypedDict, TypeVar
@@ -91,9 +92,10 @@ F = TypeVar("F", bound=Callable[..., object])
 
 def listing_options(method: F) -> F:
     """List the parameters of `QueryOptions` in the docstring of a method that takes them."""
-    _, _, listed = (QueryOptions.__doc__ or "").partition("Attributes:\n")
-    line = "            **options: The other parameters:\n"
-    method.__doc__ = (method.__doc__ or "").replace(line, line + indent(listed.rstrip() + "\n", " " * 8))
+    # Cleaned, because the compiler removes the indentation only from Python 3.13 on.
+    _, _, listed = cleandoc(QueryOptions.__doc__ or "").partition("Attributes:\n")
+    line = "    **options: The other parameters:\n"
+    method.__doc__ = cleandoc(method.__doc__ or "").replace(line, line + indent(listed + "\n", " " * 4))
     return method
 
 
