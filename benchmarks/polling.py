@@ -193,7 +193,7 @@ def main() -> None:
     if not options.quick:
         show_goals(LARGE_GOALS, 1)
     show_disturbed((1, 100, 1_000), 100 if options.quick else 1_000)
-    show_cost(100_000 if options.quick else 1_000_000)
+    show_cost(50_000 if options.quick else 200_000)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """How soon final statuses are discovered, and with how many requests: the plan and simpler policies in virtual time.
 
-    python -m benchmarks.polling [--quick] [--no-timestamps] [--delay-per-request 10]
+    python -m benchmarks.polling_rivals [--quick] [--no-timestamps] [--delay-per-request 10]
 
 All messages are sent at once. Four requests are in flight, each answered after 60 ms with the status of the message
 after 30 ms: 66.7 requests per second. Every policy is limited to 5 requests per message in 61.2 s. The service returns

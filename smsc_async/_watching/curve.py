@@ -33,8 +33,8 @@ _YOUNG: Final = 10.0  # a request is not worth more than this part of the age of
 _PATIENCE: Final = 10_000.0  # nor less than this part
 _FIRST_REQUEST: Final = 0.06  # of the interval of the limit, not before the first request for a message is made,
 _LATEST_FIRST: Final = 3.2  # though this does not delay it by more than 3.2 s;
-_LAST_REQUEST: Final = 0.64  # of the interval, nor the last one that the limit allows,
-_MOSTLY_FINAL: Final = 0.9  # unless this share of the messages is final by then
+_LAST_REQUEST: Final = 0.64  # of the interval, nor the last one that the limit allows;
+_MOSTLY_FINAL: Final = 0.9  # if this share of the messages is final before such a first request, it is made earlier
 
 
 def bin_at(age: float) -> int:
@@ -90,7 +90,8 @@ class Worth:
         most, interval = self.spread
         first = min(_FIRST_REQUEST * interval, _LATEST_FIRST)
         growth = (_LAST_REQUEST * interval / first) ** (1 / max(most - 1, 1))  # of the age, from request to request
-        return max(first, age * (growth - 1)) if age * growth < interval else 0.0
+        wait = age * (growth - 1) if age else first
+        return wait if age + wait < interval else 0.0
 
 
 class Curve:
@@ -198,9 +199,9 @@ class Curve:
 
     def _bounded(self, start: int, wait: float, shortest: float) -> float:
         wait = min(wait, _LONGEST_WAIT, max(_EVER_ALLOWED, EDGES[start]))
-        if wait < shortest and self.chance(start, EDGES[start] + shortest) < _MOSTLY_FINAL:
-            return shortest
-        return wait
+        if not start and self.chance(0, shortest) > _MOSTLY_FINAL:
+            return wait
+        return max(wait, shortest)
 
     def _wait(self, start: int, seconds: list[float]) -> float:
         """Return how long the expected delay takes to reach the seconds of its age."""
