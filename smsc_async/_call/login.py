@@ -6,6 +6,7 @@ import math
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 import anyio
@@ -117,9 +118,10 @@ def _failed(why: str) -> SmscError:
 class _Asking:
     """The requests of a probe and the calls that wait for it, on one event loop."""
 
-    over: anyio.Event | None = None
+    is_running: bool = False
+    over: anyio.Event = field(init=False)
     task: object = None
-    pause: anyio.CancelScope | None = None
+    pause: anyio.CancelScope = field(init=False)
     waiting: int = 0
     silent: int = 0
     next_at: float = 0.0
@@ -158,10 +160,10 @@ class LoginProbe:
             ClientClosed: The client is closed.
         """
         asking = self._asking()
+        if not asking.is_running:
+            asking.is_running, asking.over, asking.pause = True, anyio.Event(), anyio.CancelScope()
+            asking.task = _spawn(partial(self._run, asking))
         over = asking.over
-        if over is None:
-            over = asking.over = anyio.Event()
-            asking.task = _spawn(self._run)
         asking.waiting += 1
         awaiting_proof.add(self._proved)
         try:
@@ -171,8 +173,7 @@ class LoginProbe:
             asking.waiting -= 1
             if not asking.waiting:
                 awaiting_proof.discard(self._proved)
-                if asking.pause is not None:
-                    asking.pause.cancel()
+                asking.pause.cancel()
         self._closing.check()
         if not over.is_set():
             raise TooManyInFlight(
@@ -183,12 +184,11 @@ class LoginProbe:
 
     def _proved(self) -> None:
         asking = self._asking()
-        if asking.over is not None:
-            asking.over.set()
-            asking.over = anyio.Event()  # if other credentials were proved, the calls wait again
+        asking.over.set()
+        asking.over = anyio.Event()  # if other credentials were proved, the calls wait again
 
-    async def _run(self) -> None:
-        asking, clock = self._asking(), self._closing.clock
+    async def _run(self, asking: _Asking) -> None:
+        clock = self._closing.clock
         self._closing.running += 1
         try:
             with suppress(ClientClosed), self._closing.waiting():
@@ -200,9 +200,8 @@ class LoginProbe:
                     is_over = (is_due and await self._is_answered(asking)) or not asking.waiting
         finally:
             self._closing.leave()
-            over, asking.over = asking.over, None
-            if over is not None:
-                over.set()
+            asking.over.set()
+            asking.is_running = False
 
     async def _is_answered(self, asking: _Asking) -> bool:
         pause = _BACKOFF.first

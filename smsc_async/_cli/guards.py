@@ -14,7 +14,7 @@ import anyio
 import typer
 from pydantic_core import to_jsonable_python
 
-from smsc_async._model import GuardStoreError, SmscError
+from smsc_async._model import GuardStoreError, SendingPaused, SmscError
 from smsc_async.guards import GuardReport, Guards, Reset, RuleReport
 
 from . import output
@@ -69,9 +69,18 @@ class SharedGuards:
         self._url = url
         self._prefix = prefix
 
-    async def until_resumed(self, meanwhile: Callable[[], Awaitable[None]]) -> None:
-        """Report that sending is paused, and wait until it is resumed; `meanwhile` runs until then."""
+    async def whenever_allowed(
+        self, send: Callable[[], Awaitable[None]], *, meanwhile: Callable[[], Awaitable[None]]
+    ) -> None:
+        """Send, and go on after each pause; `meanwhile` runs during a pause, which is reported."""
+        while True:
+            try:
+                return await send()
+            except SendingPaused:
+                pass
+            await self._wait(meanwhile)
 
+    async def _wait(self, meanwhile: Callable[[], Awaitable[None]]) -> None:
         async def work() -> None:
             with suppress(SmscError):  # it fails again after the pause, and is reported then
                 await meanwhile()

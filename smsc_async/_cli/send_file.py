@@ -16,7 +16,7 @@ from rich.console import Console
 
 from smsc_async._client import Client
 from smsc_async._journal import Journal, PlannedMessage, Summary
-from smsc_async._model import JournalError, Message, Schedule, SendingPaused
+from smsc_async._model import JournalError, Message, Schedule
 from smsc_async._sending import Chunk, goes_with, to_send
 
 from . import output
@@ -195,15 +195,10 @@ async def _send(job: _Job, journal: Journal, client: Client, shared: SharedGuard
                     on_progress=stages["final"],
                 )
 
-        while True:
-            try:
-                await journal.send(client, on_progress=stages["sent"])
-                break
-            except SendingPaused as error:
-                paused = error
-            if shared is None:
-                raise paused
-            await shared.until_resumed(meanwhile=follow)
+        async def send() -> None:
+            await journal.send(client, on_progress=stages["sent"])
+
+        await (send() if shared is None else shared.whenever_allowed(send, meanwhile=follow))
         await follow()
 
 

@@ -241,6 +241,28 @@ async def test_a_block_of_the_address_ends_the_wait() -> None:
 
 
 @virtual_time
+async def test_a_block_that_comes_while_the_probe_pauses_reaches_the_calls_that_wait() -> None:
+    guards, network = Guards(), Network(then="gone")
+    client = network.client(guards=guards)
+    blocked = make_client(FakeService([answer("get_balance", error="4")]), apikey="another", guards=guards)
+    with pytest.raises(ReadTimeout):
+        await client.balance()
+    async with trio.open_nursery() as nursery:
+
+        @nursery.start_soon
+        async def _() -> None:
+            with pytest.raises(BreakerOpen):
+                await client.cost(PHONE, "Hi")
+
+        await trio.sleep(5)
+        with pytest.raises(SmscError):
+            await blocked.balance()
+        began, asked = trio.current_time(), len(network.asked)
+    assert trio.current_time() <= began + 30
+    assert len(network.asked) == asked
+
+
+@virtual_time
 async def test_a_client_that_is_closed_ends_its_probe() -> None:
     network = Network(then="silent")
     client = network.client(guards=Guards())
@@ -440,3 +462,12 @@ async def test_a_lost_send_that_nobody_reconciles_any_more_counts_as_a_bad_one(e
     with pytest.raises(BreakerOpen):
         await client.send(PHONE, "Ho")
     assert (await guards.snapshot()).rules["bad_sends"].in_flight == 0
+
+
+@virtual_time
+async def test_a_lost_send_is_reconciled_where_bad_sends_are_not_counted() -> None:
+    network = Network("ok", "lost")
+    client = network.client(guards=Guards(rules=Rules().with_policies(bad_sends="off")))
+    await client.balance()
+    assert (await client.send(PHONE, "Hi")).reconciled
+    assert (await client.guards.snapshot()).waiting == 0
