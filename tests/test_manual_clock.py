@@ -3,6 +3,7 @@
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import TypeVar
 
 import anyio
@@ -13,6 +14,7 @@ from smsc_async import (
     BalanceTooOften,
     Client,
     Guards,
+    Journal,
     MessageRef,
     ReadTimeout,
     Reply,
@@ -266,3 +268,12 @@ async def test_a_store_of_the_callers_own_may_use_the_same_clock() -> None:
         await client.balance()
     clock.advance(62)
     await client.balance()
+
+
+async def test_a_store_that_counts_in_real_time_is_refused_with_a_clock(tmp_path: Path) -> None:
+    async with Journal(tmp_path / "job.db") as journal:
+        guards = journal.guards()
+        with pytest.raises(ValueError, match=r"pass no store, or MemoryStore\(clock.now\)"):
+            Guards(guards._store, clock=ManualClock())
+        with pytest.raises(ValueError, match="those of a journal or Redis use real time"):
+            make_client(FakeService(), guards=guards, clock=ManualClock())

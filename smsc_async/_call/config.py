@@ -60,7 +60,9 @@ def clock_of(clock: Clock | None, guards: Guards | None) -> Clock | None:
     if guards is None:
         return clock
     if clock is not None and clock is not guards.clock:
-        raise ValueError("the guards have another clock; pass Guards(clock=) the same one, or pass it to them alone")
+        raise ValueError(
+            "the guards have another clock: pass Guards(clock=) the same one; those of a journal or Redis use real time"
+        )
     return guards.clock
 
 

@@ -69,8 +69,7 @@ class Guards:
         max_waiters: The maximum number of requests that wait; further ones are refused at once.
         margin: Seconds added to each window, because the service may count whole seconds.
         late_arrival: Seconds for which a request whose answer was lost may still be on its way, at most 60.
-        clock: The clock for the limits and the waits, None for real time; a clock of your own is for tests. A store
-            that you pass keeps its own time: pass it `MemoryStore(clock.now)` too.
+        clock: The clock of the limits and waits, None for real time; one of your own needs `MemoryStore(clock.now)`.
 
     Raises:
         ValueError: A number is out of range.
@@ -347,3 +346,5 @@ def _check_objects(store: object, rules: object, clock: object) -> None:
         raise wrong("rules", "a Rules object", rules)
     if clock is not None and not is_clock(clock):
         raise wrong("clock", "an object with the methods of Clock, or None for real time", clock)
+    if clock is not None and not (store is None or isinstance(store, MemoryStore)):
+        raise ValueError("the store counts in real time; with a clock pass no store, or MemoryStore(clock.now)")
