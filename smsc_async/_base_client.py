@@ -34,9 +34,11 @@ from ._clock import Clock
 from ._frames import without_arguments, without_frames
 from ._model import (
     UNSET,
+    Balance,
     Credentials,
     CredentialsSource,
     DeliveryReport,
+    GetBalance,
     GetStatus,
     Observer,
     Operation,
@@ -316,6 +318,12 @@ class Session:
         if attempt != 1 or unique_id:
             raise ValueError("attempt and unique_id are for sends only; this operation may be repeated without them")
         return await self._caller.call(operation, steps, end)
+
+    async def balance(
+        self, *, timeout: Timeout | float | Unset = UNSET, deadline: float | Unset | None = UNSET
+    ) -> Balance:
+        """Return the account's balance (`get_balance`)."""
+        return await self.call(GetBalance(), timeout=timeout, deadline=deadline)
 
     async def _poll(self, operation: GetStatus) -> DeliveryReport:
         """Request a status once, for a watch, which asks again itself and keeps the limits of each message."""

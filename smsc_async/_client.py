@@ -11,12 +11,10 @@ from ._frames import PrivateDict, without_frames
 from ._model import (
     UNSET,
     AnyRef,
-    Balance,
     Channel,
     Cost,
     DeliveryFailed,
     DeliveryReport,
-    GetBalance,
     GetCost,
     GetStatus,
     Many,
@@ -213,14 +211,16 @@ class Client(Session):
             **options: The other parameters:
 
         Raises:
-            ValueError: An argument or a message is wrong, and nothing has been sent yet.
+            ValueError: An argument or a message is wrong, and nothing has been sent yet; or an item is no `Message`.
+                The messages whose outcomes were yielded before such an item may have been sent, and no others.
             SmscError: The first request was definitely not sent. After a request that may have been sent, errors are
                 part of the outcomes.
         """
         arguments = PrivateDict({"sender": sender, "at": at, "via": via, "cost": cost, **options})
         call = partial(self.call, allow_duplicate=allow_duplicate, timeout=timeout, deadline=deadline)
-        return send_in_chunks(call, messages, self._batch_size, arguments)
+        return send_in_chunks(call, self._times, messages, self._batch_size, arguments)
 
+    @listing_options
     def cost_batch(
         self,
         messages: Many[Message],
@@ -232,11 +232,18 @@ class Client(Session):
     ) -> AsyncGenerator[ChunkCost, None]:
         """Yield the cost of a batch, one result for each request that `send_batch` would make; sends nothing.
 
+        Args:
+            messages: The messages.
+            via: The channel of all messages.
+            timeout: The timeout of each request.
+            deadline: The deadline of each request, including its repetitions.
+            **options: The other parameters:
+
         Raises:
-            ValueError: An argument or a message is wrong. No request was made.
+            ValueError: An argument or a message is wrong, and no request was made yet; or an item is no `Message`.
         """
         call = partial(self.call, timeout=timeout, deadline=deadline)
-        return cost_in_chunks(call, messages, self._batch_size, PrivateDict({"via": via, **options}))
+        return cost_in_chunks(call, self._times, messages, self._batch_size, PrivateDict({"via": via, **options}))
 
     @without_frames
     async def status(
@@ -278,7 +285,7 @@ class Client(Session):
             detail: As in `status`.
             on_progress: Is called after each answer with the number of answers and of messages.
         """
-        checked(on_progress=on_progress)
+        checked(detail=detail, on_progress=on_progress)
         self._caller.bind()
         return await statuses_of(self.call, messages, detail, workers=self._workers, on_progress=on_progress)
 
@@ -341,9 +348,3 @@ class Client(Session):
             because = "" if not report.error else f" ({report.error.phrase})"
             raise DeliveryFailed(f"the message was not delivered: {report.status.phrase}{because}", report=report)
         return report
-
-    async def balance(
-        self, *, timeout: Timeout | float | Unset = UNSET, deadline: float | Unset | None = UNSET
-    ) -> Balance:
-        """Return the account's balance (`get_balance`)."""
-        return await self.call(GetBalance(), timeout=timeout, deadline=deadline)

@@ -61,7 +61,7 @@ from ._model import (
     many,
     ref_of,
 )
-from ._sending import Chunker, goes_with, to_send
+from ._sending import Chunker, SendTerms, goes_with, to_send
 from .guards import Guards, LimitsInForce, Rules
 
 try:
@@ -139,7 +139,6 @@ class SmscTasks:
             value for which several such requests stay below 100.
 
     Raises:
-        TypeError: Brokers of this class lose the task of a killed worker.
         ValueError: The settings of the broker lose tasks or could send twice, or a number is out of range.
     """
 
@@ -157,6 +156,7 @@ class SmscTasks:
         prefix: str = "smsc",
         batch_size: int = 24,
     ) -> None:
+        checked(client=client)
         checked(deadline=deadline, tries=tries, batch_size=batch_size, margin=margin, late_arrival=late_arrival)
         if not margin < late_arrival + _SLACK:
             raise ValueError(
@@ -225,6 +225,7 @@ class SmscTasks:
             taskiq.exceptions.SendTaskError: Redis did not confirm a task, so it may or may not be queued.
         """
         arguments = PrivateDict({"sender": sender, "at": at, "via": via, "cost": cost, **options})
+        SendTerms.model_validate(arguments)
         chunker = Chunker(self._batch_size, partial(goes_with, to_send, options=arguments))
         for message in many("messages", "Message objects", messages):
             for chunk in chunker.add(message):

@@ -53,6 +53,9 @@ WHEN: Final = "must be a datetime with a time zone, LocalTime(...), Between(...)
 TIMEOUT: Final = "timeout must be a number of seconds, more than 0, or a Timeout"
 DEADLINE: Final = "deadline must be a number of seconds, more than 0, or None for no deadline"
 WAIT: Final = "timeout must be a number of seconds, at least 0, or None for no timeout"
+NO_PRICE: Final = "cost=1 means 'do not send'; use `Client.cost` for a price, cost=2 or cost=3 for the cost of a send"
+PLANNED: Final = "item 1 of messages must be a Message or PlannedMessage"
+PLAIN: Final = "on_progress must be a plain function that takes two numbers, or None"
 A_MESSAGE: Final = "a message must be a MessageRef, its text form 'phone:id' or a SentMessage"
 ITEM: Final = "each item of messages must be a Message, such as Message('+79991234567', 'Hi')"
 LIST: Final = "messages must be a list or another iterable of Message objects"
@@ -146,6 +149,27 @@ CALLS: Final[list[tuple[Callable[[Any], Any], str]]] = [
         f"via {CHANNEL}, not str; did you mean Sms(...)?",
     ),
     (lambda client: client.send_batch([Message(PHONE, SECRET)], timeout="5"), f"{TIMEOUT}, not str"),
+    (lambda client: client.send_batch([Message(PHONE, SECRET)], id="job"), "id is not an argument"),
+    (lambda client: client.send_batch([Message(PHONE, SECRET)], to=PHONE), "to is not an argument"),
+    (
+        lambda client: client.send_batch([Message(PHONE, SECRET)], text=SECRET),
+        "text is not an argument; did you mean extra?",
+    ),
+    (lambda client: client.send_batch([Message(PHONE, SECRET), 5]), f"{ITEM}, not int"),
+    (lambda client: client.send_batch([], via="x"), f"via {CHANNEL}, not str"),
+    (lambda client: client.send_batch([], sender=7), "sender must be a string, not int"),
+    (lambda client: client.send_batch([], at="tomorrow"), f"at {WHEN}, not str"),
+    (lambda client: client.send_batch([], cost=1), NO_PRICE),
+    (lambda client: client.send_batch([], timeout=0), TIMEOUT),
+    (lambda client: client.send_batch([], deadline=0), DEADLINE),
+    (lambda client: client.send_batch([], allow_duplicate=7), "allow_duplicate must be True or False, not int"),
+    (lambda client: client.cost_batch([Message(PHONE, SECRET)], to=PHONE), "to is not an argument"),
+    (lambda client: client.cost_batch([Message(PHONE, SECRET)], id="job"), "id is not an argument"),
+    (lambda client: client.cost_batch([Message(PHONE, SECRET), 5]), f"{ITEM}, not int"),
+    (lambda client: client.cost_batch([], via="x"), f"via {CHANNEL}, not str"),
+    (lambda client: client.cost_batch([], deadline=0), DEADLINE),
+    (lambda client: client.statuses([], detail=7), "detail must be a number: 0, 1 or 2"),
+    (lambda client: client.statuses([], detail=True), "detail must be a number: 0, 1 or 2, not bool"),
     (lambda client: client.cost_batch([(PHONE, SECRET)]), f"{ITEM}, not tuple"),
     (lambda client: client.cost_batch(7), f"{LIST}, not int"),
     (lambda client: client.status(7), f"{A_MESSAGE}, not int"),
@@ -283,6 +307,7 @@ VALUES: Final[list[tuple[Callable[[], Any], str]]] = [
     (wrong(Guards, late_arrival=61), "late_arrival must be a number of seconds, 0 to 60"),
     (wrong(Guards, margin=-1), "margin must be a number, at least 0"),
     (wrong(Guards, clock=7), "clock must be an object with the methods of Clock, or None for real time, not int"),
+    (wrong(Journal, "job.db", trust="no"), "trust must be True or False, not str"),
     (new(clock=7), "clock must be an object with the methods of Clock, or None for real time, not int"),
     (wrong(Sandbox, accounts=7), "accounts must be a list of Account objects, not int"),
     (wrong(Sandbox, accounts=["demo"]), "each item of accounts must be an Account, such as Account.demo(), not str"),
@@ -379,7 +404,10 @@ def test_there_is_no_hidden_name_or_word_of_a_library_in_a_sentence() -> None:
 
 
 JOURNAL_CALLS: Final[list[tuple[Callable[[Any], Any], str]]] = [
-    (lambda journal: journal.plan([(PHONE, SECRET)]), "message 1 is a tuple; pass a Message or PlannedMessage"),
+    (
+        lambda journal: journal.plan([(PHONE, SECRET)]),
+        f"{PLANNED}, not tuple",
+    ),
     (lambda journal: journal.plan(SECRET), f"{LIST}, not str"),
     (lambda journal: journal.plan(None), f"{LIST}, not None"),
     (
@@ -387,6 +415,15 @@ JOURNAL_CALLS: Final[list[tuple[Callable[[Any], Any], str]]] = [
         "batch_size must be a whole number, at least 1, not str",
     ),
     (lambda journal: journal.plan([Message(PHONE, SECRET)], via=7), f"via {CHANNEL}, not int"),
+    (lambda journal: journal.plan([5]), f"{PLANNED}, not int"),
+    (
+        lambda journal: journal.plan([], source=5),
+        "source must be a string, or None for a hash of the messages, not int",
+    ),
+    (lambda journal: journal.plan([], id="job"), "id is not an argument"),
+    (lambda journal: journal.send(make_client(FakeService()), on_progress=5), f"{PLAIN}, not int"),
+    (lambda journal: journal.follow(make_client(FakeService()), on_progress=5), f"{PLAIN}, not int"),
+    (lambda journal: journal.send(make_client(FakeService()), on_progress=_made), f"{PLAIN}, not function"),
     (lambda journal: journal.send(SECRET), "client must be a Client, not str"),
     (lambda journal: journal.send(Client), "client must be a Client, not a class"),
     (lambda journal: journal.follow(7), "client must be a Client, not int"),
@@ -395,7 +432,7 @@ JOURNAL_CALLS: Final[list[tuple[Callable[[Any], Any], str]]] = [
         lambda journal: journal.follow(make_client(FakeService()), timeout="60"),
         f"{WAIT}, not str",
     ),
-    (lambda journal: journal.keep_unresolved(7), "must be an UnresolvedSend, not int"),
+    (lambda journal: journal.keep_unresolved(7), "unresolved must be an UnresolvedSend, not int"),
 ]
 """Calls of a journal."""
 

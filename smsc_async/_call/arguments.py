@@ -1,6 +1,5 @@
 """The arguments of a client and of its calls: what each may be, and the variables that stand in for some of them."""
 
-import inspect
 import os
 import re
 import ssl
@@ -8,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import tzinfo
 from typing import Final
 
-from smsc_async._model import UNSET, Unset, is_count, is_seconds, wrong
+from smsc_async._model import UNSET, UnresolvedSend, Unset, is_count, is_plain_function, is_seconds, wrong
 from smsc_async._network import Timeout
 from smsc_async.guards import Guards
 
@@ -33,11 +32,6 @@ def check_number(recipients: Sequence[str], most: int) -> None:
             f"{len(recipients)} recipients in one request; at most {most} are allowed: split them, use send_batch, or "
             "raise Client(max_recipients=)"
         )
-
-
-def _is_listener(value: object) -> bool:
-    """Return whether a value can be called without being awaited."""
-    return callable(value) and not inspect.iscoroutinefunction(value)
 
 
 def _is_text_or_none(value: object) -> bool:
@@ -66,9 +60,12 @@ _MUST: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
     "tries": _COUNT,
     "grace": (is_seconds, "a number of seconds, at least 0"),
     "attempt": _COUNT,
+    "workers": _COUNT,
+    "detail": (lambda value: type(value) is int and value in (0, 1, 2), "a number: 0, 1 or 2"),
     "allow_duplicate": _FLAG,
     "unique_id": _FLAG,
     "allow_http": _FLAG,
+    "trust": _FLAG,
     "timezone": (
         lambda value: isinstance(value, tzinfo),
         "a tzinfo object, such as zoneinfo.ZoneInfo('Europe/Moscow')",
@@ -78,6 +75,7 @@ _MUST: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
         "a Guards object, or None for no guards",
     ),
     "account": (_is_text_or_none, "a string, or None for the login or API key"),
+    "source": (_is_text_or_none, "a string, or None for a hash of the messages"),
     "egress": (_is_text_or_none, "a string, or None for the default"),
     "verify": (
         lambda value: isinstance(value, bool | ssl.SSLContext),
@@ -85,13 +83,15 @@ _MUST: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
     ),
     "on_unknown": (lambda value: value in ("reconcile", "raise", "resend"), "'reconcile', 'raise' or 'resend'"),
     "on_unresolved": (
-        lambda value: value is None or _is_listener(value),
+        lambda value: value is None or is_plain_function(value),
         "a plain function: it is called and not awaited",
     ),
     "on_progress": (
-        lambda value: value is None or _is_listener(value),
+        lambda value: value is None or is_plain_function(value),
         "a plain function that takes two numbers, or None",
     ),
+    "unresolved": (lambda value: isinstance(value, UnresolvedSend), "an UnresolvedSend"),
+    "client": (is_plain_function, "a plain function that takes Guards and returns a Client"),
     "ask": (lambda value: value is None or callable(value), "an async function that takes a GetStatus, or None"),
     "operation": (
         lambda value: hasattr(value, "methods") and not isinstance(value, type),

@@ -215,7 +215,9 @@ def _tell(methods: Sequence[Callable[[Any], None]], event: object) -> None:
     for method in methods:
         try:
             method(event)
-        except Exception as error:  # noqa: BLE001 - the caller's own code; its failure must not change the call
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # noqa: BLE001 - the caller's own code, `CancelledError` too; no call changes
             _log.error("an observer failed in %s (%s)", type(event).__name__, type(error).__name__)
 
 

@@ -102,8 +102,13 @@ class Slots:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         recording = self._attempt.trace.recording
-        if recording is not None and self._attempt.posted and self._part is not Part.CLAIM:
-            recording.attempted(self._attempt, error)
+        try:
+            if recording is not None and self._attempt.posted and self._part is not Part.CLAIM:
+                recording.attempted(self._attempt, error)
+        finally:  # an observer may be interrupted
+            await self._release(error)
+
+    async def _release(self, error: BaseException | None) -> None:
         if self._admission is None or self._reservation is None:
             return
         if error is not None:

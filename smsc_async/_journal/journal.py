@@ -12,6 +12,7 @@ from typing import Any, Final, Literal, Self, TypeVar, Unpack
 import anyio
 import anyio.to_thread
 
+from smsc_async._call import checked
 from smsc_async._client import Client
 from smsc_async._frames import without_arguments, without_frames
 from smsc_async._model import (
@@ -34,7 +35,7 @@ from smsc_async.guards import Guards, Rules
 from .file import JOURNAL
 from .guard_store import JournalGuardStore
 from .requests import JobTerms, Numbering, cost_of, digest_of_rows, divide, operation_of
-from .rows import ChunkPlan, ChunkState, JournalRow, PlannedMessage, RowPlan, Summary, check_number, check_timeout
+from .rows import ChunkPlan, ChunkState, JournalRow, PlannedMessage, RowPlan, Summary
 from .sender import JournalSender, client_of, counted
 from .store import JournalStore
 
@@ -65,10 +66,11 @@ class Journal:
             not have it, because the service may store the phones in another form.
 
     Raises:
-        ValueError: The path can't be that of a file.
+        ValueError: The path can't be that of a file, or `trust` is not True or False.
     """
 
     def __init__(self, path: str | Path, *, trust: bool = False) -> None:
+        checked(trust=trust)
         self._path = resolved(path)
         if self._path.name.endswith(_RESERVED):
             raise ValueError(f"the name of a journal must not end in {', '.join(_RESERVED)}")
@@ -139,7 +141,7 @@ class Journal:
         Raises:
             ValueError: A message does not fit the arguments, or the journal has another job; nothing was planned.
         """
-        check_number("batch_size", batch_size)
+        checked(batch_size=batch_size, source=source)
         arguments = {"sender": sender, "at": at, "via": via, **options}
         terms = JobTerms.model_validate({"batch_size": batch_size, **arguments}).canonical()
         async with self._turn:
@@ -153,9 +155,8 @@ class Journal:
             source = await self._run_blocking(digest_of_rows, rows) if source is None else source
             if await self._run_blocking(self._is_planned, source, terms):
                 return False
-            await self._run_blocking(
-                self._plan, source, terms, rows, divide(rows, {**arguments, "cost": 2}, batch_size)
-            )
+            chunks = divide(rows, {**arguments, "cost": 2}, batch_size)
+            await self._run_blocking(self._plan, source, terms, rows, chunks)
             self._is_current = True
             return True
 
@@ -176,13 +177,13 @@ class Journal:
                 messages of the job; earlier runs count.
 
         Raises:
-            ValueError: `workers` is less than 1.
+            ValueError: An argument is wrong. Nothing was sent.
             JournalError: The file can't be written, or was moved, removed or changed by another program; or an earlier
                 process planned the job, and no status can prove what it sent (see `trust`).
             SmscError: The job had to stop: wrong credentials, no money, a blocked address, no network, or sending is
                 paused. Planned messages stay planned, and another call continues the job.
         """
-        check_number("workers", workers)
+        checked(workers=workers, on_progress=on_progress)
         async with self._turn:
             summary = await self.summary()
             sending = JournalSender(
@@ -221,7 +222,7 @@ class Journal:
             ValueError: An argument is wrong.
             SmscError: Following had to stop; another call continues it.
         """
-        check_timeout(timeout)
+        checked(timeout=timeout, on_progress=on_progress)
         summary, client = await self.summary(), client_of(client)
         note = counted(on_progress, summary.final, summary.final + summary.accepted)
         pending = await self._run_blocking(self._file.pending)
@@ -284,7 +285,8 @@ class Journal:
 
         It is on the disk when this returns. May be called from any thread.
         """
-        self._file.keep_unresolved(UnresolvedSend.model_validate(unresolved).model_dump_json())
+        checked(unresolved=unresolved)
+        self._file.keep_unresolved(unresolved.model_dump_json())
 
     async def unresolved_sends(self) -> list[UnresolvedSend]:
         """Return the stored unresolved sends."""
@@ -338,13 +340,11 @@ class Journal:
         self._file.plan(json.dumps([source, terms]), chunks, faulty)
 
     async def _note_update(self, update: Update) -> None:
-        report, words = update.report, None
-        if update.error is not None:
-            words = f"its status is unknown: {type(update.error).__name__}: {update.error}"
+        report, unknown, ref = update.report, update.error, update.ref
+        words = None if unknown is None else f"its status is unknown: {type(unknown).__name__}: {unknown}"
         final_at = None
         if report is not None and report.is_final:
             final_at = report.changed_at or datetime.now(UTC)
         status = None if report is None else int(report.status)
         error = None if report is None or report.error is None else int(report.error)
-        ref = update.ref
         await self._run_blocking(self._file.note_status, ref.phone, ref.id, status, error, words, final_at)

@@ -12,7 +12,6 @@ from typing import Any, Final, TypeAlias
 
 from smsc_async._model import (
     ApiError,
-    Dispatch,
     GetCost,
     GetListCost,
     Message,
@@ -27,8 +26,9 @@ from smsc_async._model import (
     new_id,
     parts,
     recipient_key,
+    wrong,
 )
-from smsc_async._sending import Chunk, Chunker, goes_with, to_send
+from smsc_async._sending import BatchTerms, Chunk, Chunker, goes_with, to_send
 
 from .rows import ChunkPlan, MessageResult, PlannedMessage, RowPlan, StoredChunk
 
@@ -49,7 +49,7 @@ _NOT_PRICED: Final = {"id", "sender", "at", "cost"}
 _CENT: Final = Decimal("0.0001")
 
 
-class JobTerms(Dispatch):
+class JobTerms(BatchTerms):
     """The arguments that all requests of a job share."""
 
     batch_size: int
@@ -59,7 +59,7 @@ class JobTerms(Dispatch):
     def content(self) -> dict[str, str]:
         """Return the fields of the envelope that do not depend on the messages."""
         own = {"sender": self.sender, "time": None if self.at is None else self.at.wire()}
-        return {**self.via.fields(), **{name: value for name, value in own.items() if value is not None}}
+        return {**super().content(), **{name: value for name, value in own.items() if value is not None}}
 
     def canonical(self) -> str:
         """Return what identifies the arguments in a journal, as JSON.
@@ -153,7 +153,7 @@ class Numbering:
             self._rows.append((number, number, *_columns(item), None, None))
             return
         if not isinstance(item, PlannedMessage):
-            raise ValueError(f"message {number} is a {type(item).__name__}; pass a Message or PlannedMessage")  # noqa: TRY004
+            raise wrong(f"item {number} of messages", "a Message or PlannedMessage", item)
         row, message = number if item.row is None else item.row, item.message
         if message is not None and item.id is not None:
             known = len(self._ids)

@@ -11,7 +11,7 @@ from typing import Annotated, Any, NamedTuple, Self
 from pydantic import Field, model_validator
 
 from smsc_async._clock import DiskTime
-from smsc_async._model import DeliveryError, FrozenModel, Message, MessageId, MessageStatus, is_count, is_seconds, wrong
+from smsc_async._model import DeliveryError, FrozenModel, Message, MessageId, MessageStatus
 
 __all__ = [
     "ChunkPlan",
@@ -24,8 +24,6 @@ __all__ = [
     "RowState",
     "StoredChunk",
     "Summary",
-    "check_number",
-    "check_timeout",
     "disk_time_of",
     "history_of",
     "moment",
@@ -245,18 +243,6 @@ class Summary:
     def unsent(self) -> int:
         """The number of messages without an answer of the service."""
         return self.planned + self.attempted + self.unresolved
-
-
-def check_number(name: str, value: object) -> None:
-    """Raise a `ValueError` if an argument is not a whole number of at least 1."""
-    if not is_count(value):
-        raise wrong(name, "a whole number, at least 1", value)
-
-
-def check_timeout(value: object) -> None:
-    """Raise a `ValueError` if a timeout is neither a number of seconds nor None."""
-    if value is not None and not is_seconds(value):
-        raise wrong("timeout", "a number of seconds, at least 0, or None for no timeout", value)
 
 
 def moment(text: str | None) -> datetime | None:

@@ -84,6 +84,7 @@ from .observers import (
     Observer,
     SendReconciled,
     is_observer,
+    is_plain_function,
     masked,
 )
 from .operations import (
@@ -97,6 +98,7 @@ from .operations import (
     SendList,
     When,
     api_error,
+    check_cost,
     is_own_id,
     new_id,
 )
@@ -124,6 +126,7 @@ from .types import (
     MessageRef,
     Money,
     OnProgress,
+    Sender,
     Unset,
     check_xml_text,
     is_aware,
@@ -233,6 +236,7 @@ __all__ = [
     "SendList",
     "SendOutcomeUnknown",
     "SendReconciled",
+    "Sender",
     "SendingPaused",
     "SentMessage",
     "Sms",
@@ -257,6 +261,7 @@ __all__ = [
     "When",
     "WrongEventLoop",
     "api_error",
+    "check_cost",
     "check_xml_text",
     "checked_secret",
     "is_aware",
@@ -266,6 +271,7 @@ __all__ = [
     "is_observer",
     "is_own_id",
     "is_phone",
+    "is_plain_function",
     "is_seconds",
     "kind_of",
     "least_pause",

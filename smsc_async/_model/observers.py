@@ -2,6 +2,7 @@
 
 import inspect
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from .outcome import Outcome
@@ -17,6 +18,7 @@ __all__ = [
     "Observer",
     "SendReconciled",
     "is_observer",
+    "is_plain_function",
     "masked",
 ]
 
@@ -208,7 +210,15 @@ _METHODS: Final = ("started", "waited", "attempted", "retried", "reconciled", "f
 def is_observer(value: object) -> bool:
     """Return whether this is an object with the methods of `Observer`, none of which has to be awaited."""
     methods = [getattr(value, name, None) for name in _METHODS]
-    return not isinstance(value, type) and all(callable(m) and not inspect.iscoroutinefunction(m) for m in methods)
+    return not isinstance(value, type) and all(map(is_plain_function, methods))
+
+
+def is_plain_function(value: object) -> bool:
+    """Return whether a value can be called without being awaited or iterated over."""
+    while isinstance(value, partial):
+        value = value.func
+    asynchronous = inspect.iscoroutinefunction, inspect.isasyncgenfunction
+    return callable(value) and not any(check(each) for check in asynchronous for each in (value, type(value).__call__))
 
 
 def masked(recipient: str) -> str:

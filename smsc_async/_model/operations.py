@@ -45,6 +45,7 @@ __all__ = [
     "SendList",
     "When",
     "api_error",
+    "check_cost",
     "is_own_id",
     "new_id",
 ]
@@ -134,6 +135,15 @@ def _schedule(value: Any) -> Any:
 When: TypeAlias = Annotated[SerializeAsAny[InstanceOf[Schedule]] | None, BeforeValidator(_schedule)]
 
 
+def check_cost(data: Any) -> Any:
+    """Return the arguments of a send, or raise a `ValueError` if its cost means that nothing is to be sent."""
+    if isinstance(data, dict) and data.get("cost") == 1:
+        raise ValueError(
+            "cost=1 means 'do not send'; use `Client.cost` for a price, cost=2 or cost=3 for the cost of a send"
+        )
+    return data
+
+
 class _Sending(Dispatch):
     """The common part of sends: an id, a sender, a schedule."""
 
@@ -150,10 +160,7 @@ class _Sending(Dispatch):
     @model_validator(mode="before")
     @classmethod
     def _explain(cls, data: Any) -> Any:
-        if isinstance(data, dict) and data.get("cost") == 1:
-            raise ValueError(
-                "cost=1 means 'do not send'; use `Client.cost` for a price, cost=2 or cost=3 for the cost of a send"
-            )
+        data = check_cost(data)
         if isinstance(data, dict) and data.get("id", "") is None:
             return {name: value for name, value in data.items() if name != "id"}
         return data

@@ -1,13 +1,14 @@
 """Bulk calls of a client: sending batches, their cost, and one status request for each of many messages."""
 
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Coroutine, Mapping
 from contextlib import aclosing
 from functools import partial
-from typing import Any, Final, Literal, Protocol, TypeAlias, TypeVar
+from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 import anyio
 import anyio.lowlevel
 
+from smsc_async._call import checked
 from smsc_async._frames import each_without_frames
 from smsc_async._model import (
     AnyRef,
@@ -16,7 +17,6 @@ from smsc_async._model import (
     Many,
     Message,
     OnProgress,
-    Operation,
     Outcome,
     Result,
     SmscError,
@@ -24,7 +24,20 @@ from smsc_async._model import (
     ref_of,
 )
 
-from .chunks import Chunk, ChunkCost, Chunker, MessageOutcome, failed, goes_with, left_out, sent, to_cost, to_send
+from .chunks import (
+    Chunk,
+    ChunkCost,
+    Chunker,
+    CostTerms,
+    MessageOutcome,
+    SendTerms,
+    failed,
+    goes_with,
+    left_out,
+    sent,
+    to_cost,
+    to_send,
+)
 
 __all__ = ["AskStatus", "cost_in_chunks", "each_item", "send_in_chunks", "statuses_of"]
 
@@ -34,11 +47,17 @@ AskStatus: TypeAlias = Callable[[GetStatus], Awaitable[DeliveryReport]]
 """Requests one status; raises as `Client.status` does."""
 
 
-class CallOperation(Protocol):
-    """Executes one operation: `Client.call` with the options of a bulk job."""
+EachCall: TypeAlias = partial[Coroutine[Any, Any, Any]]
+"""Executes one operation: `Client.call` with the options of a bulk job."""
+CheckTimes: TypeAlias = Callable[[Any, Any], object]
+"""Raises a `ValueError` for a wrong timeout or deadline."""
 
-    async def __call__(self, operation: Operation[R], /) -> R:
-        """Execute an operation and return its result."""
+
+def _check_options(call: EachCall, check_times: CheckTimes) -> None:
+    """Raise a `ValueError` if an option of each call is wrong, though there may be no message."""
+    options = call.keywords
+    checked(allow_duplicate=options.get("allow_duplicate", False))
+    check_times(options["timeout"], options["deadline"])
 
 
 _AT_ONCE: Final = 50  # a few milliseconds of work
@@ -86,9 +105,11 @@ async def _chunks(messages: Many[Message], size: int, fits: Callable[[Message], 
 
 @each_without_frames
 async def send_in_chunks(
-    call: CallOperation, messages: Many[Message], size: int, arguments: Mapping[str, Any]
+    call: EachCall, check_times: CheckTimes, messages: Many[Message], size: int, arguments: Mapping[str, Any]
 ) -> AsyncGenerator[MessageOutcome, None]:
     """Send the messages in chunks, one request at a time; see `Client.send_batch`."""
+    SendTerms.model_validate(arguments)
+    _check_options(call, check_times)
     fits = partial(goes_with, to_send, options=arguments)
     ending: SmscError | None = None
     has_left = False
@@ -114,9 +135,11 @@ async def send_in_chunks(
 
 @each_without_frames
 async def cost_in_chunks(
-    call: CallOperation, messages: Many[Message], size: int, arguments: Mapping[str, Any]
+    call: EachCall, check_times: CheckTimes, messages: Many[Message], size: int, arguments: Mapping[str, Any]
 ) -> AsyncGenerator[ChunkCost, None]:
     """Request the cost of each chunk; see `Client.cost_batch`."""
+    CostTerms.model_validate(arguments)
+    _check_options(call, check_times)
     fits = partial(goes_with, to_cost, options=arguments)
     ending: SmscError | None = None
     has_left = False

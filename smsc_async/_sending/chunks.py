@@ -3,12 +3,15 @@
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar
+
+from pydantic import model_validator
 
 from smsc_async._model import (
     ApiError,
     BreakerOpen,
     Cost,
+    Dispatch,
     GetCost,
     GetListCost,
     LocalTime,
@@ -18,21 +21,27 @@ from smsc_async._model import (
     Refusals,
     Scope,
     Send,
+    Sender,
     SendList,
     SendOutcomeUnknown,
     SentMessage,
     SmscError,
+    When,
     api_error,
+    check_cost,
     recipient_key,
     wrong,
 )
 from smsc_async._protocol import fits_in_list
 
 __all__ = [
+    "BatchTerms",
     "Chunk",
     "ChunkCost",
     "Chunker",
+    "CostTerms",
     "MessageOutcome",
+    "SendTerms",
     "failed",
     "goes_with",
     "left_out",
@@ -89,6 +98,30 @@ class Chunk:
     is_list: bool = True
 
 
+class BatchTerms(Dispatch):
+    """The arguments that all requests of a batch share; no recipient, text or id."""
+
+    def content(self) -> dict[str, str]:
+        """Return the fields of the envelope that do not depend on the messages."""
+        return {**self.via.fields()}
+
+
+class SendTerms(BatchTerms):
+    """The arguments of a batch of sends."""
+
+    sender: Sender | None = None
+    at: When = None
+    cost: Literal[2, 3] | None = None
+
+    _check_cost = model_validator(mode="before")(check_cost)
+
+
+class CostTerms(BatchTerms):
+    """The arguments of a batch of price requests."""
+
+    allowed_extra: ClassVar[frozenset[str]] = GetListCost.allowed_extra
+
+
 class Chunker:
     """Divides messages into chunks of a limited size, in order, none with the same recipient twice.
 
@@ -103,9 +136,14 @@ class Chunker:
         self._held: dict[str, Message] = {}
 
     def add(self, message: Message) -> list[Chunk]:
-        """Add a message; return the chunks that this completes."""
+        """Add a message; return the chunks that this completes.
+
+        Raises:
+            ValueError: It is no message. The messages held so far are dropped, so that none of them is sent.
+        """
         given: object = message
         if not isinstance(given, Message):
+            self._held = {}
             raise wrong("each item of messages", "a Message, such as Message('+79991234567', 'Hi')", given)
         if not self._fits(message):
             return [*self.rest(), Chunk((message,), is_list=False)]

@@ -309,7 +309,9 @@ class Reconciler:
             return
         try:
             self._on_unresolved(unresolved)
-        except Exception as error:  # noqa: BLE001 - the caller's own code; its failure must not hide the send
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # noqa: BLE001 - the caller's own code; its failure must not hide the send
             _log.error("on_unresolved failed (%s); an unresolved send is lost", type(error).__name__)
 
 

@@ -30,6 +30,7 @@ from taskiq.exceptions import NoResultError, SendTaskError
 from taskiq_redis import RedisStreamBroker
 
 from smsc_async._frames import PrivateBytes, PrivateDict
+from smsc_async._model import wrong
 
 from .private import PrivateFormatter
 
@@ -59,14 +60,10 @@ def check_broker(broker: object, lease: float) -> None:
     """Check that the broker delivers each task until it is done, and not again before its lease has ended.
 
     Raises:
-        TypeError: Brokers of this class lose tasks.
-        ValueError: The settings of this broker lose tasks or could send twice.
+        ValueError: Brokers of this class or with these settings lose tasks, or could send twice.
     """
     if not isinstance(broker, RedisStreamBroker):
-        raise TypeError(
-            f"{type(broker).__name__} loses the task of a killed worker; use taskiq_redis.RedisStreamBroker, which "
-            "acknowledges and delivers again"
-        )
+        raise wrong("broker", "a taskiq_redis.RedisStreamBroker, which keeps the task of a killed worker", broker)
     if broker.maxlen is not None:
         raise ValueError(
             "maxlen drops the oldest tasks even if they are not done; leave it out, completed tasks are trimmed anyway"

@@ -1,10 +1,13 @@
 """Observers learn what happens to each call, nothing private, and change nothing."""
 
+import asyncio
 import dataclasses
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
+from unittest.mock import Mock
 
 import anyio
 import pytest
@@ -296,6 +299,76 @@ async def test_the_log_is_an_observer_on_the_level_debug(caplog: pytest.LogCaptu
 class Waiting(Observer):
     async def started(self, event: CallStarted, /) -> None:  # type: ignore[override]
         pass
+
+
+class Awaited:
+    async def __call__(self, *_: object) -> None:
+        pass
+
+
+class Iterated:
+    async def __call__(self, *_: object) -> AsyncIterator[None]:
+        yield
+
+
+class Indirect(Observer):
+    def __init__(self, started: Any) -> None:
+        self.started = started  # type: ignore[method-assign]
+
+
+ASYNC: list[Any] = [Awaited(), Iterated(), partial(Awaited()), partial(Waiting().started), Awaited().__call__]
+"""What can be called, but not without `await`."""
+
+
+@pytest.mark.parametrize("function", ASYNC)
+def test_what_has_to_be_awaited_is_no_plain_function(function: Any) -> None:
+    for arguments in ({"on_unresolved": function}, {"observers": [Indirect(function)]}):
+        with pytest.raises(ValueError, match=r"plain function|observers must be"):
+            make_client(FakeService(), **arguments)
+    with pytest.raises(ValueError, match="on_progress must be a plain function"):
+        make_client(FakeService()).watch([], on_progress=function)
+
+
+@pytest.mark.parametrize("function", [print, partial(print), [].append, dict, Mock()])
+def test_what_need_not_be_awaited_is_a_plain_function(function: Any) -> None:
+    make_client(FakeService(), on_unresolved=function, observers=[Indirect(function)])
+
+
+EVENTS = ["started", "waited", "attempted", "retried", "reconciled", "finished"]
+
+
+def raising(name: str, kind: type[BaseException]) -> Observer:
+    observer = Observer()
+
+    def fail(_: object) -> None:
+        raise kind
+
+    setattr(observer, name, fail)
+    return observer
+
+
+@pytest.mark.parametrize("name", EVENTS)
+@virtual_time
+async def test_an_observer_that_raises_cancelled_error_cancels_nothing(
+    name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    script: list[Any] = [ConnectError("no"), ReadTimeout("lost"), FOUND]
+    observers = [raising(name, asyncio.CancelledError)]
+    client = make_client(FakeService(script), observers=observers, guards=Guards(), on_unknown="reconcile")
+    assert (await client.send(PHONE, TEXT)).reconciled
+    if name != "waited":
+        assert "an observer failed" in caplog.text
+    assert (await client.guards.snapshot()).rules["in_flight"].in_flight == 0
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
+@pytest.mark.parametrize("name", [name for name in EVENTS if name not in ("waited", "reconciled", "retried")])
+@virtual_time
+async def test_an_observer_that_ends_the_program_leaves_no_slot_taken(name: str, kind: type[BaseException]) -> None:
+    client = make_client(FakeService(), observers=[raising(name, kind)], guards=Guards())
+    with pytest.raises(kind):
+        await client.send(PHONE, TEXT)
+    assert (await client.guards.snapshot()).rules["in_flight"].in_flight == 0
 
 
 @pytest.mark.parametrize("observers", [[Events], [print], [None], Events(), Waiting(), [Waiting()], 5])

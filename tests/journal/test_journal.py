@@ -144,7 +144,7 @@ async def test_a_plan_that_fails_plans_nothing(path: Path) -> None:
 
 async def test_a_value_that_is_not_a_message_is_refused(path: Path) -> None:
     async with Journal(path) as journal:
-        with pytest.raises(ValueError, match="message 2 is a str; pass a Message or PlannedMessage"):
+        with pytest.raises(ValueError, match="item 2 of messages must be a Message or PlannedMessage, not str"):
             await journal.plan([MESSAGES[0], "+79161234567"])  # type: ignore[list-item]
         assert (await journal.summary()).total == 0
 

@@ -1,5 +1,6 @@
 """A batch of any length yields one outcome for each message, in order, whatever happens on the way."""
 
+import inspect
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing
 from typing import cast
@@ -12,6 +13,7 @@ from smsc_async import (
     AuthenticationFailed,
     BreakerOpen,
     ChunkCost,
+    Client,
     ConnectError,
     ConnectionLost,
     DeliveryReport,
@@ -133,6 +135,27 @@ async def test_error_of_the_source_is_raised_after_the_outcomes_of_its_messages(
         await consume()
     assert [outcome.message for outcome in got] == _messages(3)
     assert [len(lines) for lines in _lines(service)] == [2, 1]
+
+
+async def test_no_message_of_a_chunk_with_a_wrong_item_is_sent_and_the_chunks_before_it_have_outcomes() -> None:
+    service = FakeService()
+    got: list[MessageOutcome] = []
+
+    async def consume() -> None:
+        async for outcome in make_client(service, batch_size=2).send_batch([*_messages(3), 5]):  # type: ignore[list-item]
+            got.append(outcome)  # noqa: PERF401 - an item is wrong
+
+    with pytest.raises(ValueError, match="each item of messages must be a Message"):
+        await consume()
+    assert [outcome.message for outcome in got if outcome.ref] == _messages(2)
+    assert [len(lines) for lines in _lines(service)] == [2]
+
+
+@pytest.mark.parametrize("kind", ["send_batch", "cost_batch"])
+def test_the_help_of_a_batch_lists_each_argument(kind: str) -> None:
+    method = getattr(Client, kind)
+    for name in set(inspect.signature(method).parameters) - {"self", "options"} | {"tinyurl", "extra"}:
+        assert f"    {name}: " in method.__doc__
 
 
 async def test_error_of_a_source_without_messages_is_raised() -> None:

@@ -1,5 +1,6 @@
 """Cancelled and interrupted sends are passed to `on_unresolved`."""
 
+import asyncio
 import logging
 
 import anyio
@@ -112,6 +113,26 @@ def test_error_of_on_unresolved_is_logged_without_private_data(caplog: pytest.Lo
     virtual_time(main)()
     assert "on_unresolved failed (LookupError)" in caplog.text
     assert PHONE not in caplog.text
+
+
+@virtual_time
+async def test_cancelled_error_of_on_unresolved_cancels_no_send(caplog: pytest.LogCaptureFixture) -> None:
+    def fail(_: UnresolvedSend) -> None:
+        raise asyncio.CancelledError
+
+    with pytest.raises(SendOutcomeUnknown):
+        await Network("lost", then="gone").client(on_unresolved=fail).send(PHONE, "Hi")
+    assert "on_unresolved failed (CancelledError)" in caplog.text
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
+@virtual_time
+async def test_end_of_the_program_in_on_unresolved_goes_on(kind: type[BaseException]) -> None:
+    def fail(_: UnresolvedSend) -> None:
+        raise kind
+
+    with pytest.raises(kind):
+        await Network("lost", then="gone").client(on_unresolved=fail).send(PHONE, "Hi")
 
 
 @virtual_time

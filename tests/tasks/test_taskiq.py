@@ -80,6 +80,12 @@ async def test_a_batch_is_divided_into_requests_with_one_task_each(make_post: Ca
 async def test_wrong_arguments_are_refused_before_anything_is_queued(post: Post) -> None:
     with pytest.raises(ValueError, match="recipient"):
         await post.tasks.send("nobody, really", "Hello")
+    for name in ("id", "to", "text"):
+        options: Any = {name: "+79991234567"}
+        with pytest.raises(ValueError, match=f"{name} is not an argument"):
+            await anext(post.tasks.send_batch([Message("+79991234567", "Hello")], **options))
+    with pytest.raises(ValueError, match="via must be a channel"):
+        await anext(post.tasks.send_batch([], via="x"))  # type: ignore[arg-type]
     assert await post.redis.xlen(post.broker.queue_name) == 0
 
 

@@ -57,13 +57,30 @@ async def test_the_default_client_uses_the_environment(
 @pytest.mark.parametrize("kind", [ListQueueBroker, PubSubBroker, RedisStreamClusterBroker])
 def test_brokers_that_lose_the_task_of_a_killed_worker_are_refused(kind: type[Any]) -> None:
     broker: Any = object.__new__(kind)  # to make one would be to connect
-    with pytest.raises(TypeError, match=f"{kind.__name__} loses the task of a killed worker"):
+    with pytest.raises(ValueError, match=f"broker must be .* keeps the task of a killed worker, not {kind.__name__}"):
         SmscTasks(broker)
 
 
 def test_a_broker_in_memory_is_refused() -> None:
-    with pytest.raises(TypeError, match="InMemoryBroker loses"):
+    with pytest.raises(ValueError, match=r"broker must be .*, not InMemoryBroker"):
         SmscTasks(InMemoryBroker())  # type: ignore[arg-type]
+
+
+def test_what_is_no_broker_is_refused_by_its_name() -> None:
+    with pytest.raises(ValueError, match=r"broker must be a taskiq_redis.RedisStreamBroker, .*, not str"):
+        SmscTasks("x")  # type: ignore[arg-type]
+
+
+async def _make_client(guards: Guards) -> Client:
+    return Client(guards=guards)
+
+
+@pytest.mark.parametrize("client", [5, _make_client])
+def test_what_does_not_make_a_client_at_once_is_refused(
+    make_broker: Callable[..., RedisStreamBroker], client: Any
+) -> None:
+    with pytest.raises(ValueError, match="client must be a plain function that takes Guards and returns a Client"):
+        SmscTasks(make_broker(), client)
 
 
 @pytest.mark.parametrize(
