@@ -47,7 +47,7 @@ def check_numbers(*, max_wait: float | None, late_arrival: float, **others: obje
 
 
 def _check_policy(policy: object) -> None:
-    if policy not in _POLICIES:
+    if not isinstance(policy, str) or policy not in _POLICIES:
         raise ValueError("policy must be 'wait', 'raise' or 'off'")
 
 
