@@ -65,6 +65,9 @@ LIST: Final = "messages must be a list or another iterable of Message objects"
 RECIPIENTS: Final = "to must be a string with one recipient, or a list of such strings"
 REDIS_URL: Final = "url must be a Redis URL, such as redis://localhost:6379/0"
 REDIS_CLIENT: Final = "client must be a Redis or RedisCluster of redis.asyncio; use from_url for a URL"
+NOT_ALLOWED: Final = (
+    "is not allowed in XML; remove control characters, and repair text that was cut inside a surrogate pair"
+)
 SECONDS: Final = "clock must be a function that returns seconds, such as ManualClock().now, or None"
 FORWARD: Final = "must be at least 0 and finite, at most 1e+12 in all: a clock only goes forward"
 NO_NUMBERS: Final = (("5", "str"), (None, "None"), (Decimal(1), "Decimal"), (True, "bool"))
@@ -129,6 +132,12 @@ CALLS: Final[list[tuple[Callable[[Any], Any], str]]] = [
     ),
     (send(tinyurl="perhaps"), "tinyurl must be True or False, not str"),
     (send(extra=[SECRET]), "extra must be a dict, not list"),
+    (lambda client: client.send("", SECRET), "to must not be empty"),
+    (send(cost=2.0), "cost must be a whole number, not float"),
+    (send(tinyurl="yes"), "tinyurl must be True or False, not str"),
+    (send(err="yes"), "err must be True or False, not str"),
+    (send(op="on"), "op must be True or False, not str"),
+    (send(smsreq=b"20"), "smsreq must be a whole number, not bytes"),
     (send(tinyur=True), "tinyur is not an argument; did you mean tinyurl?"),
     (send(colour="red"), "colour is not an argument"),
     (send(**{SECRET: 1}), "an unknown argument"),
@@ -276,6 +285,22 @@ VALUES: Final[list[tuple[Callable[[], Any], str]]] = [
     (wrong(Between, None, 9), "start must be a whole number, not None"),
     (wrong(After, timedelta(minutes=5)), "minutes must be a whole number, not timedelta"),
     (wrong(After, True), "minutes must be a number, not bool"),
+    (wrong(At, 1900000000), "moment must be a datetime, not int"),
+    (wrong(At, "1900000000"), "moment must be a datetime, not str"),
+    (wrong(LocalTime, date(2031, 5, 1)), "moment must be a datetime, not date"),
+    (wrong(Between, "9", "21"), "start must be a whole number, not str; end must be a whole number, not str"),
+    (wrong(After, minutes="5"), "minutes must be a whole number, not str"),
+    (wrong(After, 5.0), "minutes must be a whole number, not float"),
+    (wrong(Message, PHONE, "x", tz="3"), "tz must be a number, not str"),
+    (wrong(Message, PHONE, "x", tz=math.nan), "tz must be a finite number"),
+    (
+        wrong(Message, PHONE, "x\ud83d"),
+        f"text: character U+D83D at position 1 {NOT_ALLOWED}",
+    ),
+    (wrong(GetStatus, ref=REF, detail=True), "detail must be a number, not bool"),
+    (wrong(Guards, max_waiters=1.5), "max_waiters must be a whole number, at least 0"),
+    (wrong(Guards, margin="1"), "margin must be a number, at least 0, not str"),
+    (wrong(Sandbox, seed=True), "seed must be a whole number, not bool"),
     (wrong(Viber, voice="m"), "voice is not an argument"),
     (wrong(Voice, voice="x"), "voice must be 'm', 'm2', 'm3', 'm4', 'w', 'w2', 'w3' or 'w4'"),
     (wrong(Voice, language="english"), "language must be two small letters, such as 'en'"),

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import tzinfo
 from typing import Final
 
-from smsc_async._model import UNSET, Unset, is_count, is_seconds, wrong
+from smsc_async._model import UNSET, Unset, is_count, is_seconds, is_whole, wrong
 from smsc_async._network import Timeout
 from smsc_async.guards import Guards
 
@@ -54,10 +54,7 @@ _MUST: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
     "max_recipients": _COUNT,
     "batch_size": _COUNT,
     "max_response_bytes": _COUNT,
-    "retries": (
-        lambda value: is_count(value) or (value == 0 and isinstance(value, int) and value is not False),
-        "a whole number, at least 0",
-    ),
+    "retries": (is_whole, "a whole number, at least 0"),
     "clock_skew": (is_seconds, "a number of seconds, at least 0"),
     "margin": (is_seconds, "a number of seconds, at least 0"),
     "late_arrival": (is_seconds, "a number of seconds, at least 0"),

@@ -149,7 +149,7 @@ def checked_url(url: str | None, *, allow_http: bool = False, environment: Mappi
         ValueError: It isn't a URL, holds a password, or would send the credentials in clear text.
     """
     if url is None or url == "":
-        return _usable(environment.get("SMSC_URL", "").strip() or CONTRACT.namespace, "SMSC_URL", allow_http=allow_http)
+        return _usable(environment.get("SMSC_URL") or CONTRACT.namespace, "SMSC_URL", allow_http=allow_http)
     return _usable(url, "url", allow_http=allow_http)
 
 

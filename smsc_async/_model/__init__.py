@@ -132,6 +132,7 @@ from .types import (
     is_international,
     is_phone,
     is_seconds,
+    is_whole,
     many,
     recipient_key,
 )
@@ -267,6 +268,7 @@ __all__ = [
     "is_own_id",
     "is_phone",
     "is_seconds",
+    "is_whole",
     "kind_of",
     "least_pause",
     "listing_options",

@@ -1,5 +1,6 @@
 """The base of all values: frozen, checked, and without private values in a repr, an error or a frame of an error."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from difflib import get_close_matches
@@ -22,7 +23,7 @@ from pydantic_core.core_schema import no_info_wrap_validator_function
 
 from smsc_async._frames import without_arguments
 
-__all__ = ["Choice", "FrozenModel", "kind_of", "wrong"]
+__all__ = ["NOT_XML", "Choice", "FrozenModel", "kind_of", "why_not_xml", "wrong"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -34,6 +35,9 @@ _PRIVATE: Final = frozenset(
     }
 )
 """The names of the attributes of which a repr shows no value."""
+
+# XML 1.0, production 2 (Char): nothing else is allowed in a document, not even escaped; PHP answers it with a Fault.
+NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 _LONG: Final = 9  # digits; most of a shorter number would be shown
 
@@ -104,6 +108,17 @@ _TEXTS: Final = {
 """What is wrong with an argument, for each type of error of pydantic whose own words name its internals."""
 
 
+def why_not_xml(value: str) -> str:
+    """Return which character XML can't carry, "" if there is none."""
+    found = NOT_XML.search(value)
+    if not found:
+        return ""
+    return (
+        f"character U+{ord(found[0]):04X} at position {found.start()} is not allowed in XML; remove control "
+        "characters, and repair text that was cut inside a surrogate pair"
+    )
+
+
 def kind_of(value: object) -> str:
     """Return the kind of a value for an error message; it shows nothing of the value."""
     if isinstance(value, type):
@@ -142,6 +157,8 @@ def _in_words(line: ErrorDetails, fields: Iterable[str]) -> str:
     if line["type"] == "extra_forbidden":
         near = get_close_matches(str(line["loc"][-1]), fields, 1)
         return f"is not an argument; did you mean {near[0]}?" if near else "is not an argument"
+    if line["type"] == "string_unicode":
+        return why_not_xml(line["input"])
     text = _TEXTS.get(line["type"], "is not valid")
     values = {"kind": kind_of(line.get("input")), **line.get("ctx", {})}
     if line["type"] == "model_type":

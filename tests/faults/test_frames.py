@@ -381,6 +381,7 @@ async def test_a_wrong_argument_is_not_in_the_frames_of_its_error(what: str) -> 
         lambda: RedisStore(f"redis://{LOGIN}:{PASSWORD}@127.0.0.1"),  # type: ignore[arg-type]
         lambda: RedisAdmin(f"redis://{LOGIN}:{PASSWORD}@127.0.0.1"),  # type: ignore[arg-type]
         lambda: Guards(f"redis://{LOGIN}:{PASSWORD}@127.0.0.1"),  # type: ignore[arg-type]
+        lambda: Client(apikey=APIKEY, transport=FakeService()).with_options(timeout=TEXT),  # type: ignore[arg-type]
         lambda: ApiKey(APIKEY),  # type: ignore[call-arg, arg-type]
         lambda: Login(LOGIN, PASSWORD),  # type: ignore[call-arg, arg-type]
         lambda: Send(PHONE, TEXT),  # type: ignore[call-arg, arg-type]

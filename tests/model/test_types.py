@@ -194,7 +194,7 @@ def test_time_zone_counts_from_moscow_in_quarters(given: float) -> None:
 
 @pytest.mark.parametrize("given", [-15.25, 12.25, 0.1, float("nan"), float("inf")])
 def test_time_zone_beyond_the_globe_is_refused(given: float) -> None:
-    with pytest.raises(ValueError, match="should be"):
+    with pytest.raises(ValueError, match=r"should be|must be a finite number"):
         zone.validate_python(given)
 
 
