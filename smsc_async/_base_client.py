@@ -200,6 +200,7 @@ class Session:
             workers=self._workers,
         )
 
+    @without_arguments
     def with_options(
         self,
         *,

@@ -7,7 +7,7 @@ from typing import Final, Literal, Unpack
 
 from ._base_client import Session
 from ._call import check_number, checked
-from ._frames import PrivateDict, without_frames
+from ._frames import PrivateDict, without_arguments, without_frames
 from ._model import (
     UNSET,
     AnyRef,
@@ -289,6 +289,7 @@ class Client(Session):
         self._caller.bind()
         return await statuses_of(self.call, messages, detail, workers=self._workers, on_progress=on_progress)
 
+    @without_arguments
     def watch(
         self,
         messages: Source,
@@ -303,15 +304,13 @@ class Client(Session):
         All watches of a client share what they learn about delivery times.
 
         Args:
-            messages: One message or many, in the forms that `status` takes, or the `unfinished` of an earlier watch.
-                A send to many recipients is watched for each of them.
+            messages: One or many, in the forms that `status` takes, or the `unfinished` of a watch; all of each send.
             timeout: The seconds after which a pending message expires, None for never. A message of `unfinished` that
                 expired before this watch began is requested once more.
             grace: The seconds for which the service may not know a message yet.
             delay_per_request: The seconds of delay of an update that one request is worth: more means fewer requests.
                 "auto" depends on age and backlog, and leaves one of five requests for a young message to others.
-            on_progress: Is called after each last update with the number of messages that have had theirs and the
-                number of messages watched so far.
+            on_progress: Is called after each last update: how many messages have had theirs, how many are watched.
         """
         checked(grace=grace, on_progress=on_progress)
         self._caller.bind()
@@ -328,6 +327,7 @@ class Client(Session):
             on_progress=on_progress,
         )
 
+    @without_frames
     async def wait_final(self, message: AnyRef, timeout: float | None = _DAY) -> DeliveryReport:
         """Wait until the status of one message is final, delivered or not, and return the report.
 
@@ -336,6 +336,7 @@ class Client(Session):
         """
         return await last_report(self.watch(ref_of(message), timeout=timeout))
 
+    @without_frames
     async def wait_delivered(self, message: AnyRef, timeout: float | None = _DAY) -> DeliveryReport:
         """Wait until one message is delivered, and return the report.
 

@@ -7,10 +7,19 @@ from contextlib import aclosing
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
-__all__ = ["PrivateBytes", "PrivateDict", "each_without_frames", "forget_frames", "without_arguments", "without_frames"]
+__all__ = [
+    "PrivateBytes",
+    "PrivateDict",
+    "each_without_frames",
+    "forget_frames",
+    "forget_own_frames",
+    "without_arguments",
+    "without_frames",
+]
 
 P = ParamSpec("P")
 T = TypeVar("T")
+E = TypeVar("E", bound=BaseException)
 
 
 class PrivateBytes(bytes):
@@ -51,7 +60,8 @@ def forget_frames(error: BaseException, handled: BaseException | None = None) ->
 def without_frames(method: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
     """Remove the frames of an asynchronous method from its exceptions.
 
-    A built-in exception that is not about a wrong argument is a programming error: it gets a note with its traceback.
+    A built-in exception that is not about a wrong argument or a timeout is a programming error: it gets a note with
+    its traceback.
     """
 
     @wraps(method)
@@ -65,7 +75,7 @@ def without_frames(method: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, C
             return await running
         except BaseException as error:
             is_built_in = type(error).__module__ == "builtins" and isinstance(error, Exception)
-            if is_built_in and not isinstance(error, ValueError):
+            if is_built_in and not isinstance(error, ValueError | TimeoutError):
                 error.add_note("".join(traceback.format_tb(error.__traceback__)))
             forget_frames(error, handled)
             raise
@@ -88,16 +98,18 @@ def each_without_frames(
                 async for item in items:
                     yield item
             except BaseException as error:
-                if _is_ours(error):
-                    forget_frames(error, handled)
+                forget_own_frames(error, handled)
                 raise
 
     return calling
 
 
-def _is_ours(error: BaseException) -> bool:
+def forget_own_frames(error: E, handled: BaseException | None = None) -> E:
+    """Remove the frames from an exception unless the code of the caller raised it, and return it."""
     *_, (frame, _) = traceback.walk_tb(error.__traceback__)
-    return str(frame.f_globals.get("__name__")).startswith("smsc_async")
+    if str(frame.f_globals.get("__name__")).startswith("smsc_async"):
+        forget_frames(error, handled)
+    return error
 
 
 def without_arguments(function: Callable[P, T]) -> Callable[P, T]:

@@ -1,11 +1,14 @@
 """What tests of an application need: a clock that only they move."""
 
 import math
+from typing import Final
 from weakref import WeakKeyDictionary
 
 import anyio
 
 __all__ = ["ManualClock"]
+
+_LATEST: Final = 1e12  # seconds; later ones would be too coarse for short waits
 
 
 class ManualClock:
@@ -23,10 +26,13 @@ class ManualClock:
 
     Args:
         start: The time at first, in seconds.
+
+    Raises:
+        ValueError: It is no number, less than 0, or too large.
     """
 
     def __init__(self, start: float = 0.0) -> None:
-        self._now = start
+        self._now = _checked("start", start, _LATEST)
         self._scopes: WeakKeyDictionary[anyio.CancelScope, float] = WeakKeyDictionary()
 
     def now(self) -> float:
@@ -51,12 +57,19 @@ class ManualClock:
         """Move the clock forward, and wake everything that has waited for it, in the order of time.
 
         Raises:
-            ValueError: The seconds are less than 0, or not finite.
+            ValueError: The seconds are less than 0, not finite, or too many.
         """
-        if not 0.0 <= seconds < math.inf:
-            raise ValueError("seconds must be at least 0 and finite: a clock only goes forward")
-        self._now += seconds
+        self._now += _checked("seconds", seconds, _LATEST - self._now)
         due = [(time, scope) for scope, time in self._scopes.items() if time <= self._now]
         for _, scope in sorted(due, key=lambda each: each[0]):
             del self._scopes[scope]
             scope.cancel()
+
+
+def _checked(name: str, seconds: object, most: float) -> float:
+    if not isinstance(seconds, int | float) or isinstance(seconds, bool):
+        kind = "None" if seconds is None else type(seconds).__name__
+        raise ValueError(f"{name} must be a number of seconds, not {kind}")  # noqa: TRY004 - as everywhere
+    if not 0.0 <= seconds <= most:
+        raise ValueError(f"{name} must be at least 0 and finite, at most {_LATEST:g} in all: a clock only goes forward")
+    return seconds

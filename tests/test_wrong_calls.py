@@ -1,8 +1,10 @@
 """A wrong call is answered by one sentence: which argument, what it was, and what to pass. Nothing is sent."""
 
 import inspect
+import math
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +18,7 @@ from smsc_async import (
     Balance,
     Between,
     Binary,
+    Channel,
     Client,
     Email,
     GetBalance,
@@ -41,7 +44,9 @@ from smsc_async import (
     WapPush,
     parts,
 )
+from smsc_async.guards import MemoryStore, RedisAdmin, RedisStore
 from smsc_async.sandbox import Account, DeliveryPlan, Limits, Sandbox, Share, Streak, Window
+from smsc_async.testing import ManualClock
 from tests.doubles import FakeService, make_client
 
 PHONE: Final = "+79991234567"
@@ -58,8 +63,17 @@ PLANNED: Final = "item 1 of messages must be a Message or PlannedMessage"
 PLAIN: Final = "on_progress must be a plain function that takes two numbers, or None"
 A_MESSAGE: Final = "a message must be a MessageRef, its text form 'phone:id' or a SentMessage"
 ITEM: Final = "each item of messages must be a Message, such as Message('+79991234567', 'Hi')"
+UNCHECKED: Final = "each item of messages must be a valid Message; make it with Message(...), model_copy checks nothing"
 LIST: Final = "messages must be a list or another iterable of Message objects"
 RECIPIENTS: Final = "to must be a string with one recipient, or a list of such strings"
+REDIS_URL: Final = "url must be a Redis URL, such as redis://localhost:6379/0"
+REDIS_CLIENT: Final = "client must be a Redis or RedisCluster of redis.asyncio; use from_url for a URL"
+NOT_ALLOWED: Final = (
+    "is not allowed in XML; remove control characters, and repair text that was cut inside a surrogate pair"
+)
+SECONDS: Final = "clock must be a function that returns seconds, such as ManualClock().now, or None"
+FORWARD: Final = "must be at least 0 and finite, at most 1e+12 in all: a clock only goes forward"
+NO_NUMBERS: Final = (("5", "str"), (None, "None"), (Decimal(1), "Decimal"), (True, "bool"))
 A_RECIPIENT: Final = (
     "must be a phone in international format (digits, with or without +, no spaces), a group code G<number>, "
     "an e-mail address, or #ID or a nickname of Telegram"
@@ -121,9 +135,15 @@ CALLS: Final[list[tuple[Callable[[Any], Any], str]]] = [
     ),
     (send(tinyurl="perhaps"), "tinyurl must be True or False, not str"),
     (send(extra=[SECRET]), "extra must be a dict, not list"),
+    (lambda client: client.send("", SECRET), "to must not be empty"),
+    (send(cost=2.0), "cost must be a whole number, not float"),
+    (send(tinyurl="yes"), "tinyurl must be True or False, not str"),
+    (send(err="yes"), "err must be True or False, not str"),
+    (send(op="on"), "op must be True or False, not str"),
+    (send(smsreq=b"20"), "smsreq must be a whole number, not bytes"),
     (send(tinyur=True), "tinyur is not an argument; did you mean tinyurl?"),
     (send(colour="red"), "colour is not an argument"),
-    (send(**{SECRET: 1}), "is not an argument"),
+    (send(**{SECRET: 1}), "an unknown argument"),
     (send(attempt="2", id="a1"), "attempt must be a whole number, at least 1, not str"),
     (send(attempt=None), "attempt must be a whole number, at least 1, not None"),
     (send(attempt=0), "attempt must be a whole number, at least 1"),
@@ -140,6 +160,9 @@ CALLS: Final[list[tuple[Callable[[Any], Any], str]]] = [
     (lambda client: client.send_batch([(PHONE, SECRET)]), f"{ITEM}, not tuple"),
     (lambda client: client.send_batch([PHONE]), f"{ITEM}, not str"),
     (lambda client: client.send_batch([None]), f"{ITEM}, not None"),
+    (lambda client: client.send_batch([Message(PHONE, SECRET).model_copy(update={"text": 5})]), UNCHECKED),
+    (lambda client: client.cost_batch([Message(PHONE, SECRET).model_copy(update={"tz": SECRET})]), UNCHECKED),
+    (send(via=Channel()), f"via {CHANNEL}, not Channel"),
     (lambda client: client.send_batch(SECRET), f"{LIST}, not str"),
     (lambda client: client.send_batch(None), f"{LIST}, not None"),
     (lambda client: client.send_batch({PHONE: SECRET}), f"{LIST}, not dict"),
@@ -226,6 +249,17 @@ VALUES: Final[list[tuple[Callable[[], Any], str]]] = [
     (new(apikey=7), "apikey must be a string, not int"),
     (new(apikey=SECRET.encode()), "apikey must be a string, not bytes"),
     (new(apikey=""), "apikey must not be empty"),
+    (new(apikey=f" {SECRET}"), "apikey must not begin or end with whitespace; remove it"),
+    (new(apikey=f"{SECRET}\n"), "apikey must not begin or end with a line break; remove it"),
+    (
+        new(apikey=None, login=f"{SECRET}\t", password="x"),
+        "login must not begin or end with whitespace; remove it",
+    ),
+    (
+        new(apikey=None, login=SECRET, password=f"{SECRET}\n"),
+        "password must not begin or end with a line break; remove it",
+    ),
+    (wrong(ApiKey, key=f"{SECRET} "), "key must not begin or end with whitespace; remove it"),
     (new(login=SECRET), "give an apikey or a login and password, not both"),
     (new(apikey=None, credentials=SECRET), f"{FUNCTION}, not str"),
     (new(apikey=None, credentials=ApiKey(key=SecretStr(SECRET))), f"{FUNCTION}, not ApiKey"),
@@ -234,6 +268,8 @@ VALUES: Final[list[tuple[Callable[[], Any], str]]] = [
     (new(timeout=None), f"{TIMEOUT}, not None"),
     (new(deadline="5"), f"{DEADLINE}, not str"),
     (new(retries="3"), "retries must be a whole number, at least 0, not str"),
+    (new(retries=False), "retries must be a whole number, at least 0, not bool"),
+    (new(retries=0.0), "retries must be a whole number, at least 0"),
     (new(retries=-1), "retries must be a whole number, at least 0"),
     (new(max_recipients=None), "max_recipients must be a whole number, at least 1, not None"),
     (new(batch_size=0), "batch_size must be a whole number, at least 1"),
@@ -273,6 +309,22 @@ VALUES: Final[list[tuple[Callable[[], Any], str]]] = [
     (wrong(Between, None, 9), "start must be a whole number, not None"),
     (wrong(After, timedelta(minutes=5)), "minutes must be a whole number, not timedelta"),
     (wrong(After, True), "minutes must be a number, not bool"),
+    (wrong(At, 1900000000), "moment must be a datetime, not int"),
+    (wrong(At, "1900000000"), "moment must be a datetime, not str"),
+    (wrong(LocalTime, date(2031, 5, 1)), "moment must be a datetime, not date"),
+    (wrong(Between, "9", "21"), "start must be a whole number, not str; end must be a whole number, not str"),
+    (wrong(After, minutes="5"), "minutes must be a whole number, not str"),
+    (wrong(After, 5.0), "minutes must be a whole number, not float"),
+    (wrong(Message, PHONE, "x", tz="3"), "tz must be a number, not str"),
+    (wrong(Message, PHONE, "x", tz=math.nan), "tz must be a finite number"),
+    (
+        wrong(Message, PHONE, "x\ud83d"),
+        f"text: character U+D83D at position 1 {NOT_ALLOWED}",
+    ),
+    (wrong(GetStatus, ref=REF, detail=True), "detail must be a number, not bool"),
+    (wrong(Guards, max_waiters=1.5), "max_waiters must be a whole number, at least 0"),
+    (wrong(Guards, margin="1"), "margin must be a number, at least 0, not str"),
+    (wrong(Sandbox, seed=True), "seed must be a whole number, not bool"),
     (wrong(Viber, voice="m"), "voice is not an argument"),
     (wrong(Voice, voice="x"), "voice must be 'm', 'm2', 'm3', 'm4', 'w', 'w2', 'w3' or 'w4'"),
     (wrong(Voice, language="english"), "language must be two small letters, such as 'en'"),
@@ -301,6 +353,31 @@ VALUES: Final[list[tuple[Callable[[], Any], str]]] = [
         wrong(Spend, 1.5),
         "the amount must be a Decimal or an int, 0.0001 to 1,000,000,000: pass Spend(Decimal('500'))",
     ),
+    (wrong(Rule, 1, 1, []), "policy must be 'wait', 'raise' or 'off'"),
+    (wrong(Spend, 5, policy={}), "policy must be 'wait', 'raise' or 'off'"),
+    (wrong(Rules().with_policies, status=[]), "policy must be 'wait', 'raise' or 'off'"),
+    (wrong(RedisStore.from_url, 5), f"{REDIS_URL}, not int"),
+    (wrong(RedisAdmin.from_url, None), f"{REDIS_URL}, not None"),
+    (wrong(RedisStore.from_url, "redis://h", prefix=5), "prefix must consist of letters, digits and _ . : -"),
+    (wrong(RedisStore.from_url, "redis://h", timeout="x"), "timeout must be a number of seconds, more than 0, not str"),
+    (
+        wrong(RedisStore.from_url, "redis://h", max_hold="x"),
+        "max_hold must be a number of seconds, more than 0, not str",
+    ),
+    (wrong(RedisStore.from_url, "redis://h", late_arrival=-1), "late_arrival must be a number of seconds, at least 0"),
+    (wrong(RedisAdmin.from_url, "redis://h", timeout=0), "timeout must be a number of seconds, more than 0"),
+    (wrong(RedisStore, f"redis://u:{SECRET}@h"), f"{REDIS_CLIENT}, not str"),
+    (wrong(RedisStore, None), f"{REDIS_CLIENT}, not None"),
+    (wrong(RedisAdmin, f"redis://u:{SECRET}@h"), f"{REDIS_CLIENT}, not str"),
+    (wrong(MemoryStore, ManualClock()), f"{SECONDS}, not ManualClock"),
+    (wrong(MemoryStore, 5), f"{SECONDS}, not int"),
+    *((wrong(ManualClock, value), f"start must be a number of seconds, not {kind}") for value, kind in NO_NUMBERS),
+    *(
+        (wrong(ManualClock().advance, value), f"seconds must be a number of seconds, not {kind}")
+        for value, kind in NO_NUMBERS
+    ),
+    *((wrong(ManualClock, value), f"start {FORWARD}") for value in (math.inf, math.nan, 1e300, 10**400, -1)),
+    *((wrong(ManualClock(1e12).advance, value), f"seconds {FORWARD}") for value in (math.nan, 1, 10**400, -1)),
     (wrong(Guards, 7), "store must be an object such as MemoryStore() or RedisStore.from_url(...), not int"),
     (wrong(Guards, rules=Rule(5)), "rules must be a Rules object, not Rule"),
     (wrong(Guards, max_wait="5"), "max_wait must be a number of seconds, at least 0, or None for no limit, not str"),

@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import tzinfo
 from typing import Final
 
-from smsc_async._model import UNSET, UnresolvedSend, Unset, is_count, is_plain_function, is_seconds, wrong
+from smsc_async._model import UNSET, UnresolvedSend, Unset, is_count, is_plain_function, is_seconds, is_whole, wrong
 from smsc_async._network import Timeout
 from smsc_async.guards import Guards
 
 __all__ = ["check_number", "checked", "deadline_from", "named", "positive", "timeout_from"]
 
 _DEADLINE: Final = 90.0
-_NUMBER: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
+_NUMBER: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{0,9})?|\.[0-9]{1,9}")
 
 
 def checked(**values: object) -> None:
@@ -48,7 +48,7 @@ _MUST: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
     "max_recipients": _COUNT,
     "batch_size": _COUNT,
     "max_response_bytes": _COUNT,
-    "retries": (lambda value: value == 0 or is_count(value), "a whole number, at least 0"),
+    "retries": (is_whole, "a whole number, at least 0"),
     "clock_skew": (is_seconds, "a number of seconds, at least 0"),
     "margin": (is_seconds, "a number of seconds, at least 0"),
     "late_arrival": (is_seconds, "a number of seconds, at least 0"),
@@ -102,7 +102,7 @@ _MUST: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
 
 def named(value: str | None, variable: str, environment: Mapping[str, str] = os.environ) -> str | None:
     """Return an argument, else the environment variable, else None."""
-    return value if value is not None else environment.get(variable) or None
+    return value if value is not None else environment.get(variable, "").strip() or None
 
 
 def timeout_from(value: Timeout | float | Unset, environment: Mapping[str, str] = os.environ) -> Timeout:

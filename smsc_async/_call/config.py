@@ -113,7 +113,8 @@ def credentials_from(
     names = "apikey", "login", "password"
     if apikey is None and login is None and password is None:
         names = "SMSC_APIKEY", "SMSC_LOGIN", "SMSC_PASSWORD"
-        apikey, login, password = (environment.get(name) or None for name in names)
+        # A value from a secret file ends with a line break.
+        apikey, login, password = (_stripped(environment.get(name, "")) for name in names)
         if apikey is not None:
             login = password = None
     if apikey is not None and (login is not None or password is not None):
@@ -123,6 +124,11 @@ def credentials_from(
     if login is None or password is None:
         raise ValueError(f"credentials are missing; {_HOW}")
     return Login(login=checked_secret(names[1], login), password=checked_secret(names[2], password))
+
+
+def _stripped(value: str) -> str | None:
+    """Return a variable without surrounding whitespace, None for an empty one; one of whitespace alone is refused."""
+    return value.strip() or value or None
 
 
 def credentials_source(credentials: object, *others: object) -> CredentialsSource:

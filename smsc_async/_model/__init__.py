@@ -135,6 +135,7 @@ from .types import (
     is_international,
     is_phone,
     is_seconds,
+    is_whole,
     many,
     recipient_key,
 )
@@ -273,6 +274,7 @@ __all__ = [
     "is_phone",
     "is_plain_function",
     "is_seconds",
+    "is_whole",
     "kind_of",
     "least_pause",
     "listing_options",

@@ -15,12 +15,22 @@ _LONGEST: Final = 1000
 
 
 def _sendable(value: SecretStr) -> SecretStr:
-    if not value.get_secret_value().strip():
+    secret = value.get_secret_value()
+    if not secret.strip():
         raise ValueError("must not be empty")
-    if len(value) > _LONGEST or NOT_XML.search(value.get_secret_value()):
+    if secret.strip("\r\n") != secret:
+        raise ValueError("must not begin or end with a line break; remove it")
+    if len(secret) > _LONGEST or NOT_XML.search(secret):
         raise ValueError(
             f"must be at most {_LONGEST} characters, all of which XML can carry; remove control characters"
         )
+    return value
+
+
+def _trimmed(value: SecretStr) -> SecretStr:
+    secret = _sendable(value).get_secret_value()
+    if secret.strip() != secret:
+        raise ValueError("must not begin or end with whitespace; remove it")
     return value
 
 
@@ -34,7 +44,7 @@ def checked_secret(name: str, value: object) -> SecretStr:
         raise wrong(name, "a string", value)
     secret = value if isinstance(value, SecretStr) else SecretStr(value)
     try:
-        return _sendable(secret)
+        return _sendable(secret) if "password" in name.lower() else _trimmed(secret)
     except ValueError as error:
         reason = str(error)
     raise ValueError(f"{name} {reason}")
@@ -49,7 +59,7 @@ class ApiKey(FrozenModel):
 
     key: SecretStr
 
-    _check = field_validator("key")(_sendable)
+    _check = field_validator("key")(_trimmed)
 
     def fields(self) -> dict[str, str]:
         """Return the wire fields, in clear text."""
@@ -67,7 +77,8 @@ class Login(FrozenModel):
     login: SecretStr
     password: SecretStr
 
-    _check = field_validator("login", "password")(_sendable)
+    _check_login = field_validator("login")(_trimmed)
+    _check_password = field_validator("password")(_sendable)
 
     def fields(self) -> dict[str, str]:
         """Return the wire fields, in clear text."""

@@ -1,5 +1,6 @@
 """The base of all values: frozen, checked, and without private values in a repr, an error or a frame of an error."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from difflib import get_close_matches
@@ -22,7 +23,7 @@ from pydantic_core.core_schema import no_info_wrap_validator_function
 
 from smsc_async._frames import without_arguments
 
-__all__ = ["Choice", "FrozenModel", "kind_of", "wrong"]
+__all__ = ["NOT_XML", "Choice", "FrozenModel", "kind_of", "why_not_xml", "wrong"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -34,6 +35,9 @@ _PRIVATE: Final = frozenset(
     }
 )
 """The names of the attributes of which a repr shows no value."""
+
+# XML 1.0, production 2 (Char): nothing else is allowed in a document, not even escaped; PHP answers it with a Fault.
+NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 _LONG: Final = 9  # digits; most of a shorter number would be shown
 
@@ -67,6 +71,7 @@ def _counted(number: int, word: str) -> str:
     return f"<{number} {word}{'' if number == 1 else 's'}>"
 
 
+_UNKNOWN: Final = frozenset({"extra_forbidden", "invalid_key"})
 _EXPLAINED: Final = "wrong_argument"
 _TEXTS: Final = {
     "missing": "is missing",
@@ -103,6 +108,17 @@ _TEXTS: Final = {
 """What is wrong with an argument, for each type of error of pydantic whose own words name its internals."""
 
 
+def why_not_xml(value: str) -> str:
+    """Return which character XML can't carry, "" if there is none."""
+    found = NOT_XML.search(value)
+    if not found:
+        return ""
+    return (
+        f"character U+{ord(found[0]):04X} at position {found.start()} is not allowed in XML; remove control "
+        "characters, and repair text that was cut inside a surrogate pair"
+    )
+
+
 def kind_of(value: object) -> str:
     """Return the kind of a value for an error message; it shows nothing of the value."""
     if isinstance(value, type):
@@ -124,13 +140,25 @@ def wrong(name: str, form: str, value: object) -> ValueError:
     return ValueError(f"{name} must be {form}{'' if is_kind else f', not {kind_of(value)}'}")
 
 
+def _is_private_name(line: ErrorDetails) -> bool:
+    """Return whether an argument is unknown and its name is no identifier, so that it may be a private value."""
+    if line["type"] not in _UNKNOWN:
+        return False
+    name = line["loc"][-1]
+    return not isinstance(name, str) or not name.isidentifier()
+
+
 def _in_words(line: ErrorDetails, fields: Iterable[str]) -> str:
     """Return what is wrong with an argument and what to pass, without the value."""
     if line["type"] == _EXPLAINED:
         return line["msg"]
+    if _is_private_name(line):
+        return "an unknown argument"
     if line["type"] == "extra_forbidden":
         near = get_close_matches(str(line["loc"][-1]), fields, 1)
         return f"is not an argument; did you mean {near[0]}?" if near else "is not an argument"
+    if line["type"] == "string_unicode":
+        return why_not_xml(line["input"])
     text = _TEXTS.get(line["type"], "is not valid")
     values = {"kind": kind_of(line.get("input")), **line.get("ctx", {})}
     if line["type"] == "model_type":
@@ -144,6 +172,30 @@ def _without_noise(lines: list[ErrorDetails]) -> list[ErrorDetails]:
     return [
         line for line in lines if line["type"] != "too_short" or not any(each[:-1] == line["loc"] for each in places)
     ]
+
+
+def _explained(line: ErrorDetails, fields: Iterable[str]) -> InitErrorDetails:
+    """Return the same mistake in our words, without the input."""
+    return InitErrorDetails(
+        type=PydanticCustomError(_EXPLAINED, "{text}", {"text": _in_words(line, fields)}),
+        loc=line["loc"][:-1] if _is_private_name(line) else line["loc"],
+        input=None,
+    )
+
+
+def _misnamed(kind: type[BaseModel], data: object) -> list[InitErrorDetails]:
+    """Return the missing and the unknown arguments of a class with an `__init__` of its own.
+
+    pydantic would call the `__init__` with the others, and Python's error quotes the unknown names.
+    """
+    if not kind.__pydantic_custom_init__ or not isinstance(data, Mapping):
+        return []
+    fields = kind.model_fields
+    named = issubclass(kind, Choice) and data.get("kind") == kind.__name__
+    missing = [name for name, field in fields.items() if field.is_required() and name not in data]
+    unknown = [name for name in data if name not in fields and not (named and name == "kind")]
+    wrong_ones = [("missing", name) for name in missing] + [("extra_forbidden", name) for name in unknown]
+    return [_explained(ErrorDetails(type=why, loc=(name,), msg="", input=None), fields) for why, name in wrong_ones]
 
 
 def _place(location: tuple[int | str, ...]) -> str:
@@ -198,17 +250,13 @@ class FrozenModel(BaseModel):
         """Wrap the whole schema; a wrap validator of this class would not see the errors of a subclass's validators."""
 
         def forget_the_input(data: Any, validate: ValidatorFunctionWrapHandler) -> Any:
+            lines = _misnamed(cls, data)
             try:
-                return validate(data)
+                if not lines:
+                    return validate(data)
             except ValidationError as error:
-                lines = [
-                    InitErrorDetails(
-                        type=PydanticCustomError(_EXPLAINED, "{text}", {"text": _in_words(line, cls.model_fields)}),
-                        loc=line["loc"],
-                        input=None,
-                    )
-                    for line in _without_noise(error.errors(include_url=False))
-                ]
+                found = _without_noise(error.errors(include_url=False))
+                lines = [_explained(line, cls.model_fields) for line in found]
             raise ValidationError.from_exception_data(cls.__name__, lines, hide_input=True)
 
         return no_info_wrap_validator_function(forget_the_input, handler(source))
@@ -247,6 +295,7 @@ class FrozenModel(BaseModel):
 def _init(self: FrozenModel, /, *others: object, **values: object) -> None:
     if others:
         name = next(iter(type(self).model_fields), "")
+        del others, values  # its frame holds them
         example = f", such as {name}=..." if name else ""
         raise TypeError(f"{type(self).__name__}() takes keyword arguments only{example}")
     BaseModel.__init__(self, **values)
@@ -281,7 +330,7 @@ class Choice(FrozenModel):
         Raises:
             ValueError: It is neither.
         """
-        if isinstance(value, cls):
+        if isinstance(value, cls) and type(value) is not cls:
             return value
         if not isinstance(value, Mapping):
             raise ValueError(f"must be {cls.examples}, not {cls._what(value)}")  # noqa: TRY004 - pydantic expects it

@@ -29,7 +29,7 @@ from .exceptions import (
 from .parameters import CREDENTIALS, Asked, Dispatch, Extra, MessageList, ToRecipients, checked_extra
 from .results import Balance, Cost, DeliveryReport, Result, SentMessage, Wire
 from .schedule import At, LocalTime, Schedule
-from .types import Message, MessageId, MessageRef, Sender, is_aware, is_group
+from .types import Message, MessageId, MessageRef, Sender, is_aware, is_group, whole
 
 __all__ = [
     "BALANCE_ERRORS",
@@ -155,7 +155,7 @@ class _Sending(Dispatch):
     id: MessageId = Field(default_factory=new_id)
     sender: Sender | None = None
     at: When = None
-    cost: Literal[2, 3] | None = None
+    cost: Annotated[Literal[2, 3], BeforeValidator(whole)] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -269,7 +269,7 @@ class GetStatus(Asked):
     result: ClassVar[type[Result]] = DeliveryReport
 
     ref: MessageRef
-    detail: Literal[0, 1, 2] = 0
+    detail: Annotated[Literal[0, 1, 2], BeforeValidator(whole)] = 0
     extra: Annotated[
         Extra, BeforeValidator(lambda value: checked_extra(value, CREDENTIALS | {"phone", "id", "all", "query"}))
     ] = {}

@@ -11,7 +11,7 @@ from ipaddress import IPv4Address, IPv6Address
 from textwrap import indent
 from typing import Annotated, Any, ClassVar, Final, Self, TypeAlias, TypedDict, TypeVar
 
-from pydantic import BeforeValidator, Field, InstanceOf, SerializeAsAny, model_validator
+from pydantic import BeforeValidator, Field, InstanceOf, SerializeAsAny, StrictBool, model_validator
 
 from .channels import Channel, Email, Sms, Telegram, TelegramBot
 from .frozen import FrozenModel, kind_of
@@ -140,6 +140,8 @@ def checked_extra(value: Any, modelled: frozenset[str]) -> Any:
 
 
 def _recipients(value: Any) -> Any:
+    if value == "":
+        raise ValueError("must not be empty")
     if isinstance(value, str):
         return (value,)
     if isinstance(value, Iterable) and not isinstance(value, (bytes, Mapping, FrozenModel)):
@@ -191,12 +193,12 @@ class Dispatch(Asked):
     freq: Annotated[Whole, Field(ge=1, le=1440)] | None = None
     smsreq: Annotated[Whole, Field(ge=10, le=999)] | None = None
     valid: Annotated[str, BeforeValidator(_validity)] | None = None
-    tinyurl: bool = False
+    tinyurl: StrictBool = False
     maxsms: Annotated[Whole, Field(ge=1)] | None = None
     imgcode: Annotated[XmlText, Field(min_length=1)] | None = None
     userip: Annotated[str, BeforeValidator(_ip)] | None = None
-    err: bool | None = None
-    op: bool = False
+    err: StrictBool | None = None
+    op: StrictBool = False
     pp: Annotated[XmlText, Field(min_length=1), BeforeValidator(_partner)] | None = None
     extra: Extra = {}
 

@@ -1,15 +1,26 @@
 """Schedules: the four formats of the `time` parameter as values."""
 
+import re
 from abc import abstractmethod
 from datetime import UTC, datetime
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, ClassVar, Final, Self
 
-from pydantic import AwareDatetime, BaseModel, Field, NaiveDatetime, model_validator
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, Field, NaiveDatetime, model_validator
 
-from .frozen import Choice
+from .frozen import Choice, kind_of
 from .types import Whole
 
 __all__ = ["After", "At", "Between", "LocalTime", "Schedule"]
+
+
+_WRITTEN: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ].+")
+
+
+def _moment(value: object) -> object:
+    # pydantic takes numbers and dates too; the text is that of JSON.
+    if isinstance(value, datetime) or (isinstance(value, str) and _WRITTEN.fullmatch(value)):
+        return value
+    raise ValueError(f"must be a datetime, not {kind_of(value)}")
 
 
 class Schedule(Choice):
@@ -29,7 +40,7 @@ class At(Schedule):
         moment: An aware datetime; fractions of a second are dropped. A moment in the past means at once.
     """
 
-    moment: AwareDatetime
+    moment: Annotated[AwareDatetime, BeforeValidator(_moment)]
 
     def __init__(self, moment: datetime) -> None:
         BaseModel.__init__(self, moment=moment)
@@ -54,7 +65,7 @@ class LocalTime(Schedule):
         moment: A naive datetime; seconds are dropped.
     """
 
-    moment: NaiveDatetime
+    moment: Annotated[NaiveDatetime, BeforeValidator(_moment)]
 
     def __init__(self, moment: datetime) -> None:
         BaseModel.__init__(self, moment=moment)

@@ -37,7 +37,7 @@ class Encoding(StrEnum):
 _ROOM = {Encoding.GSM_7: (160, 153), Encoding.UCS_2: (70, 67)}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Parts:
     """A text split into SMS.
 
@@ -58,6 +58,9 @@ class Parts:
 
     def __len__(self) -> int:
         return self.count
+
+    def __repr__(self) -> str:
+        return f"Parts(encoding={self.encoding!r}, segments=<{self.count} SMS>, units={self.units})"
 
 
 def parts(text: str) -> Parts:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum
+from math import isfinite
 from typing import Annotated, Any, Final, Self, TypeAlias, TypeVar
 
 from pydantic import (
@@ -18,7 +19,7 @@ from pydantic import (
 
 from smsc_async._frames import without_arguments
 
-from .frozen import FrozenModel, kind_of, wrong
+from .frozen import NOT_XML, FrozenModel, kind_of, why_not_xml, wrong
 
 __all__ = [
     "NOT_XML",
@@ -48,9 +49,11 @@ __all__ = [
     "is_message_id",
     "is_phone",
     "is_seconds",
+    "is_whole",
     "many",
     "no_bool",
     "recipient_key",
+    "whole",
 ]
 
 
@@ -76,8 +79,6 @@ OnProgress: TypeAlias = Callable[[int, int], object]
 """Called with the number of messages that are done and the number of all messages."""
 
 
-# XML 1.0, production 2 (Char): nothing else is allowed in a document, not even escaped; PHP answers it with a Fault.
-NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _PHONE = re.compile(r"\+?[0-9]{4,20}")
 # A country code and a number after it. 8, 0 and 10 digits or fewer may be a local number, +7 and +1 have 11 digits.
 _COMPLETE = re.compile(r"[17][0-9]{10}|[2-6][0-9]{10,14}|9[0-9]{11,14}")
@@ -99,6 +100,11 @@ def is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
+def is_whole(value: object) -> bool:
+    """Return whether a value is a whole number of at least 0."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
 def many(name: str, what: str, items: M) -> M:
     """Return the items of a caller.
 
@@ -118,12 +124,9 @@ def is_aware(value: object) -> bool:
 
 def check_xml_text(value: str) -> str:
     """Return the string, or raise a `ValueError` that names the first character that XML can't carry."""
-    found = NOT_XML.search(value)
-    if found:
-        raise ValueError(
-            f"character U+{ord(found[0]):04X} at position {found.start()} is not allowed in XML; remove control "
-            "characters, and repair text that was cut inside a surrogate pair"
-        )
+    reason = why_not_xml(value)
+    if reason:
+        raise ValueError(reason)
     return value
 
 
@@ -153,10 +156,19 @@ def _not_a_group(value: str) -> str:
 
 
 def no_bool(value: object) -> object:
-    """Return the value unless it is a bool, which pydantic takes for a number."""
-    if isinstance(value, bool):
-        raise ValueError("must be a number, not bool")  # noqa: TRY004 - pydantic expects it
+    """Return the value unless it is a bool or a text, which pydantic takes for a number."""
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        raise ValueError(f"must be a number, not {kind_of(value)}")  # noqa: TRY004 - pydantic expects it
+    if isinstance(value, float | Decimal) and not isfinite(value):
+        raise ValueError("must be a finite number")
     return value
+
+
+def whole(value: object) -> object:
+    """Return the value if it is an int."""
+    if not isinstance(value, bool | int):
+        raise ValueError(f"must be a whole number, not {kind_of(value)}")  # noqa: TRY004 - as above
+    return no_bool(value)
 
 
 def _spelled(value: object) -> object:
@@ -227,7 +239,7 @@ Sender: TypeAlias = Annotated[str, Strict(), AfterValidator(_sender)]
 """The sender's name: up to 11 characters or 15 digits."""
 MessageId: TypeAlias = Annotated[str, Strict(), BeforeValidator(_message_id)]
 """A message id: 1 to 2147483647, or up to 40 of `[A-Za-z0-9._-]`."""
-Whole: TypeAlias = Annotated[int, BeforeValidator(no_bool)]
+Whole: TypeAlias = Annotated[int, BeforeValidator(whole)]
 """A whole number, and no bool."""
 TimeZoneOffset: TypeAlias = Annotated[float, BeforeValidator(no_bool), Field(ge=-15, le=12, multiple_of=0.25)]
 """Hours relative to Moscow (UTC+3), the service's unit of `tz`."""

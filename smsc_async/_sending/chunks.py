@@ -145,6 +145,10 @@ class Chunker:
         if not isinstance(given, Message):
             self._held = {}
             raise wrong("each item of messages", "a Message, such as Message('+79991234567', 'Hi')", given)
+        if not _is_checked(message):
+            raise ValueError(
+                "each item of messages must be a valid Message; make it with Message(...), model_copy checks nothing"
+            )
         if not self._fits(message):
             return [*self.rest(), Chunk((message,), is_list=False)]
         key = recipient_key(message.phone)
@@ -157,6 +161,16 @@ class Chunker:
         """Return the messages held so far as a chunk, or nothing if there are none."""
         held, self._held = tuple(self._held.values()), {}
         return [Chunk(held)] if held else []
+
+
+def _is_checked(message: Message) -> bool:
+    """Return whether the values are of the right types; a copy of a message may hold any."""
+    phone: object = message.phone
+    text: object = message.text
+    sender: object = message.sender
+    tz: object = message.tz
+    is_named = sender is None or isinstance(sender, str)
+    return isinstance(phone, str) and isinstance(text, str) and is_named and (tz is None or isinstance(tz, float))
 
 
 def left_out(error: Exception) -> SmscError | None:

@@ -12,6 +12,7 @@ from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
 
 from smsc_async._clock import Clock
+from smsc_async._frames import forget_own_frames, without_arguments
 from smsc_async._model import (
     AnyRef,
     ClientClosed,
@@ -139,6 +140,7 @@ class Watcher:
             self._enter(message, now)
         self._wake()
 
+    @without_arguments
     def hint(self, message: AnyRef) -> None:
         """Request this message first, because it may have changed. A message that isn't watched is ignored."""
         for each in refs_of(message):
@@ -218,7 +220,7 @@ class Watcher:
                         self._wake()
                         await checkpoint()
         except Exception as error:  # noqa: BLE001 - raised to the consumer
-            self._end(error)
+            self._end(forget_own_frames(error))
         self._fed = True
         self._wake()
 

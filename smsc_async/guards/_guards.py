@@ -12,16 +12,8 @@ from weakref import WeakKeyDictionary
 import anyio
 
 from smsc_async._clock import Clock, LoopBinding, RealClock, is_clock
-from smsc_async._model import (
-    Credentials,
-    GuardStoreError,
-    Operation,
-    Result,
-    Send,
-    SendList,
-    WrongEventLoop,
-    wrong,
-)
+from smsc_async._frames import without_arguments
+from smsc_async._model import Credentials, GuardStoreError, Operation, Result, Send, SendList, WrongEventLoop, wrong
 
 from ._demands import HELD_UNTIL_RECONCILED, Completion, Part, Planner, releases, window_of
 from ._limits import Release
@@ -75,6 +67,7 @@ class Guards:
         ValueError: A number is out of range.
     """
 
+    @without_arguments
     def __init__(
         self,
         store: Store | None = None,

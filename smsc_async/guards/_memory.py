@@ -7,6 +7,7 @@ from math import inf, isinf
 from typing import ClassVar, Final
 
 from smsc_async._clock import LoopClock
+from smsc_async._model import wrong
 
 from ._limits import History, HistoryLimit, Limit, Release, SpendLimit
 from ._spend import Slice, SpendHistory
@@ -99,6 +100,8 @@ class MemoryStore:
     """The name under which `restore` and `history` keep the proofs of credentials."""
 
     def __init__(self, clock: Callable[[], float] | None = None, *, salt: bytes | None = None) -> None:
+        if not (clock is None or callable(clock)):
+            raise wrong("clock", "a function that returns seconds, such as ManualClock().now, or None", clock)
         self._clock: Callable[[], float] = LoopClock() if clock is None else clock
         self._salt = secrets.token_bytes(16) if salt is None else salt
         self._tables: dict[str, _Table] = {}

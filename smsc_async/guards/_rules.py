@@ -17,6 +17,7 @@ from smsc_async._model import (
     SUBSCRIBER,
     is_count,
     is_seconds,
+    is_whole,
     wrong,
 )
 
@@ -35,19 +36,21 @@ _LEAST: Final = 1 / Decimal(UNITS)
 _MOST: Final = MOST_UNITS // UNITS
 
 
-def check_numbers(*, max_wait: float | None, late_arrival: float, **others: object) -> None:
+def check_numbers(*, max_wait: float | None, late_arrival: float, max_waiters: int = 0, **others: object) -> None:
     """Raise a `ValueError` for the first of the numbers of guards that is out of range."""
     if not is_seconds(late_arrival) or late_arrival > _LATEST:
         raise wrong("late_arrival", f"a number of seconds, 0 to {_LATEST:g}", late_arrival)
     if max_wait is not None and not is_seconds(max_wait):
         raise wrong("max_wait", "a number of seconds, at least 0, or None for no limit", max_wait)
+    if not is_whole(max_waiters):
+        raise wrong("max_waiters", "a whole number, at least 0", max_waiters)
     for name, number in others.items():
         if not is_seconds(number):
             raise wrong(name, "a number, at least 0", number)
 
 
 def _check_policy(policy: object) -> None:
-    if policy not in _POLICIES:
+    if not isinstance(policy, str) or policy not in _POLICIES:
         raise ValueError("policy must be 'wait', 'raise' or 'off'")
 
 

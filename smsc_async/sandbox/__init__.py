@@ -141,7 +141,7 @@ class Sandbox:
 _MUST: Final[Mapping[str, tuple[Callable[[object], object], str]]] = {
     "limits": (lambda value: isinstance(value, Limits), "a Limits object"),
     "delivery": (lambda value: isinstance(value, DeliveryPlan), "a DeliveryPlan object"),
-    "seed": (lambda value: isinstance(value, int), "a whole number"),
+    "seed": (lambda value: isinstance(value, int) and not isinstance(value, bool), "a whole number"),
     "clock": (lambda value: value is None or callable(value), "a function that returns the Unix time, or None"),
     "latency": (is_seconds, "a number of seconds, at least 0"),
     "namespace": (

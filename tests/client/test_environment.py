@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from pydantic import SecretStr
 
-from smsc_async import Client, Guards, Timeout
+from smsc_async import ApiKey, Client, Guards, Login, Timeout
+from smsc_async._call import credentials_from
 from tests.client.client_service import PHONE
 from tests.doubles import FakeService, make_client
 
@@ -72,6 +74,29 @@ async def test_an_empty_variable_counts_as_unset(empty: str, monkeypatch: pytest
     assert (client._timeout, client._deadline, len(client._caller._urls)) == (Timeout(), 90.0, 1)
 
 
+@pytest.mark.parametrize(("written", "seconds"), [(".5", 0.5), ("5.", 5.0), (" 5\n", 5.0)])
+async def test_a_variable_may_hold_each_spelling_of_a_number(
+    written: str, seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_all(monkeypatch, SMSC_TIMEOUT=written, SMSC_DEADLINE=written)
+    client = Client(transport=FakeService())
+    assert (client._timeout, client._deadline) == (Timeout.of(seconds), seconds)
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({"SMSC_APIKEY": f"{SECRET}\n"}, ApiKey(key=SecretStr(SECRET))),
+        (
+            {"SMSC_APIKEY": "", "SMSC_LOGIN": " ann\r\n", "SMSC_PASSWORD": f"{SECRET}\n"},
+            Login(login=SecretStr("ann"), password=SecretStr(SECRET)),
+        ),
+    ],
+)
+def test_the_line_break_of_a_secret_file_is_no_part_of_the_secret(variables: dict[str, str], expected: object) -> None:
+    assert credentials_from(None, None, None, variables) == expected
+
+
 async def test_a_deployment_may_switch_the_deadline_off(monkeypatch: pytest.MonkeyPatch) -> None:
     set_all(monkeypatch, SMSC_DEADLINE="none")
     assert Client(transport=FakeService())._deadline is None
@@ -91,6 +116,7 @@ async def test_a_deployment_may_switch_the_deadline_off(monkeypatch: pytest.Monk
         ({"SMSC_DEADLINE": "-1"}, "SMSC_DEADLINE must be a number of seconds above 0, such as 90, or 'none'"),
         ({"SMSC_DEADLINE": "1e400"}, "SMSC_DEADLINE must be a number of seconds"),
         ({"SMSC_APIKEY": f"{SECRET}\x1b"}, "SMSC_APIKEY must be at most 1000 characters, all of which XML can carry"),
+        ({"SMSC_TIMEOUT": "."}, "SMSC_TIMEOUT must be a number of seconds"),
         ({"SMSC_APIKEY": " "}, "SMSC_APIKEY must not be empty"),
         (
             {"SMSC_APIKEY": "", "SMSC_LOGIN": "ann", "SMSC_PASSWORD": f"{SECRET}\x1b"},

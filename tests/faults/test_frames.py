@@ -12,6 +12,7 @@ from typing import Any, Final
 import pytest
 
 from smsc_async import (
+    ApiKey,
     Client,
     ClientClosed,
     ConnectError,
@@ -22,6 +23,7 @@ from smsc_async import (
     HTTPStatusError,
     Journal,
     JournalError,
+    Login,
     MalformedEnvelope,
     Message,
     MessageRef,
@@ -321,6 +323,12 @@ async def _client_of(_: object) -> Client:
     return Client(transport=FakeService(), **_options())
 
 
+async def _watched(client: Client, refs: Any, hint: Any = REF) -> None:
+    async with client.watch(refs) as updates:
+        updates.hint(hint)
+        await anext(updates)
+
+
 WRONG: Final[Mapping[str, Callable[[Client], Any]]] = {
     "phone": lambda client: client.send(PHONE + "x", TEXT),
     "no argument": lambda client: client.send(PHONE, TEXT, unknown=PASSWORD),  # type: ignore[call-arg]
@@ -336,6 +344,10 @@ WRONG: Final[Mapping[str, Callable[[Client], Any]]] = {
     "batch": lambda client: anext(client.send_batch([Message(PHONE, TEXT)], extra={"mes": TEXT})),
     "no messages": lambda client: anext(client.send_batch([(PHONE, TEXT)])),  # type: ignore[list-item]
     "prices": lambda client: anext(client.cost_batch([(PHONE, TEXT)])),  # type: ignore[list-item]
+    "watch": lambda client: _watched(client, {PHONE: 1}),
+    "hint": lambda client: _watched(client, [], f"{PHONE}:bad id"),
+    "a watched text": lambda client: client.wait_final(f"{PHONE}:bad id"),
+    "a watched list": lambda client: _watched(client, [REF, f"{PHONE}:bad id"]),
     "resolve": lambda client: client.resolve(ValueError(TEXT)),  # type: ignore[arg-type]
 }
 
@@ -357,15 +369,26 @@ async def test_a_wrong_argument_is_not_in_the_frames_of_its_error(what: str) -> 
         lambda: MessageRef.parse(f"{TEXT}:{PHONE}"),
         lambda: Send(to=(PHONE, PHONE), text=TEXT),
         lambda: Send.model_validate({"to": [PHONE], "text": TEXT, "unknown": PASSWORD}),
+        lambda: Message.model_validate({"phone": PHONE}),
+        lambda: Message.model_validate({"phone": PHONE, "text": TEXT, PHONE_2: TEXT}),
+        lambda: MessageRef.model_validate_json(f'{{"phone": "{PHONE}", "id": 1, "{PHONE_2}": 1}}'),
+        lambda: Send.model_validate({"to": [PHONE], "text": TEXT, "via": {"kind": "Email", "subject": TEXT}}),
         lambda: Telegram(TEXT + "\x01"),
         lambda: UnresolvedSend.model_validate_json(f'{{"refs": ["{PHONE}"]}}'),
         lambda: Client(apikey=APIKEY, login=LOGIN, transport=FakeService()),
         lambda: Client(apikey=APIKEY, proxy=f"http://{LOGIN}:{PASSWORD}@[::1"),
         lambda: RedisStore.from_url(f"redis://{LOGIN}:{PASSWORD}@127.0.0.1:x"),
+        lambda: RedisStore(f"redis://{LOGIN}:{PASSWORD}@127.0.0.1"),  # type: ignore[arg-type]
+        lambda: RedisAdmin(f"redis://{LOGIN}:{PASSWORD}@127.0.0.1"),  # type: ignore[arg-type]
+        lambda: Guards(f"redis://{LOGIN}:{PASSWORD}@127.0.0.1"),  # type: ignore[arg-type]
+        lambda: Client(apikey=APIKEY, transport=FakeService()).with_options(timeout=TEXT),  # type: ignore[arg-type]
+        lambda: ApiKey(APIKEY),  # type: ignore[call-arg, arg-type]
+        lambda: Login(LOGIN, PASSWORD),  # type: ignore[call-arg, arg-type]
+        lambda: Send(PHONE, TEXT),  # type: ignore[call-arg, arg-type]
     ],
 )
 def test_a_value_that_can_not_be_made_is_not_in_the_frames_of_its_error(make: Callable[[], object]) -> None:
-    with pytest.raises(ValueError, match=r"\w") as caught:
+    with pytest.raises((ValueError, TypeError), match=r"\w") as caught:
         make()
     assert found_in(caught.value) == []
 

@@ -148,7 +148,7 @@ def test_keyword_becomes_a_parameter(
         ({"tz": 13}, "at most 12"),
         ({"period": 0.05, "freq": 1}, "at least 0.1"),
         ({"period": 721}, "at most 720"),
-        ({"period": float("nan")}, "period must be at least 0.1"),
+        ({"period": float("nan")}, "period must be a finite number"),
         ({"period": 1, "freq": 0}, "at least 1"),
         ({"period": 1, "freq": 1441}, "at most 1440"),
         ({"freq": 5}, "freq needs period"),

@@ -112,3 +112,7 @@ def test_no_sms_could_take_the_first_character_of_the_next(text: str) -> None:
 @given(any_texts, st.integers(min_value=0))
 def test_text_that_loses_its_end_never_needs_more_sms(text: str, length: int) -> None:
     assert parts(text[: length % (len(text) + 1)]).count <= parts(text).count
+
+
+def test_a_repr_does_not_show_the_text() -> None:
+    assert repr(parts("canary")) == "Parts(encoding=<Encoding.GSM_7: 'GSM-7'>, segments=<1 SMS>, units=6)"

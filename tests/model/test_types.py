@@ -3,13 +3,15 @@
 import copy
 import json
 import pickle
+import re
 import traceback
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import TypeAdapter
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from smsc_async import After, Email, GetStatus
 from smsc_async._model.types import (
     UNSET,
     Message,
@@ -192,7 +194,7 @@ def test_time_zone_counts_from_moscow_in_quarters(given: float) -> None:
 
 @pytest.mark.parametrize("given", [-15.25, 12.25, 0.1, float("nan"), float("inf")])
 def test_time_zone_beyond_the_globe_is_refused(given: float) -> None:
-    with pytest.raises(ValueError, match="should be"):
+    with pytest.raises(ValueError, match=r"should be|must be a finite number"):
         zone.validate_python(given)
 
 
@@ -263,3 +265,40 @@ def test_refusal_never_repeats_what_it_refused(fields: dict[str, object]) -> Non
     assert "canary" not in "".join(traceback.format_exception(error))
     assert error.__cause__ is None
     assert error.__context__ is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "sentence"),
+    [
+        (Message, {"phone": "+79995554433"}, "text is missing"),
+        (Message, {"phone": "+79995554433", "txt": "x"}, "text is missing; txt is not an argument; did you mean text?"),
+        (Message, {"phone": "+79995554433", "text": "x", "kind": "Message"}, "kind is not an argument"),
+        (MessageRef, {"phone": "+79995554433", "id": 1, "79995554433": 1}, "an unknown argument"),
+        (MessageRef, {"phone": "+79995554433", "id": 1, 79995554433: 1}, "an unknown argument"),
+        (GetStatus, {"ref": {"phone": "+79995554433", "id": 1, "79995554433": 1}}, "ref: an unknown argument"),
+        (
+            GetStatus,
+            {"ref": "+79995554433:1", 79995554433: 1},
+            "ref must be a MessageRef, not str; an unknown argument",
+        ),
+        (After, {"kind": "After"}, "minutes is missing"),
+        (Email, {"kind": "Telegram", "sender": "a@b.c", "subject": "x"}, "kind is not an argument"),
+    ],
+)
+def test_data_with_other_fields_is_refused_in_words_that_quote_no_private_name(
+    kind: type[BaseModel], data: dict[str, object], sentence: str
+) -> None:
+    with pytest.raises(ValueError, match=rf"^{re.escape(sentence)}$") as caught:
+        kind.model_validate(data)
+    assert "9995554433" not in repr(caught.value)
+
+
+def test_a_model_of_the_application_that_holds_a_message_refuses_data_with_other_fields() -> None:
+    class Body(BaseModel):
+        message: Message
+
+    with pytest.raises(ValidationError) as caught:
+        Body.model_validate({"message": {"phone": "+79995554433", "+79995554433": 1}})
+    found = [(error["loc"], error["msg"]) for error in caught.value.errors()]
+    assert found == [(("message", "text"), "is missing"), (("message",), "an unknown argument")]
+    assert "9995554433" not in str(caught.value)

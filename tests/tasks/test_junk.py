@@ -52,6 +52,10 @@ def poisons(post: Post) -> dict[str, dict[str, Any]]:
     return {
         "no send": named(post, "send"),
         "a send of another version": named(post, "send", kwargs={"arguments": {"to": [PHONE], "new": PRIVATE}}),
+        "a list without a text": named(post, "send", kwargs={"arguments": {"id": "1", "messages": [{"phone": PHONE}]}}),
+        "a part of a channel": named(
+            post, "send", kwargs={"arguments": {"to": [PHONE], "text": PRIVATE, "via": {"kind": "Email", "x": 1}}}
+        ),
         "no follow": named(post, "follow", kwargs={"arguments": {}}),
         **{
             f"{name}={value!r}": named(post, "follow", kwargs={"arguments": {**follow, name: value}})

@@ -85,6 +85,7 @@ class RedisAdmin:
         ValueError: The prefix holds other characters than letters, digits and `_ . : -`.
     """
 
+    @without_arguments
     def __init__(self, client: Redis | RedisCluster, *, prefix: str = "smsc", timeout: float = 30.0) -> None:
         self._link = Link(client, None, timeout)
         self._names = Names(prefix)

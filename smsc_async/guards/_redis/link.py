@@ -29,7 +29,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from smsc_async._clock import LoopBinding
 from smsc_async._frames import forget_frames, without_arguments
-from smsc_async._model import Backoff, GuardStoreError
+from smsc_async._model import Backoff, GuardStoreError, is_seconds, wrong
 
 from .scripts import ScriptCall
 
@@ -81,6 +81,9 @@ def connecting(url: str, timeout: float) -> Redis:
     Raises:
         ValueError: The URL isn't a Redis URL.
     """
+    given: object = url
+    if not isinstance(given, str):
+        raise wrong("url", "a Redis URL, such as redis://localhost:6379/0", given)
     try:
         pool = BlockingConnectionPool.from_url(
             url,
@@ -110,6 +113,10 @@ class Link:
     """
 
     def __init__(self, client: Redis | RedisCluster, make: Callable[[], Redis] | None, timeout: float) -> None:
+        if not isinstance(client, Redis | RedisCluster):
+            raise wrong("client", "a Redis or RedisCluster of redis.asyncio; use from_url for a URL", client)
+        if not is_seconds(timeout) or not timeout:
+            raise wrong("timeout", "a number of seconds, more than 0", timeout)
         self.client = client
         self._make = make
         self._timeout = timeout

@@ -92,7 +92,8 @@ class Names:
     """
 
     def __init__(self, prefix: str) -> None:
-        if not _PREFIX.fullmatch(prefix):
+        given: object = prefix
+        if not isinstance(given, str) or not _PREFIX.fullmatch(given):
             raise ValueError("prefix must consist of letters, digits and _ . : -")
         self.start: Final = f"{{{prefix}}}:"
         self.epoch: Final = f"{self.start}epoch"

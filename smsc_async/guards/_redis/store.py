@@ -18,7 +18,7 @@ from pydantic import SecretBytes, SecretStr
 from redis.asyncio import Redis, RedisCluster
 
 from smsc_async._frames import without_arguments
-from smsc_async._model import Backoff, GuardStoreError
+from smsc_async._model import Backoff, GuardStoreError, is_seconds, wrong
 from smsc_async.guards._limits import Limit, Release
 from smsc_async.guards._store import Demand, Refusal, Reservation, RuleState
 
@@ -90,6 +90,7 @@ class RedisStore:
         ValueError: A number is out of range, the salt is empty, or the prefix holds other characters.
     """
 
+    @without_arguments
     def __init__(
         self,
         client: Redis | RedisCluster,
@@ -100,9 +101,11 @@ class RedisStore:
         max_hold: float = 600.0,
         late_arrival: float = 5.0,
     ) -> None:
-        if timeout <= 0 or max_hold <= 0 or late_arrival < 0:
-            raise ValueError("timeout and max_hold must be greater than 0, and late_arrival at least 0")
         self._link = Link(client, None, timeout)
+        if not is_seconds(max_hold) or not max_hold:
+            raise wrong("max_hold", "a number of seconds, more than 0", max_hold)
+        if not is_seconds(late_arrival):
+            raise wrong("late_arrival", "a number of seconds, at least 0", late_arrival)
         self._names = Names(prefix)
         self._prefix = prefix
         self._pepper = pepper_of(salt)
