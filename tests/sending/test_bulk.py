@@ -175,6 +175,8 @@ async def test_wrong_argument_is_raised_before_a_request_is_made() -> None:
         await _all(make_client(service).send_batch(_messages(3), freq=5))
     with pytest.raises(ValueError, match="Email needs"):
         await _all(make_client(service).send_batch(_messages(3), via=Email(sender="a@b.c", subject="s")))
+    with pytest.raises(ValueError, match="Email needs"):
+        await anext(make_client(service).cost_batch(_messages(3), via=Email(sender="a@b.c", subject="s")))
     assert service.urls == []
 
 
