@@ -195,9 +195,9 @@ class Client(Session):
     ) -> AsyncGenerator[MessageOutcome, None]:
         """Send a different message to each recipient, many in one request (`send_sms2` with `list`).
 
-        Accepts any iterable or async iterable, holds one chunk of it in memory, and makes one request at a time.
-        Yields one outcome for each message, in order. A text that `list` can't carry unchanged is sent in a request
-        of its own. After an error about all messages (`Scope.ALL`), nothing more is sent.
+        Accepts any iterable or async iterable, holds one chunk of it in memory, and makes one request at a time. Yields
+        one outcome a message, in order. A text that `list` can't carry unchanged is sent in a request of its own. After
+        an error about all messages (`Scope.ALL`), nothing more is sent.
 
         Args:
             messages: The messages.
@@ -213,8 +213,7 @@ class Client(Session):
         Raises:
             ValueError: An argument or a message is wrong, and nothing has been sent yet; or an item is no `Message`.
                 The messages whose outcomes were yielded before such an item may have been sent, and no others.
-            SmscError: The first request was definitely not sent. After a request that may have been sent, errors are
-                part of the outcomes.
+            SmscError: The first request was definitely not sent; later errors are part of the outcomes.
         """
         arguments = PrivateDict({"sender": sender, "at": at, "via": via, "cost": cost, **options})
         call = partial(self.call, allow_duplicate=allow_duplicate, timeout=timeout, deadline=deadline)
