@@ -12,11 +12,11 @@ HEIGHT: Final = 150  # of its plot
 PANEL: Final = 250
 LEFT: Final = 60
 FIRST_AGE: Final = 1.0
-LAST_AGE: Final = 30_000.0
+LAST_AGE: Final = 3600.0
 MOST_DELAY: Final = 4.0
 LIMIT: Final = (5, 61.2)
 WORTH: Final = Worth(2.7, by_age=True, spread=LIMIT)
-MARKS: Final = {1: "1 s", 3: "3 s", 10: "10 s", 60: "1 min", 600: "10 min", 3600: "1 h", 28_800: "8 h"}
+MARKS: Final = {1: "1 s", 3: "3 s", 10: "10 s", 60: "1 min", 600: "10 min", 3600: "1 h"}
 STYLE: Final = """
   text { font: 13px sans-serif; fill: #444 } .title { font-size: 15px; fill: #111 }
   .pending { fill: none; stroke: #1f77b4; stroke-width: 2 } .delay { fill: #ff7f0e44; stroke: #ff7f0e }
@@ -85,7 +85,7 @@ def panel(name: str, curve: Curve, top: float) -> list[str]:
 
 def draw(curves: dict[str, Curve]) -> str:
     """Return the picture, with a panel for each curve."""
-    height = PANEL * len(curves) + 40
+    height = PANEL * len(curves) + 58
     parts = [
         part for number, (name, curve) in enumerate(curves.items()) for part in panel(name, curve, TOP + number * PANEL)
     ]
@@ -95,11 +95,10 @@ def draw(curves: dict[str, Curve]) -> str:
         ("#d62728", "what a request is worth"),
         ("#111", "request"),
     ]
-    x = LEFT
-    for colour, words in legend:
-        parts.append(f'<rect x="{x}" y="{height - 26}" width="12" height="12" fill="{colour}"/>')
-        parts.append(f'<text x="{x + 17}" y="{height - 15}">{words}</text>')
-        x += 40 + 7 * len(words)
+    for number, (colour, words) in enumerate(legend):
+        x, y = LEFT + number % 2 * 340, height - 30 + number // 2 * 20
+        parts.append(f'<rect x="{x}" y="{y - 11}" width="12" height="12" fill="{colour}"/>')
+        parts.append(f'<text x="{x + 17}" y="{y}">{words}</text>')
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img">'
     title = "<title>When the status of a message that stays pending is requested</title>"
     return "\n".join([head, title, f"<style>{STYLE}</style>", *parts, "</svg>", ""])
