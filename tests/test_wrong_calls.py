@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import pytest
 from pydantic import SecretStr
+from redis.asyncio import Redis
 
 from smsc_async import (
     After,
@@ -368,6 +369,7 @@ VALUES: Final[list[tuple[Callable[[], Any], str]]] = [
     (wrong(RedisAdmin.from_url, "redis://h", timeout=0), "timeout must be a number of seconds, more than 0"),
     (wrong(RedisStore, f"redis://u:{SECRET}@h"), f"{REDIS_CLIENT}, not str"),
     (wrong(RedisStore, None), f"{REDIS_CLIENT}, not None"),
+    (wrong(RedisStore, Redis), f"{REDIS_CLIENT}, not a class"),
     (wrong(RedisAdmin, f"redis://u:{SECRET}@h"), f"{REDIS_CLIENT}, not str"),
     (wrong(MemoryStore, ManualClock()), f"{SECONDS}, not ManualClock"),
     (wrong(MemoryStore, 5), f"{SECONDS}, not int"),

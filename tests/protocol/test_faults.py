@@ -87,8 +87,8 @@ private_texts = st.text(
 @settings(deadline=None)
 @given(
     text=private_texts,
-    login=private_texts,
-    password=private_texts,
+    login=private_texts.map(str.strip),
+    password=private_texts.map(str.strip),
     around=st.text(st.sampled_from("abc -:'\""), max_size=20),
     version=st.sampled_from(SoapVersion),
 )

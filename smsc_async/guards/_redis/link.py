@@ -113,8 +113,9 @@ class Link:
     """
 
     def __init__(self, client: Redis | RedisCluster, make: Callable[[], Redis] | None, timeout: float) -> None:
-        if not isinstance(client, Redis | RedisCluster):
-            raise wrong("client", "a Redis or RedisCluster of redis.asyncio; use from_url for a URL", client)
+        given: object = client
+        if isinstance(given, type) or not hasattr(given, "execute_command"):
+            raise wrong("client", "a Redis or RedisCluster of redis.asyncio; use from_url for a URL", given)
         if not is_seconds(timeout) or not timeout:
             raise wrong("timeout", "a number of seconds, more than 0", timeout)
         self.client = client
