@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import logging
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from functools import partial
@@ -243,8 +244,9 @@ async def test_events_hold_no_more_of_a_recipient_or_a_text_than_two_digits_and_
     client, events = observed(service, on_unknown="reconcile", apikey="canary-key")
     await call(client)
     shown = "".join(f"{event!r}{dataclasses.asdict(event)}" for event in events.all)
-    for private in ("9991234", "4821", "password", "anna", "example", "canary"):
+    for private in ("9991234", "password", "anna", "example", "canary"):
         assert private not in shown
+    assert not re.search(r"\b4821\b", shown)  # the digits of a hash may be those of the code
 
 
 @virtual_time
