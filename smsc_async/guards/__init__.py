@@ -1,4 +1,4 @@
-"""Rate limits of the client: the guards keep every request inside the limits of the service, across processes too."""
+"""Client-side rate limits: the guards keep all requests within the limits of the service, also across processes."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -1,4 +1,4 @@
-"""The slots that a request needs, the keys under which they count, and their releases when it has ended; pure.
+"""The slots that a request needs, the keys under which they count, and their release when it ends; pure.
 
 A key is a keyed hash: it reveals no phone, text or password.
 """
@@ -41,7 +41,7 @@ from ._store import PAUSE, Demand
 
 __all__ = ["HELD_UNTIL_RECONCILED", "Completion", "Part", "Planner", "RequestArrival", "releases", "window_of"]
 
-# These parameters only shape the answer, so two sends that differ only in them are identical for their recipients.
+# These parameters only change the answer, so two sends that differ only in them are identical for their recipients.
 _ANSWER_SHAPE: Final = frozenset({"err", "op", "cost"})
 HELD_UNTIL_RECONCILED: Final = frozenset({"bad_sends", "spend"})
 """The rules under which a lost send holds its slots until it is reconciled."""
@@ -54,7 +54,7 @@ _ADDRESS_BLOCKED: Final = 4
 _TOO_OFTEN: Final = 9
 # The service returns these codes about the content of a request, after it has accepted the credentials.
 _SAID_TO_AN_ACCOUNT: Final = frozenset({0, 3, 6, 7, 8})
-# A flooded subscriber also causes error 9, but the answer does not name one of several recipients.
+# Too many messages to one subscriber also cause error 9, but the answer doesn't say which of several it was.
 _SAID_BY_ERROR_9: Final = frozenset({"identical_send", "identical_cost", "status", "balance"})
 _GATES: Final = frozenset({"in_flight", "status_in_flight"})
 
@@ -62,7 +62,7 @@ Priced: TypeAlias = GetCost | GetListCost
 
 
 class Part(Enum):
-    """The slots that a send reserves; a caller that must look something up in between reserves the two parts apart."""
+    """The slots that a send reserves; a caller with a lookup to make in between reserves the two parts separately."""
 
     ALL = "all"
     CLAIM = "claim"
@@ -75,7 +75,7 @@ class RequestArrival(Enum):
     """Whether a request arrived at the service, which may then have counted it."""
 
     UNSENT = "unsent"
-    """It definitely never left, or was definitely not executed."""
+    """It was definitely not sent, or definitely not executed."""
     ANSWERED = "answered"
     """It arrived and was answered."""
     LOST = "lost"
@@ -88,7 +88,7 @@ class Completion:
 
     Attributes:
         arrival: Whether the request arrived at the service.
-        code: The error number of the answer, 0 for none, -1 for an answer that isn't the service's own.
+        code: The error number of the answer, 0 for none, -1 for an answer that isn't from the service.
         bad: The number of bad sends among the messages of an accepted request.
         good: Whether at least one of its messages was accepted.
         accepted: The number of messages that were accepted, None if that is unknown.
@@ -104,7 +104,7 @@ class Completion:
 
     @property
     def is_silent(self) -> bool:
-        """Whether nothing was answered at all, not even by a server in front of the service."""
+        """Whether there was no answer at all, not even from a proxy in front of the service."""
         return self.arrival is RequestArrival.LOST and self.code != _NOT_THE_SERVICE
 
     @classmethod
@@ -142,7 +142,7 @@ class Completion:
 
     @classmethod
     def of_failure(cls, error: BaseException, *, posted: bool) -> "Completion":
-        """Return the completion of a request that failed; `posted` says whether anything may have left before."""
+        """Return the completion of a request that failed; `posted` says whether anything may have been sent before."""
         if isinstance(error, ApiError):
             return cls(RequestArrival.ANSWERED, error.code)
         if not posted or (isinstance(error, SmscError) and error.outcome is Outcome.NOT_SENT):
@@ -209,7 +209,7 @@ def _answered(rule: str, amount: int, code: int, bad: int, good: bool) -> Releas
     if rule in _GATES:
         return _NO_RELEASE
     if rule == "blocked":
-        # An answer that isn't the service's own does not prove that the service lets this address through.
+        # An answer that isn't from the service does not prove that the service has not blocked this address.
         return Release(keep=int(code == _ADDRESS_BLOCKED), clear=code not in {_ADDRESS_BLOCKED, _NOT_THE_SERVICE})
     if rule in {"login_failures", "address_failures"}:
         if code == _WRONG_CREDENTIALS:
@@ -221,7 +221,7 @@ def _answered(rule: str, amount: int, code: int, bad: int, good: bool) -> Releas
 
 
 def _lost(rule: str, amount: int, late: float, slack: float) -> Release:
-    # The service answers wrong credentials with error 2, so no answer is no sign of them.
+    # The service answers wrong credentials with error 2, so a missing answer does not indicate them.
     if rule in {"login_failures", "address_failures", "blocked", PAUSE.rule}:
         return _NO_RELEASE
     return Release(keep=amount, late=late + slack if rule in _GATES else late)
@@ -264,7 +264,7 @@ class Planner:
     def demands(
         self, operation: Operation[Result], *, allow_duplicate: bool = False, part: Part = Part.ALL
     ) -> Sequence[Demand]:
-        """Return the demands of an operation or of a part of it; an unknown operation has those that all have."""
+        """Return the demands of an operation or of a part of it; an unknown operation has only the common ones."""
         if isinstance(operation, GetStatus):
             ref = operation.ref
             message = self._hash(self._account, recipient_key(ref.phone), ref.id)
@@ -323,7 +323,7 @@ def _messages(operation: Operation[Result]) -> int:
 
 
 def _content(operation: Priced | AnySend) -> object:
-    """Return what two requests share if the service treats them as identical."""
+    """Return a value that is equal for two requests if the service treats them as identical."""
     sender = getattr(operation, "sender", None)
     lines: list[tuple[object, ...]]
     if isinstance(operation, MessageList):

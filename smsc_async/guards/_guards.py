@@ -47,11 +47,11 @@ class Identity:
 
 
 class Guards:
-    """Keeps the requests of all clients that share it inside the limits of the service.
+    """Keeps the requests of all clients that share it within the limits of the service.
 
     Each request reserves its slots before it leaves and releases them when its answer arrives. An answered request
-    arrived before its answer, and a new one arrives after its start. So no window of the service ever holds more than
-    the limit, whatever the latency. That is exact for answered requests; a request whose answer is lost counts as
+    arrived before its answer, and a new one arrives after its start. So no window of the service ever exceeds the
+    limit, whatever the latency. This is exact for answered requests; a request whose answer is lost counts as
     arriving up to `late_arrival` seconds after it failed.
 
     Args:
@@ -61,7 +61,7 @@ class Guards:
         max_waiters: The maximum number of requests that wait; further ones are refused at once.
         margin: Seconds added to each window, because the service may count whole seconds.
         late_arrival: Seconds for which a request whose answer was lost may still be on its way, at most 60.
-        clock: The clock of the limits and waits, None for real time; one of your own needs `MemoryStore(clock.now)`.
+        clock: The clock of the limits and waits, None for real time; a custom one needs `MemoryStore(clock.now)`.
 
     Raises:
         ValueError: A number is out of range.
@@ -91,7 +91,7 @@ class Guards:
         self.margin = margin
         self.late_arrival = late_arrival
         self._waiters = Waiters()
-        self._sends: set[bytes] = set()  # those that wait; an identical one must not wait too
+        self._sends: set[bytes] = set()  # the waiting sends; an identical one must not wait as well
         self._busy = 0
         self._planners: WeakKeyDictionary[Identity, tuple[bytes, Planner]] = WeakKeyDictionary()
         self._binding = LoopBinding()
@@ -136,8 +136,8 @@ class Guards:
         not wait for the window of error 9.
 
         Raises:
-            GuardError: A slot isn't free, or won't be in time; `retry_after` is the number of seconds until it is.
-            ValueError: One request needs more slots than a limit has.
+            GuardError: A slot isn't free, or won't be free in time; `retry_after` is the number of seconds until it is.
+            ValueError: One request needs more slots than a limit allows.
         """
         self.bind()
         self._busy += 1
@@ -187,7 +187,7 @@ class Guards:
             tell()
 
     def prepared(self, operation: Operation[Result]) -> Operation[Result]:
-        """Return the operation as it is to be sent: under the rule `spend` a send asks for its cost."""
+        """Return the operation as it is to be sent: under the rule `spend` a send requests its cost."""
         if "spend" in self._limits and isinstance(operation, Send | SendList) and operation.cost is None:
             return operation.model_copy(update={"cost": 2})
         return operation
@@ -225,11 +225,11 @@ class Guards:
         return Snapshot(now, len(self._waiters), rules)
 
     def attach(self) -> None:
-        """Count one more client that uses these guards."""
+        """Register another client that uses these guards."""
         self._users += 1
 
     async def detach(self) -> None:
-        """Count one client less; close the store after the last one."""
+        """Unregister a client; close the store after the last one."""
         self._users -= 1
         await (self.flush() if self._users else self.aclose())
 
@@ -276,7 +276,7 @@ class Guards:
 
     def _policy(self, demand: Demand) -> Policy:
         rule: Rule | Spend | None = getattr(self.rules, demand.rule, None)
-        return "raise" if rule is None else rule.policy  # a pause is no rule
+        return "raise" if rule is None else rule.policy  # a pause is not a rule
 
     async def _wait(
         self, demands: Sequence[Demand], refusal: Refusal, within: float, not_for: str | None

@@ -1,4 +1,4 @@
-"""The limits that a loop of this package keeps by itself, so that its requests need not wait inside the guards."""
+"""The limits that the loops of this package observe themselves, so that their requests don't wait in the guards."""
 
 from dataclasses import dataclass
 from typing import Final, Self

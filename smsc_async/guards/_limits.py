@@ -34,7 +34,7 @@ class Release(NamedTuple):
         keep: The number of entries that the request leaves in the history.
         late: Seconds after the release at which these entries are dated.
         clear: Whether entries dated before the start of this request are removed: the service counts consecutive
-            requests, and this one has ended the row.
+            requests, and this one has ended the streak.
         fill: Whether the history is filled up to the limit, because the service says that it is full.
         proof: Whether the answer proves (True) or refutes (False) the credentials, None for neither.
         hold: Whether the slots stay reserved until a later release of the same reservation.
@@ -82,7 +82,7 @@ class WindowLimit:
 
 @dataclass(frozen=True, slots=True)
 class StreakLimit:
-    """At most `count` requests in a row; a pause of `span` seconds ends the row.
+    """At most `count` consecutive requests; a pause of `span` seconds ends the streak.
 
     Attributes:
         count: The maximum number of requests.
@@ -93,7 +93,7 @@ class StreakLimit:
     span: float
 
     def fresh(self, history: History, now: float) -> History:
-        """Return the entries of a history that still count: the whole row or none."""
+        """Return the entries of a history that still count: the whole streak or none."""
         return history if history and history[-1] > now - self.span else ()
 
     def delay(self, history: History, now: float, amount: int) -> float:
@@ -139,7 +139,7 @@ class BlockLimit:
 
     Attributes:
         first: Seconds that a block lasts.
-        again: Seconds that it lasts when the first request after a block is refused as well.
+        again: Seconds that it lasts if the first request after a block is refused as well.
         span: Seconds after its end for which a block is remembered.
         count: Always 1.
     """
@@ -153,7 +153,7 @@ class BlockLimit:
         """Return the entries of a history that still matter."""
         return history if history and history[-1] > now - self.span else ()
 
-    def delay(self, history: History, now: float, amount: int) -> float:  # noqa: ARG002 - one shape of method for all
+    def delay(self, history: History, now: float, amount: int) -> float:  # noqa: ARG002 - the same signature for all
         """Return the seconds until the block is over."""
         return max(history[-1] - now, 0.0) if history else 0.0
 

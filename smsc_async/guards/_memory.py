@@ -17,9 +17,9 @@ __all__ = ["MemoryStore"]
 
 _SHORTEST_TERM: Final = 60.0
 _SWEPT: Final = 8
-# Guards wake the waiters for their own requests; for requests of other guards on the same store this is often enough.
+# Guards wake waiters when their own requests end; this poll interval covers other guards on the same store.
 _LONGEST_PAUSE: Final = 1.0
-# A shorter pause may vanish when it is added to an instant.
+# A shorter pause may be lost to rounding when it is added to an instant.
 _SHORTEST_PAUSE: Final = 0.001
 _SHOWN: Final = 10_000
 

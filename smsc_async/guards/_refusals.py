@@ -44,10 +44,9 @@ _REFUSALS: Final[Mapping[str, tuple[type[GuardError], str]]] = {
     "blocked": (BreakerOpen, "the service blocks this address (error 4)"),
     "spend": (SpendLimitReached, "with it the messages of 24 hours would cost more than the rule spend allows"),
 }
-# If requests in flight hold the slots of these rules, one may be free in a moment, so the request waits whatever the
-# policy is.
+# If requests in flight hold the slots of these rules, one may become free soon, so the request waits under any policy.
 MAY_CLEAR: Final = frozenset({"login_failures", "address_failures", "bad_sends", "spend"})
-# A whole second that has been reached by then.
+# Rounds up to a whole second.
 _ROUNDED_UP: Final = 0.999999
 _MAY_FAIL: Final = (
     "the requests in flight may be refused, and with more of them the service might block this address; none was "
@@ -68,7 +67,7 @@ def refused(refusal: Refusal, delay: float, now: datetime, why: str = "") -> Gua
 
 
 def words_of(rule: str) -> str:
-    """Return what it means that a key of this rule has no free slot."""
+    """Return the reason for which a request is refused if a key of this rule has no free slot."""
     return _REFUSALS[rule][1]
 
 
@@ -76,6 +75,6 @@ def until(seconds: float, now: datetime) -> str:
     """Return when a wait ends, in UTC and in seconds from now."""
     try:
         end = (now + timedelta(seconds=seconds + _ROUNDED_UP)).astimezone(UTC)
-    except OverflowError:  # a rule may count for ages
+    except OverflowError:  # the period of a rule may be too long for a datetime
         return f"{seconds:.1f} s from now"
     return f"{end:%Y-%m-%d %H:%M:%S} UTC (in {seconds:.1f} s)"

@@ -27,7 +27,7 @@ from ._spend import DAY, MOST_UNITS, UNITS
 __all__ = ["Policy", "Rule", "Rules", "Spend", "check_numbers"]
 
 Policy: TypeAlias = Literal["wait", "raise", "off"]
-"""What the guards do with a request over a limit: let it wait for its turn, refuse it, or ignore the limit."""
+"""What the guards do with a request over a limit: make it wait, refuse it, or ignore the limit."""
 
 _POLICIES: Final = frozenset({"wait", "raise", "off"})
 _TRIES: Final = 3
@@ -123,22 +123,22 @@ class Spend:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """All rules of the guards; a rule that isn't passed keeps the service's own limit.
+    """All rules of the guards; a rule that isn't passed has the service's limit.
 
     Attributes:
         identical_send: Sends that differ only in id and credentials. Waiting would only send the message twice.
         identical_cost: Price requests that differ only in credentials.
         status: Status requests for one message.
         balance: Balance requests of an account.
-        subscriber: Messages of an account to one subscriber, in a row with gaps shorter than `seconds`.
+        subscriber: Consecutive messages of an account to one subscriber, with gaps shorter than `seconds`.
         in_flight: Requests of an account in flight.
         status_in_flight: Status requests among them.
-        login_failures: Errors 2 of the same credentials, and until these are accepted one request at a time. They are
-            exempt until an error 2, or 30 minutes after the last answer that accepted them.
-        address_failures: Errors 2 of one address, for all credentials together; the same credentials are exempt.
-        bad_sends: Errors 6, 7 and 8 of one address in a row.
+        login_failures: Errors 2 of the same credentials; requests go one at a time until these are accepted. Accepted
+            ones are exempt until an error 2, or 30 minutes after the last answer that accepted them.
+        address_failures: Errors 2 of one address, for all credentials together, with the same exemption.
+        bad_sends: Consecutive errors 6, 7 and 8 of one address.
         blocked: After error 4 an address sends nothing for `seconds`, and for 30 minutes if it is still blocked then.
-        spend: The cost of all messages of an account, None for no limit. Each send then asks for its cost.
+        spend: The cost of all messages of an account, None for no limit. Each send then requests its cost.
     """
 
     identical_send: Rule = Rule(*IDENTICAL_SEND, "raise")

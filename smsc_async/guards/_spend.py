@@ -1,7 +1,7 @@
 """What an account spends in a rolling day; pure.
 
 The costs are known only from the answers. Until then, and if an answer is lost or names no cost, each message counts
-as the dearest one of the last day. Costs are whole units of 1/10,000, in slices of five minutes.
+as the most expensive one of the last day. Costs are whole units of 1/10,000, in slices of five minutes.
 """
 
 from collections.abc import Hashable, Iterable
@@ -16,16 +16,16 @@ __all__ = ["DAY", "MOST_UNITS", "UNITS", "Slice", "SpendHistory", "units_of"]
 
 DAY: Final = 86_400.0
 UNITS: Final = 10_000
-"""The units of 1 in the account's currency."""
+"""The number of units in 1 of the account's currency."""
 MOST_UNITS: Final = 10**13
-"""The most units of a limit or a cost; Redis counts exactly up to 9 * 10**15."""
+"""The maximum units of a limit or a cost; Redis counts exactly up to 9 * 10**15."""
 
 _SLICE: Final = 300.0
 _UNKNOWN: Final = -1
 
 
 def units_of(cost: Decimal) -> int:
-    """Return a cost in units, rounded up; one that is out of all bounds counts as the most or as 0."""
+    """Return a cost in units, rounded up; one that is out of range counts as the maximum or as 0."""
     return int((max(Decimal(), min(cost, Decimal(MOST_UNITS // UNITS))) * UNITS).to_integral_value(ROUND_CEILING))
 
 
@@ -36,7 +36,7 @@ class Slice(NamedTuple):
         last: The latest instant at which something was spent.
         units: The known costs.
         unpriced: The number of messages of unknown cost.
-        dearest: The cost of the dearest message, -1 if no cost is known.
+        dearest: The cost of the most expensive message, -1 if no cost is known.
     """
 
     last: float
@@ -45,7 +45,7 @@ class Slice(NamedTuple):
     dearest: int = _UNKNOWN
 
     def joined(self, other: "Slice") -> "Slice":
-        """Return both together."""
+        """Return both slices combined."""
         return Slice(
             max(self.last, other.last),
             self.units + other.units,
@@ -60,7 +60,7 @@ class SpendHistory:
 
     Attributes:
         slices: What it has spent, by the number of the slice.
-        flights: For each send that is not released, its number of messages and until when it is in flight.
+        flights: For each send that is not released, its number of messages and until when it may be in flight.
     """
 
     slices: dict[int, Slice] = field(default_factory=dict)
@@ -76,7 +76,7 @@ class SpendHistory:
     def delay(self, limit: SpendLimit, now: float, messages: int) -> float:
         """Return the seconds until `messages` more fit: 0 for now, infinity if that depends on sends in flight.
 
-        Those may cost less than expected. As long as no cost is known at all, there is one of them at a time.
+        Sends in flight may cost less than expected. While no cost is known, only one send is in flight at a time.
         """
         self.forget(limit, now)
         rest = Slice(-inf)
@@ -94,7 +94,7 @@ class SpendHistory:
         return sum(number for number, until in self.flights.values() if until > now)
 
     def release(self, flight: Hashable, release: Release, now: float) -> None:
-        """Count what a send has cost instead of what was expected; once it is released, a further call does nothing."""
+        """Replace the expected cost of a send by its actual cost; once it is released, a further call does nothing."""
         if flight not in self.flights:
             return
         messages, _ = self.flights.pop(flight)
@@ -103,7 +103,7 @@ class SpendHistory:
         elif release.keep and release.cost is not None:
             self.add(Slice(now, release.cost, 0, -(-release.cost // release.keep)))
         elif release.keep:
-            # The dearest cost is remembered for as long as it stands for these messages.
+            # The highest cost is remembered for as long as it is the estimate for these messages.
             dearest = max((each.dearest for each in self.slices.values()), default=_UNKNOWN)
             self.add(Slice(now, 0, release.keep, dearest))
 
@@ -114,7 +114,7 @@ class SpendHistory:
         self.slices[number] = spent if known is None else known.joined(spent)
 
     def all(self, now: float) -> Iterable[Slice]:
-        """Return all slices; what is not released counts as spent now."""
+        """Return all slices; sends that are not released count as spent now."""
         yield from self.slices.values()
         if self.flights:
             yield Slice(now, unpriced=sum(number for number, _ in self.flights.values()))

@@ -36,7 +36,7 @@ class Demand(NamedTuple):
 
     Attributes:
         rule: The name of the rule.
-        key: The key of the history; it does not reveal what it stands for.
+        key: The key of the history; it does not reveal what it was made from.
         limit: The limit.
         amount: The number of slots.
         proof: The key of a proof that makes this demand unnecessary: the credentials have been accepted.
@@ -77,7 +77,7 @@ class Reservation:
             released while others are held.
         started: The store's time of the reservation.
         token: The store's id of the reservation.
-        expires: The time of the client's clock after which the request must not be sent, infinity for never.
+        expires: The time on the client's clock after which the request must not be sent, infinity for never.
     """
 
     demands: Sequence[Demand]
@@ -171,14 +171,14 @@ class Store(Protocol):
     def release(self, reservation: Reservation, releases: Sequence[Release]) -> None:
         """Apply the release of each demand of a reservation, at once or soon.
 
-        Held slots stay reserved: a later call releases them, and leaves alone what has been released.
+        Held slots stay reserved: a later call releases them, and does not change what has been released.
         """
 
     async def flush(self) -> None:
         """Wait until every client that shares the store can see all releases."""
 
     def pause(self, delay: float, tries: int) -> float:
-        """Return the seconds until the next try after `tries` refusals, the last one with this delay."""
+        """Return the seconds until the next attempt after `tries` refusals, the last one with this delay."""
 
     async def snapshot(self, limits: Mapping[str, Limit]) -> Mapping[str, RuleState]:
         """Return the state of each rule; of very many keys only some are examined."""
@@ -203,7 +203,7 @@ async def answer_of(asking: Awaitable[T]) -> T:
 
 
 async def written(writing: Awaitable[None]) -> None:
-    """Wait for a store to write releases; that fails no request, as they all have ended."""
+    """Wait for a store to write releases; a failure affects no request, because all of them have ended."""
     try:
         await writing
     except Exception as error:  # noqa: BLE001 - see above

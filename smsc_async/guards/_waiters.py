@@ -20,7 +20,7 @@ class Waiter:
     """One request that waits.
 
     Attributes:
-        ticket: Its turn, kept when it goes on to wait for another key.
+        ticket: Its place in the order, kept when it then waits for another key.
         demand: The demand that it waits for.
         free: The instant at which the demand may be met, infinity if unknown.
         woken: Set when it should check whether its turn has come.
@@ -36,7 +36,7 @@ class Waiter:
 
 
 class _Queue:
-    """The waiters for one key, by ticket; tickets of waiters that left are removed from the heap lazily."""
+    """The waiters for one key, by ticket; tickets of removed waiters leave the heap lazily."""
 
     __slots__ = ("_tickets", "waiters")
 
@@ -68,7 +68,7 @@ class Waiters:
     def __init__(self) -> None:
         self._queues: dict[SlotKey, _Queue] = {}
         self._tickets = count()
-        self._count = 0  # each new waiter asks for it, and there may be as many queues as waiters
+        self._count = 0  # each new waiter needs it, and counting could visit as many queues as waiters
 
     def __len__(self) -> int:
         return self._count
@@ -80,7 +80,7 @@ class Waiters:
         return next((demand for demand in demands if demand[:2] in self._queues and not demand.forced), None)
 
     def delay(self, demand: Demand, now: float) -> float:
-        """Return how long even the first waiter for a demand has to wait, infinity if unknown."""
+        """Return how long the first waiter for a demand has to wait, infinity if unknown."""
         first = self._queues[demand[:2]].first()
         return inf if first is None or first.free <= now else first.free - now
 

@@ -1,4 +1,4 @@
-"""What an operator may see and change of the guards in Redis, without credentials of the service."""
+"""Lets an operator inspect and change the guards in Redis, without credentials of the service."""
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
@@ -27,7 +27,7 @@ _log = logging.getLogger("smsc_async")
 
 _MICROSECONDS: Final = 1_000_000
 _MARGIN: Final = 1.2
-# After a loss each rule waits at least this long, and bad sends and logins only go one at a time.
+# After a loss each rule waits at least this long, and bad sends and logins are limited to one at a time.
 _NOTICED: Final = 30.0
 _ONE_AT_A_TIME: Final = frozenset({"login_failures", "address_failures", "bad_sends"})
 _BATCH: Final = 500
@@ -42,7 +42,7 @@ local since = string.match(redis.call('GET', KEYS[1]) or '', '^(%d+) ') or now
 redis.call('SET', KEYS[1], since .. ' ' .. ARGV[1])
 return redis.call('GET', KEYS[1])
 """
-# Requests in flight keep their slots, or too many of them could meet at the service.
+# Requests in flight keep their slots; otherwise too many of them could be in flight at once.
 _RESET: Final = """
 local time, removed, flying = redis.call('TIME'), 0, 0
 local now = tonumber(time[1]) * 1000000 + tonumber(time[2])
@@ -77,12 +77,12 @@ class RedisAdmin:
     """Shows what is closed in the Redis of a `RedisStore`, resets a rule, and pauses sending for all clients.
 
     Args:
-        client: A client of redis-py; it is yours to close.
+        client: A client of redis-py; the caller closes it.
         prefix: The `prefix` of the stores.
         timeout: Seconds for each answer of Redis.
 
     Raises:
-        ValueError: The prefix holds other characters than letters, digits and `_ . : -`.
+        ValueError: The prefix contains characters other than letters, digits and `_ . : -`.
     """
 
     @without_arguments
@@ -113,7 +113,7 @@ class RedisAdmin:
     async def report(self) -> GuardReport:
         """Return what is closed, why, and until when.
 
-        The numbers of a rule are those that the clients used last, or else the limits of the service.
+        The numbers of a rule are those that the clients used last, otherwise the limits of the service.
 
         Raises:
             GuardStoreError: Redis can't be reached.
@@ -132,7 +132,7 @@ class RedisAdmin:
 
     @without_frames
     async def pause(self, reason: str) -> Pause:
-        """Let no request that sends leave from any client of this Redis, until `resume`.
+        """Pause sending for all clients of this Redis, until `resume`.
 
         If sending is already paused, only the reason changes. A Redis that loses its data forgets the pause.
 
@@ -147,7 +147,7 @@ class RedisAdmin:
 
     @without_frames
     async def resume(self) -> Pause | None:
-        """Let sending go on; return the pause that ended, None if there was none.
+        """Resume sending; return the pause that ended, None if there was none.
 
         Raises:
             GuardStoreError: Redis can't be reached.
@@ -159,7 +159,7 @@ class RedisAdmin:
 
     @without_frames
     async def reset(self, rule: str) -> Reset:
-        """Forget what a rule has counted for all its keys; requests in flight keep their slots.
+        """Remove what a rule has counted for all its keys; requests in flight keep their slots.
 
         Raises:
             ValueError: There is no such rule.
@@ -222,7 +222,7 @@ class RedisAdmin:
 
 
 def _limits(epoch: Mapping[str, str]) -> dict[str, Limit]:
-    """Return the limits of the service, with the numbers that the clients used last."""
+    """Return the limits of the service, updated with the numbers that the clients used last."""
     limits = dict(Rules().limits(_MARGIN))
     for name, value in epoch.items():
         rule = name.removeprefix("limit:")

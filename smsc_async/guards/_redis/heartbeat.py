@@ -1,4 +1,4 @@
-"""Something that a client does at intervals while it has requests in flight, also if it makes no call."""
+"""A periodic call while a client has requests in flight, even if the client itself is idle."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -19,7 +19,7 @@ class Heartbeat:
 
     Args:
         beat: The function.
-        is_needed: Returns whether to go on.
+        is_needed: Returns whether to continue.
     """
 
     def __init__(self, beat: Callable[[], Awaitable[None]], is_needed: Callable[[], bool]) -> None:
@@ -30,7 +30,7 @@ class Heartbeat:
         self._task: asyncio.Task[None] | None = None
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Start on the running event loop, unless it is started."""
+        """Start on the running event loop, unless it has been started."""
         if self._loop is not loop:
             self._loop, self._task = loop, None
             self._timer = loop.call_later(_EVERY, self._due)

@@ -1,4 +1,4 @@
-"""What one client knows itself, whatever Redis has lost: its requests in flight, and proofs that it has seen."""
+"""The state that a client keeps in case Redis loses it: its requests in flight, and the proofs that it has seen."""
 
 import os
 import secrets
@@ -13,7 +13,7 @@ __all__ = ["Flights", "Proofs"]
 
 _MILLISECONDS: Final = 1_000
 _PROOFS: Final = 10_000
-# Seconds after which a good answer renews the proof of its credentials.
+# Seconds after which an answer that accepts the credentials renews their proof.
 _RENEWED_EVERY: Final = 1.0
 
 
@@ -35,7 +35,7 @@ class Flights:
         return token in self._until
 
     def token(self) -> str:
-        """Return a token, which begins with a name of this process, also if it was forked with this object."""
+        """Return a token that begins with a name of this process, which is a different one after a fork."""
         return f"{self._name}{os.getpid() & 0xFFFF:04x}{secrets.token_hex(8)}"
 
     def start(self, token: str, lease: float, *, lost: bool) -> None:
@@ -68,7 +68,7 @@ class Flights:
         return report
 
     def reported(self, report: float) -> None:
-        """Note that Redis has got a report."""
+        """Note that Redis has received a report."""
         self._reported = report
 
     @property
@@ -78,7 +78,7 @@ class Flights:
 
     @property
     def is_reporting(self) -> bool:
-        """Whether a request may be in flight, or Redis has to know that there is none any more."""
+        """Whether a request may be in flight, or Redis must be notified that there is none any more."""
         now = self._clock()
         return self._reported > 0 or any(until > now for until in self._until.values())
 
@@ -121,7 +121,7 @@ class Proofs:
         return is_new if not left else left <= PROOF_LASTS - _RENEWED_EVERY
 
     def clear(self) -> None:
-        """Forget all: their keys mean nothing under another salt."""
+        """Remove all proofs: their keys are invalid under another salt."""
         self._until.clear()
 
     def _keep(self, proof: bytes, until: float) -> None:

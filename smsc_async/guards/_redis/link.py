@@ -1,4 +1,4 @@
-"""The connection to Redis: on the running event loop, with scripts, and with errors of this package."""
+"""The connection to Redis: it follows the running event loop, runs scripts, and raises errors of this package."""
 
 import asyncio
 import re
@@ -37,8 +37,7 @@ __all__ = ["Link", "connecting"]
 
 _CONNECTIONS: Final = 32
 _CODE: Final = re.compile(r"[A-Z]{2,}")
-# redis-py removes the code from the text of some errors, pipelines put words in front of it, and so do scripts of
-# Redis 6.
+# redis-py removes the code from the text of some errors; pipelines and scripts of Redis 6 put a prefix in front of it.
 _FAILOVER_CODE: Final = re.compile(
     r"(?:^|: |-)(READONLY|NOREPLICAS|MOVED|ASK|TRYAGAIN|LOADING|MASTERDOWN|CLUSTERDOWN)\b(?= )"
 )
@@ -52,7 +51,7 @@ _FAILOVER_ERRORS: Final[Mapping[type[Exception], str]] = {
     ClusterDownError: "CLUSTERDOWN",
     SlotNotCoveredError: "CLUSTERDOWN",
 }
-# Between two tries during a failover.
+# Seconds between two attempts during a failover.
 _BACKOFF: Final = Backoff(0.05, 0.5)
 T = TypeVar("T")
 
@@ -155,7 +154,7 @@ class Link:
     async def reach(self, ask: Callable[[], Awaitable[T]], within: float = 0.0) -> T:
         """Send a request to Redis and wait for its answer until the timeout.
 
-        An answer that a failover causes drops the connections, so that the next ones lead to the new primary, and the
+        If a failover causes the answer, the connections are dropped, so that new ones reach the new primary, and the
         request is repeated for `within` seconds. A caller that is cancelled meanwhile returns at once, and its request
         continues in the background: a client of redis-py that is cancelled more than once may lose a connection of its
         pool.
@@ -172,7 +171,7 @@ class Link:
                 return answer
             failover = answer.failover or failover
             left = began + within - loop.time()
-            # During a failover the address may also refuse connections or be silent for a while.
+            # During a failover the server may also refuse connections or not answer for a while.
             if not failover or left <= 0 or (answer.is_answered and not answer.failover):
                 raise GuardStoreError(_words(answer, failover, loop.time() - began)) from answer.cause
             await self._await(self._disconnect())
@@ -242,7 +241,7 @@ class Link:
     def _finished(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         with suppress(asyncio.CancelledError):
-            task.exception()  # its caller may have been cancelled, and asyncio reports what nobody retrieves
+            task.exception()  # its caller may have been cancelled, and asyncio logs unretrieved exceptions
 
     def _drop(self) -> None:
         # Sockets of an event loop that may be closed can't be closed; they are freed with their objects.

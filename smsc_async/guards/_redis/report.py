@@ -1,4 +1,4 @@
-"""What an operator sees of the guards in Redis; pure."""
+"""The reports for an operator about the guards in Redis; pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Pause:
 
     @classmethod
     def parse(cls, value: str) -> Self:
-        """Return the pause that Redis holds; a value that another program wrote is a pause too."""
+        """Return the pause that Redis holds; a value that another program wrote counts as a pause too."""
         number, _, reason = value.partition(" ")
         try:
             since = datetime.fromtimestamp(int(number) / _MICROSECONDS, UTC)
@@ -42,7 +42,7 @@ class Pause:
         return f"sending is paused{since}: {self.reason}"
 
     def error(self) -> SendingPaused:
-        """Return the exception for a request that would send."""
+        """Return the exception for a send during this pause."""
         return SendingPaused(f"{self}; nothing was sent, and `smsc-async guards --resume` lets it go on")
 
 
@@ -56,7 +56,7 @@ class RuleReport:
         keys: The number of keys with a history: messages, accounts or addresses, depending on the rule.
         full: The number of keys without a free slot.
         in_flight: The number of slots that requests in flight hold.
-        until: When the last full key has a free slot; None if none is full, or if that depends on requests in flight.
+        until: When the last full key gets a free slot; None if none is full, or if that depends on requests in flight.
         recovering_until: Until when the rule is closed because its histories were lost, None if it is not.
         why: What a full key means.
     """

@@ -67,7 +67,7 @@ class Epoch(NamedTuple):
 
 
 def pepper_of(salt: object, environment: Mapping[str, str] = os.environ) -> bytes:
-    """Return the deployment's part of the hash key, which is not in Redis, from its salt or SMSC_GUARD_SALT.
+    """Return the part of the hash key that is not in Redis, from the deployment's salt or SMSC_GUARD_SALT.
 
     Raises:
         ValueError: The salt is empty or not text or bytes.
@@ -88,7 +88,7 @@ class Names:
         prefix: The prefix that distinguishes them from other keys.
 
     Raises:
-        ValueError: The prefix holds other characters than letters, digits, and `_ . : -`.
+        ValueError: The prefix contains characters other than letters, digits, and `_ . : -`.
     """
 
     def __init__(self, prefix: str) -> None:

@@ -54,7 +54,7 @@ class RedisStore:
     background. The slots of a process that dies in flight stay reserved until its lease ends (the `hold` of the
     reservation, at most `max_hold`, plus `late_arrival` plus 5 s). Its requests then count as arrived at that moment.
 
-    There is no queue in Redis: a refused request asks again. At a gate the last slot is left to a process that has
+    There is no queue in Redis: a refused request retries. At a gate the last slot is left to a process that has
     been refused there for a while and holds no more slots than the others, so that no process starves.
 
     All keys share one hash tag, so a cluster stores them in one hash slot: clients of several accounts may share an
@@ -71,23 +71,23 @@ class RedisStore:
     | rule | after the loss |
     | --- | --- |
     | `in_flight`, `status_in_flight` | `base` |
-    | `login_failures`, `address_failures` | 0: one login at a time; what a process has seen to work needs none |
-    | `bad_sends` | 0: one message at a time until one is accepted; lists wait for that, or as those below |
-    | all other windows and rows | `base` plus the rule's seconds |
+    | `login_failures`, `address_failures` | 0: one login at a time; credentials that a process has proved are exempt |
+    | `bad_sends` | 0: one message at a time until one is accepted; lists wait for that, or as in the next row |
+    | all other windows and streaks | `base` plus the rule's seconds |
     | `blocked`, `spend` | 0: the next answer reports a block again; what was spent is forgotten |
 
     Args:
         client: A `Redis` or, for a cluster, `RedisCluster` of `redis.asyncio`; the store does not close it.
         prefix: The prefix of the key names: letters, digits, and `_ . : -`.
-        salt: A secret of the deployment, the same in all processes: those with another one count by themselves. None
-            for the environment variable SMSC_GUARD_SALT. Without it all that keys are hashed with lies in the same
-            Redis, so a reader of Redis can check whether a key stands for a phone or text that they guess.
+        salt: A secret of the deployment, the same in all processes: those with another one count separately. None
+            for the environment variable SMSC_GUARD_SALT. Without it the whole hash key is stored in the same Redis, so
+            anyone who can read Redis can check whether a key belongs to a phone or text that they guess.
         timeout: Seconds for each answer of Redis.
         max_hold: The maximum seconds for which a reservation without a deadline is valid.
         late_arrival: The same as in `Guards`.
 
     Raises:
-        ValueError: A number is out of range, the salt is empty, or the prefix holds other characters.
+        ValueError: A number is out of range, the salt is empty, or the prefix contains other characters.
     """
 
     @without_arguments
@@ -140,7 +140,7 @@ class RedisStore:
         """Create a store from a Redis URL: `redis://[user:password@]host:port/db`, `rediss://` or `unix://`.
 
         Raises:
-            ValueError: The URL is invalid, a number is out of range, or the prefix holds other characters.
+            ValueError: The URL is invalid, a number is out of range, or the prefix contains other characters.
         """
         make = partial(connecting, url, timeout)
         client = make()
@@ -170,7 +170,7 @@ class RedisStore:
         line = trusted(await self._ask((), "", known, 0.0, _FAILOVER_WITHIN))
         if line.startswith("epoch "):
             self._begin(line, known)
-        assert self._salt is not None  # noqa: S101 - Redis answers with an epoch if the caller knows none
+        assert self._salt is not None  # noqa: S101 - Redis returns an epoch if the caller knows none
         return self._salt
 
     async def acquire(self, demands: Sequence[Demand], hold: float) -> Reservation | Refusal:
@@ -223,7 +223,7 @@ class RedisStore:
         """Wait until all releases are in Redis or were given up."""
         try:
             loop = self._link.take_up()
-        except GuardStoreError:  # on this event loop nothing was released
+        except GuardStoreError:  # nothing was released on this event loop
             return
         self._send_soon()
         while busy := [
@@ -234,7 +234,7 @@ class RedisStore:
             await asyncio.wait(busy)
 
     def pause(self, delay: float, tries: int) -> float:
-        """Return the seconds until the next try: the delay, or a short pause if requests in flight determine it."""
+        """Return the seconds until the next attempt: the delay, or a short pause if requests in flight determine it."""
         if isinf(delay):
             return _BACKOFF.pause(tries)
         return max(delay, 0.0) + random.uniform(*_JITTER)  # noqa: S311 - jitter
@@ -259,7 +259,7 @@ class RedisStore:
     async def _ask(
         self, demands: Sequence[Demand], token: str, known: Epoch | None, lease: float, within: float
     ) -> str:
-        """Ask for slots, and send queued releases in the same round trip; return the answer.
+        """Request slots, and send queued releases in the same round trip; return the answer.
 
         During a failover the request is repeated for `within` seconds.
         """
@@ -316,7 +316,7 @@ class RedisStore:
         """Look for a loss, and report until when requests from before it may be in flight."""
         for _ in range(2):  # the first answer may be another epoch, for which the report is repeated
             known = self._epoch
-            with suppress(GuardStoreError):  # the next beat, or the next request, tries again
+            with suppress(GuardStoreError):  # the next heartbeat or the next request retries
                 line = await self._ask((), self._flights.token(), known, 0.0, 0.0)
                 if not line.startswith("epoch "):
                     return
