@@ -31,7 +31,7 @@ _AGREEMENT: Final = 1.0  # seconds
 
 
 def asyncio_loop() -> asyncio.AbstractEventLoop | None:
-    """Return the running asyncio event loop, None under another library; this is much cheaper than anyio's token."""
+    """Return the running asyncio event loop, None under another library; this is much faster than anyio's token."""
     try:
         return asyncio.get_running_loop()
     except RuntimeError:
@@ -64,7 +64,7 @@ class LoopBinding:
 
 
 class PerLoop(Generic[T]):
-    """A value that is made anew when the event loop changes, as locks and events work on one event loop only.
+    """A value that is recreated when the event loop changes, as locks and events work on one event loop only.
 
     Args:
         make: Makes the value.
@@ -92,7 +92,7 @@ class Clock(Protocol):
     """
 
     def now(self) -> float:
-        """Return the time in seconds; it never goes back."""
+        """Return the time in seconds; it never goes backwards."""
 
     async def sleep_until(self, time: float) -> None:
         """Sleep until this time of the clock."""
@@ -162,14 +162,14 @@ class LoopClock:
 class DiskTime(NamedTuple):
     """An instant as it is stored on disk.
 
-    The wall clock may be set at any time, so durations are measured by the uptime. It is known how long ago a stored
-    instant was only if the machine has not been restarted since, and is the same machine. Otherwise the duration is
+    The wall clock may be set at any time, so durations are measured by the uptime. How long ago a stored
+    instant was is known only if the machine is the same and has not been restarted since. Otherwise the duration is
     unknown, and each limit counts the instant as if it were now: a limit is then kept for one window too long, which
-    is reported in the log, and never for less than a window.
+    is logged, and never for less than a window.
 
     Attributes:
         boot: The boot id of the machine, "" where the system has none.
-        uptime: Seconds since the boot, including those in suspension where the system counts them.
+        uptime: Seconds since the boot, including suspended time where the system counts it.
         wall: Unix time.
     """
 
@@ -192,13 +192,13 @@ def disk_time() -> DiskTime:
 
 
 def steady_clock(start: DiskTime) -> Callable[[], float]:
-    """Return a clock of Unix time that continues from an instant, whatever the wall clock is set to later."""
+    """Return a clock of Unix time that continues from an instant, even if the wall clock is set later."""
     return lambda: start.wall + uptime() - start.uptime
 
 
 @cache
 def boot_id() -> str:
-    """Return the id that the system has until it is restarted, "" if there is none."""
+    """Return the boot id, which changes only with a restart, "" if there is none."""
     try:
         return _BOOT_ID.read_text(encoding="ascii").strip()
     except (OSError, ValueError):
@@ -206,6 +206,6 @@ def boot_id() -> str:
 
 
 def uptime() -> float:
-    """Return the seconds since the boot; no setting of the wall clock changes them."""
-    clock = getattr(time, "CLOCK_BOOTTIME", None)  # of Linux; it also runs while the machine is suspended
+    """Return the seconds since the boot; they do not depend on the wall clock."""
+    clock = getattr(time, "CLOCK_BOOTTIME", None)  # on Linux; it also runs while the machine is suspended
     return time.monotonic() if clock is None else time.clock_gettime(clock)

@@ -23,7 +23,7 @@ E = TypeVar("E", bound=BaseException)
 
 
 class PrivateBytes(bytes):
-    """Bytes that are not shown."""
+    """Bytes whose repr is hidden."""
 
     __slots__ = ()
 
@@ -34,7 +34,7 @@ class PrivateBytes(bytes):
 
 
 class PrivateDict(dict[str, Any]):
-    """A dict that is not shown."""
+    """A dict whose repr is hidden."""
 
     def __repr__(self) -> str:
         return f"<{len(self)} fields>"
@@ -43,7 +43,7 @@ class PrivateDict(dict[str, Any]):
 
 
 def forget_frames(error: BaseException, handled: BaseException | None = None) -> None:
-    """Remove the frames from an exception and from those behind it, up to the one that the caller is handling."""
+    """Remove the frames from an exception and those it was raised from, up to the one that the caller is handling."""
     todo: list[BaseException | None] = [error]
     seen = {id(None), id(handled)}
     while todo:

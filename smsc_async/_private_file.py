@@ -15,7 +15,7 @@ def resolved(path: str | Path) -> Path:
     """Return the absolute path of a file, with symbolic links followed.
 
     Raises:
-        ValueError: It can't be the path of a file.
+        ValueError: It isn't a valid path of a file.
     """
     try:
         os.fsencode(path)
@@ -32,7 +32,7 @@ def resolved(path: str | Path) -> Path:
 
 
 def make_private(path: Path) -> None:
-    """Create the file if it does not exist, and let only its owner read it.
+    """Create the file if it does not exist, and make it readable only by its owner.
 
     An existing file is not opened: closing it would end the locks that SQLite has on it in this process.
 
@@ -50,7 +50,7 @@ def make_private(path: Path) -> None:
 
 
 def check_regular(path: Path) -> None:
-    """Raise an `OSError` if there is something other than a regular file, such as a pipe or a symbolic link."""
+    """Raise an `OSError` if the path is not a regular file, but for example a pipe or a symbolic link."""
     try:
         mode = path.lstat().st_mode
     except FileNotFoundError:

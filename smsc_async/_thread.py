@@ -1,4 +1,4 @@
-"""Work on a thread of its own, while the event loop goes on."""
+"""Work on a separate thread, while the event loop continues."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,11 +15,11 @@ _limiter: RunVar[anyio.CapacityLimiter] = RunVar("smsc_async_threads")
 
 
 async def in_own_thread(work: Callable[[], T]) -> T:
-    """Return the result of work on a thread that ends with it.
+    """Run work on a new thread and return its result.
 
-    libxml2 keeps each name it has read as long as the thread lives, so a thread that is used again would only grow. The
-    number of threads is limited apart from the caller's own, which may all be busy. When the caller is cancelled it
-    leaves at once, and nobody hears what becomes of the work.
+    libxml2 keeps each name it has read while the thread lives, so the memory of a reused thread would only grow. The
+    number of threads has its own limit, as the caller's threads may all be busy. When the caller is cancelled it
+    returns at once, and the result of the work is discarded.
     """
     limiter = _limiter.get(None)
     if limiter is None:

@@ -1,4 +1,4 @@
-"""What tests of an application need: a clock that only they move."""
+"""For the tests of an application: a clock that advances only when they say so."""
 
 import math
 from typing import Final
@@ -14,21 +14,21 @@ _LATEST: Final = 1e12  # seconds; later ones would be too coarse for short waits
 class ManualClock:
     """A clock that stands still until it is advanced, for `Client(clock=)` and `Guards(clock=)`.
 
-    Waits for limits, pauses before repetitions, deadlines and watches of such a client pass as soon as the clock has
+    Waits for limits, pauses before retries, deadlines and watches of such a client pass as soon as the clock has
     been advanced far enough. All other timers of the application, and the timeouts of the network, use real time:
 
         clock = ManualClock()
         async with Client(transport=..., clock=clock) as client:
             ...  # a task that waits for the limit of one message
-            clock.advance(62)  # it goes on
+            clock.advance(62)  # the task continues
 
     Use a clock on the event loop of its clients.
 
     Args:
-        start: The time at first, in seconds.
+        start: The initial time, in seconds.
 
     Raises:
-        ValueError: It is no number, less than 0, or too large.
+        ValueError: It is not a number, less than 0, or too large.
     """
 
     def __init__(self, start: float = 0.0) -> None:
@@ -54,7 +54,7 @@ class ManualClock:
         return scope
 
     def advance(self, seconds: float) -> None:
-        """Move the clock forward, and wake everything that has waited for it, in the order of time.
+        """Move the clock forward, and wake all waiting tasks whose time has come, in order of time.
 
         Raises:
             ValueError: The seconds are less than 0, not finite, or too many.

@@ -1,4 +1,4 @@
-"""Read an answer: at once, or on a thread of its own where that could hold up the event loop."""
+"""Read an answer: directly, or on a separate thread where that could block the event loop."""
 
 from datetime import tzinfo
 from typing import TypeVar
@@ -16,11 +16,11 @@ R = TypeVar("R", bound=Result)
 async def read_answer(operation: Operation[R], request: Request, reply: Reply, timezone: tzinfo) -> R:
     """Return the result; the service writes local times in `timezone`.
 
-    A caller that is cancelled while a thread reads leaves at once: whether the service accepted the request stays
+    A caller cancelled while a thread reads returns at once: whether the service accepted the request remains
     unknown to it.
 
     Raises:
-        MalformedEnvelope: Reading failed with any other exception, which must not be taken for a wrong argument.
+        MalformedEnvelope: Reading failed with any other exception, which must not be mistaken for a wrong argument.
         SmscError: See `decode`.
     """
 

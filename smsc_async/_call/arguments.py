@@ -1,4 +1,4 @@
-"""The arguments of a client and of its calls: what each may be, and the variables that stand in for some of them."""
+"""The arguments of a client and of its calls: their valid values, and the environment variables for some of them."""
 
 import os
 import re

@@ -24,10 +24,10 @@ class Trace:
         began: When the first attempt that may have left began, aware; None if none has.
         may_have_left: Whether the last attempt, or an earlier call that has not been disproved, may have left without
             an answer that reports its outcome.
-        once: Whether there is one attempt, and no wait for a window: for a loop that asks again itself.
+        once: Whether there is one attempt, and no wait for a window: for a loop that does its own polling.
         reconciles: Whether the caller reconciles a lost answer, and then calls `Caller.reconciled`.
         held: The slots that a lost request holds until then.
-        recording: Tells the observers, None if there are none.
+        recording: Notifies the observers, None if there are none.
     """
 
     began: datetime | None = None
@@ -40,7 +40,7 @@ class Trace:
 
 @dataclass(slots=True)
 class Attempt:
-    """The present attempt of a call.
+    """The current attempt of a call.
 
     Attributes:
         who: The account that calls.
@@ -52,7 +52,7 @@ class Attempt:
         trace: The record of the call.
         part: The slots that its request needs.
         number: The number of attempts before this one.
-        failure: The failure before, which says more than a refusal by the guards does.
+        failure: The previous failure, which is more informative than a refusal by the guards.
         posted: Whether any of the request may have left.
         method: The method of the request.
         namespace: The namespace of the request.

@@ -58,7 +58,7 @@ class Caller:
         guards: The guards that keep the requests inside the limits of the service, None for no guards.
         timeout: The timeout of the client's own requests.
         clock: The clock by which the calls wait, None for that of the event loop.
-        observers: What is told about the calls.
+        observers: Notified about the calls.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class Caller:
 
     @contextmanager
     def running(self, operation: Operation[Result], trace: Trace) -> Iterator[None]:
-        """Count a call while it runs, and tell the observers unless it is part of another; its error has the id."""
+        """Count a call while it runs, and notify the observers unless it is part of another; its error has the id."""
         if not self.closed:
             self.bind()
         recording = None if trace.recording is not None else self.observing.start(operation)
@@ -161,7 +161,7 @@ class Caller:
             trace.may_have_left, attempt.failure = False, error
         else:
             first = attempt.failure if isinstance(error, GuardError) else None
-            raise first or error from error.__cause__  # the attempt before says more
+            raise first or error from error.__cause__  # the earlier failure is more informative
         attempt.number += 1
         if trace.recording is not None:
             trace.recording.retried(error, pause)
@@ -199,7 +199,7 @@ class Caller:
                         problem = f"it returned {type(reply).__name__}, not Reply"
                 except SmscError:
                     raise
-                except Exception as error:  # noqa: BLE001 - no exception of another library leaves a call
+                except Exception as error:  # noqa: BLE001 - exceptions of other libraries must not leave a call
                     problem = type(error).__name__
                 # Outside the handler, as the text of the exception may quote the request.
                 result = await self._result(operation, attempt, request, reply, problem)
@@ -207,7 +207,7 @@ class Caller:
                     return result
 
     def _request(self, operation: Operation[Result], attempt: Attempt) -> Request:
-        """Return the request of an attempt that may leave now."""
+        """Return the request of an attempt that may be sent now."""
         sent = operation if self._guards is None else self._guards.prepared(operation)
         namespace = self._namespaces.of(attempt.url)
         request = encode(sent, attempt.who.credentials, namespace)
@@ -252,7 +252,7 @@ class Caller:
 
     def _no_reply(self, problem: str) -> TransportError:
         """Return the error of a request that the transport did not answer."""
-        if problem:  # nobody knows what it means, so it proves nothing
+        if problem:  # its meaning is unknown, so it proves nothing
             return TransportError(f"the transport failed ({problem}), and the request may have been sent")
         if self.closing.is_begun:
             return ConnectionLost("the request was sent and the client was closed before the answer came")
@@ -265,7 +265,7 @@ class Caller:
         trace.held = None
 
     async def aclose(self, timeout: float) -> None:
-        """Let no request leave any more, give those in flight some time, and close all connections."""
+        """Stop sending requests, give those in flight some time, and close all connections."""
         # Calls of another event loop have ended with it.
         is_here = not self._binding.is_bound or self._binding.is_here()
         await self.closing.end(self._transport, self._guards, timeout, is_here=is_here)
@@ -283,7 +283,7 @@ class Caller:
 
     @property
     def closed(self) -> bool:
-        """Whether no request may leave any more."""
+        """Whether no more requests may be sent."""
         return self.closing.is_begun
 
     def bind(self) -> None:
@@ -295,7 +295,7 @@ class Caller:
             raise WrongEventLoop(
                 "this client is in use on another event loop; make a client for each event loop or thread"
             )
-        # Needed the first time too: the client may have been made on another loop.
+        # Also needed the first time: the client may have been made on another loop.
         if self._guards is not None:
             self._guards.bind()
         self._binding.bind()

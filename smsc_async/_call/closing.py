@@ -1,4 +1,4 @@
-"""The end of a client: no request leaves any more, waiting calls fail, and requests in flight get some time to end."""
+"""Closing a client: no more requests are sent, waiting calls fail, and requests in flight get some time to finish."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,12 +19,12 @@ _UNWIND_WITHIN: Final = 1.0
 
 
 class Closing:
-    """The calls of a client, as far as its end is concerned.
+    """The running calls of a client, for closing it.
 
     Attributes:
         clock: The clock by which the calls wait.
         running: The number of calls.
-        is_begun: Whether no request may leave any more.
+        is_begun: Whether no more requests may be sent.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -46,17 +46,17 @@ class Closing:
         self._done = anyio.Event()
 
     def check(self) -> None:
-        """Raise `ClientClosed` if no request may leave any more."""
+        """Raise `ClientClosed` if no more requests may be sent."""
         if self.is_begun:
             raise ClientClosed("this client is closed, nothing was sent; make a new one")
 
     async def end(self, transport: Transport, guards: Guards | None, timeout: float, *, is_here: bool) -> None:
-        """Let no request leave from now on, end the calls, and close the connections.
+        """Stop sending requests, end the calls, and close the connections.
 
         Args:
             transport: The transport of the client.
             guards: Its guards.
-            timeout: Seconds after which the requests in flight are cut.
+            timeout: Seconds after which the requests in flight are cancelled.
             is_here: Whether the calls are on this event loop.
         """
         is_first, self.is_begun = not self.is_begun, True
@@ -93,7 +93,7 @@ class Closing:
                 await self._until_idle()
 
     def leave(self) -> None:
-        """Count one call less."""
+        """Decrement the number of running calls."""
         self.running -= 1
         if not self.running and self.is_begun:
             self._idle.set()

@@ -53,7 +53,7 @@ def clock_of(clock: Clock | None, guards: Guards | None) -> Clock | None:
     """Return the clock of a client, None for real time: the one that was passed, else that of its guards.
 
     Raises:
-        ValueError: It isn't a clock, or its guards have another one, so that their waits would never end.
+        ValueError: It isn't a clock, or its guards have a different one, so that their waits would never end.
     """
     if clock is not None and not is_clock(clock):
         raise wrong("clock", "an object with the methods of Clock, or None for real time", clock)
@@ -127,7 +127,7 @@ def credentials_from(
 
 
 def _stripped(value: str) -> str | None:
-    """Return a variable without surrounding whitespace, None for an empty one; one of whitespace alone is refused."""
+    """Return a variable without surrounding whitespace, None for an empty one; reject one of only whitespace."""
     return value.strip() or value or None
 
 
@@ -173,7 +173,7 @@ def _usable(url: object, name: str, *, allow_http: bool) -> str:
 def _parts(url: object) -> SplitResult | None:
     """Return the parts of the URL, None if it isn't one; urllib's own error messages would quote passwords.
 
-    A host with other letters than those of ASCII is returned in the form that DNS and HTTP use.
+    A host with non-ASCII letters is returned in the form that DNS and HTTP use.
     """
     if not isinstance(url, str) or len(url) > _LONGEST or _NOT_IN_A_URL.search(url):
         return None
@@ -186,7 +186,7 @@ def _parts(url: object) -> SplitResult | None:
     name = ascii_host(f"[{host}]" if ":" in host else host)
     if name is None or port == 0 or not _PLAIN.fullmatch(f"{parts.path}?{parts.query}"):
         return None
-    if parts.netloc.isascii() or "@" in parts.netloc:  # the caller refuses a user
+    if parts.netloc.isascii() or "@" in parts.netloc:  # the caller rejects user information
         return parts
     return parts._replace(netloc=name if port is None else f"{name}:{port}")
 

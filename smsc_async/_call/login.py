@@ -39,7 +39,7 @@ _BACKOFF: Final = Backoff(1.0, 30.0)
 
 @dataclass(slots=True)
 class _Reading:
-    """The reading of the source of the credentials, on one event loop."""
+    """The state of reading the source of the credentials, on one event loop."""
 
     lock: anyio.Lock = field(default_factory=anyio.Lock)
     at: float = -math.inf
@@ -128,9 +128,9 @@ class _Asking:
 
 
 class LoginProbe:
-    """Asks until the service answers, so that calls don't meet silence with many logins.
+    """Retries until the service answers, so that calls don't send many logins to a service that is silent.
 
-    Its task outlives the call that starts it; it ends with an answer, when no call waits, or with the client.
+    Its task outlives the call that starts it; it ends after an answer, when no call waits, or when the client closes.
 
     Args:
         ask: Sends one request with the client's credentials. It sets `is_due`.
@@ -153,7 +153,7 @@ class LoginProbe:
 
         Args:
             until: The time of the clock at which the wait ends.
-            awaiting_proof: What the guards call when any credentials are proved.
+            awaiting_proof: Called by the guards when any credentials are proved.
 
         Raises:
             TooManyInFlight: It has not by then.
@@ -196,7 +196,7 @@ class LoginProbe:
                 while not is_over:
                     with anyio.CancelScope() as asking.pause:
                         await clock.sleep_until(asking.next_at)
-                    is_due = clock.now() >= asking.next_at  # one goes, however short the calls wait
+                    is_due = clock.now() >= asking.next_at  # one is sent, however briefly the calls wait
                     is_over = (is_due and await self._is_answered(asking)) or not asking.waiting
         finally:
             self._closing.leave()
@@ -208,7 +208,7 @@ class LoginProbe:
         self.tries += 1
         try:
             await self._ask()
-        except (BreakerOpen, GuardStoreError):  # those that wait will see it themselves
+        except (BreakerOpen, GuardStoreError):  # the waiting calls will detect it themselves
             return True
         except SmscError as error:
             if error.outcome is Outcome.UNKNOWN:

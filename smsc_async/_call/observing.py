@@ -1,4 +1,4 @@
-"""Telling the observers of a client about its calls."""
+"""Notify the observers of a client about its calls."""
 
 import logging
 import secrets
@@ -43,7 +43,7 @@ _numbers: Final = count(1)
 
 
 class _Log(Observer):
-    """Writes the requests to the log, on the level DEBUG."""
+    """Writes the requests to the log, at level DEBUG."""
 
     def attempted(self, event: CallAttempted, /) -> None:
         """Log an answer; an error is raised, so it need not be logged too."""
@@ -51,7 +51,7 @@ class _Log(Observer):
             _log.debug("%s: HTTP %d, %d bytes, %.3f s", event.method, event.status_code, event.size, event.seconds)
 
     def retried(self, event: CallRetried, /) -> None:
-        """Log a repetition."""
+        """Log a retry."""
         _log.debug("%s: %s; again in %.2f s", event.operation, event.error, event.seconds)
 
 
@@ -59,7 +59,7 @@ _LOG: Final = _Log()
 
 
 class Observing:
-    """The observers of a client; the log is one more on the level DEBUG.
+    """The observers of a client; at level DEBUG the log is an additional one.
 
     Args:
         observers: The observers.
@@ -217,12 +217,12 @@ def _tell(methods: Sequence[Callable[[Any], None]], event: object) -> None:
             method(event)
         except (KeyboardInterrupt, SystemExit):
             raise
-        except BaseException as error:  # noqa: BLE001 - the caller's own code, `CancelledError` too; no call changes
+        except BaseException as error:  # noqa: BLE001 - the caller's own code, `CancelledError` too; the call goes on
             _log.error("an observer failed in %s (%s)", type(event).__name__, type(error).__name__)
 
 
 def _content(operation: Operation[Result]) -> tuple[Sequence[str], Sequence[str]]:
-    """Return the recipients and the texts of an operation; none of one that this package doesn't know."""
+    """Return the recipients and the texts of an operation; none for an operation unknown to this package."""
     if isinstance(operation, MessageList):
         return [message.phone for message in operation.messages], [message.text for message in operation.messages]
     if isinstance(operation, Send | GetCost):

@@ -1,4 +1,4 @@
-"""The slots of an attempt: reserved before its request leaves, and released by how it ended."""
+"""The slots of an attempt: reserved before its request is sent, and released according to its result."""
 
 from types import TracebackType
 
@@ -29,7 +29,7 @@ class Admission:
         self._closing = closing
 
     async def reserve(self, operation: Operation[Result], attempt: Attempt, part: Part) -> Reservation:
-        """Reserve the slots of an attempt, with other credentials if there are better ones by then."""
+        """Reserve the slots of an attempt, with other credentials if better ones are available by then."""
         clock = self._closing.clock
         while True:
             who = attempt.who
@@ -60,7 +60,7 @@ class Admission:
         """Release the slots of an attempt that failed."""
         completion = Completion.of_failure(error, posted=attempt.posted)
         try:
-            if isinstance(error, AuthenticationFailed):  # before others that wait use these credentials too
+            if isinstance(error, AuthenticationFailed):  # before waiting calls use these credentials too
                 await self._identities.renew(attempt.who, self._closing.clock.now())
         finally:
             if reservation.is_login and completion.arrival is not RequestArrival.UNSENT:

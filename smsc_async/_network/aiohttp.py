@@ -1,4 +1,4 @@
-"""The transport over aiohttp: the same guarantees as the default one, with far less overhead.
+"""The transport over aiohttp: it gives the same guarantees as the default one, with far less overhead.
 
 It works on asyncio only, as aiohttp does. It is imported when a client first needs it.
 """
@@ -38,7 +38,7 @@ from .transport import DEFAULT_HEADERS, Reply, Timeout, broken_answer, cause_of,
 
 __all__ = ["AiohttpTransport"]
 
-# aiohttp's exceptions and ours; the nearest class in the method resolution order counts. An error raised before a byte
+# aiohttp's exceptions and ours; the nearest class in the method resolution order applies. An error raised before a byte
 # of the request leaves is NOT_SENT: a proxy refuses the CONNECT. After any other the request may have reached the
 # service.
 _OURS: Final[Mapping[type[Exception], type[TransportError]]] = {
@@ -56,7 +56,7 @@ _OURS: Final[Mapping[type[Exception], type[TransportError]]] = {
     OSError: ConnectionLost,
 }
 
-# By default aiohttp reads no line over 8 kB, and since 3.13.3 no more than 128 headers; httpx reads 100 kB in all.
+# aiohttp's default limits are 8 kB per line and, since 3.13.3, 128 headers; httpx's limit is 100 kB in total.
 _LONG_HEADERS: Final[dict[str, Any]] = {
     name: most
     for name, most in (("max_line_size", 100_000), ("max_field_size", 100_000), ("max_headers", 10_000))
@@ -68,7 +68,7 @@ _PROXY_SCHEMES: Final = frozenset({"http", "https"})
 
 
 def _may_quote(error: Exception) -> bool:
-    """Return whether the text of an exception may quote the request, or what the server sent, which may quote it."""
+    """Return whether the text of an exception may quote the request, or a response, which may quote the request."""
     quoting = aiohttp.ClientResponseError, aiohttp.ClientPayloadError, aiohttp.ServerDisconnectedError
     return isinstance(error, quoting) or not isinstance(error, aiohttp.ClientError | OSError)
 
@@ -96,8 +96,8 @@ class _Pieces(aiohttp.Payload):
         within: Seconds to write each piece.
 
     Attributes:
-        left: Whether it has begun to leave, None if it is empty; a server executes nothing before that.
-        step: 0 before the network is used, 1 until an answer begins to arrive, 2 from then on.
+        left: Whether sending it has begun, None if it is empty; a server executes nothing before that.
+        step: 0 before the network is used, 1 until the first byte of the answer, 2 afterwards.
     """
 
     _autoclose = True
@@ -110,7 +110,7 @@ class _Pieces(aiohttp.Payload):
         self.step = 0
 
     def had_left(self, error: Exception) -> bool | None:
-        """Return whether it had begun to leave before an exception, None if only the class of the exception tells."""
+        """Return whether sending had begun before an exception, None if only the exception's class can show it."""
         if self.step != 1:
             return self.step > 1
         return None if isinstance(error, aiohttp.ClientError) and not self.left else self.left
@@ -120,7 +120,7 @@ class _Pieces(aiohttp.Payload):
         return str(self._value, encoding, errors)
 
     async def write(self, writer: AbstractStreamWriter) -> None:
-        """Write the body; a piece that can't be written in time ends the wait for the answer."""
+        """Write the body; if a piece times out, stop waiting for the answer."""
         self.left = True
         if len(self._value) <= _PIECE:
             await writer.write(self._value)
@@ -133,11 +133,11 @@ class _Pieces(aiohttp.Payload):
 class AiohttpTransport:
     """The transport over aiohttp; on asyncio only.
 
-    TLS is verified, redirects are not followed, no cookies are kept, nothing is repeated, answers are read up to a
-    limit that counts after decompression.
+    TLS is verified, redirects are not followed, no cookies are kept, nothing is retried, answers are read up to a
+    limit that applies after decompression.
 
     Args:
-        proxy: The URL of a proxy, http or https; None for the one that the environment names (never for loopback).
+        proxy: The URL of a proxy, http or https; None for the one in the environment (never for loopback).
         verify: An SSL context, or False to accept any certificate, which is only for tests.
         max_connections: The largest number of connections at once.
         max_response_bytes: The largest answer that is read, in bytes.
@@ -168,9 +168,9 @@ class AiohttpTransport:
         """Post a request and return the whole answer, whatever its status.
 
         Raises:
-            TransportError: The network failed; `outcome` tells whether the request may have arrived.
+            TransportError: The network failed; `outcome` shows whether the request may have arrived.
             MalformedEnvelope: The answer is too large, or its compression is broken.
-        ProtocolError: Its HTTP headers are broken.
+            ProtocolError: Its HTTP headers are broken.
         """
         return await self._exchange("POST", url, headers, body, timeout)
 
@@ -179,14 +179,14 @@ class AiohttpTransport:
         return await self._exchange("GET", url, {}, None, timeout)
 
     def stop(self) -> None:
-        """Let no request leave that has not left yet; those that wait fail with an error that says so."""
+        """Prevent requests that have not been sent from being sent; waiting ones fail with an error that says so."""
         self._is_stopped = True
         if self._session is not None:
             cast("Connector", self._session.connector).stop()
-        self._slots.release()  # a request that waits for a slot hands it to the next
+        self._slots.release()  # a request waiting for a slot passes it on to the next
 
     def distrust(self) -> None:
-        """Use no connection again that exists now."""
+        """Do not reuse any existing connection."""
         if self._session is not None:
             cast("Connector", self._session.connector).distrust()
 
@@ -210,12 +210,12 @@ class AiohttpTransport:
             raise
         except NothingSent as error:
             foreign = error.error
-        except Exception as error:  # noqa: BLE001 - no exception of another library leaves a call
+        except Exception as error:  # noqa: BLE001 - exceptions of other libraries must not leave a call
             foreign, left = error, content.had_left(error)
         failed = self._failure(foreign, url, left, content.step)
         cause = None if _may_quote(foreign) else cause_of(foreign)
         del foreign
-        raise failed from cause  # here, so that one that may quote is not its context either
+        raise failed from cause  # outside the handler, so an exception that may quote the request is not its context
 
     def _failure(self, error: Exception, url: str, left: bool | None, step: int) -> SmscError:
         proxy = self._proxy or self._proxy_of.get(url)
@@ -263,11 +263,11 @@ class AiohttpTransport:
                 if content.is_eof():  # all of it has been received
                     body.add(content.read_nowait())
                     continue
-                # aiohttp's own timer ends with an error of its parser, about which this reader may not be told.
+                # A parser error stops aiohttp's own timer, but may not be reported to this reader.
                 async with asyncio.timeout(within):
                     body.add(await content.readany())
         except BaseException:
-            response.close()  # part of an answer is left in this connection, so it is not used again
+            response.close()  # this connection still contains part of an answer, so it is not reused
             raise
         response.release()
         return Reply(response.status, response.headers.get("Content-Type", ""), bytes(body))
@@ -329,13 +329,13 @@ def _through(proxy: ProxyURL | None, url: str, headers: Mapping[str, str]) -> _R
         return {"headers": headers}
     authorization = proxy.authorization()
     known = {} if authorization is None else {"Proxy-Authorization": authorization}
-    if url.startswith("https:"):  # the proxy gets a CONNECT, with headers of its own
+    if url.startswith("https:"):  # the proxy gets a CONNECT with its own headers
         return {"headers": headers, "proxy": proxy.url, "proxy_headers": known}
     return {"headers": {**headers, **known}, "proxy": proxy.url}
 
 
 async def _close_session(session: aiohttp.ClientSession, loop: asyncio.AbstractEventLoop | None) -> None:
-    """Close the connections of a session; those of another loop that is not closed are only dropped."""
+    """Close the connections of a session; those of another loop that is still open are only dropped."""
     connector = session.connector
     session.detach()
     if connector is not None and loop is not None and (loop is asyncio.get_running_loop() or loop.is_closed()):

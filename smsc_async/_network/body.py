@@ -16,7 +16,7 @@ _GZIP: Final = b"\x1f\x8b"
 _GZIP_WINDOW: Final = zlib.MAX_WBITS | 16
 _MOST_LAYERS: Final = 3
 _MOST_MEMBERS: Final = 256
-_SLACK: Final = 1_024  # a short document is longer when it is compressed
+_SLACK: Final = 1_024  # compression makes a short document longer
 _UTF_16: Final = (b"\xff\xfe", b"\xfe\xff", b"<\0", b"\0<")
 _BINARY: Final = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 
@@ -35,7 +35,7 @@ class Body:
         self._data = bytearray()
 
     def add(self, piece: bytes) -> None:
-        """Add the next piece as it was received.
+        """Add the next piece, as received.
 
         Raises:
             MalformedEnvelope: The body is too large.
@@ -63,7 +63,7 @@ class Body:
         return data
 
     def _gunzipped(self, data: bytes) -> bytes:
-        """Return what all members hold; bytes that follow them are ignored, as gzip does."""
+        """Return the data of all gzip members; trailing bytes are ignored, as gzip does."""
         whole = b""
         for _ in range(_MOST_MEMBERS):
             unpacked, data, _ = self._unpacked(data, _GZIP_WINDOW) or _broken()
@@ -75,7 +75,7 @@ class Body:
         return whole
 
     def _inflated(self, data: bytes) -> bytes:
-        """Return what a zlib stream holds, or a raw one, which some servers send instead; text stays as it is."""
+        """Return the data of a zlib stream, or a raw deflate stream, which some servers send; text is unchanged."""
         is_plain = _is_text(data)
         for window in (zlib.MAX_WBITS, -zlib.MAX_WBITS):
             found = self._unpacked(data, window)
@@ -84,7 +84,7 @@ class Body:
         return data if is_plain else _broken()
 
     def _unpacked(self, data: bytes, window: int) -> tuple[bytes, bytes, bool] | None:
-        """Return what a stream holds, what follows it and whether it is complete, None if it is broken."""
+        """Return a stream's data, the bytes after it and whether it is complete; None if it is broken."""
         stream = zlib.decompressobj(window)
         try:
             return stream.decompress(data, self._limit + 1), stream.unused_data, stream.eof

@@ -1,4 +1,4 @@
-"""Why no connection could be made, in words that name the host; no text of a library or a server is in them."""
+"""Messages that say why no connection to a host could be made; they contain no text of a library or a server."""
 
 import errno
 import re
@@ -28,7 +28,7 @@ _STATUS: Final = re.compile("[1-5][0-9][0-9]")
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """The way to a server, for the words of an error.
+    """The route to a server, for error messages.
 
     Attributes:
         url: The URL of the server.
@@ -39,21 +39,21 @@ class Route:
     proxy: str | None = None
 
     def refused(self, answer: str) -> str:
-        """Return the words for a proxy that makes no tunnel; its answer may begin with an HTTP status."""
+        """Return the message for a proxy that opens no tunnel; its answer may begin with an HTTP status."""
         status = _STATUS.match(answer)
         said = f" (HTTP {status[0]})" if status else ""
         return f"the proxy {_peer(self.proxy or '')} refused to connect to {_peer(self.url)}{said}"
 
     def timed_out(self) -> str:
-        """Return the words for a connection that was not made in time."""
+        """Return the message for a connection that timed out."""
         return f"connecting to {self._first} timed out"
 
     def unresolved(self) -> str:
-        """Return the words for a host name that DNS does not know, or for which it does not answer."""
+        """Return the message for a host name that does not exist in DNS, or whose lookup failed."""
         return f"could not resolve {urlsplit(self.proxy or self.url).hostname}"
 
     def failed(self, error: BaseException) -> str:
-        """Return why a connection could not be made, as far as the exceptions of the library show it."""
+        """Return why a connection could not be made, as far as the library's exceptions show it."""
         reasons = ((rank, words) for each in _chain(error) for rank, words in self._reasons(each))
         unknown = f"no connection to {self._first} could be made ({type(error).__name__})"
         return min(reasons, default=(0, unknown))[1]
@@ -63,7 +63,7 @@ class Route:
         return _peer(self.url) if self.proxy is None else f"the proxy {_peer(self.proxy)}"
 
     def _reasons(self, error: BaseException) -> Iterator[tuple[int, str]]:
-        """Yield the words for one exception, with a rank: of several addresses of a host each may fail otherwise."""
+        """Yield the message for one exception, with a rank: each address of a host may fail for a different reason."""
         if isinstance(error, ssl.SSLCertVerificationError) and hasattr(error, "verify_code"):  # aiohttp's has none
             yield 0, f"the certificate of {self._secured} {_CERTIFICATE.get(error.verify_code, 'is not trusted')}"
         elif isinstance(error, ssl.SSLError):
@@ -91,7 +91,7 @@ def _peer(url: str) -> str:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield an exception and those that it was raised from; the context of the first may be a failure of the caller."""
+    """Yield an exception and those that it was raised from; the first one's context may be the caller's."""
     links = [error]
     for _ in range(_MOST_LINKS):
         if not links:
@@ -99,6 +99,6 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         link = links.pop()
         yield link
         links += link.exceptions if isinstance(link, BaseExceptionGroup) else ()
-        # httpcore's pool raises an exception again without its cause, which is its context too.
+        # httpcore's pool re-raises an exception without its cause, which is also its context.
         before = link.__context__ if type(link).__module__.startswith("httpcore") else link.__cause__
         links += [before] if before is not None else ()

@@ -1,4 +1,4 @@
-"""The connections of the aiohttp transport: each carries one answer for each request, and nothing that follows it."""
+"""The connections of the aiohttp transport: each passes on one answer per request, and no bytes after it."""
 
 import asyncio
 import select
@@ -19,7 +19,7 @@ _POLL: Final = getattr(select, "poll", None)  # None on Windows, where asyncio r
 
 
 class NothingSent(aiohttp.ClientError):
-    """A failure while connecting, through a proxy too.
+    """A failure while connecting, directly or through a proxy.
 
     Args:
         error: The failure.
@@ -31,12 +31,12 @@ class NothingSent(aiohttp.ClientError):
 
 
 class _OneAnswer(asyncio.Protocol):
-    """Hands one answer for each request to aiohttp's protocol, and no byte that follows it.
+    """Passes one answer per request to aiohttp's protocol, and no bytes after it.
 
     Args:
         inner: The protocol of aiohttp.
         transport: Its connection.
-        generation: The number of times that all connections had been distrusted when it was made.
+        generation: How often all connections had been distrusted when it was made.
     """
 
     def __init__(self, inner: ResponseHandler, transport: asyncio.Transport, generation: int) -> None:
@@ -46,17 +46,17 @@ class _OneAnswer(asyncio.Protocol):
         self._framing = Framing()
 
     def begin(self, generation: int) -> bool:
-        """Expect another answer; return False if other bytes may come first."""
+        """Expect another answer; return False if other bytes may precede it."""
         if generation != self._generation or not self._framing.is_complete or _is_readable(self._transport):
             return False
         self._framing = Framing()
         return True
 
     def data_received(self, data: bytes) -> None:
-        """Hand over what belongs to the answer."""
+        """Pass on the bytes that belong to the answer."""
         used = self._framing.feed(data)
         if self._framing.is_broken:
-            self._transport.abort()  # aiohttp would not tell the reader of the answer
+            self._transport.abort()  # aiohttp would not notify the reader of the answer
             return
         if used < len(data) or not self._framing.is_known:
             self._inner.force_close()  # before aiohttp sees the end of the answer and keeps the connection
@@ -83,7 +83,7 @@ class _OneAnswer(asyncio.Protocol):
 
 
 def _is_readable(transport: asyncio.Transport) -> bool:
-    """Return whether bytes or the end have been received that the event loop has not read yet."""
+    """Return whether the socket has data or an EOF that the event loop has not read yet."""
     if _POLL is None:
         return False
     poll = _POLL()
@@ -92,7 +92,7 @@ def _is_readable(transport: asyncio.Transport) -> bool:
 
 
 class Connector(aiohttp.TCPConnector):
-    """Connections that are used again only if nothing follows the answers on them.
+    """Connections that are reused only if no bytes follow their answers.
 
     Args:
         verify: As for the transport.
@@ -107,7 +107,7 @@ class Connector(aiohttp.TCPConnector):
         self._generation = 0
 
     def stop(self) -> None:
-        """Let no request leave that has not left yet."""
+        """Prevent requests that have not been sent from being sent."""
         if self._is_stopped:
             return
         self._is_stopped = True
@@ -115,7 +115,7 @@ class Connector(aiohttp.TCPConnector):
             scope.reschedule(asyncio.get_running_loop().time())
 
     def distrust(self) -> None:
-        """Use no connection again that exists now."""
+        """Do not reuse any existing connection."""
         self._generation += 1
 
     async def connect(

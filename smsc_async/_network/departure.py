@@ -1,4 +1,4 @@
-"""When a request leaves: before that, it can be prevented, and whatever fails, nothing was sent."""
+"""When a request is sent: before that, it can be cancelled, and any failure means that nothing was sent."""
 
 import math
 from collections.abc import Mapping
@@ -13,10 +13,10 @@ __all__ = ["RequestDeparture"]
 class RequestDeparture:
     """The departure of one request over httpcore, which calls `notice` before and after each step.
 
-    A transport without a network never calls it, so nothing is known about its requests.
+    A transport that uses no network never calls it, so nothing is known about its requests.
 
     Args:
-        extensions: Those of the request; httpcore finds `notice` there.
+        extensions: Those of the request; `notice` is registered there for httpcore.
         connect: Seconds to make a connection, TLS and the proxy's CONNECT included.
         is_noticed: Whether `notice` will be called, also if the request first waits for a connection.
 
@@ -41,7 +41,7 @@ class RequestDeparture:
         return self._is_connecting and not self._has_left
 
     async def notice(self, step: str, info: Mapping[str, Any]) -> None:
-        """Take note of a step."""
+        """Record a step."""
         if self._has_left:
             return
         if step.endswith("send_request_headers.started") and info["request"].method != b"CONNECT":
@@ -60,7 +60,7 @@ class RequestDeparture:
             self.scope.cancel()
 
     async def clean_up(self) -> None:
-        """Close the connection of a request that has not left; httpcore loses it if TLS is cancelled."""
+        """Close the connection of a request that has not left; httpcore leaks it if the TLS handshake is cancelled."""
         if self._stream is not None and not self._has_left:
             with anyio.CancelScope(shield=True):
                 await self._stream.aclose()

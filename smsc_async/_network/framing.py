@@ -1,4 +1,4 @@
-"""Where an HTTP/1.1 answer ends, so that the bytes after it are never taken for another answer; no I/O."""
+"""Where an HTTP/1.1 answer ends, so that trailing bytes are never mistaken for another answer; no I/O."""
 
 import re
 from collections.abc import Callable
@@ -18,7 +18,7 @@ _EMPTY: Final = frozenset({b"204", b"304"})
 
 
 class Framing:
-    """Finds the end of one answer in the pieces that are received.
+    """Finds the end of one answer in the received pieces.
 
     Attributes:
         is_complete: Whether the answer has ended.

@@ -1,7 +1,7 @@
 """The default transport, over httpx: every exception of httpx becomes one of ours.
 
-It is imported when a client is made: httpx would be most of the time of `import smsc_async`, as it imports rich for its
-own command line.
+It is imported with the first client: httpx would take most of the time of `import smsc_async`, as it imports rich for
+its own command line.
 """
 
 import functools
@@ -43,7 +43,7 @@ from .transport import (
 
 __all__ = ["HttpxTransport"]
 
-# httpx's exceptions and ours; the nearest class in the method resolution order counts. An error raised before a byte of
+# httpx's exceptions and ours; the nearest class in the method resolution order wins. An error raised before a byte of
 # the request leaves is NOT_SENT, a proxy error too: it comes from CONNECT. After any other the request may have reached
 # the service.
 _OURS: Final[Mapping[type[Exception], type[TransportError]]] = {
@@ -62,15 +62,15 @@ _OURS: Final[Mapping[type[Exception], type[TransportError]]] = {
 
 
 class _Content(httpx.AsyncByteStream):
-    """The body of a request; a server executes nothing before it has begun to leave.
+    """The body of a request; a server executes nothing before sending it has begun.
 
     Args:
         data: The body, None for none.
 
     Attributes:
         data: The body.
-        left: Whether it has begun to leave, None if that is unknown.
-        step: 0 before the network is used, 1 until an answer begins to arrive, 2 from then on.
+        left: Whether sending it has begun, None if that is unknown.
+        step: 0 before the network is used, 1 until the first byte of the answer, 2 afterwards.
     """
 
     def __init__(self, data: bytes | None) -> None:
@@ -88,16 +88,16 @@ class _Content(httpx.AsyncByteStream):
         return self.data
 
     def had_left(self, error: Exception) -> bool | None:
-        """Return whether it had begun to leave before an exception, None if only the class of the exception tells."""
+        """Return whether sending had begun before an exception, None if only the exception's class can show it."""
         if self.step != 1:
             return self.step > 1
-        # Those of httpx come from httpcore; a mock raises them by itself.
+        # httpx raises its own from those of httpcore; a mock raises them directly.
         is_mock = isinstance(error, httpx.RequestError) and not type(error.__cause__).__module__.startswith("httpcore")
         return None if is_mock else self.left
 
 
 def _may_quote(error: Exception) -> bool:
-    """Return whether the text of an exception may quote the request, or what the server sent, which may quote it."""
+    """Return whether the text of an exception may quote the request, or a response, which may quote the request."""
     return isinstance(error, httpx.ProtocolError) or not isinstance(error, httpx.RequestError | OSError)
 
 
@@ -114,11 +114,11 @@ class HttpxTransport:
     """The default transport, over httpx.
 
     TLS is verified, redirects are not followed (a redirected POST would lose its body or send it twice), answers are
-    read up to a limit that counts after decompression.
+    read up to a limit that applies after decompression.
 
     Args:
         transport: The httpx transport to use; None to connect to the network.
-        proxy: The URL of a proxy; None for the one that the environment names (never for loopback).
+        proxy: The URL of a proxy; None for the one in the environment (never for loopback).
         verify: An SSL context, or False to accept any certificate, which is only for tests.
         max_connections: The largest number of connections at once.
         max_response_bytes: The largest answer that is read, in bytes.
@@ -152,9 +152,9 @@ class HttpxTransport:
         """Post a request and return the whole answer, whatever its status.
 
         Raises:
-            TransportError: The network failed; `outcome` tells whether the request may have arrived.
+            TransportError: The network failed; `outcome` shows whether the request may have arrived.
             MalformedEnvelope: The answer is too large, or its compression is broken.
-        ProtocolError: Its HTTP headers are broken.
+            ProtocolError: Its HTTP headers are broken.
         """
         return self._exchange("POST", url, {**DEFAULT_HEADERS, **headers}, body, timeout)
 
@@ -163,7 +163,7 @@ class HttpxTransport:
         return self._exchange("GET", url, DEFAULT_HEADERS, None, timeout)
 
     def stop(self) -> None:
-        """Let no request leave that has not left yet; those that wait fail with an error that says so."""
+        """Prevent requests that have not been sent from being sent; waiting ones fail with an error that says so."""
         self._is_stopped = True
         for departure in self._departures:
             departure.prevent()
@@ -171,7 +171,7 @@ class HttpxTransport:
             pool.stop()
 
     def distrust(self) -> None:
-        """Use no connection again that exists now."""
+        """Do not reuse any existing connection."""
         for pool in self._routes.values():
             pool.distrust()
         self._suspects.update(getattr(getattr(self._given, "_pool", None), "connections", ()))
@@ -211,12 +211,12 @@ class HttpxTransport:
                 await pool.drop(connection)
         except SmscError:
             raise
-        except Exception as error:  # noqa: BLE001 - no exception of another library leaves a call
+        except Exception as error:  # noqa: BLE001 - exceptions of other libraries must not leave a call
             failed = self._failure(error, url, content)
             cause = None if _may_quote(error) else cause_of(error)
         else:
             return reply
-        raise failed from cause  # here, so that one that may quote is not its context either
+        raise failed from cause  # outside the handler, so an exception that may quote the request is not its context
 
     def _failure(self, error: Exception, url: str, content: _Content) -> SmscError:
         left, route = content.had_left(error), self._route_to(url)
@@ -237,7 +237,7 @@ class HttpxTransport:
         return Route(url, None if named is None else named.url)
 
     async def _close_suspects(self) -> None:
-        """Close the connections of a given transport that are not to be used again, as soon as each is idle."""
+        """Close the connections of a given transport that must not be reused, as soon as each is idle."""
         for connection in [each for each in self._suspects if each.is_idle() or each.is_closed()]:
             self._suspects.discard(connection)
             with anyio.CancelScope(shield=True):
@@ -246,7 +246,7 @@ class HttpxTransport:
     async def _send(
         self, transport: httpx.AsyncBaseTransport, request: httpx.Request, content: _Content, connect: float
     ) -> tuple[Reply, bool]:
-        """Return the answer, and whether the transport can be used again."""
+        """Return the answer, and whether the transport can be reused."""
         if self._is_stopped:
             raise failure(PoolTimeout)
         is_noticed = isinstance(transport, httpx.AsyncHTTPTransport)

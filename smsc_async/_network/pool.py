@@ -1,7 +1,7 @@
 """A pool of httpx transports with one connection each, so that the cost of a call does not grow with their number.
 
 httpx's own pool searches all its connections and waiting requests whenever a request starts or ends: with 50 in flight
-that is most of the time of a call. Here each connection is an httpx transport of its own, and the one that became idle
+that takes most of the time of a call. Here each connection has its own httpx transport, and the one that became idle
 last is used first.
 """
 
@@ -26,7 +26,7 @@ __all__ = ["PROXY_SCHEMES", "ConnectionPool", "given_proxy", "is_last", "make_co
 PROXY_SCHEMES: Final = frozenset({"http", "https", "socks5", "socks5h"})
 _ONE: Final = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEEPALIVE_EXPIRY)
 
-# The state of a connection: h11 knows what was received after an answer, and nothing public shows it.
+# The state of a connection: h11 knows what was received after an answer, but has no public API for it.
 _STATE: Final = attrgetter("_httpcore_stream._stream._connection._h11_state")
 _LARGE: Final = 32_768  # anyio may hold back what it received together with more than 64 kB
 
@@ -68,7 +68,7 @@ class ConnectionPool:
             PoolTimeout: None became free in `within` seconds, or before the pool was closed.
         """
         if self._idle and self._idle[0][0] < anyio.current_time() - self._expiry:
-            # Close one per call, before anything is sent, so that no call has to close all that a busy hour left idle.
+            # Close one per call, before anything is sent, so that no call has to close all those left idle by a peak.
             stale = self._idle.popleft()[1]
             del self._connections[stale]
             await stale.aclose()
@@ -95,7 +95,7 @@ class ConnectionPool:
         return True
 
     async def drop(self, connection: httpx.AsyncBaseTransport) -> None:
-        """Close a connection that failed: part of an answer may be left in it, so it is not used again."""
+        """Close a connection that failed: it may still contain part of an answer, so it is not reused."""
         self._connections.pop(connection, None)
         if self._waiters:
             self._hand_over(self._new())
@@ -103,7 +103,7 @@ class ConnectionPool:
             await connection.aclose()
 
     def distrust(self) -> None:
-        """Close each connection that exists now instead of using it again."""
+        """Close every existing connection instead of reusing it."""
         self._generation += 1
 
     def stop(self) -> None:
@@ -155,7 +155,7 @@ class ConnectionPool:
             raise failure(PoolTimeout)
         if self._is_trusted(waiter.connection):
             return waiter.connection
-        # Distrusted after it was handed over: its last answer was not the one to its request.
+        # Distrusted after it was handed over: its last answer may have belonged to another request.
         del self._connections[waiter.connection]
         connection = self._new()
         with anyio.CancelScope(shield=True):
@@ -164,7 +164,7 @@ class ConnectionPool:
 
 
 def is_last(response: httpx.Response, body: bytes, *, is_tls: bool) -> bool:
-    """Let the connection be closed if anything follows the answer; return False if that is unknown."""
+    """Have the connection closed if bytes follow the answer; return False if that can't be determined."""
     try:
         state = _STATE(response.stream)
         follows = state.trailing_data[0] or len(body) > _LARGE
@@ -176,7 +176,7 @@ def is_last(response: httpx.Response, body: bytes, *, is_tls: bool) -> bool:
 
 
 def _holds_more(tls: ssl.SSLObject | None) -> bool:
-    """Return whether bytes or the end were received behind TLS and not read yet; they are dropped."""
+    """Return whether the TLS layer has received unread data or EOF; the data is dropped."""
     try:
         return tls is not None and tls.read(1) is not None
     except ssl.SSLWantReadError:
@@ -186,7 +186,7 @@ def _holds_more(tls: ssl.SSLObject | None) -> bool:
 
 
 def given_proxy(proxy: object) -> httpx.Proxy | None:
-    """Return a proxy that the caller passed; its password is in no exception."""
+    """Return a proxy that the caller passed; no exception contains its password."""
     if proxy is None:
         return None
     found = proxy if isinstance(proxy, httpx.Proxy) else read_proxy(proxy, PROXY_SCHEMES)
@@ -199,7 +199,7 @@ def given_proxy(proxy: object) -> httpx.Proxy | None:
 
 
 class _Proxy(httpx.Proxy):
-    """A proxy whose password is not in the log lines of httpcore."""
+    """A proxy whose password does not appear in httpcore's log."""
 
     def __init__(self, given: httpx.Proxy) -> None:
         super().__init__(given.url, ssl_context=given.ssl_context, auth=given.auth, headers=given.headers)

@@ -1,4 +1,4 @@
-"""The proxy that a request to a URL goes through, and hosts; every transport uses this module, so all agree."""
+"""The proxy for the URL of a request, and host names; all transports use this module, so they behave alike."""
 
 import base64
 import re
@@ -32,7 +32,7 @@ LAST_PORT: Final = 65_535
 
 @dataclass(frozen=True, slots=True)
 class ProxyURL:
-    """The URL of a proxy, apart from its credentials.
+    """The URL of a proxy, separated from its credentials.
 
     Attributes:
         url: The URL without user and password.
@@ -69,9 +69,9 @@ def read_proxy(text: object, schemes: frozenset[str]) -> ProxyURL | str:
 
 
 def environment_proxy(url: str, schemes: frozenset[str]) -> ProxyURL | None:
-    """Return the proxy that the environment names for a URL (HTTPS_PROXY and so on), None for a direct connection.
+    """Return the proxy set in the environment for a URL (HTTPS_PROXY and so on), None for a direct connection.
 
-    Connections to this machine itself are always direct.
+    Connections to the local machine are always direct.
 
     Raises:
         ConnectError: The proxy can't be used.
@@ -94,7 +94,7 @@ def _environment_proxy(url: str, schemes: frozenset[str]) -> ProxyURL | str | No
 
 
 def _is_direct(url: SplitResult, no_proxy: str | None) -> bool:
-    """Return whether NO_PROXY names the host of a URL; without it the settings of the system count, if it has any."""
+    """Return whether NO_PROXY matches the host of a URL; if it is not set, the system's settings apply, if any."""
     host = (url.hostname or "").removesuffix(".")
     if no_proxy is None:
         return bool(proxy_bypass(host))
@@ -103,7 +103,7 @@ def _is_direct(url: SplitResult, no_proxy: str | None) -> bool:
 
 
 def _names(entry: str, host: str, port: int) -> bool:
-    """Return whether an entry of NO_PROXY fits: a domain, an IP address or a network, each with or without a port."""
+    """Return whether a NO_PROXY entry matches: a domain, an IP address or a network, each with or without a port."""
     if entry == "*":
         return True
     name, only = _divided(entry.rpartition("://")[2].rstrip("/"))
@@ -147,7 +147,7 @@ def ascii_host(host: str) -> str | None:
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether this is a name or an address of this machine itself."""
+    """Return whether this is a name or an IP address of the local machine."""
     host = host.removesuffix(".")
     if host == "localhost" or host.endswith(".localhost"):
         return True

@@ -13,7 +13,7 @@ __all__ = ["tls_context"]
 
 
 def tls_context(verify: ssl.SSLContext | bool) -> ssl.SSLContext:
-    """Return the context for `verify`; True stands for the certificates of certifi, or SSL_CERT_FILE, or SSL_CERT_DIR.
+    """Return the context for `verify`; True means the certificates of certifi, SSL_CERT_FILE or SSL_CERT_DIR.
 
     Raises:
         ConnectError: The certificates can't be read. The next call tries again.
@@ -36,7 +36,7 @@ def _verified(file: str | None, directory: str | None) -> ssl.SSLContext:
     """Read the certificates; that takes tens of milliseconds, so all clients of the process share them."""
     if directory is None:
         return ssl.create_default_context(cafile=file or certifi.where())
-    # OpenSSL ignores a directory that it can't read, and then trusts nobody.
+    # OpenSSL ignores an unreadable directory, and then trusts no certificate.
     if not any(Path(each).is_dir() and os.access(each, os.R_OK | os.X_OK) for each in directory.split(os.pathsep)):
         raise NotADirectoryError
     return ssl.create_default_context(capath=directory)

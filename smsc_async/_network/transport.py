@@ -55,7 +55,7 @@ _WORDS: Final[Mapping[type[TransportError], str]] = {
 
 
 def failure(kind: type[TransportError], foreign: str = "") -> TransportError:
-    """Return the exception of this kind; `foreign` is the name of the library's exception; its text may be private."""
+    """Return the exception of this kind; `foreign` names the library's exception, whose text may be private."""
     return kind(f"{_WORDS[kind]} ({foreign})" if foreign else _WORDS[kind])
 
 
@@ -80,9 +80,9 @@ def ours(
 
     Args:
         error: The exception.
-        table: Our classes for those of the library; the nearest in the method resolution order counts.
-        left: Whether the body has left, without which a server executes nothing; None if only the class of the
-            exception tells.
+        table: Our classes for those of the library; the nearest in the method resolution order applies.
+        left: Whether the body was sent, without which a server executes nothing; None if only the class of the
+            exception can show it.
         route: Where the request was to go, None to leave that out.
     """
     kind = next((table[base] for base in type(error).__mro__ if base in table), ConnectionLost)
@@ -96,7 +96,7 @@ def ours(
 
 
 def cause_of(error: Exception) -> Exception:
-    """Return an exception of a library without its frames, whose variables hold the request."""
+    """Return an exception of a library without its traceback frames, whose variables contain the request."""
     forget_frames(error)
     return error
 
@@ -134,7 +134,7 @@ class Timeout:
     def in_time(self, left: float) -> Self:
         """Return a timeout with which a connection fails well before a deadline, which would leave the outcome unknown.
 
-        A connection waits for its turn, is made, and may need one more step for TLS.
+        Connecting takes up to three steps: waiting for the pool, TCP, and possibly TLS.
         """
         steps, most = self.within(left), left / 4
         if steps.connect <= most and steps.pool <= most:
@@ -189,10 +189,10 @@ class PooledTransport(Transport, Protocol):
     """A transport that keeps connections, in which requests may wait before they leave."""
 
     def stop(self) -> None:
-        """Let no request leave that has not left yet; those that wait fail as if there were no connection."""
+        """Send no request that has not left yet; waiting ones fail as if there were no connection."""
 
     def distrust(self) -> None:
-        """Use no connection again that exists now: an answer belonged to another request, so the next may too."""
+        """Do not reuse any existing connection: an answer belonged to another request, so the next may too."""
 
 
 @runtime_checkable

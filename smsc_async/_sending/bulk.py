@@ -1,4 +1,4 @@
-"""Bulk calls of a client: sending batches, their cost, and one status request for each of many messages."""
+"""Bulk calls of a client: sending batches, requesting their cost, and the statuses of many messages."""
 
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Coroutine, Mapping
 from contextlib import aclosing
@@ -54,7 +54,7 @@ CheckTimes: TypeAlias = Callable[[Any, Any], object]
 
 
 def _check_options(call: EachCall, check_times: CheckTimes) -> None:
-    """Raise a `ValueError` if an option of each call is wrong, though there may be no message."""
+    """Raise a `ValueError` if a per-call option is wrong, even if there are no messages."""
     options = call.keywords
     checked(allow_duplicate=options.get("allow_duplicate", False))
     check_times(options["timeout"], options["deadline"])
@@ -64,7 +64,7 @@ _AT_ONCE: Final = 50  # a few milliseconds of work
 
 
 async def each_item(items: Many[T], what: str = "Message objects") -> AsyncGenerator[T, None]:
-    """Yield the items of a caller, of which there may be very many, and let the event loop go on in between.
+    """Yield the caller's items, of which there may be very many, and let the event loop run in between.
 
     Raises:
         ValueError: They are not iterable.
@@ -185,7 +185,7 @@ async def statuses_of(
             ending = ending or left_out(error)
         if on_progress is not None:
             on_progress(len(answers), len(operations))
-        await anyio.lowlevel.checkpoint()  # the guards may refuse all of them at once
+        await anyio.lowlevel.checkpoint()  # if the guards refuse every call, nothing else yields to the loop
 
     failures: list[Exception] = []
 

@@ -91,7 +91,7 @@ class Chunk:
 
     Attributes:
         messages: The messages, in the order in which they came.
-        is_list: Whether they are sent as lines of `list`. If not, it is one message that a line can't carry.
+        is_list: Whether they are sent as lines of `list`. If not, it is one message that does not fit in a line.
     """
 
     messages: tuple[Message, ...]
@@ -139,7 +139,7 @@ class Chunker:
         """Add a message; return the chunks that this completes.
 
         Raises:
-            ValueError: It is no message. The messages held so far are dropped, so that none of them is sent.
+            ValueError: It is not a message. The messages held so far are dropped, so that none of them is sent.
         """
         given: object = message
         if not isinstance(given, Message):
@@ -164,7 +164,7 @@ class Chunker:
 
 
 def _is_checked(message: Message) -> bool:
-    """Return whether the values are of the right types; a copy of a message may hold any."""
+    """Return whether the values have the right types; a copy of a message is not validated."""
     phone: object = message.phone
     text: object = message.text
     sender: object = message.sender
@@ -174,7 +174,7 @@ def _is_checked(message: Message) -> bool:
 
 
 def left_out(error: Exception) -> SmscError | None:
-    """Return the error of requests that are not made because of this one, None if it does not end the job."""
+    """Return the error of requests that are not made because of this one, None if the job can continue."""
     if not isinstance(error, SmscError) or error.scope is not Scope.ALL:
         return None
     words = f"not sent, because an earlier request of this job failed ({type(error).__name__})"

@@ -66,7 +66,7 @@ class Evidence:
         """Record the answer to a status request.
 
         Args:
-            ref: The message that was asked about.
+            ref: The message whose status was requested.
             answer: The report, or the error.
             in_time: Whether the lost request could no longer arrive when the status was requested. If it could, "not
                 found" proves nothing.
@@ -79,7 +79,7 @@ class Evidence:
             self._missing.add(ref)
 
     def _is_of_then(self, sent_at: datetime | None) -> bool:
-        # soap-api: an id is "not necessarily unique". An older message with the same id must not be taken for this one,
+        # soap-api: an id is "not necessarily unique". An older message with the same id must not count as this one,
         # even if it is scheduled for a later time.
         return sent_at is not None and self._since <= sent_at and (self._until is None or sent_at <= self._until)
 
@@ -109,7 +109,7 @@ class Evidence:
 
 
 def is_worth_asking_again(answers: Sequence[DeliveryReport | SmscError]) -> bool:
-    """Return whether other answers may be expected if the same statuses are requested again."""
+    """Return whether requesting the same statuses again may give other answers."""
     errors = [answer for answer in answers if isinstance(answer, SmscError)]
     # After one of these errors the other statuses were not requested; repeated wrong credentials block the IP address.
     if any(error.scope is Scope.ALL for error in errors):
@@ -118,7 +118,7 @@ def is_worth_asking_again(answers: Sequence[DeliveryReport | SmscError]) -> bool
 
 
 def not_sent(lost: SmscError) -> SmscError:
-    """Return the error of a lost answer, with the outcome that status requests have proved: nothing was sent."""
+    """Return the error of a lost answer, with the outcome proved by status requests: nothing was sent."""
     if lost.outcome is not Outcome.UNKNOWN:
         return lost
     return lost.replace(f"{lost}; the service does not know the message, so it was not sent", outcome=Outcome.NOT_SENT)

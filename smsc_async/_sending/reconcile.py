@@ -66,8 +66,8 @@ class _Terms:
         end: The time of the clock at which the send is given up.
         allow_duplicate: Whether the same message may have been sent in the last minute.
         is_own_id: Whether no other message uses its id.
-        ask: Requests a status, None for the client's own way.
-        recording: Tells the observers, None if there are none.
+        ask: Requests a status, None for the client's own function.
+        recording: Notifies the observers, None if there are none.
     """
 
     timeout: Timeout
@@ -114,7 +114,7 @@ class Reconciler:
         attempt: int = 1,
         unique_id: bool = False,
     ) -> SentMessage:
-        """Send, and give up at the time `end` of the clock (infinity for never); see `Client.call`."""
+        """Send, and give up when the clock reaches `end` (infinity for never); see `Client.call`."""
         is_later = is_repeat = attempt > 1
         recording = self._caller.observing.start(operation)
         is_own = unique_id or is_later or "id" not in operation.model_fields_set
@@ -145,7 +145,7 @@ class Reconciler:
 
     @contextmanager
     def _handing_over(self, operation: AnySend, terms: _Terms, trace: Trace) -> Iterator[None]:
-        """Report the send if its outcome stays unknown, and tell the observers how it ended."""
+        """Report the send if its outcome stays unknown, and notify the observers of the result."""
         try:
             yield
         except BaseException as error:
@@ -205,7 +205,7 @@ class Reconciler:
             SmscError: It was not sent and can't be repeated, or its outcome is unknown.
         """
         failed_at = self._caller.clock.now()
-        # Error 9 says that the same message was sent recently, which may have been an earlier attempt or not.
+        # Error 9 says that the same message was sent recently, which may or may not have been an earlier attempt.
         trace.may_have_left = lost.outcome is Outcome.UNKNOWN or (is_repeat and isinstance(lost, TooManyRequests))
         if not trace.may_have_left or lost.unresolved is not None:
             raise lost
@@ -253,7 +253,7 @@ class Reconciler:
         raise evidence.error()
 
     async def _reconcile(self, unresolved: UnresolvedSend, terms: _Terms, late: float) -> Evidence:
-        """Request the status of each recipient until all results are known or the time is over.
+        """Request the status of each recipient until all results are known or time runs out.
 
         Args:
             unresolved: The send.

@@ -5,7 +5,7 @@ import heapq
 from array import array
 from typing import Final
 
-_STALE: Final = 64  # a bucket may always have this many entries of messages that left it in another way
+_STALE: Final = 64  # a bucket may always have this many entries of messages that were removed elsewhere
 
 
 class Position(enum.IntEnum):
@@ -14,7 +14,7 @@ class Position(enum.IntEnum):
     NOWHERE = 0
     BUCKET = 1
     FRONT = 2
-    """Before all buckets, because of a hint."""
+    """Ahead of all buckets, because of a hint."""
     ASKED = 3
     """Its status is being requested."""
     LATER = 4
@@ -51,7 +51,7 @@ class MessageTable:
 
 
 class Bucket:
-    """Messages last found pending at about the same age. Entries of messages that left in another way are skipped."""
+    """Messages last found pending at about the same age. Entries of messages removed elsewhere are skipped."""
 
     def __init__(self, number: int, table: MessageTable) -> None:
         self.number = number
@@ -60,7 +60,7 @@ class Bucket:
         self._heap: list[tuple[float, int]] = []
 
     def put(self, key: int) -> None:
-        """Add a message that waits since its time in the table."""
+        """Add a message that has been waiting since its time in the table."""
         self._table.position[key] = Position.BUCKET
         self._table.bucket[key] = self.number
         self.size += 1
@@ -70,13 +70,13 @@ class Bucket:
             heapq.heapify(self._heap)
 
     def first(self) -> float:
-        """Return since when the first message waits. The bucket must not be empty."""
+        """Return the time since which the first message has been waiting. The bucket must not be empty."""
         while not self._waits(self._heap[0]):
             heapq.heappop(self._heap)
         return self._heap[0][0]
 
     def take(self) -> int:
-        """Remove and return the message that waits longest. The bucket must not be empty."""
+        """Remove and return the message that has waited longest. The bucket must not be empty."""
         self.first()
         key = heapq.heappop(self._heap)[1]
         self.size -= 1

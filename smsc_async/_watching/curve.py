@@ -1,8 +1,8 @@
-"""When messages become final, learnt from the answers, and when to request a status again; no I/O.
+"""When messages become final, estimated from the answers, and when to request a status again; no I/O.
 
 The chance that a message which is pending becomes final within the next second (the hazard) is kept for each bin of
-age, bins growing with age. A status is requested again when the delay to be expected since the last answer is as long
-as a request is worth: the less is likely to have happened, the longer the wait.
+age; bins grow with age. A status is requested again when the delay expected since the last answer is as long
+as a request is worth: the less likely a change is, the longer the wait.
 """
 
 import itertools
@@ -20,10 +20,10 @@ EDGES: Final = (0.0, *(FIRST * 2 ** (number / PER_OCTAVE) for number in range(BI
 
 _PRIOR_WEIGHT: Final = 1.5  # the prior counts as this many messages in each bin
 _KERNEL: Final = (1 / 9, 2 / 9, 3 / 9, 2 / 9, 1 / 9)
-_MEMORY: Final = 30_000.0  # answers; with more, older ones fade
+_MEMORY: Final = 30_000.0  # answers; beyond that, older ones lose weight
 _FADE: Final = 0.7
 _MAX_SHARE: Final = 0.98  # of the messages that reach a bin, no more become final in it
-_LONGEST_WAIT: Final = 6 * 3600.0  # no wait is longer, whatever is learnt,
+_LONGEST_WAIT: Final = 6 * 3600.0  # no wait is longer, whatever the curve,
 _EVER_ALLOWED: Final = 900.0  # nor longer than the age of the message, or than this if it is younger
 _FIRST_LESSON: Final = 8  # answers
 _LONGEST_LESSON: Final = 500
@@ -52,7 +52,7 @@ def edge_near(age: float) -> int:
 
 
 def _prior(age: float) -> float:
-    """Return the share of messages that are pending at this age, before anything is learnt."""
+    """Return the share of messages pending at this age according to the prior."""
     return 0.9 / (1 + (age / 4) ** 2) + 0.1 / (1 + age / 1100)
 
 
@@ -72,7 +72,7 @@ class Worth:
     Attributes:
         seconds: The seconds of delay.
         by_age: Whether it is worth less for a young message, and more for an old one.
-        spread: The limit of a message, (requests, seconds), over which its first requests are spread; None for not.
+        spread: The limit of a message, (requests, seconds), over which its first requests are spread; None: not at all.
     """
 
     seconds: float
@@ -117,13 +117,13 @@ class Curve:
         self._publish(_PRIOR)
 
     def survived(self, start: int, end: int) -> None:
-        """Learn that a message pending at edge `start` was still pending at edge `end`."""
+        """Record that a message pending at edge `start` was still pending at edge `end`."""
         self._risk[start] += 1.0
         self._risk[end] -= 1.0
         self._weight += 1.0
 
     def final(self, start: int, end: int) -> None:
-        """Learn that a message pending at edge `start` was final by edge `end`, at an unknown time."""
+        """Record that a message pending at edge `start` was final by edge `end`, at an unknown time."""
         if end > start + 1:
             self._between[start, end] = self._between.get((start, end), 0.0) + 1.0
             self._weight += 1.0
@@ -131,7 +131,7 @@ class Curve:
             self.final_in(start, start)
 
     def final_in(self, start: int, number: int) -> None:
-        """Learn that a message pending at edge `start` became final in the bin of this number."""
+        """Record that a message pending at edge `start` became final in the bin of this number."""
         number = min(max(number, start), BINS - 1)
         self._events[number] += 1.0
         self._risk[min(start, number)] += 1.0
@@ -152,7 +152,7 @@ class Curve:
             self.learn()
 
     def learn(self) -> None:
-        """Update the curve from the answers since the last call; let old answers fade."""
+        """Update the curve from the answers since the last call; reduce the weight of old answers."""
         for (start, end), count in self._between.items():
             self._spread(start, end, count)
         self._between.clear()
@@ -166,7 +166,7 @@ class Curve:
         self.lessons += 1
 
     def _spread(self, start: int, end: int, count: float) -> None:
-        """Count messages that became final between two edges as the present curve expects it."""
+        """Distribute messages that became final between two edges as the current curve predicts."""
         whole = self.pending[start] - self.pending[end]
         self._risk[start] += count
         for number in range(start, end):
@@ -183,7 +183,7 @@ class Curve:
     def waits(self, worth: Worth) -> list[float]:
         """Return, for each edge, the seconds from a pending answer at this age to the next request.
 
-        After them, the time since the final status is expected to be as long as a request is worth.
+        After that wait, the expected time since the final status is as long as a request is worth.
         """
         found = self._waits.get(worth)
         if found is None:
@@ -212,7 +212,7 @@ class Curve:
             final, missing = 1 - pending, max(seconds[number + 1] - delay, 0.0)
             waited = EDGES[number] - EDGES[start]
             if pending < _FEW_PENDING and final > pending * hazard * (waited + seconds[number]):
-                return waited  # it is likely, and hardly becomes likelier, that this request is the last
+                return waited  # this request is probably the last, and waiting longer hardly raises the chance
             # The delay grows by `final` each second, and this share by `hazard * pending`.
             passed = 2 * missing / (final + math.sqrt(final * final + 2 * hazard * pending * missing))
             if passed < width:

@@ -15,12 +15,12 @@ from smsc_async._model import Backoff, is_seconds
 from .buckets import Bucket, MessageTable, Position
 from .curve import EDGES, Curve, Worth, bin_at, edge_near
 
-_FIRST_CAPACITY: Final = 20.0  # requests per second, until measured
+_FIRST_CAPACITY: Final = 20.0  # requests per second, before it is measured
 _ROUNDS: Final = 5.5  # with a backlog a request is worth this part of the time that one for each message takes,
 _CHEAPEST: Final = 2.7  # but at least this many seconds of delay,
 _DEAREST: Final = 18.0  # and at most as many
 _SIMILAR: Final = 0.8
-_SHARED: Final = 2  # of a larger limit, a young message leaves one request to others
+_SHARED: Final = 2  # if its limit is larger, a young message leaves one request to others
 _TURN: Final = 16  # requests from one bucket without comparing it with the others
 _BACKOFF: Final = Backoff(2.0, 60.0)
 _SCOUTED: Final = 20  # one of 20 waiting messages is requested early, if no other is requested,
@@ -43,7 +43,7 @@ class Plan:
             than the interval of the limit, it leaves one request of the limit to others.
         interval_limit: How many requests are allowed for one message, and in how many seconds, from an answer to the
             next request.
-        curve: The `curve` of an earlier plan, with what it learnt. None for a new one, which starts from a prior.
+        curve: The `curve` of an earlier plan, with its estimates. None for a new one, which starts from a prior.
 
     Raises:
         ValueError: delay_per_request or the limit is out of range.
@@ -61,7 +61,7 @@ class Plan:
             raise ValueError('delay_per_request must be "auto" or a number of seconds above 0, and finite')
         if interval_limit[0] < 1 or not interval_limit[1] >= 0:
             raise ValueError(f"interval_limit must be (1 or more requests, 0 or more seconds), not {interval_limit}")
-        self._limit = interval_limit if interval_limit[1] else None  # None: there is nothing to spread
+        self._limit = interval_limit if interval_limit[1] else None  # None: there is no limit to spread over
         self._most: int = interval_limit[0]
         self.interval: float = interval_limit[1]
         self.requests_a_second: float = _FIRST_CAPACITY
@@ -81,7 +81,7 @@ class Plan:
         self._scouted = -math.inf  # when a message found pending before was last requested
         self._bucket: Bucket | None = None
         self._turn = 0  # how many more requests are made from this bucket
-        self._wake = math.inf  # before this time, no message of a bucket is worth a request
+        self._wake = math.inf  # before this time, no message in a bucket is due
         if delay_per_request == "auto":
             self._worth = Worth(_CHEAPEST, by_age=True, spread=self._limit)
         else:
@@ -113,7 +113,7 @@ class Plan:
             self.requests_a_second = requests_a_second
 
     def pick(self, now: float) -> int | None:
-        """Return the message to request now, None if none is worth it; `answered` or `failed` must be called next."""
+        """Return the message to request now, None if none is due; `answered` or `failed` must be called next."""
         self._expire(now)
         while self._later and self._later[0][0] <= now:
             self._retry(*heapq.heappop(self._later), now)
@@ -143,7 +143,7 @@ class Plan:
     def answered(
         self, key: int, now: float, *, final: bool, changed: bool = False, final_at: float | None = None
     ) -> None:
-        """Learn from an answer. A final message is removed, an unknown key is ignored.
+        """Record an answer. A final message is removed, an unknown key is ignored.
 
         Args:
             key: The message.
@@ -215,7 +215,7 @@ class Plan:
         self._table.position[key] = Position.NOWHERE
 
     def _leave(self, key: int) -> None:
-        """Take a message out of the place where it waits; its old entry there is skipped later."""
+        """Remove a message from where it waits; its old entry there is skipped later."""
         if self._table.position[key] == Position.BUCKET:
             self._buckets[self._table.bucket[key]].size -= 1
         self._table.position[key] = Position.ASKED
@@ -230,7 +230,7 @@ class Plan:
         self._wait(key, now)
 
     def _wait(self, key: int, now: float) -> None:
-        """Let a message wait at the front, in its bucket, or for its limit."""
+        """Queue a message at the front, in its bucket, or until its limit allows a request."""
         until = self._held_until(key, now)
         if until > now:
             self._put_later(key, until)
@@ -256,7 +256,7 @@ class Plan:
             heapq.heappush(self._later, (at, key))
 
     def _retry(self, at: float, key: int, now: float) -> None:
-        """Return a message whose time has come to where it waits, if the entry is its latest."""
+        """Requeue a message whose time has come, if the entry is its latest."""
         if self._until.get(key) == at:
             del self._until[key]
             if self._table.position[key] == Position.LATER:
@@ -271,7 +271,7 @@ class Plan:
         self._wake = min(self._wake, self._table.since[key] + self._waits[number])
 
     def _count(self, key: int, now: float) -> None:
-        """Count a request that arrived by now, or at the latest then, towards the limit of the message."""
+        """Count a request that arrives at this time at the latest towards the limit of the message."""
         insort(self._asked.setdefault(key, []), now)
         heapq.heappush(self._recent, (now, key))
 
@@ -285,7 +285,7 @@ class Plan:
                 del self._asked[key]
 
     def _choose(self, now: float) -> int | None:
-        """Return a message of the bucket whose first is due the longest; None if none is due."""
+        """Return a message of the bucket whose first message is most overdue; None if none is due."""
         surge = _SURGE_WAIT / self._surge if self._surge > _SURGE else math.inf
         best, earliest, wake = None, math.inf, math.inf
         for number, bucket in self._buckets.items():
@@ -334,7 +334,7 @@ class Plan:
             self._scouted = now
 
     def _reschedule(self) -> None:
-        """Follow the curve, which may have learnt from the answers of another plan too, and the backlog."""
+        """Apply changes of the backlog and of the curve, which other plans may update too."""
         worth = self._worth
         if self._auto:
             round_lasts = self._size / self.requests_a_second

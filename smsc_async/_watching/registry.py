@@ -1,4 +1,4 @@
-"""The watched messages, a few bytes each, when they expire, and those left unfinished as plain data."""
+"""The watched messages, a few bytes each; when they expire; and the unfinished ones as plain data."""
 
 import math
 from array import array
@@ -28,7 +28,7 @@ __all__ = ["Expiries", "Registry", "Source", "Unfinished", "Update", "Watched", 
 
 _NO_STATUS: Final = -32_768
 _OPEN, _REPORTED, _CLOSED = range(3)
-_STALE: Final = 64  # there may always be this many expiries of messages that have had their last update
+_STALE: Final = 64  # this many expiries of messages that have had their last update may always remain
 
 
 class Unfinished(FrozenModel):
@@ -64,7 +64,7 @@ def source_of(value: Source) -> Many[Watched]:
 def watched(message: Watched, since: float) -> Iterator[tuple[MessageRef, float, int | None]]:
     """Yield the reference, the start of the watch and the last status of each message that a value stands for."""
     if isinstance(message, Unfinished):
-        yield message.ref, min(message.since.timestamp(), since), message.status  # the wall clock may be set back
+        yield message.ref, min(message.since.timestamp(), since), message.status  # the wall clock can be set back
     else:
         for ref in refs_of(message):
             yield ref, since, None
@@ -78,7 +78,7 @@ class Update:
         ref: The message.
         report: The answer of the service, None for an error or an expiry.
         error: The error that ends the watching of this message, None if there is a report.
-        expired: Whether the `timeout` of the watch is over and the message still pending.
+        expired: Whether the `timeout` of the watch is over and the message is still pending.
         is_last: Whether this is the last update about the message.
     """
 
@@ -98,7 +98,7 @@ class Registry:
     """The watched messages, a few bytes each.
 
     A key is a small number. It belongs to a message until the last update was taken and nothing holds the key. Then the
-    key is used for another message, so that a watch without an end doesn't grow.
+    key is used for another message, so that an endless watch doesn't grow.
     """
 
     def __init__(self) -> None:
@@ -144,7 +144,7 @@ class Registry:
         return self._keys.get(str(ref).encode())
 
     def hold(self, key: int) -> None:
-        """Prevent the key from being used for another message until `release` was called as often."""
+        """Prevent reuse of the key for another message until `release` has been called as often."""
         self._holders[key] += 1
 
     def release(self, key: int) -> None:
@@ -225,7 +225,7 @@ class Expiries:
         return len(self._queue) + len(self._heap)
 
     def add(self, key: int) -> None:
-        """Let a message expire, unless the timeout is infinite."""
+        """Schedule the expiry of a message, unless the timeout is infinite."""
         if self._timeout == math.inf:
             return
         self._registry.hold(key)

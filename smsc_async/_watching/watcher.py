@@ -36,7 +36,7 @@ __all__ = ["Watcher", "last_report"]
 _BUFFER: Final = 64
 _FED_AT_ONCE: Final = 100
 _PACE: Final = 0.05
-# With a shorter pause, the sum of a time and the pause may be the time itself.
+# A shorter pause may be lost to rounding when it is added to a time.
 _SHORTEST_PAUSE: Final = 0.001
 
 Ask: TypeAlias = Callable[[GetStatus], Awaitable[DeliveryReport]]
@@ -66,12 +66,12 @@ class Watcher:
         ask: Requests one status.
         source: See `Client.watch`; an async iterable may produce further messages during the watch.
         workers: The most requests at once.
-        plan: Chooses the message to request next; empty.
+        plan: Chooses the message to request next; must be empty.
         lost_lasts: The seconds for which a request whose answer was lost may still be in flight.
         timeout: See `Client.watch`.
         grace: The seconds for which the service may not know a message yet.
         clock: The clock by which it waits.
-        closed: Waits until no request can be made any more, and raises the error that ends the watch.
+        closed: Waits until no more requests can be made, and raises the error that ends the watch.
         on_progress: See `Client.watch`.
     """
 
@@ -320,7 +320,7 @@ class Watcher:
         if isinstance(error, MessageNotFound) and now + self._offset < self._registry.since(key) + self._grace:
             self._plan.answered(key, now, final=False)
         else:
-            self._plan.remove(key)  # without an answer: the plan must not learn from it, as the status is not final
+            self._plan.remove(key)  # without an answer: the plan must not record it as final
             self._hand_over(key, Update(ref, error=error, is_last=True))
 
     def _expire(self) -> None:
