@@ -101,7 +101,7 @@ class FileFormat:
         if name.startswith(_FULL_DISK):
             return self._full(path)
         why = next((words for start, words in _DAMAGES.items() if name.startswith(start)), None)
-        return self._unusable(path, f"used ({error})") if why is None else self.damaged(path, f"{why}")
+        return self._unusable(path, f"used ({error})") if why is None else self.damaged(path, why)
 
     def _full(self, path: Path) -> JournalError:
         return JournalError(
