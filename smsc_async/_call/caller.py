@@ -180,7 +180,7 @@ class Caller:
         """Return a context in which no other call can send this message, and `execute` may be called for it.
 
         `execute` then reserves the other slots, those in flight too: requests before it in the context need some
-        themselves, so many such contexts at once could deadlock.
+        themselves, and many such contexts at once could deadlock if all held theirs.
         """
         attempt.part = Part.PASSAGE
         return Slots(self._admission, operation, attempt, Part.CLAIM)

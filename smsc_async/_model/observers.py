@@ -1,4 +1,4 @@
-"""What observers of a client are told about its calls: events without private values."""
+"""The events of a client's calls, for its observers; they hold no private values."""
 
 import inspect
 from dataclasses import dataclass

@@ -152,7 +152,7 @@ class Chunker:
         if not self._fits(message):
             return [*self.rest(), Chunk((message,), is_list=False)]
         key = recipient_key(message.phone)
-        # An answer names a refused number by its digits, so two messages to one number could not be told apart.
+        # An answer names a refused number by its digits, so two messages to one number could not be distinguished.
         full = self.rest() if key in self._held else []
         self._held[key] = message
         return full + (self.rest() if len(self._held) >= self._size else [])
