@@ -1,6 +1,7 @@
 """For every fault of the network at any byte, no message is sent twice and no answer of the client is wrong.
 
-`benchmarks/faults.py` tries all of them; here each byte of a send has some of the faults, and the rest is a sample.
+`benchmarks/faults.py` tries all of them; the slow tests have some of the faults at each byte of a send, and the rest
+is a sample.
 """
 
 import math
@@ -41,20 +42,25 @@ def assert_right(summary: Summary, at_least: int) -> Counter[str]:
     return summary.said
 
 
-def test_no_fault_at_any_byte_of_a_send_makes_it_twice_or_its_answer_wrong() -> None:
-    said = assert_right(try_cases(cases("send", step=4)), 1500)
+@pytest.mark.parametrize(("step", "at_least"), [(29, 200), pytest.param(4, 1500, marks=pytest.mark.slow)])
+def test_no_fault_at_any_byte_of_a_send_makes_it_twice_or_its_answer_wrong(step: int, at_least: int) -> None:
+    said = assert_right(try_cases(cases("send", step=step)), at_least)
     assert said.keys() == {"accepted", "NOT_SENT", "REJECTED"}  # all lost sends were reconciled by their status
 
 
+@pytest.mark.parametrize(("step", "at_least"), [(61, 100), pytest.param(29, 200, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("verb", SENDS[1:])
-def test_no_fault_makes_a_message_of_many_twice_or_its_outcome_wrong(verb: Verb) -> None:
-    said = assert_right(try_cases(cases(verb, step=29)), 200)
+def test_no_fault_makes_a_message_of_many_twice_or_its_outcome_wrong(
+    verb: Verb, step: int, at_least: int
+) -> None:
+    said = assert_right(try_cases(cases(verb, step=step)), at_least)
     assert said.keys() == {"accepted", "NOT_SENT", "REJECTED"}
 
 
+@pytest.mark.parametrize(("step", "at_least"), [(61, 90), pytest.param(29, 180, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("verb", READS)
-def test_no_fault_makes_a_read_return_a_wrong_value(verb: Verb) -> None:
-    said = assert_right(try_cases(cases(verb, step=29)), 180)
+def test_no_fault_makes_a_read_return_a_wrong_value(verb: Verb, step: int, at_least: int) -> None:
+    said = assert_right(try_cases(cases(verb, step=step)), at_least)
     assert said["right"] > said["UNKNOWN"]
 
 

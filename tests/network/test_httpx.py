@@ -136,14 +136,13 @@ async def test_proxy_of_the_environment_that_is_of_no_use_is_ours_to_name(
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-@pytest.mark.parametrize("turns", range(12))
-@pytest.mark.filterwarnings("error")
-def test_request_that_is_connecting_when_the_transport_is_closed_leaves_no_connection(backend: str, turns: int) -> None:
+def test_request_that_is_connecting_when_the_transport_is_closed_leaves_no_connection(backend: str) -> None:
     """If it has not left, it never does; if it has, its answer is awaited."""
-    received: list[bytes] = []
-    ends: list[object] = []
 
-    async def main() -> None:
+    async def close_after(turns: int) -> None:
+        received: list[bytes] = []
+        ends: list[object] = []
+
         async def serve(stream: anyio.abc.SocketStream) -> None:
             async with stream:
                 async for piece in stream:
@@ -171,7 +170,8 @@ def test_request_that_is_connecting_when_the_transport_is_closed_leaves_no_conne
                 await anyio.lowlevel.checkpoint()
             await anyio.wait_all_tasks_blocked()
             group.cancel_scope.cancel()
+        assert ends == ([b"<a/>"] if received else [Outcome.NOT_SENT]), turns
 
-    anyio.run(main, backend=backend)
+    for turns in range(12):
+        anyio.run(close_after, turns, backend=backend)
     gc.collect()
-    assert ends == ([b"<a/>"] if received else [Outcome.NOT_SENT])

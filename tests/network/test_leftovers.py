@@ -92,7 +92,7 @@ LEFT = [
 LEFT += [_chunked(b"<another/>"), http_bytes(b"<another/>") * 3, b"HTTP/1.1 100 Continue\r\n\r\n", b"0\r\n\r\n", b"\0"]
 
 
-@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+@pytest.mark.parametrize("tls", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["plain", "tls"])
 @pytest.mark.parametrize("extra", LEFT)
 async def test_complete_answer_before_other_bytes_is_used_and_its_connection_is_not(
     make: Make, *, extra: bytes, tls: bool

@@ -256,9 +256,9 @@ sends = st.builds(
     options_of_query,
 )
 credentials_of_any_kind = st.one_of(
-    st.builds(lambda key: ApiKey(key=SecretStr(f"k{key}")), xml_text),
+    st.builds(lambda key: ApiKey(key=SecretStr(f"k{key}y")), xml_text),
     st.builds(
-        lambda login, psw: Login(login=SecretStr(f"l{login}"), password=SecretStr(f"p{psw}")), xml_text, xml_text
+        lambda login, psw: Login(login=SecretStr(f"l{login}n"), password=SecretStr(f"p{psw}w")), xml_text, xml_text
     ),
 )
 
