@@ -25,11 +25,14 @@ LIMIT = (5, 61.2)
 
 
 class Life:
-    """Answers with the status that belongs to the age of the messages: (seconds, status) until that age."""
+    """Answers with the status that belongs to the age of the messages: (seconds, status) until that age.
 
-    def __init__(self, *stages: tuple[float, int]) -> None:
+    They are sent at the time `since`, or when they are requested first.
+    """
+
+    def __init__(self, *stages: tuple[float, int], since: float | None = None) -> None:
         self._stages = stages
-        self._start: float | None = None
+        self._start = since
 
     def __call__(self, request: Incoming) -> Reply:
         if self._start is None:
