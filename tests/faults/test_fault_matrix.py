@@ -50,9 +50,7 @@ def test_no_fault_at_any_byte_of_a_send_makes_it_twice_or_its_answer_wrong(step:
 
 @pytest.mark.parametrize(("step", "at_least"), [(61, 100), pytest.param(29, 200, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("verb", SENDS[1:])
-def test_no_fault_makes_a_message_of_many_twice_or_its_outcome_wrong(
-    verb: Verb, step: int, at_least: int
-) -> None:
+def test_no_fault_makes_a_message_of_many_twice_or_its_outcome_wrong(verb: Verb, step: int, at_least: int) -> None:
     said = assert_right(try_cases(cases(verb, step=step)), at_least)
     assert said.keys() == {"accepted", "NOT_SENT", "REJECTED"}
 
