@@ -1,14 +1,14 @@
 """The answers of the service as frozen values; each keeps the fields that have no attribute in `extra`."""
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, tzinfo
+from datetime import datetime, tzinfo
 from typing import Annotated, Any, ClassVar, Final, Self, TypeAlias, cast
 
 from pydantic import BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
 
 from .codes import DeliveryError, MessageStatus
+from .details import moment, number
 from .frozen import FrozenModel, wrong
 from .types import MessageRef, Money, is_group, is_message_id, is_phone, recipient_key
 
@@ -27,15 +27,8 @@ __all__ = [
 Wire: TypeAlias = Mapping[str, JsonValue]
 
 
-def _number(value: object) -> object:
-    if isinstance(value, str) and value in _DIGITS:
-        return _DIGITS[value]
-    return int(value) if isinstance(value, str) and re.fullmatch(r"[+-]?[0-9]{1,9}", value) else value
-
-
-_DIGITS: Final = {str(number): number for number in range(-9, 300)}
-Status: TypeAlias = Annotated[MessageStatus, BeforeValidator(_number)]
-DeliveryErrorCode: TypeAlias = Annotated[DeliveryError, BeforeValidator(_number)]
+Status: TypeAlias = Annotated[MessageStatus, BeforeValidator(number)]
+DeliveryErrorCode: TypeAlias = Annotated[DeliveryError, BeforeValidator(number)]
 
 
 class Result(FrozenModel):
@@ -274,8 +267,8 @@ class DeliveryReport(Result):
     def from_wire(cls, wire: Wire, *, ref: MessageRef, timezone: tzinfo) -> Self:
         """Read an answer of `get_status` or `get_status2`; local times without a timestamp are in `timezone`."""
         known, extra = cls._split(wire)
-        changed_at = _moment(extra, "last_timestamp", "last_date", timezone)
-        sent_at = _moment(extra, "send_timestamp", "send_date", timezone)
+        changed_at = moment(extra, "last_timestamp", "last_date", timezone)
+        sent_at = moment(extra, "send_timestamp", "send_date", timezone)
         return cls._of(known, extra, ref=ref, changed_at=changed_at, sent_at=sent_at)
 
 
@@ -307,31 +300,3 @@ def ref_of(value: object) -> MessageRef:
         ValueError: It is not an `AnyRef`, or a send with several recipients.
     """
     return value.ref if isinstance(value, SentMessage) else refs_of(value)[0]
-
-
-def _moment(extra: dict[str, JsonValue], stamp_name: str, text_name: str, zone: tzinfo) -> datetime | None:
-    """Remove a moment from `extra` and return it; a value that can't be read stays there."""
-    if stamp_name not in extra and text_name not in extra:
-        return None
-    moment = _from_timestamp(extra.get(stamp_name)) or _from_local_text(extra.get(text_name), zone)
-    for name in (stamp_name, text_name):
-        if moment is not None or extra.get(name) == "":
-            extra.pop(name, None)
-    return moment
-
-
-def _from_timestamp(value: JsonValue) -> datetime | None:
-    # 0 is PHP's "no time yet". 11 digits reach the year 5138.
-    if isinstance(value, str) and re.fullmatch(r"[1-9][0-9]{0,10}", value.strip()):
-        return datetime.fromtimestamp(int(value), UTC)
-    return None
-
-
-def _from_local_text(value: JsonValue, zone: tzinfo) -> datetime | None:
-    if not isinstance(value, str):
-        return None
-    try:
-        # soap-api: "Format DD.MM.YYYY hh: mm: ss"; the space after the colons is an error of the page.
-        return datetime.strptime(value.strip(), "%d.%m.%Y %H:%M:%S").replace(tzinfo=zone)
-    except ValueError:
-        return None
