@@ -33,8 +33,8 @@ _SHOWN: Final = 10
 _CONTINUE: Final = "run the same command again to continue"
 _PLANNED: Final = "messages that were not sent stay planned"
 _UNPRICED: Final = (
-    "nothing was sent: the service named no cost of {} message(s) that it has accepted, so --max-cost can't be checked; "
-    "see the account's balance, and run the command without --max-cost to continue"
+    "nothing was sent: the cost of {} accepted message(s) is unknown, so --max-cost can't be checked; look at the "
+    "account's balance, and run the command without --max-cost to continue"
 )
 
 

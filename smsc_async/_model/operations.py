@@ -23,6 +23,7 @@ from .exceptions import (
     InvalidPhone,
     MessageForbidden,
     MessageNotFound,
+    Outcome,
     SmscError,
     TooManyRequests,
     Undeliverable,
@@ -101,7 +102,7 @@ def own_errors(error: SmscError, recipients: Sequence[str]) -> list[SmscError]:
 
     If the service returned an error number for the recipient, that counts, not the number of the request.
     """
-    if not isinstance(error, ApiError):
+    if not isinstance(error, ApiError) or error.outcome is not Outcome.REJECTED:
         return [error.replace() for _ in recipients]
     refusals = Refusals(error.errors, recipients)
     return [_own_error(error, refusals.find(recipient)) for recipient in recipients]

@@ -271,7 +271,7 @@ def test_answer_may_have_another_order_unknown_and_missing_fields() -> None:
         (SEND, answer_to(SEND, {"cnt": "0"})),
         (SEND, answer_to(SEND, {"id": "0"})),
         (SEND, answer_to(SEND, {"id": " ", "cost": "1"})),
-        (SEND, answer_to(SEND, {"id": "41", "error": "١"})),
+        (SEND, answer_to(SEND, {"id": "41", "error": "\u0661"})),
         (SEND, answer_to(SEND, {"id": "41", "error": "1_0"})),
         (SEND, answer_to(SEND, {"id": "41", "error": "1.0"})),
         (SEND, answer_to(SEND, {"id": "41", "error": {"code": "1"}})),
