@@ -44,17 +44,16 @@ def test_a_summary_does_not_hide_that_a_cost_is_unknown() -> None:
 
 @pytest.mark.usefixtures("folder")
 def test_no_more_is_sent_under_a_limit_after_messages_of_unknown_cost(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the limit the same command continues."""
     poor = replace(Account.demo(), balance=Decimal(9))  # enough for two of the four
     write(*(f"{phone},Hi" for phone in PHONES))
     with served(Sandbox(accounts=[poor], limits=Limits.off(), delivery=DeliveryPlan.instant()), monkeypatch) as sandbox:
         assert "InsufficientFunds" in send_file("--max-cost", "18", "--single").stderr
-        assert "InsufficientFunds" in send_file("--max-cost", "18", "--single").stderr
+        assert "it would cost 18, and --max-cost is 17" in send_file("--max-cost", "17", "--single").stderr
         forget_costs(4)
         refused = send_file("--max-cost", "100", "--single")
         assert refused.exit_code == 1
         assert "nothing was sent: the cost of 2 accepted message(s) is unknown, so --max-cost" in refused.stderr
-        assert "InsufficientFunds" in send_file("--single").stderr
+        assert "run the command without --max-cost to continue" in refused.stderr
     assert len(sandbox.messages) == 2
 
 
