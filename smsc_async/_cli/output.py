@@ -11,7 +11,18 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from smsc_async._model import Balance, Cost, DeliveryReport, MessageStatus, Outcome, Parts, SentMessage, SmscError
+from smsc_async._model import (
+    ApiError,
+    Balance,
+    Cost,
+    DeliveryReport,
+    MessageStatus,
+    Outcome,
+    Parts,
+    RecipientError,
+    SentMessage,
+    SmscError,
+)
 
 from .doctor import Examination
 
@@ -40,15 +51,19 @@ def emit(data: dict[str, Any], lines: Iterable[str], *, as_json: bool) -> None:
 
 def sent_lines(sent: SentMessage) -> Iterator[str]:
     """Return the lines for a sent message; `status` takes the references."""
-    yield f"accepted, {sent.sms_count} SMS, id {sent.id}"
+    yield f"accepted, {'an unknown number of' if sent.sms_count is None else sent.sms_count} SMS, id {sent.id}"
     if sent.cost is not None:
         yield f"cost     {sent.cost}"
     if sent.balance is not None:
         yield f"balance  {sent.balance}"
     for ref in sent.refs:
         yield f"ref      {ref}"
-    for error in sent.errors:
-        yield f"refused  {error.phone} (error {error.code})"
+    yield from _refusals(sent.errors)
+
+
+def _refusals(errors: Iterable[RecipientError]) -> Iterator[str]:
+    for error in errors:
+        yield f"refused  {error.phone} ({'no error number' if error.code is None else f'error {error.code}'})"
 
 
 def cost_lines(cost: Cost) -> Iterator[str]:
@@ -108,6 +123,8 @@ def doctor_lines(found: Examination) -> Iterator[str]:
 def error_lines(error: SmscError) -> Iterator[str]:
     """Return the lines for an error: its message, its outcome, and how to find out whether the message was sent."""
     yield f"{type(error).__name__}: {error} (outcome: {error.outcome})"
+    if isinstance(error, ApiError):
+        yield from _refusals(error.errors)
     if error.outcome is Outcome.UNKNOWN and error.refs:
         yield "it may have been sent; before you send it again, check its status:"
         for ref in error.refs:

@@ -32,6 +32,10 @@ __all__ = ["send_file"]
 _SHOWN: Final = 10
 _CONTINUE: Final = "run the same command again to continue"
 _PLANNED: Final = "messages that were not sent stay planned"
+_UNPRICED: Final = (
+    "nothing was sent: the cost of {} accepted message(s) is unknown, so --max-cost can't be checked; look at the "
+    "account's balance, and run the command without --max-cost to continue"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,6 +183,8 @@ async def _work(job: _Job) -> Summary:
 async def _send(job: _Job, journal: Journal, client: Client, shared: SharedGuards | None) -> None:
     summary = await journal.summary()
     if job.max_cost is not None and summary.unsent:
+        if summary.unpriced:
+            fail(FAILED, _UNPRICED.format(summary.unpriced))
         price = summary.cost + await journal.quote(client)
         if price > job.max_cost:
             fail(FAILED, f"nothing was sent: it would cost {plain(price)}, and --max-cost is {job.max_cost}")
@@ -258,9 +264,10 @@ def _data(summary: Summary) -> dict[str, Any]:
 
 def _lines(summary: Summary) -> Iterator[str]:
     for name, value in asdict(summary).items():
-        if name != "cost" and value:
+        if name not in {"cost", "unpriced"} and value:
             yield f"{name:10} {value}"
-    yield f"{'cost':10} {plain(summary.cost)}"
+    unknown = f", and the unknown cost of {summary.unpriced} message(s)" if summary.unpriced else ""
+    yield f"{'cost':10} {plain(summary.cost)}{unknown}"
 
 
 def _incomplete(summary: Summary, *, follow: bool) -> str:

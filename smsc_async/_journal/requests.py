@@ -24,6 +24,7 @@ from smsc_async._model import (
     When,
     is_international,
     new_id,
+    own_errors,
     parts,
     recipient_key,
     wrong,
@@ -240,7 +241,9 @@ def results(operation: Send | SendList, result: SentMessage) -> list[MessageResu
     for ref, text in zip(refs, texts, strict=True):
         refusal = refusals.find(ref.phone)
         if refusal is not None:
-            words = operation.errors.get(refusal.code, ApiError).advice
+            words = "the service refused this message without an error number"
+            if refusal.code is not None:
+                words = operation.errors.get(refusal.code, ApiError).advice
             found.append(MessageResult(phone=ref.phone, id=result.id, code=refusal.code, error=words))
         elif ref.phone in missing:
             words = "the service accepted the request but not this message"
@@ -256,10 +259,17 @@ def results(operation: Send | SendList, result: SentMessage) -> list[MessageResu
 
 
 def refused(operation: Send | SendList, error: SmscError) -> list[MessageResult]:
-    """Return the result of each message of a refused request."""
-    code = error.code if isinstance(error, ApiError) else None
-    words = f"{type(error).__name__}: {error}"
-    return [MessageResult(phone=ref.phone, id=ref.id, code=code, error=words) for ref in operation.refs()]
+    """Return the result of each message of a refused request, with its own error number if the service returned one."""
+    refs = operation.refs()
+    return [
+        MessageResult(
+            phone=ref.phone,
+            id=ref.id,
+            code=each.code if isinstance(each, ApiError) else None,
+            error=f"{type(each).__name__}: {each}",
+        )
+        for ref, each in zip(refs, own_errors(error, [ref.phone for ref in refs]), strict=True)
+    ]
 
 
 def _divided(cost: Decimal | None, weights: list[int]) -> list[Decimal | None]:

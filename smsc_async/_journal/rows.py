@@ -223,6 +223,7 @@ class Summary:
         skipped: Planned with a `fault`, never sent.
         final: With a final delivery status.
         cost: The cost of the accepted messages, as far as the service reported it.
+        unpriced: The accepted messages, final ones too, whose cost is unknown, so that it is not part of `cost`.
     """
 
     planned: int = 0
@@ -233,6 +234,7 @@ class Summary:
     skipped: int = 0
     final: int = 0
     cost: Decimal = Decimal()
+    unpriced: int = 0
 
     @property
     def total(self) -> int:

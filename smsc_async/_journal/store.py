@@ -253,9 +253,11 @@ class JournalStore:
     def summary(self) -> Summary:
         """Return the number of messages in each state, and their cost."""
         counts = dict(self._file.execute(f"SELECT state, count(*) FROM ({_ROWS}) GROUP BY state"))  # noqa: S608 - constants only
-        costs = self._file.execute("SELECT cost FROM message WHERE cost IS NOT NULL")
+        costs = self._file.execute("SELECT cost FROM message WHERE state IN ('accepted', 'final')")
+        known = [cost for (cost,) in costs if cost is not None]
         with JOURNAL.readable(self._path):
-            return Summary(cost=sum((Decimal(cost) for (cost,) in costs), Decimal()), **counts)
+            cost = sum(map(Decimal, known), Decimal())
+            return Summary(cost=cost, unpriced=len(costs) - len(known), **counts)
 
     def keep_unresolved(self, data: str) -> None:
         """Store an unresolved send that is not part of the job."""

@@ -19,6 +19,7 @@ from .channels import (
 )
 from .codes import DeliveryError, MessageStatus, Resend
 from .credentials import ApiKey, Credentials, CredentialsSource, Login, checked_secret
+from .details import read_code
 from .exceptions import (
     AddressBlocked,
     ApiError,
@@ -101,6 +102,8 @@ from .operations import (
     check_cost,
     is_own_id,
     new_id,
+    own_errors,
+    recipient_error,
 )
 from .parameters import Dispatch, MessageList, QueryOptions, listing_options
 from .repeating import Backoff, least_pause
@@ -113,6 +116,7 @@ from .results import (
     Refusals,
     Result,
     SentMessage,
+    read_refusals,
     ref_of,
     refs_of,
 )
@@ -281,7 +285,11 @@ __all__ = [
     "many",
     "masked",
     "new_id",
+    "own_errors",
     "parts",
+    "read_code",
+    "read_refusals",
+    "recipient_error",
     "recipient_key",
     "ref_of",
     "refs_of",

@@ -1,8 +1,10 @@
 """The errors by which the service refuses a request, one class for each number."""
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 from .outcome import Outcome, Scope, SmscError
+from .results import RecipientError
 
 __all__ = [
     "AddressBlocked",
@@ -20,15 +22,22 @@ __all__ = [
 
 
 class ApiError(SmscError):
-    """The service refused the request; `code` is its error number."""
+    """The service refused the request.
+
+    Attributes:
+        code: Its error number, 0 for none.
+        errors: The refused recipients, each with its own number, if the service returned them (see `err`). The request
+            as a whole has one number even if they differ.
+    """
 
     outcome = Outcome.REJECTED
     scope = Scope.MESSAGE
     advice: ClassVar[str] = "the service refused the request with an undocumented code"
 
-    def __init__(self, message: str, /, *, code: int = 0) -> None:
+    def __init__(self, message: str, /, *, code: int = 0, errors: Iterable[RecipientError] = ()) -> None:
         super().__init__(message)
         self.code = code
+        self.errors: tuple[RecipientError, ...] = tuple(errors)
 
 
 class InvalidParameters(ApiError):

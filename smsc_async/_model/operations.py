@@ -6,7 +6,7 @@ Each has its wire names, its result and its own table of errors: 3 is "no money"
 import re
 import uuid
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, tzinfo
 from typing import Annotated, Any, ClassVar, Final, Literal, Protocol, Self, TypeAlias, TypeVar
 
@@ -23,11 +23,13 @@ from .exceptions import (
     InvalidPhone,
     MessageForbidden,
     MessageNotFound,
+    Outcome,
+    SmscError,
     TooManyRequests,
     Undeliverable,
 )
 from .parameters import CREDENTIALS, Asked, Dispatch, Extra, MessageList, ToRecipients, checked_extra
-from .results import Balance, Cost, DeliveryReport, Result, SentMessage, Wire
+from .results import Balance, Cost, DeliveryReport, RecipientError, Refusals, Result, SentMessage, Wire
 from .schedule import At, LocalTime, Schedule
 from .types import Message, MessageId, MessageRef, Sender, is_aware, is_group, whole
 
@@ -48,6 +50,8 @@ __all__ = [
     "check_cost",
     "is_own_id",
     "new_id",
+    "own_errors",
+    "recipient_error",
 ]
 
 R_co = TypeVar("R_co", bound=Result, covariant=True)
@@ -72,6 +76,15 @@ def api_error(errors: ErrorTable, code: int) -> ApiError:
     return kind(f"error {code}: {kind.advice}", code=code)
 
 
+def recipient_error(refusal: RecipientError) -> ApiError:
+    """Return the exception for one refused recipient of a send."""
+    if refusal.code is None:
+        error = ApiError("the service refused this recipient without an error number")
+    else:
+        error = api_error(SENDING_ERRORS, refusal.code)
+    return error.replace(errors=(refusal,))
+
+
 def new_id() -> str:
     """Return a new message id: 32 hexadecimal digits, not all of them decimal, which the service takes for a number."""
     while (new := uuid.uuid4().hex).isdecimal():
@@ -82,6 +95,23 @@ def new_id() -> str:
 def is_own_id(id: str) -> bool:  # noqa: A002 - the service's own word
     """Return whether an id looks like one of `new_id`."""
     return re.fullmatch("[0-9a-f]{12}4[0-9a-f]{3}[89ab][0-9a-f]{15}", id) is not None
+
+
+def own_errors(error: SmscError, recipients: Sequence[str]) -> list[SmscError]:
+    """Return the exception for each recipient of a send that failed as a whole.
+
+    If the service returned an error number for the recipient, that counts, not the number of the request.
+    """
+    if not isinstance(error, ApiError) or error.outcome is not Outcome.REJECTED:
+        return [error.replace() for _ in recipients]
+    refusals = Refusals(error.errors, recipients)
+    return [_own_error(error, refusals.find(recipient)) for recipient in recipients]
+
+
+def _own_error(error: ApiError, refusal: RecipientError | None) -> ApiError:
+    if refusal is None or refusal.code is None:
+        return error.replace(errors=() if refusal is None else (refusal,))
+    return recipient_error(refusal).replace(id=error.id, refs=error.refs)
 
 
 class Operation(Protocol[R_co]):

@@ -1,14 +1,19 @@
-"""The answers of the service as frozen values; each keeps the fields that have no attribute in `extra`."""
+"""The answers of the service as frozen values; each keeps in `extra` what is not in an attribute.
 
-import re
+The service has executed a request before it answers, so a detail of an odd form makes no answer a failure: it has no
+value. Only what the answer is about must be readable: the id of a send (or its `cnt`, if there is no id), the status of
+a report, the amount of a price or a balance.
+"""
+
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, tzinfo
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, tzinfo
 from typing import Annotated, Any, ClassVar, Final, Self, TypeAlias, cast
 
 from pydantic import BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
 
 from .codes import DeliveryError, MessageStatus
+from .details import Detail, moment, number, read_amount, read_code, read_count, read_price
 from .frozen import FrozenModel, wrong
 from .types import MessageRef, Money, is_group, is_message_id, is_phone, recipient_key
 
@@ -20,6 +25,7 @@ __all__ = [
     "RecipientError",
     "Result",
     "SentMessage",
+    "read_refusals",
     "ref_of",
     "refs_of",
 ]
@@ -27,37 +33,34 @@ __all__ = [
 Wire: TypeAlias = Mapping[str, JsonValue]
 
 
-def _number(value: object) -> object:
-    if isinstance(value, str) and value in _DIGITS:
-        return _DIGITS[value]
-    return int(value) if isinstance(value, str) and re.fullmatch(r"[+-]?[0-9]{1,9}", value) else value
-
-
-_DIGITS: Final = {str(number): number for number in range(-9, 300)}
-Status: TypeAlias = Annotated[MessageStatus, BeforeValidator(_number)]
-DeliveryErrorCode: TypeAlias = Annotated[DeliveryError, BeforeValidator(_number)]
+Status: TypeAlias = Annotated[MessageStatus, BeforeValidator(number)]
+DeliveryErrorCode: TypeAlias = Annotated[DeliveryError, BeforeValidator(number)]
 
 
 class Result(FrozenModel):
     """The base of all answers.
 
     Attributes:
-        extra: Fields of the answer that this version doesn't know, as received: strings, lists and mappings of them.
+        extra: Under the service's names, as received (strings, lists and mappings of them): the fields of the answer
+            that this version doesn't know, and those of an odd form, whose attribute is None: `cost` for "3,50".
     """
 
     # The aliases are the service's names, so they count only in `parse`.
     model_config: ClassVar[ConfigDict] = ConfigDict(validate_by_alias=False, loc_by_alias=False)
     required: ClassVar[tuple[str, ...]] = ()
     """Wire names of which at least one must be present, or the answer doesn't belong to this operation."""
-    _aliases: ClassVar[frozenset[str]]
+    _readers: ClassVar[Mapping[str, Callable[[str], object]]]
 
     extra: dict[str, JsonValue] = {}
 
     @classmethod
     def __pydantic_init_subclass__(cls, **options: Any) -> None:
         super().__pydantic_init_subclass__(**options)
-        aliases = (field.validation_alias for field in cls.model_fields.values())
-        cls._aliases = frozenset(alias for alias in aliases if isinstance(alias, str))
+        cls._readers = {
+            field.validation_alias: next((each.read for each in field.metadata if isinstance(each, Detail)), str)
+            for field in cls.model_fields.values()
+            if isinstance(field.validation_alias, str)
+        }
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
         """Show the values that the service returned, not those that it left out."""
@@ -73,19 +76,24 @@ class Result(FrozenModel):
         return cls._of(*cls._split(wire))
 
     @classmethod
-    def _split(cls, wire: Wire) -> tuple[dict[str, str], dict[str, JsonValue]]:
-        """Split the answer into the fields of this class and extras; an empty element counts as absent."""
-        known: dict[str, str] = {}
+    def _split(cls, wire: Wire) -> tuple[dict[str, object], dict[str, JsonValue]]:
+        """Split the answer into the values of this class and extras; an empty element counts as absent."""
+        known: dict[str, object] = {}
         extra: dict[str, JsonValue] = {}
         for name, value in wire.items():
-            if name not in cls._aliases or not isinstance(value, str):
+            read = cls._readers.get(name)
+            if read is None or not isinstance(value, str):
                 extra[name] = value
             elif text := value if name == "message" else value.strip():
-                known[name] = text
+                found = read(text)
+                if found is None:
+                    extra[name] = value
+                else:
+                    known[name] = found
         return known, extra
 
     @classmethod
-    def _of(cls, known: Mapping[str, str], extra: Mapping[str, JsonValue], **values: object) -> Self:
+    def _of(cls, known: Mapping[str, object], extra: Mapping[str, JsonValue], **values: object) -> Self:
         # Not `model_validate`: an answer that is not understood is not an argument.
         found = cls.__pydantic_validator__.validate_python(
             {"extra": extra, **known, **values}, by_alias=True, by_name=False
@@ -102,7 +110,7 @@ class Balance(Result):
 
     required: ClassVar[tuple[str, ...]] = ("balance",)
 
-    amount: Annotated[Money, Field(validation_alias="balance")]
+    amount: Annotated[Money, Field(validation_alias="balance"), Detail(read_amount)]
 
 
 class Cost(Result):
@@ -115,8 +123,8 @@ class Cost(Result):
 
     required: ClassVar[tuple[str, ...]] = ("cost",)
 
-    amount: Annotated[Money, Field(validation_alias="cost")]
-    sms_count: Annotated[int | None, Field(validation_alias="cnt")] = None
+    amount: Annotated[Money, Field(validation_alias="cost"), Detail(read_price)]
+    sms_count: Annotated[int | None, Field(validation_alias="cnt"), Detail(read_count)] = None
 
 
 class RecipientError(Result):
@@ -124,11 +132,11 @@ class RecipientError(Result):
 
     Attributes:
         phone: The recipient, as the service spells it.
-        code: The service's error number for it, as in `ApiError.code`.
+        code: The service's error number for it, as in `ApiError.code`; None if the service gives none.
     """
 
     phone: Annotated[str, Field(validation_alias="phone")]
-    code: Annotated[int, Field(validation_alias="status")]
+    code: Annotated[int | None, Field(validation_alias="status"), Detail(read_code)] = None
 
 
 class SentMessage(Result):
@@ -149,9 +157,9 @@ class SentMessage(Result):
 
     id: Annotated[str, Field(validation_alias="id")]
     refs: tuple[MessageRef, ...] = ()
-    sms_count: Annotated[int | None, Field(validation_alias="cnt")] = None
-    cost: Annotated[Money | None, Field(validation_alias="cost")] = None
-    balance: Annotated[Money | None, Field(validation_alias="balance")] = None
+    sms_count: Annotated[int | None, Field(validation_alias="cnt"), Detail(read_count)] = None
+    cost: Annotated[Money | None, Field(validation_alias="cost"), Detail(read_price)] = None
+    balance: Annotated[Money | None, Field(validation_alias="balance"), Detail(read_amount)] = None
     errors: tuple[RecipientError, ...] = ()
     reconciled: bool = False
     missing: tuple[MessageRef, ...] = ()
@@ -169,22 +177,35 @@ class SentMessage(Result):
 
     @classmethod
     def from_wire(cls, wire: Wire, *, id: str, recipients: Iterable[str]) -> Self:  # noqa: A002 - the service's own word
-        """Read an answer of `send_sms` or `send_sms2` to these recipients."""
+        """Read an answer of `send_sms` or `send_sms2` to these recipients.
+
+        soap-api: an accepted send returns its id. A `cnt` of at least 1 stands for it; without both, nothing shows that
+        the send was accepted, and the id is missing.
+        """
         known, extra = cls._split(wire)
         people = [recipient for recipient in recipients if not is_group(recipient)]
-        errors, rest = refused(extra.pop("errors", None))
+        errors, rest = read_refusals(extra.pop("errors", None))
         if rest:
             extra["errors"] = rest
-        sent_id = str(known.get("id", id))
-        if not is_message_id(sent_id):
-            extra["id"], sent_id = sent_id, id
+        named = _ids(wire.get("id"))
+        if known.pop("id", None) is not None and not named:
+            extra["id"] = wire["id"]
+        if not named and not known.get("cnt"):
+            return cls._of({}, extra)
+        sent_id = named[0] if named else id
         wrong = Refusals(errors, people)
         refs = [MessageRef(to, sent_id) for to in people if wrong.find(to) is None]
         return cls._of(known, extra, id=sent_id, refs=refs, errors=errors)
 
 
-def refused(value: JsonValue) -> tuple[list[RecipientError], list[JsonValue]]:
-    """Read the `errors` of an answer, one element or several; return those without a phone and a number apart."""
+def _ids(value: JsonValue) -> list[str]:
+    """Return the message ids in an element of an answer, which may be repeated."""
+    texts = (each.strip() for each in (value if isinstance(value, list) else [value]) if isinstance(each, str))
+    return [text for text in texts if is_message_id(text)]
+
+
+def read_refusals(value: JsonValue) -> tuple[list[RecipientError], list[JsonValue]]:
+    """Read the `errors` of an answer, one element or several; return those without a phone apart."""
     errors: list[RecipientError] = []
     rest: list[JsonValue] = []
     for entry in value if isinstance(value, list) else [value] if value else []:
@@ -247,16 +268,16 @@ class DeliveryReport(Result):
     required: ClassVar[tuple[str, ...]] = ("status",)
 
     ref: MessageRef
-    status: Annotated[Status, Field(validation_alias="status")]
-    error: Annotated[DeliveryErrorCode | None, Field(validation_alias="err")] = None
+    status: Annotated[Status, Field(validation_alias="status"), Detail(read_code)]
+    error: Annotated[DeliveryErrorCode | None, Field(validation_alias="err"), Detail(read_code)] = None
     changed_at: datetime | None = None
     sent_at: datetime | None = None
     phone: Annotated[str | None, Field(validation_alias="phone")] = None
-    cost: Annotated[Money | None, Field(validation_alias="cost")] = None
+    cost: Annotated[Money | None, Field(validation_alias="cost"), Detail(read_price)] = None
     sender: Annotated[str | None, Field(validation_alias="sender_id")] = None
     status_name: Annotated[str | None, Field(validation_alias="status_name")] = None
     text: Annotated[str | None, Field(validation_alias="message")] = None
-    parts: Annotated[int | None, Field(validation_alias="sms_cnt")] = None
+    parts: Annotated[int | None, Field(validation_alias="sms_cnt"), Detail(read_count)] = None
     operator: Annotated[str | None, Field(validation_alias="operator")] = None
     region: Annotated[str | None, Field(validation_alias="region")] = None
 
@@ -274,8 +295,8 @@ class DeliveryReport(Result):
     def from_wire(cls, wire: Wire, *, ref: MessageRef, timezone: tzinfo) -> Self:
         """Read an answer of `get_status` or `get_status2`; local times without a timestamp are in `timezone`."""
         known, extra = cls._split(wire)
-        changed_at = _moment(extra, "last_timestamp", "last_date", timezone)
-        sent_at = _moment(extra, "send_timestamp", "send_date", timezone)
+        changed_at = moment(extra, "last_timestamp", "last_date", timezone)
+        sent_at = moment(extra, "send_timestamp", "send_date", timezone)
         return cls._of(known, extra, ref=ref, changed_at=changed_at, sent_at=sent_at)
 
 
@@ -307,31 +328,3 @@ def ref_of(value: object) -> MessageRef:
         ValueError: It is not an `AnyRef`, or a send with several recipients.
     """
     return value.ref if isinstance(value, SentMessage) else refs_of(value)[0]
-
-
-def _moment(extra: dict[str, JsonValue], stamp_name: str, text_name: str, zone: tzinfo) -> datetime | None:
-    """Remove a moment from `extra` and return it; a value that can't be read stays there."""
-    if stamp_name not in extra and text_name not in extra:
-        return None
-    moment = _from_timestamp(extra.get(stamp_name)) or _from_local_text(extra.get(text_name), zone)
-    for name in (stamp_name, text_name):
-        if moment is not None or extra.get(name) == "":
-            extra.pop(name, None)
-    return moment
-
-
-def _from_timestamp(value: JsonValue) -> datetime | None:
-    # 0 is PHP's "no time yet". 11 digits reach the year 5138.
-    if isinstance(value, str) and re.fullmatch(r"[1-9][0-9]{0,10}", value.strip()):
-        return datetime.fromtimestamp(int(value), UTC)
-    return None
-
-
-def _from_local_text(value: JsonValue, zone: tzinfo) -> datetime | None:
-    if not isinstance(value, str):
-        return None
-    try:
-        # soap-api: "Format DD.MM.YYYY hh: mm: ss"; the space after the colons is an error of the page.
-        return datetime.strptime(value.strip(), "%d.%m.%Y %H:%M:%S").replace(tzinfo=zone)
-    except ValueError:
-        return None

@@ -26,6 +26,8 @@ from smsc_async._model import (
     Result,
     SoapFault,
     api_error,
+    read_code,
+    read_refusals,
 )
 
 from . import envelope as _envelope
@@ -143,7 +145,7 @@ def decode(
         raise ProtocolError("the answer has the id of another message, so it belongs to another request")
     code = _error_code(wire)
     if code:
-        raise api_error(operation.errors, code)
+        raise api_error(operation.errors, code).replace(errors=tuple(read_refusals(wire.get("errors"))[0]))
     known = {name: value for name, value in wire.items() if name != "error"} if "error" in wire else wire
     required = operation.result.required
     if not wire.get(required[0]) and not any(wire.get(name) for name in required[1:]):
@@ -219,11 +221,12 @@ def _is_of_another(said: JsonValue, asked: str | None) -> bool:
 
 
 def _error_code(wire: Mapping[str, JsonValue]) -> int:
-    value = wire.get("error") or "0"
-    try:
-        return int(str(value))
-    except ValueError:
-        raise MalformedEnvelope("the answer's error is not a number") from None
+    """Return the error number, 0 for none; as it decides whether the request was executed, no other form is guessed."""
+    value = wire.get("error") or ""
+    code = read_code(value.strip() or "0") if isinstance(value, str) else None
+    if code is None:
+        raise MalformedEnvelope("the answer's error is not a number")
+    return code
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,8 +118,7 @@ async def send_in_chunks(
             try:
                 if ending is not None:
                     raise ending.replace()
-                operation = to_send(chunk, arguments)
-                result = await call(operation)
+                result = await call(to_send(chunk, arguments))
             except (SmscError, ValueError) as error:
                 if not has_left and (isinstance(error, ValueError) or error.outcome is Outcome.NOT_SENT):
                     raise
@@ -128,7 +127,7 @@ async def send_in_chunks(
                 outcomes = failed(chunk, error)
             else:
                 has_left = True
-                outcomes = sent(chunk, operation, result)
+                outcomes = sent(chunk, result)
             for outcome in outcomes:
                 yield outcome
 

@@ -27,8 +27,9 @@ from smsc_async._model import (
     SentMessage,
     SmscError,
     When,
-    api_error,
     check_cost,
+    own_errors,
+    recipient_error,
     recipient_key,
     wrong,
 )
@@ -225,14 +226,14 @@ def _alone(message: Message, *, sender: bool) -> dict[str, Any]:
     }
 
 
-def sent(chunk: Chunk, operation: Send | SendList, result: SentMessage) -> list[MessageOutcome]:
+def sent(chunk: Chunk, result: SentMessage) -> list[MessageOutcome]:
     """Return the outcome of each message of a chunk that the service accepted, in full or in part."""
     refusals = Refusals(result.errors, [message.phone for message in chunk.messages])
     outcomes = []
     for message in chunk.messages:
         ref = MessageRef(message.phone, result.id)
         refusal = refusals.find(message.phone)
-        error = None if refusal is None else api_error(operation.errors, refusal.code)
+        error = None if refusal is None else recipient_error(refusal)
         if ref in result.missing:
             error = ApiError("the service refused this recipient only; the answer with the reason is lost")
         if error is None:
@@ -244,15 +245,19 @@ def sent(chunk: Chunk, operation: Send | SendList, result: SentMessage) -> list[
 
 
 def failed(chunk: Chunk, error: SmscError | ValueError) -> list[MessageOutcome]:
-    """Return the outcome of each message of a chunk that failed as a whole, each with its own copy of the error."""
-    return [_failed(message, error) for message in chunk.messages]
+    """Return the outcome of each message of a chunk that failed as a whole, each with its own error.
 
-
-def _failed(message: Message, error: SmscError | ValueError) -> MessageOutcome:
+    See `own_errors` for what differs between them.
+    """
     if not isinstance(error, SmscError):
-        return MessageOutcome(message, error=copy.copy(error))
+        return [MessageOutcome(message, error=copy.copy(error)) for message in chunk.messages]
+    own = own_errors(error, [message.phone for message in chunk.messages])
+    return [_failed(message, each) for message, each in zip(chunk.messages, own, strict=True)]
+
+
+def _failed(message: Message, error: SmscError) -> MessageOutcome:
     if error.id is None:
-        return MessageOutcome(message, error=error.replace())
+        return MessageOutcome(message, error=error)
     ref = MessageRef(message.phone, error.id)
     own = error.replace(refs=(ref,), unresolved=None if error.unresolved is None else error.unresolved.about(ref))
     if isinstance(own, SendOutcomeUnknown):

@@ -12,6 +12,7 @@ from smsc_async._model import (
     MessageNotFound,
     MessageRef,
     Outcome,
+    RecipientError,
     Scope,
     SentMessage,
     SmscError,
@@ -29,6 +30,7 @@ class Failure(FrozenModel):
         text: Its message, which contains no phone and no text of a message.
         outcome: The outcome of the request.
         code: The service's error number, None if there is none.
+        errors: The refused recipients, each with its own number, if the service returned them.
         unresolved: The argument for `Client.resolve` if the message may have been sent; None otherwise.
     """
 
@@ -36,6 +38,7 @@ class Failure(FrozenModel):
     text: str
     outcome: Outcome
     code: int | None = None
+    errors: tuple[RecipientError, ...] = ()
     unresolved: UnresolvedSend | None = None
 
     @classmethod
@@ -47,6 +50,7 @@ class Failure(FrozenModel):
             text=str(error),
             outcome=error.outcome if unresolved is None else Outcome.UNKNOWN,
             code=error.code if isinstance(error, ApiError) else None,
+            errors=error.errors if isinstance(error, ApiError) else (),
             unresolved=unresolved,
         )
 

@@ -25,6 +25,7 @@ from smsc_async._model import (
     Operation,
     Outcome,
     ProtocolError,
+    RecipientError,
     Result,
     Send,
     SendList,
@@ -118,7 +119,7 @@ class Completion:
         if not isinstance(operation, SendList):
             return cls(RequestArrival.ANSWERED, good=True, accepted=accepted, cost=cost)
         # Without `err` the answer lists no wrong numbers; at least one message was accepted.
-        bad = len(operation.messages) - 1 if operation.err is False else sum(e.code in BAD_CODES for e in result.errors)
+        bad = len(operation.messages) - 1 if operation.err is False else sum(map(_is_bad, result.errors))
         return cls(RequestArrival.ANSWERED, bad=bad, good=True, accepted=accepted, cost=cost)
 
     @classmethod
@@ -161,6 +162,10 @@ _GATEWAY: Final = Completion(RequestArrival.LOST, code=_NOT_THE_SERVICE)
 _FAULT: Final = Completion(RequestArrival.ANSWERED, code=_NOT_THE_SERVICE)
 _ABSENT: Final = Completion(RequestArrival.LOST, accepted=0)
 _FINE: Final = Completion(RequestArrival.ANSWERED)
+
+
+def _is_bad(refusal: RecipientError) -> bool:
+    return refusal.code is None or refusal.code in BAD_CODES
 
 
 def window_of(operation: Operation[Result]) -> str | None:

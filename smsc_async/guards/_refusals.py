@@ -42,7 +42,10 @@ _REFUSALS: Final[Mapping[str, tuple[type[GuardError], str]]] = {
         "too many bad messages in a row (wrong numbers, forbidden texts); soon the service would block this address",
     ),
     "blocked": (BreakerOpen, "the service blocks this address (error 4)"),
-    "spend": (SpendLimitReached, "with it the messages of 24 hours would cost more than the rule spend allows"),
+    "spend": (
+        SpendLimitReached,
+        "with it the messages of 24 hours would cost more than the rule spend allows, or their cost is unknown",
+    ),
 }
 # If requests in flight hold the slots of these rules, one may become free soon, so the request waits under any policy.
 MAY_CLEAR: Final = frozenset({"login_failures", "address_failures", "bad_sends", "spend"})

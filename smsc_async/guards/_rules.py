@@ -138,7 +138,8 @@ class Rules:
         address_failures: Errors 2 of one address, for all credentials together, with the same exemption.
         bad_sends: Consecutive errors 6, 7 and 8 of one address.
         blocked: After error 4 an address sends nothing for `seconds`, and for 30 minutes if it is still blocked then.
-        spend: The cost of all messages of an account, None for no limit. Each send then requests its cost.
+        spend: The cost of all messages of an account, None for no limit. Each send then requests its cost; one
+            that stays unknown counts as the highest of the last 24 hours; if none is known, ten messages are sent.
     """
 
     identical_send: Rule = Rule(*IDENTICAL_SEND, "raise")

@@ -1,7 +1,8 @@
 """What an account spends in a rolling day; pure.
 
 The costs are known only from the answers. Until then, and if an answer is lost or names no cost, each message counts
-as the most expensive one of the last day. Costs are whole units of 1/10,000, in slices of five minutes.
+as the most expensive one of the last day. If no message of that day has a known cost, at most ten of unknown cost are
+sent. Costs are whole units of 1/10,000, in slices of five minutes.
 """
 
 from collections.abc import Hashable, Iterable
@@ -22,6 +23,7 @@ MOST_UNITS: Final = 10**13
 
 _SLICE: Final = 300.0
 _UNKNOWN: Final = -1
+_MOST_UNPRICED: Final = 10  # a few, so that a lost first answer does not end all sending
 
 
 def units_of(cost: Decimal) -> int:
@@ -81,9 +83,10 @@ class SpendHistory:
         self.forget(limit, now)
         rest = Slice(-inf)
         lost = (Slice(until, unpriced=number) for number, until in self.flights.values() if until <= now)
+        is_priced = any(each.dearest > 0 for each in self.slices.values())
         for each in sorted([*self.slices.values(), *lost], reverse=True):
             rest = rest.joined(each)
-            if not _fits(limit, rest, messages):
+            if not _fits(limit, rest, messages) or (rest.unpriced >= _MOST_UNPRICED and not is_priced):
                 return each.last + limit.span - now
         flying = self.flying(now)
         rest = rest.joined(Slice(-inf, unpriced=flying))

@@ -72,6 +72,11 @@ def test_of_an_accepted_list_the_lines_that_were_refused_are_bad_sends() -> None
     assert Completion.of_result(LINES, SENT) == Completion(RequestArrival.ANSWERED, bad=0, good=True, accepted=1)
 
 
+def test_a_refused_line_without_a_number_may_be_a_bad_send() -> None:
+    result = SENT.model_copy(update={"errors": (RecipientError(phone=OTHER), RecipientError(phone=PHONE, code=9))})
+    assert Completion.of_result(LINES, result) == Completion(RequestArrival.ANSWERED, bad=1, good=True, accepted=1)
+
+
 def test_of_a_list_whose_answer_names_no_errors_all_lines_but_one_may_be_bad() -> None:
     silent = LINES.model_copy(update={"err": False})
     assert Completion.of_result(silent, SENT) == Completion(RequestArrival.ANSWERED, bad=4, good=True, accepted=1)

@@ -131,6 +131,41 @@ async def test_a_lost_send_without_a_known_cost_holds_up_nobody(bench: Bench) ->
     await bench.take(to_spend())
 
 
+async def test_ten_messages_may_be_of_unknown_cost_if_no_other_has_a_known_one(bench: Bench) -> None:  # noqa: F811
+    """An unknown cost is no cost of 0; neither are costs of 0 an estimate for it."""
+    await bench.release(await bench.take(to_spend(9)), Release(keep=9))
+    await bench.take(to_spend(key=b"another account"))
+    held = await bench.take(to_spend(5))
+    await bench.release(held, UNKNOWN)
+    for _ in range(2):
+        refusal = await bench.refused(to_spend())
+        assert 55 < refusal.delay <= 60
+    assert (await bench.store.snapshot({"spend": TEN}))["spend"].keys == 2
+
+
+async def test_a_known_cost_is_the_estimate_for_any_number_of_unknown_ones(bench: Bench) -> None:  # noqa: F811
+    limit = SpendLimit(100, 60)
+    await pay(bench, 1, limit=limit)
+    for _ in range(3):
+        await bench.release(await bench.take(to_spend(30, limit)), Release(keep=30))
+    await bench.refused(to_spend(10, limit))
+    await bench.take(to_spend(9, limit))
+
+
+async def test_free_messages_are_no_estimate_for_unknown_costs(bench: Bench) -> None:  # noqa: F811
+    await pay(bench, 0)
+    await bench.release(await bench.take(to_spend(10)), Release(keep=10))
+    assert (await bench.refused(to_spend())).delay > 0
+
+
+async def test_many_lost_sends_are_of_unknown_cost_too(bench: Bench) -> None:  # noqa: F811
+    held = await bench.take(to_spend(10))
+    await bench.release(held, Release(keep=10, hold=True))
+    assert (await bench.refused(to_spend())).delay > 0
+    await bench.release(held, priced(1, 10))
+    await bench.take(to_spend())
+
+
 async def test_a_cost_out_of_all_bounds_is_counted(bench: Bench) -> None:  # noqa: F811
     await pay(bench, 10**13, limit=SpendLimit(10**13, 60))
     await bench.refused(to_spend(limit=SpendLimit(10**13, 60)))

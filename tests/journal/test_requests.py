@@ -9,6 +9,7 @@ from smsc_async import (
     GetCost,
     GetListCost,
     InvalidParameters,
+    InvalidPhone,
     Message,
     MessageRef,
     PlannedMessage,
@@ -91,6 +92,23 @@ def test_a_partly_accepted_request_has_a_result_for_each_message() -> None:
     assert (accepted.id, accepted.error, accepted.cost) == ("other", None, Decimal(3))
     assert (invalid.code, invalid.error) == (7, "a phone number is not valid; pass it in international format")
     assert (missing.code, missing.error) == (None, "the service accepted the request but not this message")
+
+
+def test_a_refusal_without_a_number_is_a_failed_message_without_one() -> None:
+    operation = SendList(messages=tuple(Message(f"+7916123456{n}", "Hi") for n in range(2)))
+    answer = SentMessage(id=operation.id, errors=(RecipientError(phone="79161234561"),))
+    failed, _ = results(operation, answer)
+    words = "the service refused this message without an error number"
+    assert (failed.phone, failed.code, failed.error) == ("+79161234561", None, words)
+
+
+def test_each_message_of_a_refused_request_keeps_its_own_number() -> None:
+    operation = SendList(messages=tuple(Message(f"+7916123456{n}", "Hi") for n in range(3)))
+    errors = RecipientError(phone="79161234560", code=8), RecipientError(phone="79161234561")
+    found = refused(operation, InvalidPhone("error 7: wrong", code=7, errors=errors))
+    assert [each.code for each in found] == [8, 7, 7]
+    assert str(found[0].error).startswith("Undeliverable: error 8: ")
+    assert [each.error for each in found[1:]] == ["InvalidPhone: error 7: wrong"] * 2
 
 
 def test_a_refused_request_refuses_each_of_its_messages() -> None:

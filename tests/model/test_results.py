@@ -17,7 +17,7 @@ from smsc_async._model.results import (
     Refusals,
     Result,
     SentMessage,
-    refused,
+    read_refusals,
 )
 from smsc_async._model.types import MessageRef
 
@@ -86,7 +86,8 @@ def test_result_prints_what_the_service_said_only() -> None:
 )
 def test_money_is_exact(wire: str, amount: str) -> None:
     assert str(Balance.parse({"balance": wire}).amount) == amount
-    assert Cost.parse({"cost": wire, "cnt": "2"}).amount == Decimal(amount)
+    if wire != "-3.5":  # a debt is possible, a price to be received is not
+        assert Cost.parse({"cost": wire, "cnt": "2"}).amount == Decimal(amount)
 
 
 def test_count_is_parts_times_recipients_as_the_service_says() -> None:
@@ -154,7 +155,7 @@ def test_id_of_the_service_wins_and_ours_stands_in_for_a_missing_one() -> None:
     ],
 )
 def test_refused_recipients_come_as_none_one_or_many(value: JsonValue, codes: list[int]) -> None:
-    assert [error.code for error in refused(value)[0]] == codes
+    assert [error.code for error in read_refusals(value)[0]] == codes
 
 
 @pytest.mark.parametrize(
@@ -198,11 +199,11 @@ def test_refusal_of_one_of_two_that_end_alike_is_not_taken_for_the_other() -> No
 
 
 def test_accepted_send_is_no_failure_because_a_detail_of_its_answer_is_odd() -> None:
-    """An id that can't be one, or a refusal without a number: what was sent stays sent, and the oddity is kept."""
-    wire: dict[str, JsonValue] = {"id": "99999999999", "cnt": "1", "errors": [{"phone": "1234"}, "?"]}
+    """An id that can't be one, or a refusal of nobody: what was sent stays sent, and the oddity is kept."""
+    wire: dict[str, JsonValue] = {"id": "99999999999", "cnt": "1", "errors": [{"status": "7"}, "?"]}
     sent = SentMessage.from_wire(wire, id="abc", recipients=["+79991234567"])
     assert (sent.id, sent.ref.id, sent.errors) == ("abc", "abc", ())
-    assert sent.extra == {"id": "99999999999", "errors": [{"phone": "1234"}, "?"]}
+    assert sent.extra == {"id": "99999999999", "errors": [{"status": "7"}, "?"]}
 
 
 def test_full_status_is_read_to_the_last_field() -> None:

@@ -194,7 +194,7 @@ def test_whitespace_and_marks_before_the_document_are_accepted_in_an_answer_and_
         receive(b"\r\n" + encode(BALANCE, KEY, NAMESPACE).body, namespaces=(NAMESPACE,))
 
 
-@pytest.mark.parametrize("error", [None, "0", "", "00"])
+@pytest.mark.parametrize("error", [None, "0", "", "00", " ", " 0\n"])
 def test_error_0_means_none(error: str | None) -> None:
     balance = decoded(BALANCE, answer_to(BALANCE, {"balance": "1.5", "error": error}))
     assert (balance.amount, balance.extra) == (Decimal("1.5"), {})
@@ -267,7 +267,18 @@ def test_answer_may_have_another_order_unknown_and_missing_fields() -> None:
         (STATUS, b"<!DOCTYPE html><html><br></html>"),
         (BALANCE, answer_to(BALANCE, {"balance": "much"})),
         (SEND, answer_to(SEND, {"cnt": ""})),
-        (SEND, answer_to(SEND, {"id": "41", "cnt": "some"})),
+        (SEND, answer_to(SEND, {"cnt": "some"})),
+        (SEND, answer_to(SEND, {"cnt": "0"})),
+        (SEND, answer_to(SEND, {"id": "0"})),
+        (SEND, answer_to(SEND, {"id": " ", "cost": "1"})),
+        (SEND, answer_to(SEND, {"id": "41", "error": "\u0661"})),
+        (SEND, answer_to(SEND, {"id": "41", "error": "1_0"})),
+        (SEND, answer_to(SEND, {"id": "41", "error": "1.0"})),
+        (SEND, answer_to(SEND, {"id": "41", "error": {"code": "1"}})),
+        (BALANCE, answer_to(BALANCE, {"balance": "3,50"})),
+        (BALANCE, answer_to(BALANCE, {"balance": ["3", "3"]})),
+        (COST, answer_to(COST, {"cost": "3,50", "cnt": "1"})),
+        (COST, answer_to(COST, {"cost": "-1", "cnt": "1"})),
     ],
 )
 def test_what_is_no_answer_to_the_question_is_malformed_and_leaves_the_outcome_unknown(

@@ -104,10 +104,9 @@ def test_costs_are_requested_for_the_same_chunks() -> None:
 def test_refused_recipients_get_the_error_of_their_own() -> None:
     messages = _messages(3)
     chunk = Chunk(tuple(messages))
-    operation = to_send(chunk, {"id": "a1"})
     errors = (RecipientError(phone="79990000001", code=8), RecipientError(phone="79990000002", code=77))
     result = SentMessage(id="a1", sms_count=1, errors=errors)
-    first, second, third = sent(chunk, operation, result)
+    first, second, third = sent(chunk, result)
     assert (first.message, first.ref, first.error, first.sent) == (
         messages[0],
         MessageRef("+79990000000", "a1"),

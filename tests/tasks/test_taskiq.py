@@ -28,6 +28,7 @@ from smsc_async import taskiq as module
 from smsc_async._tasks import end_of
 from smsc_async._tasks.claims import Busy, Claim, Over
 from smsc_async.taskiq import FollowResult, SendResult
+from tests.odd_answers import ODD, OddTransport
 from tests.tasks.taskiq_post import IDLE, PHONE, URL, Post, queued_message
 
 
@@ -374,3 +375,20 @@ async def test_a_followed_message_is_asked_about_no_more_often_than_the_rules_al
     await post.deliver()
     (pause,) = await post.waiting()
     assert 899 < pause <= 900.01
+
+
+async def test_the_result_of_a_send_with_odd_details_is_loaded_as_it_was(post: Post) -> None:
+    post.service._inner = OddTransport(post.service.sandbox, ODD)  # type: ignore[assignment]
+    task = await post.tasks.send(PHONE, "Hello", cost=3)
+    await post.deliver()
+    sent = (await result_of(task)).sent
+    assert (sent.cost, sent.balance, sent.sms_count) == (None, None, None)
+    assert sent.extra == {"cost": "3,50", "cnt": "x", "balance": "1 000"}
+
+
+async def test_each_refused_recipient_of_a_task_keeps_its_own_number(post: Post) -> None:
+    task = await post.tasks.send(["+79000009007", "+79000009008"], "Hello")
+    await post.deliver()
+    failure = (await result_of(task)).failure
+    assert (failure.error, failure.code) == ("InvalidPhone", 7)
+    assert [(each.phone, each.code) for each in failure.errors] == [("79000009007", 7), ("79000009008", 8)]

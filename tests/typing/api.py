@@ -12,6 +12,7 @@ from taskiq_redis import RedisStreamBroker
 
 from smsc_async import (
     After,
+    ApiError,
     Balance,
     CallFinished,
     ChunkCost,
@@ -35,6 +36,7 @@ from smsc_async import (
     Observer,
     Outcome,
     PlannedMessage,
+    RecipientError,
     Reply,
     Send,
     SendList,
@@ -126,6 +128,7 @@ async def jobs(client: Client, unresolved: UnresolvedSend) -> None:
         await journal.follow(client, timeout=None, on_progress=print)
         assert_type(await journal.rows(), list[JournalRow])
         assert_type((await journal.summary()).unresolved, int)
+        assert_type((await journal.summary()).unpriced, int)
         journal.keep_unresolved(unresolved)
         assert_type(await journal.resolve(client), list[tuple[UnresolvedSend, SentMessage | None]])
         Client(guards=journal.guards(), on_unresolved=journal.keep_unresolved)
@@ -165,6 +168,9 @@ def errors(error: SmscError) -> None:
     assert_type(error.refs, tuple[MessageRef, ...])
     if isinstance(error, DeliveryFailed):
         assert_type(error.report, DeliveryReport)
+    if isinstance(error, ApiError):
+        assert_type(error.errors, tuple[RecipientError, ...])
+        assert_type(error.errors[0].code, int | None)
 
 
 async def transports(default: TransportWithGet) -> None:

@@ -26,6 +26,7 @@ local PATIENCE, TURN = 300000, 1000
 local SPARE = 43200000
 -- Microseconds within which a process with requests in flight notices a loss and reports until when they may last.
 local NOTICED = 30000000
+local MOST_UNPRICED = 10
 
 local token, known = ARGV[1], ARGV[2]
 local lease, report, life = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
@@ -187,9 +188,10 @@ end
 -- The same for what messages cost. The history is a hash: for a slice of five minutes its number, for a send that isn't
 -- released f and its token. The values: the last instant (of a send: until when it is in flight), known costs, messages
 -- of unknown cost, and the dearest cost, -1 if no cost is known. A message of unknown cost counts as the dearest one.
--- A send in flight may cost less than expected; as long as no cost is known there is one of them at a time.
+-- A send in flight may cost less than expected; as long as no cost is known there is one of them at a time. Once
+-- MOST_UNPRICED messages have cost nobody knows what, and no other has a known cost, no more are sent.
 local function excess_of_spend(key, count, span, amount)
-  local slices, flying, fields = {}, 0, redis.call('HGETALL', key)
+  local slices, flying, priced, fields = {}, 0, false, redis.call('HGETALL', key)
   for i = 1, #fields, 2 do
     local slice = {}
     for number in string.gmatch(fields[i + 1], '%S+') do
@@ -201,6 +203,7 @@ local function excess_of_spend(key, count, span, amount)
       redis.call('HDEL', key, fields[i])
     else
       slices[#slices + 1] = slice
+      priced = priced or slice[4] > 0
     end
   end
   table.sort(slices, function(one, other) return one[1] > other[1] end)
@@ -212,7 +215,7 @@ local function excess_of_spend(key, count, span, amount)
   end
   for _, slice in ipairs(slices) do
     spent, unpriced, dearest = spent + slice[2], unpriced + slice[3], math.max(dearest, slice[4])
-    if not fits() then
+    if not fits() or (unpriced >= MOST_UNPRICED and not priced) then
       return slice[1] + span - now
     end
   end
