@@ -4,12 +4,11 @@ Files can't be attached over SOAP; where a channel has `file_url`, the service f
 """
 
 import re
-from enum import Enum
 from typing import Annotated, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, PlainSerializer, Strict, model_validator
 
-from .frozen import Choice
+from .channel_base import Channel, TextUse, given
 from .types import SingleLine, Text, Url, Whole, XmlText
 
 __all__ = [
@@ -32,14 +31,6 @@ __all__ = [
 ]
 
 
-class TextUse(Enum):
-    """Whether a channel needs, accepts or refuses a text."""
-
-    REQUIRED = "required"
-    OPTIONAL = "optional"
-    REFUSED = "refused"
-
-
 def _bot_name(value: str) -> str:
     if not re.fullmatch(r"@[A-Za-z0-9_]{3,40}", value):
         raise ValueError("must be the name of a bot, such as '@name_bot'")
@@ -56,30 +47,6 @@ def _email_address(value: str) -> str:
     if not re.fullmatch(r"[^\s@,;]+@[^\s@,;]+", value):
         raise ValueError("must be an e-mail address, such as name@example.com")
     return value
-
-
-class Channel(Choice):
-    """The base of all channels; use one of its subclasses, `Sms()` is the default."""
-
-    examples: ClassVar[str] = "a channel, such as Sms() or Viber()"
-    _text_use: ClassVar[TextUse] = TextUse.REQUIRED
-    flag: ClassVar[str] = ""
-
-    def parameters(self) -> dict[str, str]:
-        """Return the parameters for `query` that choose the channel."""
-        return {self.flag: "1"} if self.flag else {}
-
-    def fields(self) -> dict[str, str]:
-        """Return the fields of the envelope that the channel sets."""
-        return {}
-
-    def check_text(self, text: str | None) -> None:
-        """Raise a `ValueError` if the channel can't be used with this text."""
-        name = type(self).__name__
-        if self._text_use is TextUse.REQUIRED and text is None:
-            raise ValueError(f"{name} needs a text: pass text=...")
-        if self._text_use is TextUse.REFUSED and text is not None:
-            raise ValueError(f"{name} has no text; leave `text` out")
 
 
 class Sms(Channel):
@@ -206,7 +173,7 @@ class Mms(Channel):
 
     def parameters(self) -> dict[str, str]:
         """Return `mms`, `subj` and `fileurl`."""
-        return {**super().parameters(), **_given(subj=self.subject, fileurl=self.file_url)}
+        return {**super().parameters(), **given(subj=self.subject, fileurl=self.file_url)}
 
 
 class Email(Channel):
@@ -229,7 +196,7 @@ class Email(Channel):
 
     def parameters(self) -> dict[str, str]:
         """Return `mail`, `subj` and `fileurl`."""
-        return {**super().parameters(), "subj": self.subject, **_given(fileurl=self.file_url)}
+        return {**super().parameters(), "subj": self.subject, **given(fileurl=self.file_url)}
 
     def fields(self) -> dict[str, str]:
         """Return `sender`: the address of the sender."""
@@ -261,7 +228,7 @@ class WhatsApp(Channel):
 
     def parameters(self) -> dict[str, str]:
         """Return `whatsapp` and `fileurl`."""
-        return {**super().parameters(), **_given(fileurl=self.file_url)}
+        return {**super().parameters(), **given(fileurl=self.file_url)}
 
 
 class Telegram(Channel):
@@ -340,8 +307,4 @@ class Voice(Channel):
         # soap-api documents the language only after a voice ("m,en"), and m3 as the default voice.
         voice = self.voice if self.language is None else f"{self.voice or 'm3'},{self.language}"
         param = None if self.attempts is None else f"{self.answer_wait},{self.repeat_interval},{self.attempts}"
-        return {**super().parameters(), **_given(voice=voice, param=param, fileurl=self.file_url)}
-
-
-def _given(**values: str | None) -> dict[str, str]:
-    return {name: value for name, value in values.items() if value is not None}
+        return {**super().parameters(), **given(voice=voice, param=param, fileurl=self.file_url)}

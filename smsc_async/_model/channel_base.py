@@ -1,0 +1,45 @@
+"""The base of all channels."""
+
+from enum import Enum
+from typing import ClassVar
+
+from .frozen import Choice
+
+__all__ = ["Channel", "TextUse", "given"]
+
+
+class TextUse(Enum):
+    """Whether a channel needs, accepts or refuses a text."""
+
+    REQUIRED = "required"
+    OPTIONAL = "optional"
+    REFUSED = "refused"
+
+
+class Channel(Choice):
+    """The base of all channels; use one of its subclasses, `Sms()` is the default."""
+
+    examples: ClassVar[str] = "a channel, such as Sms() or Viber()"
+    _text_use: ClassVar[TextUse] = TextUse.REQUIRED
+    flag: ClassVar[str] = ""
+
+    def parameters(self) -> dict[str, str]:
+        """Return the parameters for `query` that choose the channel."""
+        return {self.flag: "1"} if self.flag else {}
+
+    def fields(self) -> dict[str, str]:
+        """Return the fields of the envelope that the channel sets."""
+        return {}
+
+    def check_text(self, text: str | None) -> None:
+        """Raise a `ValueError` if the channel can't be used with this text."""
+        name = type(self).__name__
+        if self._text_use is TextUse.REQUIRED and text is None:
+            raise ValueError(f"{name} needs a text: pass text=...")
+        if self._text_use is TextUse.REFUSED and text is not None:
+            raise ValueError(f"{name} has no text; leave `text` out")
+
+
+def given(**values: str | None) -> dict[str, str]:
+    """Return the values that are not None."""
+    return {name: value for name, value in values.items() if value is not None}
