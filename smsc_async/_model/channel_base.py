@@ -4,6 +4,7 @@ from enum import Enum
 from typing import ClassVar
 
 from .frozen import Choice
+from .types import Url
 
 __all__ = ["Channel", "TextUse", "given"]
 
@@ -12,20 +13,28 @@ class TextUse(Enum):
     """Whether a channel needs, accepts or refuses a text."""
 
     REQUIRED = "required"
+    OR_FILE = "or file"
     OPTIONAL = "optional"
     REFUSED = "refused"
 
 
 class Channel(Choice):
-    """The base of all channels; use one of its subclasses, `Sms()` is the default."""
+    """The base of all channels; use one of its subclasses, `Sms()` is the default.
+
+    Attributes:
+        file_url: Where the service fetches a file (at least 101 bytes long) that goes with the message; None for none.
+            A text may then be left out, except that of an e-mail. Hlr and Ping send no message, so they refuse it.
+    """
 
     examples: ClassVar[str] = "a channel, such as Sms() or Viber()"
-    _text_use: ClassVar[TextUse] = TextUse.REQUIRED
+    _text_use: ClassVar[TextUse] = TextUse.OR_FILE
     flag: ClassVar[str] = ""
 
+    file_url: Url | None = None
+
     def parameters(self) -> dict[str, str]:
-        """Return the parameters for `query` that choose the channel."""
-        return {self.flag: "1"} if self.flag else {}
+        """Return the parameters for `query` that choose the channel, and `fileurl`."""
+        return {**({self.flag: "1"} if self.flag else {}), **given(fileurl=self.file_url)}
 
     def fields(self) -> dict[str, str]:
         """Return the fields of the envelope that the channel sets."""
@@ -36,6 +45,8 @@ class Channel(Choice):
         name = type(self).__name__
         if self._text_use is TextUse.REQUIRED and text is None:
             raise ValueError(f"{name} needs a text: pass text=...")
+        if self._text_use is TextUse.OR_FILE and text is None and self.file_url is None:
+            raise ValueError(f"{name} needs a text or a file_url: pass text=...")
         if self._text_use is TextUse.REFUSED and text is not None:
             raise ValueError(f"{name} has no text; leave `text` out")
 

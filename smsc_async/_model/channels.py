@@ -1,6 +1,6 @@
 """Channels: one value in place of the service's thirteen flags, so that no two can be set at once.
 
-Files can't be attached over SOAP; where a channel has `file_url`, the service fetches the file from there itself.
+Files can't be attached over SOAP; the service fetches a file from `file_url` itself.
 """
 
 import re
@@ -91,9 +91,15 @@ class Binary(Channel):
     dcs: Annotated[Whole, Field(ge=0, le=255)] | None = None
 
     def __init__(
-        self, data: bytes | str, *, udh: bytes | str | None = None, pid: int | None = None, dcs: int | None = None
+        self,
+        data: bytes | str,
+        *,
+        udh: bytes | str | None = None,
+        pid: int | None = None,
+        dcs: int | None = None,
+        file_url: str | None = None,
     ) -> None:
-        BaseModel.__init__(self, data=data, udh=udh, pid=pid, dcs=dcs)
+        BaseModel.__init__(self, data=data, udh=udh, pid=pid, dcs=dcs, file_url=file_url)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -104,8 +110,8 @@ class Binary(Channel):
         return self
 
     def parameters(self) -> dict[str, str]:
-        """Return `bin=2`: the message is hexadecimal."""
-        return {"bin": "2"}
+        """Return `bin=2`, as the message is hexadecimal, and `fileurl`."""
+        return {"bin": "2", **super().parameters()}
 
     def fields(self) -> dict[str, str]:
         """Return `mes`: the header, or a null byte if there is none, the data, and the tail with pid and dcs."""
@@ -130,12 +136,21 @@ class WapPush(Channel):
     url: Url
     title: SingleLine
 
-    def __init__(self, url: str, title: str) -> None:
-        BaseModel.__init__(self, url=url, title=title)
+    def __init__(self, url: str, title: str, *, file_url: str | None = None) -> None:
+        BaseModel.__init__(self, url=url, title=title, file_url=file_url)
 
     def fields(self) -> dict[str, str]:
         """Return `mes`: "the link and title through a line feed" (soap-api)."""
         return {"mes": f"{self.url}\n{self.title}"}
+
+
+def _no_file(value: object) -> object:
+    if value is not None:
+        raise ValueError("must be left out, because this channel sends no message")
+    return value
+
+
+NoFile: TypeAlias = Annotated[None, BeforeValidator(_no_file)]
 
 
 class Hlr(Channel):
@@ -144,6 +159,8 @@ class Hlr(Channel):
     _text_use: ClassVar[TextUse] = TextUse.REFUSED
     flag: ClassVar[str] = "hlr"
 
+    file_url: NoFile = None
+
 
 class Ping(Channel):
     """An invisible SMS whose delivery status shows whether the phone is on."""
@@ -151,20 +168,20 @@ class Ping(Channel):
     _text_use: ClassVar[TextUse] = TextUse.REFUSED
     flag: ClassVar[str] = "ping"
 
+    file_url: NoFile = None
+
 
 class Mms(Channel):
     """An MMS; needs a subject or a text.
 
     Attributes:
         subject: The subject; None for the sender's name.
-        file_url: Where the service fetches the file (at least 101 bytes long).
     """
 
     _text_use: ClassVar[TextUse] = TextUse.OPTIONAL
     flag: ClassVar[str] = "mms"
 
     subject: SingleLine | None = None
-    file_url: Url | None = None
 
     def check_text(self, text: str | None) -> None:
         """Raise a `ValueError` if there is neither a text nor a subject."""
@@ -173,7 +190,7 @@ class Mms(Channel):
 
     def parameters(self) -> dict[str, str]:
         """Return `mms`, `subj` and `fileurl`."""
-        return {**super().parameters(), **given(subj=self.subject, fileurl=self.file_url)}
+        return {**super().parameters(), **given(subj=self.subject)}
 
 
 class Email(Channel):
@@ -182,21 +199,20 @@ class Email(Channel):
     Attributes:
         sender: The address of the sender.
         subject: The subject.
-        file_url: Where the service fetches the attachment (at least 101 bytes long).
     """
 
+    _text_use: ClassVar[TextUse] = TextUse.REQUIRED  # soap-api: "specify the subject, text, and address of the sender"
     flag: ClassVar[str] = "mail"
 
     sender: Annotated[XmlText, AfterValidator(_email_address)]
     subject: SingleLine
-    file_url: Url | None = None
 
     def __init__(self, sender: str, subject: str, *, file_url: str | None = None) -> None:
         BaseModel.__init__(self, sender=sender, subject=subject, file_url=file_url)
 
     def parameters(self) -> dict[str, str]:
         """Return `mail`, `subj` and `fileurl`."""
-        return {**super().parameters(), "subj": self.subject, **given(fileurl=self.file_url)}
+        return {**super().parameters(), "subj": self.subject}
 
     def fields(self) -> dict[str, str]:
         """Return `sender`: the address of the sender."""
@@ -216,19 +232,9 @@ class Viber(Channel):
 
 
 class WhatsApp(Channel):
-    """A WhatsApp message.
-
-    Attributes:
-        file_url: Where the service fetches a file to send (at least 101 bytes long).
-    """
+    """A WhatsApp message."""
 
     flag: ClassVar[str] = "whatsapp"
-
-    file_url: Url | None = None
-
-    def parameters(self) -> dict[str, str]:
-        """Return `whatsapp` and `fileurl`."""
-        return {**super().parameters(), **given(fileurl=self.file_url)}
 
 
 class Telegram(Channel):
@@ -243,8 +249,8 @@ class Telegram(Channel):
 
     code: Text
 
-    def __init__(self, code: str) -> None:
-        BaseModel.__init__(self, code=code)
+    def __init__(self, code: str, *, file_url: str | None = None) -> None:
+        BaseModel.__init__(self, code=code, file_url=file_url)
 
     def fields(self) -> dict[str, str]:
         """Return `mes`: the code."""
@@ -260,35 +266,33 @@ class TelegramBot(Channel):
 
     name: Annotated[str, Strict(), AfterValidator(_bot_name)]
 
-    def __init__(self, name: str) -> None:
-        BaseModel.__init__(self, name=name)
+    def __init__(self, name: str, *, file_url: str | None = None) -> None:
+        BaseModel.__init__(self, name=name, file_url=file_url)
 
     def parameters(self) -> dict[str, str]:
-        """Return `bot`."""
-        return {"bot": self.name}
+        """Return `bot` and `fileurl`."""
+        return {**super().parameters(), "bot": self.name}
 
 
 class Voice(Channel):
-    """A voice call that reads the text, or plays a file.
+    """A voice call that reads the text, or plays the file of `file_url`.
 
     Attributes:
         voice: m, m2, m3, m4 for a man's voice, w, w2, w3, w4 for a woman's; None for the service's choice (m3).
         language: The language of the text, two letters such as "en"; None for the service's choice.
-        answer_wait: Seconds to wait for an answer, 10 to 35.
-        repeat_interval: Seconds between two attempts, 10 to 3600.
-        attempts: Attempts in all, 1 to 9. Pass all three or none: the service resets all if one is invalid.
-        file_url: Where the service fetches the sound (at least 101 bytes long); the text may then be left out.
+        answer_wait: Seconds to wait for an answer, 0 to 99; the service takes less than 10 for 10, more than 35 for 35.
+        repeat_interval: Seconds between two attempts, 0 to 3600; the service takes less than 10 for 10.
+        attempts: Attempts in all, 0 to 9; the service takes 0 for 1. Pass all three or none: it resets all if one is
+            invalid.
     """
 
-    _text_use: ClassVar[TextUse] = TextUse.OPTIONAL
     flag: ClassVar[str] = "call"
 
     voice: Literal["m", "m2", "m3", "m4", "w", "w2", "w3", "w4"] | None = None
     language: Annotated[str, Strict(), AfterValidator(_language)] | None = None
-    answer_wait: Annotated[Whole, Field(ge=10, le=35)] | None = None
-    repeat_interval: Annotated[Whole, Field(ge=10, le=3600)] | None = None
-    attempts: Annotated[Whole, Field(ge=1, le=9)] | None = None
-    file_url: Url | None = None
+    answer_wait: Annotated[Whole, Field(ge=0, le=99)] | None = None
+    repeat_interval: Annotated[Whole, Field(ge=0, le=3600)] | None = None
+    attempts: Annotated[Whole, Field(ge=0, le=9)] | None = None
 
     @model_validator(mode="after")
     def _all_three_or_none(self) -> Self:
@@ -297,14 +301,9 @@ class Voice(Channel):
             raise ValueError("answer_wait, repeat_interval and attempts go together; pass all three or none")
         return self
 
-    def check_text(self, text: str | None) -> None:
-        """Raise a `ValueError` if there is neither a text nor a file."""
-        if text is None and self.file_url is None:
-            raise ValueError("Voice needs a text or a file_url")
-
     def parameters(self) -> dict[str, str]:
         """Return `call`, `voice`, `param` and `fileurl`."""
         # soap-api documents the language only after a voice ("m,en"), and m3 as the default voice.
         voice = self.voice if self.language is None else f"{self.voice or 'm3'},{self.language}"
         param = None if self.attempts is None else f"{self.answer_wait},{self.repeat_interval},{self.attempts}"
-        return {**super().parameters(), **given(voice=voice, param=param, fileurl=self.file_url)}
+        return {**super().parameters(), **given(voice=voice, param=param)}

@@ -69,8 +69,8 @@ class ServiceChannel(StrEnum):
     def _has_enough(self, text: str, sender: str, params: Mapping[str, str]) -> bool:
         if self is ServiceChannel.MAIL:  # "you must specify the subject, text, and address of the sender"
             return bool(text and sender and params.get("subj"))
-        if self is ServiceChannel.MMS:  # "it is mandatory to specify the subject or text"; a file may be all there is
-            return bool(text or params.get("subj") or params.get("fileurl"))
+        if self is ServiceChannel.MMS:  # "it is mandatory to specify the subject or text"
+            return bool(text or params.get("subj"))
         if self is ServiceChannel.PUSH:  # "the link and title through a line feed"
             return "\n" in text.strip()
         if self is ServiceChannel.BINARY and params.get("bin") == "2":

@@ -49,7 +49,17 @@ CHANNELS: list[tuple[Channel, dict[str, str], dict[str, str]]] = [
     (Voice(language="en"), {"call": "1", "voice": "m3,en"}, {}),
     (Voice(voice="w", language="fr"), {"call": "1", "voice": "w,fr"}, {}),
     (Voice(answer_wait=10, repeat_interval=3600, attempts=9), {"call": "1", "param": "10,3600,9"}, {}),
+    (Voice(answer_wait=0, repeat_interval=0, attempts=0), {"call": "1", "param": "0,0,0"}, {}),
+    (Voice(answer_wait=99, repeat_interval=9, attempts=1), {"call": "1", "param": "99,9,1"}, {}),
     (Voice(file_url=URL), {"call": "1", "fileurl": URL}, {}),
+    (Sms(file_url=URL), {"fileurl": URL}, {}),
+    (Flash(file_url=URL), {"flash": "1", "fileurl": URL}, {}),
+    (Binary("ff", file_url=URL), {"bin": "2", "fileurl": URL}, {"mes": "00FF"}),
+    (WapPush("http://a.b/c", "T", file_url=URL), {"push": "1", "fileurl": URL}, {"mes": "http://a.b/c\nT"}),
+    (Social(file_url=URL), {"soc": "1", "fileurl": URL}, {}),
+    (Viber(file_url=URL), {"viber": "1", "fileurl": URL}, {}),
+    (Telegram("4821", file_url=URL), {"tg": "1", "fileurl": URL}, {"mes": "4821"}),
+    (TelegramBot("@botname_bot", file_url=URL), {"bot": "@botname_bot", "fileurl": URL}, {}),
 ]
 
 
@@ -80,8 +90,30 @@ def test_every_documented_voice_can_be_chosen(voice: str) -> None:
     assert Voice.model_validate({"voice": voice}).parameters() == {"call": "1", "voice": voice}
 
 
+@pytest.mark.parametrize("kind", [Hlr, Ping])
+def test_channel_that_sends_no_message_refuses_a_file(kind: type[Channel]) -> None:
+    with pytest.raises(ValueError, match="file_url must be left out, because this channel sends no message"):
+        kind.model_validate({"file_url": URL})
+
+
+FILES: list[Channel] = [
+    channel for channel, given, _ in CHANNELS if "fileurl" in given and not isinstance(channel, Email | Mms)
+]
+
+
+@pytest.mark.parametrize("channel", FILES)
+def test_a_file_may_stand_in_for_the_text(channel: Channel) -> None:
+    channel.check_text(None)
+
+
+def test_every_channel_but_two_takes_a_file() -> None:
+    assert {type(channel) for channel, given, _ in CHANNELS if "fileurl" in given} == {
+        type(channel) for channel, _, _ in CHANNELS
+    } - {Hlr, Ping}
+
+
 @pytest.mark.parametrize(
-    "channel", [Sms(), Flash(), Social(), Viber(), WhatsApp(file_url=URL), TelegramBot("@abc"), Email("me@a.b", "S")]
+    "channel", [Sms(), Flash(), Social(), Viber(), WhatsApp(), TelegramBot("@abc"), Email("me@a.b", "S", file_url=URL)]
 )
 def test_channel_that_needs_a_text_says_so(channel: Channel) -> None:
     channel.check_text("Hi")
@@ -144,11 +176,11 @@ def test_voice_needs_a_text_or_a_file() -> None:
         (Voice, {"language": "EN"}, "must be two small letters"),
         (Voice, {"attempts": 3}, "all three or none"),
         (Voice, {"answer_wait": 20, "repeat_interval": 60}, "all three or none"),
-        (Voice, {"answer_wait": 9, "repeat_interval": 10, "attempts": 1}, "must be at least 10"),
-        (Voice, {"answer_wait": 36, "repeat_interval": 10, "attempts": 1}, "at most 35"),
-        (Voice, {"answer_wait": 10, "repeat_interval": 9, "attempts": 1}, "must be at least 10"),
+        (Voice, {"answer_wait": -1, "repeat_interval": 10, "attempts": 1}, "must be at least 0"),
+        (Voice, {"answer_wait": 100, "repeat_interval": 10, "attempts": 1}, "at most 99"),
+        (Voice, {"answer_wait": 10, "repeat_interval": -1, "attempts": 1}, "must be at least 0"),
         (Voice, {"answer_wait": 10, "repeat_interval": 3601, "attempts": 1}, "at most 3600"),
-        (Voice, {"answer_wait": 10, "repeat_interval": 10, "attempts": 0}, "at least 1"),
+        (Voice, {"answer_wait": 10, "repeat_interval": 10, "attempts": -1}, "at least 0"),
         (Voice, {"answer_wait": 10, "repeat_interval": 10, "attempts": 10}, "at most 9"),
         (Sms, {"subject": "canary"}, "is not an argument"),
         (Viber, {"voice": "m"}, "is not an argument"),
