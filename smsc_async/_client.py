@@ -90,7 +90,7 @@ class Client(Session):
             to: One recipient or many: phones with or without + (the service corrects those without), group codes
                 `G<number>`, e-mail addresses for `Email`, `#ID` or a nickname for Telegram.
             text: 1 to 1000 characters; omitted where the channel has no text.
-            id: 1 to 2147483647, or up to 40 of `[A-Za-z0-9._-]`. None for a new one.
+            id: A number from 1 to 2147483647, or a string of up to 40 of `[A-Za-z0-9._-]`. None for a new one.
             sender: Up to 11 characters or 15 digits. None for the account's default.
             at: When to deliver: an aware datetime, `LocalTime`, `Between` or `After`. None for immediately.
             via: The channel, such as `Viber()` or `Email(sender, subject)`.

@@ -30,7 +30,7 @@ from smsc_async._model import (
 from smsc_async._model import parts as cut
 
 from . import output
-from .arguments import AsJson, AtOption, DelayOption, UrlOption, check_credentials, schedule
+from .arguments import AsJson, AtOption, DelayOption, UrlOption, check_credentials, not_past, schedule
 from .doctor import examine
 from .guards import guards
 from .process import FAILED, USAGE, attempt, fail, run
@@ -116,7 +116,7 @@ def send(
             sender=sender,
             via=_CHANNELS[via](),
             id=message_id,
-            at=schedule(at),
+            at=not_past(schedule(at)),
             cost=3 if cost else None,
         ),
         on_interrupt="the message may have been sent, so look it up before you send it again",

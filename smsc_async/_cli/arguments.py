@@ -1,7 +1,7 @@
 """The arguments that several commands have in common, and the credentials from the environment."""
 
 import math
-from datetime import datetime
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import typer
@@ -9,7 +9,7 @@ import typer
 from smsc_async._call import credentials_from
 from smsc_async._model import After, At, LocalTime, Schedule
 
-__all__ = ["AsJson", "AtOption", "DelayOption", "UrlOption", "check_credentials", "schedule"]
+__all__ = ["AsJson", "AtOption", "DelayOption", "UrlOption", "check_credentials", "is_past", "not_past", "schedule"]
 
 UrlOption: TypeAlias = Annotated[str | None, typer.Option(help="URL of the service; also SMSC_URL.")]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -62,6 +62,35 @@ def schedule(text: str | None) -> Schedule | None:
             "--at must be a date and time such as 2030-12-31T09:30 or 2030-12-31T09:30+03:00, or +MINUTES"
         ) from None
     return LocalTime(moment) if moment.utcoffset() is None else At(moment)
+
+
+_MOSCOW: Final = 3.0  # hours from UTC
+
+
+def is_past(at: Schedule | None, tz: float = 0.0) -> bool:
+    """Return whether a schedule is a moment in the past, which the service takes for "at once".
+
+    Args:
+        at: The schedule, None for at once.
+        tz: The time zone of a `LocalTime`, in hours relative to Moscow, whose zone that of the account is taken for.
+    """
+    if not isinstance(at, At | LocalTime):
+        return False
+    zone = timezone(timedelta(hours=_MOSCOW + tz))
+    moment = at.moment if isinstance(at, At) else at.moment.replace(tzinfo=zone)
+    return moment < datetime.now(UTC)
+
+
+def not_past(at: Schedule | None) -> Schedule | None:
+    """Return a schedule.
+
+    Raises:
+        ValueError: It is in the past, so that the message would go at once.
+    """
+    if is_past(at):
+        zone = " (without an offset, it is taken for Moscow time)" if isinstance(at, LocalTime) else ""
+        raise ValueError(f"--at is in the past{zone}, so the service would send at once; for that, leave --at out")
+    return at
 
 
 def check_credentials() -> None:

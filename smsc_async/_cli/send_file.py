@@ -20,7 +20,7 @@ from smsc_async._model import JournalError, Message, Schedule
 from smsc_async._sending import Chunk, goes_with, to_send
 
 from . import output
-from .arguments import AsJson, AtOption, DelayOption, UrlOption, check_credentials, schedule
+from .arguments import AsJson, AtOption, DelayOption, UrlOption, check_credentials, is_past, not_past, schedule
 from .guards import PrefixOption, RedisOption, SharedGuards
 from .messages_csv import BadRow, read_messages
 from .process import FAILED, attempt, fail, run
@@ -166,6 +166,8 @@ async def _work(job: _Job) -> Summary:
             _say(job, f"a new job: {summary.unsent} messages are planned in {job.journal}")
         elif summary.planned:
             _say(job, f"an existing job: asking the service which of {summary.planned} planned messages it has")
+            if is_past(job.at):
+                _say(job, "--at has passed since the job was planned, so what is still to be sent goes at once")
         try:
             async with Client(url=job.url, guards=journal.guards() if shared is None else shared.guards) as client:
                 await _send(job, journal, client, shared)
@@ -225,9 +227,13 @@ def _planned(content: bytes, job: _Job) -> Iterator[PlannedMessage]:
     options = {"sender": job.sender, "at": job.at}
 
     def check(message: Message) -> None:
+        if message.tz is not None and is_past(job.at, message.tz):
+            raise ValueError("--at is in the past in the tz of this row, so the service would send it at once")
         to_send(Chunk((message,), is_list=goes_with(to_send, message, options)), options)
 
     found = read_messages(content, check, allow_duplicates=job.allow_duplicates)
+    if any(row.message is not None and row.message.tz is None for row in found.rows):
+        not_past(job.at)
     if found.bad and job.skip_bad is None:
         raise ValueError("\n".join(_bad_lines(found.bad)))
     if job.skip_bad is not None:

@@ -13,6 +13,7 @@ from .types import Whole
 __all__ = ["After", "At", "Between", "LocalTime", "Schedule"]
 
 
+_ELEVEN_CHARACTERS: Final = datetime.fromtimestamp(1_000_000_000, UTC)
 _WRITTEN: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ].+")
 
 
@@ -37,7 +38,8 @@ class At(Schedule):
     """An instant.
 
     Attributes:
-        moment: An aware datetime; fractions of a second are dropped. A moment in the past means at once.
+        moment: An aware datetime, not before 9 September 2001; fractions of a second are dropped. A moment in the past
+            means at once.
     """
 
     moment: Annotated[AwareDatetime, BeforeValidator(_moment)]
@@ -46,9 +48,10 @@ class At(Schedule):
         BaseModel.__init__(self, moment=moment)
 
     @model_validator(mode="after")
-    def _after_1970(self) -> Self:
-        if self.moment < datetime(1970, 1, 2, tzinfo=UTC):
-            raise ValueError("the service counts seconds since 1970; pass a later moment")
+    def _of_eleven_characters(self) -> Self:
+        # `0` and nine digits are ten digits, which are also DDMMYYhhmm: a moment of 1998 could be read as one of 2031.
+        if self.moment < _ELEVEN_CHARACTERS:
+            raise ValueError("moment must be later than 2001: the service may read an earlier one as another date")
         return self
 
     def wire(self) -> str:
@@ -62,13 +65,20 @@ class LocalTime(Schedule):
     This is the only schedule that a batch can apply in the time zone of each message.
 
     Attributes:
-        moment: A naive datetime; seconds are dropped.
+        moment: A naive datetime from 2000 to 2099, as the service takes two digits of the year; seconds are dropped. A
+            moment in the past means at once.
     """
 
     moment: Annotated[NaiveDatetime, BeforeValidator(_moment)]
 
     def __init__(self, moment: datetime) -> None:
         BaseModel.__init__(self, moment=moment)
+
+    @model_validator(mode="after")
+    def _of_this_century(self) -> Self:
+        if self.moment.year // 100 != 20:  # noqa: PLR2004 - the century
+            raise ValueError("moment must be in 2000 to 2099: the service takes only the last two digits of the year")
+        return self
 
     def wire(self) -> str:
         """Return format 1 of soap-api: DDMMYYhhmm."""
@@ -78,9 +88,13 @@ class LocalTime(Schedule):
 class Between(Schedule):
     """A range of hours, for example to avoid the night: inside it the message goes at once, else when it next begins.
 
+    A range over midnight, such as Between(22, 6), is passed on as it is, and what the service makes of it is not
+    verified. Read literally, soap-api's "h1-h2" has no hour in it then, so a message waits for the next 22:00, even at
+    23:00 and at 5:00; the sandbox does so. The service may as well let the range go on after midnight.
+
     Attributes:
         start: The first hour, 0 to 23, in the `tz` of the send, else in the account's time zone.
-        end: The hour at which the range ends, 1 to 24, later than `start`.
+        end: The hour at which the range ends, 1 to 24 (midnight), other than `start`.
     """
 
     start: Annotated[Whole, Field(ge=0, le=23)]
@@ -90,9 +104,9 @@ class Between(Schedule):
         BaseModel.__init__(self, start=start, end=end)
 
     @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        if self.start >= self.end:
-            raise ValueError("start must be before end, on the same day: Between(9, 21)")
+    def _not_empty(self) -> Self:
+        if self.start == self.end:
+            raise ValueError("start and end must be different hours, such as Between(9, 21)")
         return self
 
     def wire(self) -> str:

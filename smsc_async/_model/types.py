@@ -188,14 +188,13 @@ def _sender(value: str) -> str:
 def _message_id(value: Any) -> Any:
     if isinstance(value, int) and not isinstance(value, bool):
         if not 1 <= value <= _MAX_ID:
-            raise ValueError(f"must be 1 to {_MAX_ID} if it is a number")
+            raise ValueError(f"must be 1 to {_MAX_ID} if it is a number; pass a longer one as a string")
         return str(value)
-    if isinstance(value, str) and not _ID.fullmatch(value):
-        raise ValueError(f"must be a number from 1 to {_MAX_ID}, or up to 40 of the characters A-Z a-z 0-9 . _ -")
-    if isinstance(value, str) and value.isdecimal() and not 1 <= int(value) <= _MAX_ID:
-        raise ValueError(f"must be a number from 1 to {_MAX_ID} if it has digits only; add a letter to a longer one")
     if not isinstance(value, str):
         raise ValueError(f"must be a string or a whole number, not {kind_of(value)}")  # noqa: TRY004 - as above
+    # PHP takes "0" for empty, so the service would assign an id of its own.
+    if not _ID.fullmatch(value) or not value.strip("0"):
+        raise ValueError(f"must be a number from 1 to {_MAX_ID}, or a string of up to 40 of A-Z a-z 0-9 . _ -, not '0'")
     return value
 
 
@@ -238,7 +237,7 @@ Subscriber: TypeAlias = Annotated[Recipient, AfterValidator(_not_a_group)]
 Sender: TypeAlias = Annotated[str, Strict(), AfterValidator(_sender)]
 """The sender's name: up to 11 characters or 15 digits."""
 MessageId: TypeAlias = Annotated[str, Strict(), BeforeValidator(_message_id)]
-"""A message id: 1 to 2147483647, or up to 40 of `[A-Za-z0-9._-]`."""
+"""A message id: a number from 1 to 2147483647, or a string of up to 40 of `[A-Za-z0-9._-]`, also of digits only."""
 Whole: TypeAlias = Annotated[int, BeforeValidator(whole)]
 """A whole number, and no bool."""
 TimeZoneOffset: TypeAlias = Annotated[float, BeforeValidator(no_bool), Field(ge=-15, le=12, multiple_of=0.25)]

@@ -20,7 +20,7 @@ def read_time(text: str, *, now: float, zone: timezone) -> float:
     """Return the Unix time at which a message is due, never before `now`.
 
     Ten digits are DDMMYYhhmm even when they begin with 0: a timestamp of nine digits is long past.
-    The range h1-h2 lies within one day, h1 < h2: a range over midnight is not documented, so it is error 5.
+    A range h1-h2 is read literally, so a message never is inside one over midnight: it waits for the next h1.
 
     Args:
         text: The field `time`: empty, 0, or one of the four documented formats.
@@ -54,7 +54,7 @@ def _local_moment(found: re.Match[str], zone: timezone) -> float:
 def _next_within(first: int, last: int, now: float, zone: timezone) -> float:
     # "If the current time is less than h1 ... when the time h1 occurs, if [it] falls in the interval from h1 to h2
     # ... immediately, otherwise ... the next day when the h1 time is reached."
-    if not first < last <= _LAST_HOUR:
+    if first >= _LAST_HOUR or last > _LAST_HOUR:
         refuse(5)
     local = datetime.fromtimestamp(now, zone)
     if first <= local.hour < last:

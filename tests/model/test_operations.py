@@ -99,7 +99,9 @@ def test_an_id_is_never_of_digits_alone_which_the_service_takes_for_a_number(mon
     assert new_id() == f"{10:032x}"
 
 
-@pytest.mark.parametrize(("given", "wire"), [(1, "1"), ("a.b-c_1", "a.b-c_1"), (2_147_483_647, "2147483647")])
+@pytest.mark.parametrize(
+    ("given", "wire"), [(1, "1"), ("a.b-c_1", "a.b-c_1"), (2_147_483_647, "2147483647"), ("9" * 40, "9" * 40)]
+)
 def test_id_goes_as_given(given: int | str, wire: str) -> None:
     assert send(id=given).fields()["id"] == wire
 

@@ -139,13 +139,24 @@ def test_sender_beyond_that_is_refused(given: str) -> None:
         ("A-z_0.9", "A-z_0.9"),
         ("x" * 40, "x" * 40),
         ("9999999999a", "9999999999a"),
+        ("2147483648", "2147483648"),
+        ("20261127000123456789", "20261127000123456789"),
+        ("9" * 40, "9" * 40),
+        ("0010", "0010"),
     ],
 )
 def test_id_is_a_number_or_40_characters(given: int | str, wire: str) -> None:
     assert message_id.validate_python(given) == wire
 
 
-@pytest.mark.parametrize("given", [0, -1, 2_147_483_648, "0", "2147483648", "", "x" * 41, "a b", "é", "a\n", "\u0661"])
+def test_a_number_of_more_than_32_bits_is_an_id_as_a_string_and_the_error_says_so() -> None:
+    with pytest.raises(ValueError, match="1 to 2147483647 if it is a number; pass a longer one as a string"):
+        message_id.validate_python(2_147_483_648)
+
+
+@pytest.mark.parametrize(
+    "given", [0, -1, 2_147_483_648, "0", "000", "", "9" * 41, "x" * 41, "a b", "é", "a\n", "\u0661"]
+)
 def test_id_beyond_that_is_refused_with_the_range(given: int | str) -> None:
     with pytest.raises(ValueError, match="1 to 2147483647"):
         message_id.validate_python(given)

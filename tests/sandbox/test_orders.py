@@ -57,7 +57,7 @@ def test_price_counts_each_part() -> None:
     assert (draft.parts, draft.cost) == (2, Decimal(9))
 
 
-@pytest.mark.parametrize("id_", ["1", "2147483647", "a" * 40, "Az09._-", "0", "", None])
+@pytest.mark.parametrize("id_", ["1", "2147483647", "2147483648", "9" * 40, "a" * 40, "Az09._-", "0", "", None])
 def test_id_is_a_number_or_a_short_word(id_: str | None) -> None:
     assert read(id=id_).id == (id_ if id_ and id_ != "0" else "")
 
