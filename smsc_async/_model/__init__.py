@@ -75,6 +75,7 @@ from .limits import (
     STATUS_IN_FLIGHT,
     SUBSCRIBER,
 )
+from .messages import Message
 from .observers import (
     CallAttempted,
     CallFinished,
@@ -125,7 +126,6 @@ from .text import Encoding, Parts, parts
 from .types import (
     UNSET,
     Many,
-    Message,
     MessageId,
     MessageRef,
     Money,

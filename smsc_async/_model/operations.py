@@ -28,10 +28,11 @@ from .exceptions import (
     TooManyRequests,
     Undeliverable,
 )
+from .messages import Message
 from .parameters import CREDENTIALS, Asked, Dispatch, Extra, MessageList, ToRecipients, checked_extra
 from .results import Balance, Cost, DeliveryReport, RecipientError, Refusals, Result, SentMessage, Wire
 from .schedule import At, LocalTime, Schedule
-from .types import Message, MessageId, MessageRef, Sender, is_aware, is_group, whole
+from .types import MessageId, MessageRef, Sender, is_aware, is_group, whole
 
 __all__ = [
     "BALANCE_ERRORS",

@@ -15,8 +15,8 @@ from pydantic import BeforeValidator, Field, InstanceOf, SerializeAsAny, StrictB
 
 from .channels import Channel, Email, Sms, Telegram, TelegramBot
 from .frozen import FrozenModel, kind_of
+from .messages import Message
 from .types import (
-    Message,
     MessageRef,
     Recipient,
     Text,

@@ -11,6 +11,7 @@ import pytest
 
 from smsc_async._model.channels import Binary, Channel, Email, Hlr, Sms, TelegramBot, Viber, Voice
 from smsc_async._model.exceptions import MessageNotFound
+from smsc_async._model.messages import Message
 from smsc_async._model.operations import (
     BALANCE_ERRORS,
     SENDING_ERRORS,
@@ -25,7 +26,7 @@ from smsc_async._model.operations import (
 )
 from smsc_async._model.results import Balance, Cost, DeliveryReport, SentMessage
 from smsc_async._model.schedule import After, At, Between, LocalTime, Schedule
-from smsc_async._model.types import Message, MessageRef
+from smsc_async._model.types import MessageRef
 
 PHONE = "+79991234567"
 OTHER = "79991234568"

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from smsc_async._model.channels import Channel, Email, Flash, Hlr, Mms, Sms, Telegram, TelegramBot, Viber, Voice
+from smsc_async._model.messages import Message
 from smsc_async._model.operations import GetBalance, GetCost, GetListCost, GetStatus, Send, SendList
 from smsc_async._model.parameters import CREDENTIALS
-from smsc_async._model.types import Message, MessageRef
+from smsc_async._model.types import MessageRef
 
 PHONE = "+79991234567"
 SECRET = "canary"

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from smsc_async import After, Email, GetStatus
+from smsc_async._model.messages import Message
 from smsc_async._model.types import (
     UNSET,
-    Message,
     MessageId,
     MessageRef,
     Recipient,

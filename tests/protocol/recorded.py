@@ -8,8 +8,9 @@ from typing import Any, Final
 from pydantic import JsonValue, SecretStr
 
 from smsc_async._model.credentials import Credentials, Login
+from smsc_async._model.messages import Message
 from smsc_async._model.operations import GetBalance, GetCost, GetListCost, GetStatus, Operation, Send, SendList
-from smsc_async._model.types import Message, MessageRef
+from smsc_async._model.types import MessageRef
 from smsc_async._protocol.binding import decode, encode
 from smsc_async._protocol.contract import CONTRACT
 from smsc_async._protocol.envelope import SoapVersion, build

@@ -25,9 +25,10 @@ from smsc_async._model.channels import (
     WhatsApp,
 )
 from smsc_async._model.credentials import ApiKey, Credentials, Login
+from smsc_async._model.messages import Message
 from smsc_async._model.operations import GetBalance, GetCost, GetListCost, GetStatus, Send, SendList
 from smsc_async._model.schedule import After, At, Between, LocalTime
-from smsc_async._model.types import Message, MessageRef
+from smsc_async._model.types import MessageRef
 from smsc_async._protocol.binding import encode, receive
 from smsc_async._protocol.contract import CONTRACT
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from smsc_async._model.types import Message
+from smsc_async._model.messages import Message
 from smsc_async._protocol.query import encode_list, encode_query, fits_in_list
 
 PHONE: Final = "+79215550101"
