@@ -87,8 +87,8 @@ class Client(Session):
         """Send one text to one or many recipients (`send_sms`, `send_sms2`).
 
         Args:
-            to: One recipient or many: phones with or without + (the service corrects those without), group codes
-                `G<number>`, e-mail addresses for `Email`, `#ID` or a nickname for Telegram.
+            to: Recipients, as a list or separated by commas or semicolons: phones with or without + (the service
+                corrects those without), groups `G<number>`, e-mail addresses, `#ID` or a nickname for Telegram.
             text: 1 to 1000 characters; omitted where the channel has no text.
             id: A number from 1 to 2147483647, or a string of up to 40 of `[A-Za-z0-9._-]`. None for a new one.
             sender: Up to 11 characters or 15 digits. None for the account's default.
@@ -196,8 +196,8 @@ class Client(Session):
         """Send a different message to each recipient, many in one request (`send_sms2` with `list`).
 
         Accepts any iterable or async iterable, holds one chunk of it in memory, and makes one request at a time. Yields
-        one outcome a message, in order. A text that `list` can't carry unchanged is sent in a request of its own. After
-        an error about all messages (`Scope.ALL`), nothing more is sent.
+        one outcome for each recipient, in order. What `list` can't carry unchanged, also a group, is sent in a request
+        of its own. After an error about all messages (`Scope.ALL`), nothing more is sent.
 
         Args:
             messages: The messages.

@@ -66,7 +66,7 @@ A_MESSAGE: Final = "a message must be a MessageRef, its text form 'phone:id' or 
 ITEM: Final = "each item of messages must be a Message, such as Message('+79991234567', 'Hi')"
 UNCHECKED: Final = "each item of messages must be a valid Message; make it with Message(...), model_copy checks nothing"
 LIST: Final = "messages must be a list or another iterable of Message objects"
-RECIPIENTS: Final = "to must be a string with one recipient, or a list of such strings"
+RECIPIENTS: Final = "to must be a string of recipients, or a list of such strings"
 REDIS_URL: Final = "url must be a Redis URL, such as redis://localhost:6379/0"
 REDIS_CLIENT: Final = "client must be a Redis or RedisCluster of redis.asyncio; use from_url for a URL"
 NOT_ALLOWED: Final = (
@@ -292,7 +292,7 @@ VALUES: Final[list[tuple[Callable[[], Any], str]]] = [
     (wrong(Message, 79991234567, SECRET), "phone must be a string, such as '+79991234567', not int"),
     (wrong(Message, None, None), "phone must be a string, not None; text must be a string, not None"),
     (
-        wrong(Message, "G1", SECRET),
+        wrong(MessageRef, "G1", 7),
         "phone: a group code stands for many numbers that only the service knows; pass it to `send`",
     ),
     (wrong(MessageRef, PHONE, None), "id must be a string or a whole number, not None"),
@@ -306,7 +306,7 @@ VALUES: Final[list[tuple[Callable[[], Any], str]]] = [
     ),
     (wrong(At, SECRET), "moment must be a datetime, not str"),
     (wrong(LocalTime, datetime.now(UTC)), "moment must have no time zone; pass At(...) for an instant"),
-    (wrong(Between, 21, 9), "start must be before end, on the same day: Between(9, 21)"),
+    (wrong(Between, 9, 9), "start and end must be different hours, such as Between(9, 21)"),
     (wrong(Between, None, 9), "start must be a whole number, not None"),
     (wrong(After, timedelta(minutes=5)), "minutes must be a whole number, not timedelta"),
     (wrong(After, True), "minutes must be a number, not bool"),

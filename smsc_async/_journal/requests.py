@@ -22,6 +22,7 @@ from smsc_async._model import (
     SentMessage,
     SmscError,
     When,
+    has_one_phone,
     is_international,
     new_id,
     own_errors,
@@ -31,7 +32,7 @@ from smsc_async._model import (
 )
 from smsc_async._sending import BatchTerms, Chunk, Chunker, goes_with, to_send
 
-from .rows import ChunkPlan, MessageResult, PlannedMessage, RowPlan, StoredChunk
+from .rows import ONE_PHONE, ChunkPlan, MessageResult, PlannedMessage, RowPlan, StoredChunk
 
 __all__ = [
     "Division",
@@ -151,6 +152,8 @@ class Numbering:
         """
         number = len(self._rows) + 1
         if isinstance(item, Message):
+            if not has_one_phone(item):
+                raise ValueError(f"message {number}: {ONE_PHONE}")
             self._rows.append((number, number, *_columns(item), None, None))
             return
         if not isinstance(item, PlannedMessage):

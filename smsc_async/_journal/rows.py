@@ -6,14 +6,15 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
 from math import isfinite
-from typing import Annotated, Any, NamedTuple, Self
+from typing import Annotated, Any, Final, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
 from smsc_async._clock import DiskTime
-from smsc_async._model import DeliveryError, FrozenModel, Message, MessageId, MessageStatus
+from smsc_async._model import DeliveryError, FrozenModel, Message, MessageId, MessageStatus, has_one_phone
 
 __all__ = [
+    "ONE_PHONE",
     "ChunkPlan",
     "ChunkState",
     "JournalRow",
@@ -63,6 +64,11 @@ class RowState(StrEnum):
     """Its delivery status is final: delivered or not."""
 
 
+ONE_PHONE: Final = (
+    "a row holds one phone, because it has one outcome: write a row for each phone, and send to a group with `send`"
+)
+
+
 class PlannedMessage(FrozenModel):
     """One message of a job, with its id, row number or fault.
 
@@ -84,6 +90,8 @@ class PlannedMessage(FrozenModel):
     def _check_fault(self) -> Self:
         if (self.message is None) == (self.fault is None):
             raise ValueError("a planned message needs either a message or a fault")
+        if self.message is not None and not has_one_phone(self.message):
+            raise ValueError(ONE_PHONE)
         return self
 
 

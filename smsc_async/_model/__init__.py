@@ -75,7 +75,7 @@ from .limits import (
     STATUS_IN_FLIGHT,
     SUBSCRIBER,
 )
-from .messages import Message
+from .messages import Message, has_one_phone, one_by_one
 from .observers import (
     CallAttempted,
     CallFinished,
@@ -269,6 +269,7 @@ __all__ = [
     "check_cost",
     "check_xml_text",
     "checked_secret",
+    "has_one_phone",
     "is_aware",
     "is_count",
     "is_group",
@@ -285,6 +286,7 @@ __all__ = [
     "many",
     "masked",
     "new_id",
+    "one_by_one",
     "own_errors",
     "parts",
     "read_code",

@@ -43,10 +43,9 @@ class Channel(Choice):
     def check_text(self, text: str | None) -> None:
         """Raise a `ValueError` if the channel can't be used with this text."""
         name = type(self).__name__
-        if self._text_use is TextUse.REQUIRED and text is None:
+        needs_text = self._text_use is TextUse.REQUIRED or (self._text_use is TextUse.OR_FILE and self.file_url is None)
+        if needs_text and text is None:
             raise ValueError(f"{name} needs a text: pass text=...")
-        if self._text_use is TextUse.OR_FILE and text is None and self.file_url is None:
-            raise ValueError(f"{name} needs a text or a file_url: pass text=...")
         if self._text_use is TextUse.REFUSED and text is not None:
             raise ValueError(f"{name} has no text; leave `text` out")
 

@@ -301,6 +301,11 @@ class Voice(Channel):
             raise ValueError("answer_wait, repeat_interval and attempts go together; pass all three or none")
         return self
 
+    def check_text(self, text: str | None) -> None:
+        """Raise a `ValueError` if there is neither a text nor a file."""
+        if text is None and self.file_url is None:
+            raise ValueError("Voice needs a text or a file_url")
+
     def parameters(self) -> dict[str, str]:
         """Return `call`, `voice`, `param` and `fileurl`."""
         # soap-api documents the language only after a voice ("m,en"), and m3 as the default voice.

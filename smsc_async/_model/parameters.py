@@ -3,7 +3,7 @@
 import ipaddress
 import re
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from inspect import cleandoc
@@ -11,11 +11,11 @@ from ipaddress import IPv4Address, IPv6Address
 from textwrap import indent
 from typing import Annotated, Any, ClassVar, Final, Self, TypeAlias, TypedDict, TypeVar
 
-from pydantic import BeforeValidator, Field, InstanceOf, SerializeAsAny, StrictBool, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, InstanceOf, SerializeAsAny, StrictBool, model_validator
 
 from .channels import Channel, Email, Sms, Telegram, TelegramBot
 from .frozen import FrozenModel, kind_of
-from .messages import Message
+from .messages import Message, check_once, each_recipient, one_by_one
 from .types import (
     MessageRef,
     Recipient,
@@ -27,7 +27,6 @@ from .types import (
     is_group,
     is_phone,
     no_bool,
-    recipient_key,
 )
 
 __all__ = [
@@ -143,10 +142,10 @@ def _recipients(value: Any) -> Any:
     if value == "":
         raise ValueError("must not be empty")
     if isinstance(value, str):
-        return (value,)
+        return each_recipient(value)
     if isinstance(value, Iterable) and not isinstance(value, (bytes, Mapping, FrozenModel)):
-        return tuple(value)
-    raise ValueError(f"must be a string with one recipient, or a list of such strings, not {kind_of(value)}")
+        return tuple(each for item in value for each in (each_recipient(item) if isinstance(item, str) else (item,)))
+    raise ValueError(f"must be a string of recipients, or a list of such strings, not {kind_of(value)}")
 
 
 def _validity(value: Any) -> Any:
@@ -252,8 +251,7 @@ def _plain(value: float | None) -> str | None:
     return None if value is None else f"{value:.15g}"
 
 
-def _check_recipients(via: Channel, recipients: Iterable[str]) -> None:
-    seen: set[str] = set()
+def _check_recipients(via: Channel, recipients: Sequence[str]) -> None:
     for number, to in enumerate(recipients, 1):
         if isinstance(via, Email):
             fits, wanted = is_email(to), "an e-mail address"
@@ -263,10 +261,7 @@ def _check_recipients(via: Channel, recipients: Iterable[str]) -> None:
             fits, wanted = is_phone(to), "a phone in international format (digits, with or without +, no spaces)"
         if not fits and not is_group(to):
             raise ValueError(f"recipient {number}: {type(via).__name__} needs {wanted}, or a group code G<number>")
-        key = recipient_key(to)
-        if key in seen:
-            raise ValueError(f"recipient {number} is a duplicate and would be charged twice; remove one of them")
-        seen.add(key)
+    check_once(recipients)
 
 
 class ToRecipients(Dispatch):
@@ -287,15 +282,22 @@ class ToRecipients(Dispatch):
         return {"phones": ",".join(self.to), "mes": self.via.fields().get("mes", self.text or "")}
 
 
+def _each_message(messages: tuple[Message, ...]) -> tuple[Message, ...]:
+    return tuple(each for message in messages for each in one_by_one(message))
+
+
 class MessageList(Dispatch):
     """One message for each recipient, in the parameter `list`."""
 
-    messages: Annotated[tuple[Message, ...], Field(min_length=1)]
+    messages: Annotated[tuple[Message, ...], Field(min_length=1), AfterValidator(_each_message)]
 
     @model_validator(mode="after")
     def _check_channel(self) -> Self:
         self.via.check_text(self.messages[0].text)
-        _check_recipients(self.via, (message.phone for message in self.messages))
+        phones = [message.phone for message in self.messages]
+        if any(map(is_group, phones)):
+            raise ValueError("a group code needs a request of its own; pass it to `send` or `send_batch`")
+        _check_recipients(self.via, phones)
         return self
 
     def content(self) -> dict[str, str]:

@@ -40,6 +40,7 @@ __all__ = [
     "Whole",
     "XmlText",
     "check_xml_text",
+    "checked_recipient",
     "is_aware",
     "is_count",
     "is_email",
@@ -52,6 +53,7 @@ __all__ = [
     "many",
     "no_bool",
     "recipient_key",
+    "spelled",
     "whole",
 ]
 
@@ -136,9 +138,10 @@ def _text(value: str) -> str:
     return check_xml_text(value)
 
 
-def _recipient(value: str) -> str:
+def checked_recipient(value: str) -> str:
+    """Return a recipient, or raise a `ValueError` if it is none."""
     if "," in value or ";" in value:
-        raise ValueError("a string holds one recipient; pass a list for more: ['+79991234567', '+79991234568']")
+        raise ValueError("must be one recipient; for more, pass a list to `send`")
     for pattern in (_PHONE, _GROUP, _EMAIL, _TELEGRAM):
         if pattern.fullmatch(value):
             return value
@@ -170,7 +173,8 @@ def whole(value: object) -> object:
     return no_bool(value)
 
 
-def _spelled(value: object) -> object:
+def spelled(value: object) -> object:
+    """Return the value unless it is a number, whose digits may be those of a phone."""
     if isinstance(value, int) and not isinstance(value, bool):
         raise ValueError("must be a string, such as '+79991234567', not int")  # noqa: TRY004
     return value
@@ -226,7 +230,7 @@ SingleLine: TypeAlias = Annotated[str, Strict(), Field(min_length=1), AfterValid
 """A text without line breaks."""
 Text: TypeAlias = Annotated[str, Strict(), Field(min_length=1, max_length=1000), AfterValidator(_text)]
 """The text of a message: 1 to 1000 characters, not all whitespace (soap-api: "The maximum size is 1000 characters")."""
-Recipient: TypeAlias = Annotated[str, Strict(), BeforeValidator(_spelled), AfterValidator(_recipient)]
+Recipient: TypeAlias = Annotated[str, Strict(), BeforeValidator(spelled), AfterValidator(checked_recipient)]
 """A phone, a group code, an e-mail address or a Telegram name.
 
 It is sent unchanged: the service accepts phones without +.

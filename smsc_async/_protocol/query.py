@@ -8,7 +8,7 @@ for anything else, so `list` can't carry some texts (see `fits_in_list`).
 from collections.abc import Iterable, Mapping
 from urllib.parse import quote
 
-from smsc_async._model import Message
+from smsc_async._model import Message, has_one_phone
 
 __all__ = ["encode_list", "encode_query", "fits_in_list"]
 
@@ -31,9 +31,11 @@ def fits_in_list(message: Message) -> bool:
     r"""Return whether `list` can carry this message unchanged.
 
     It can't carry a literal backslash followed by n (it would become a newline), a carriage return, whitespace at its
-    ends, a `|` in a line without a sender (it would be read as the end of one), a separator in a sender, or a time zone
-    without a sender.
+    ends, a `|` in a line without a sender (it would be read as the end of one), a separator in a sender, a time zone
+    without a sender, or a group: soap-api allows only phones in a line. Several recipients have a line each.
     """
+    if not has_one_phone(message):
+        return False
     text = message.text
     if r"\n" in text or "\r" in text or text != text.strip():
         return False

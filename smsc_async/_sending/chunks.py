@@ -28,6 +28,8 @@ from smsc_async._model import (
     SmscError,
     When,
     check_cost,
+    is_group,
+    one_by_one,
     own_errors,
     recipient_error,
     recipient_key,
@@ -56,11 +58,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class MessageOutcome:
-    """The outcome of one message of a batch: a reference or an error.
+    """The outcome of one message of a batch, to one recipient: a reference or an error.
 
     Attributes:
-        message: The message.
-        ref: Its reference, if the service accepted it.
+        message: The message. One with several recipients has an outcome for each of them.
+        ref: Its reference, if the service accepted it; a group code has none, but `sent` and no error.
         error: Otherwise, the error. If its `outcome` is UNKNOWN, the message may have been sent: `error.refs` names it.
         sent: The answer to the whole request that contained the message, with its cost, if there was an answer.
     """
@@ -137,7 +139,7 @@ class Chunker:
         self._held: dict[str, Message] = {}
 
     def add(self, message: Message) -> list[Chunk]:
-        """Add a message; return the chunks that this completes.
+        """Add a message, or one for each of its recipients; return the chunks that this completes.
 
         Raises:
             ValueError: It is not a message. The messages held so far are dropped, so that none of them is sent.
@@ -150,6 +152,9 @@ class Chunker:
             raise ValueError(
                 "each item of messages must be a valid Message; make it with Message(...), model_copy checks nothing"
             )
+        return [chunk for each in one_by_one(message) for chunk in self._add(each)]
+
+    def _add(self, message: Message) -> list[Chunk]:
         if not self._fits(message):
             return [*self.rest(), Chunk((message,), is_list=False)]
         key = recipient_key(message.phone)
@@ -231,6 +236,9 @@ def sent(chunk: Chunk, result: SentMessage) -> list[MessageOutcome]:
     refusals = Refusals(result.errors, [message.phone for message in chunk.messages])
     outcomes = []
     for message in chunk.messages:
+        if is_group(message.phone):
+            outcomes.append(MessageOutcome(message, sent=result))
+            continue
         ref = MessageRef(message.phone, result.id)
         refusal = refusals.find(message.phone)
         error = None if refusal is None else recipient_error(refusal)
@@ -256,7 +264,7 @@ def failed(chunk: Chunk, error: SmscError | ValueError) -> list[MessageOutcome]:
 
 
 def _failed(message: Message, error: SmscError) -> MessageOutcome:
-    if error.id is None:
+    if error.id is None or is_group(message.phone):
         return MessageOutcome(message, error=error)
     ref = MessageRef(message.phone, error.id)
     own = error.replace(refs=(ref,), unresolved=None if error.unresolved is None else error.unresolved.about(ref))

@@ -36,23 +36,46 @@ def test_many_recipients_go_in_one_field_in_their_order() -> None:
     assert send(to=[PHONE, "79991234568", "G5"]).fields()["phones"] == f"{PHONE},79991234568,G5"
 
 
-@pytest.mark.parametrize("to", [[], (), "", None, 79991234567, b"79991234567", {PHONE: "text"}])
+@pytest.mark.parametrize(
+    "to",
+    [
+        "79991234567,79991234568;G5",
+        "79991234567; 79991234568 ,G5,",
+        ",79991234567,,79991234568\n;G5;",
+        ["79991234567,79991234568", "G5"],
+        ["79991234567", "79991234568;G5"],
+    ],
+)
+@pytest.mark.parametrize("kind", [Send, GetCost])
+def test_recipients_may_be_separated_by_commas_and_semicolons(kind: type[Send | GetCost], to: str | list[str]) -> None:
+    operation = kind.model_validate({"to": to, "text": "Hi"})
+    assert operation.to == ("79991234567", "79991234568", "G5")
+    assert operation.fields()["phones"] == "79991234567,79991234568,G5"
+
+
+def test_addresses_and_names_may_be_separated_too() -> None:
+    assert send(via=MAIL, to="a@b.c;d@e.f").to == ("a@b.c", "d@e.f")
+    assert send(via=TelegramBot("@abc"), to="#12, nick").to == ("#12", "nick")
+
+
+@pytest.mark.parametrize("to", [[], (), "", ";, ", [","], None, 79991234567, b"79991234567", {PHONE: "text"}])
 def test_what_holds_no_recipient_is_refused(to: object) -> None:
     with pytest.raises(ValueError, match=r"^to"):
         send(to=to)
 
 
 @pytest.mark.parametrize(
-    ("to", "place"),
+    ("to", "places"),
     [
-        ([PHONE, PHONE], 2),
-        ([PHONE, "79991234567"], 2),
-        ([PHONE, "79991234568", "89991234567"], 3),
-        (["G5", "g5"], 2),
+        ([PHONE, PHONE], "1 and 2"),
+        ([PHONE, "79991234567"], "1 and 2"),
+        ([PHONE, "79991234568", "89991234567"], "1 and 3"),
+        (["G5", "g5"], "1 and 2"),
+        (f"79991234568,{PHONE}; 79991234567", "2 and 3"),
     ],
 )
-def test_recipient_that_is_there_twice_is_refused(to: list[str], place: int) -> None:
-    with pytest.raises(ValueError, match=f"recipient {place} is a duplicate and would be charged twice") as caught:
+def test_recipient_that_is_there_twice_is_refused(to: str | list[str], places: str) -> None:
+    with pytest.raises(ValueError, match=f"recipients {places} are the same and would be charged twice") as caught:
         send(to=to)
     assert "999" not in str(caught.value)
 
@@ -98,10 +121,25 @@ def test_list_has_messages_that_the_channel_can_carry(kind: type[SendList | GetL
     assert (operation.fields()["phones"], operation.fields()["mes"]) == ("", "")
     with pytest.raises(ValueError, match="Hlr has no text"):
         kind.model_validate({"messages": [one], "via": Hlr()})
-    with pytest.raises(ValueError, match="recipient 2 is a duplicate"):
+    with pytest.raises(ValueError, match="recipients 1 and 2 are the same"):
         kind.model_validate({"messages": [one, Message("89991234567", "Ho")]})
     with pytest.raises(ValueError, match="messages must not be empty"):
         kind.model_validate({"messages": []})
+
+
+@pytest.mark.parametrize("kind", [SendList, GetListCost])
+def test_a_message_with_several_recipients_is_a_line_for_each(kind: type[SendList | GetListCost]) -> None:
+    operation = kind.model_validate(
+        {"messages": [Message("79991234567;79991234568", "Hi", "ivan"), Message("71111", "Ho")]}
+    )
+    assert operation.lines() == (
+        Message("79991234567", "Hi", "ivan"),
+        Message("79991234568", "Hi", "ivan"),
+        Message("71111", "Ho"),
+    )
+    for phones in ("G5", "79991234567,G5"):
+        with pytest.raises(ValueError, match="a group code needs a request of its own; pass it to `send`"):
+            kind.model_validate({"messages": [Message(phones, "Hi")]})
 
 
 @pytest.mark.parametrize(
@@ -177,7 +215,7 @@ def test_keyword_becomes_a_parameter(
         ({"text": "canary\x00"}, "is not allowed in XML"),
         ({"text": " "}, "would arrive empty"),
         ({"to": "canary canary"}, "must be a phone"),
-        ({"to": [PHONE, "canary;canary"]}, "pass a list"),
+        ({"to": [PHONE, "canary;canary 2"]}, r"to\[2\] must be a phone"),
         ({"to": "canary@canary.com"}, "Sms needs a phone"),
     ],
 )

@@ -5,6 +5,7 @@ import json
 import pickle
 import re
 import traceback
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -72,7 +73,7 @@ def test_what_is_no_recipient_is_refused(given: str) -> None:
 
 @pytest.mark.parametrize("separator", [",", ";"])
 def test_list_in_a_string_is_told_from_a_list(separator: str) -> None:
-    with pytest.raises(ValueError, match="pass a list"):
+    with pytest.raises(ValueError, match="one recipient; for more, pass a list to `send`"):
         recipient.validate_python(f"79991234567{separator}79991234568")
 
 
@@ -234,11 +235,41 @@ def test_text_that_is_no_reference_is_refused(given: str) -> None:
 
 
 @pytest.mark.parametrize("given", ["G1", "g22"])
-def test_group_has_no_reference_and_no_message_of_its_own(given: str) -> None:
+def test_group_has_no_reference(given: str) -> None:
     with pytest.raises(ValueError, match="pass it to `send`"):
         MessageRef(given, 1)
-    with pytest.raises(ValueError, match="pass it to `send`"):
+
+
+@pytest.mark.parametrize(
+    ("given", "phone"),
+    [
+        ("79991234567", "79991234567"),
+        ("79991234567,+79991234568", "79991234567,+79991234568"),
+        (" 79991234567 ;G5, a@b.c;", "79991234567,G5,a@b.c"),
+        ("79991234567,", "79991234567"),
+        ("g22", "g22"),
+    ],
+)
+def test_message_has_one_recipient_or_several(given: str, phone: str) -> None:
+    assert Message(given, "text").phone == phone
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ("", "phone must be a phone"),
+        (" ", "phone must be a phone"),
+        (",;", "phone must be a phone"),
+        ("+79991234567,12", "phone must be a phone"),
+        ("+79991234567 +79991234568", "phone must be a phone"),
+        ("+79991234567,G1;89991234567", "recipients 1 and 3 are the same"),
+        (79991234567, "must be a string, such as"),
+    ],
+)
+def test_message_without_a_recipient_or_with_one_twice_is_refused(given: Any, why: str) -> None:
+    with pytest.raises(ValueError, match=why) as caught:
         Message(given, "text")
+    assert "999" not in str(caught.value).replace("'+79991234567'", "")
 
 
 def test_message_takes_positions_and_keywords_and_is_a_frozen_value() -> None:
@@ -259,7 +290,7 @@ def test_unset_prints_as_its_name_and_stays_itself() -> None:
     "fields",
     [
         {"phone": "canary 1", "text": "Hi"},
-        {"phone": "canary1,canary2", "text": "Hi"},
+        {"phone": "canary 1,canary2", "text": "Hi"},
         {"phone": "+79991234567", "text": "canary\x00"},
         {"phone": "+79991234567", "text": "canary" * 200},
         {"phone": "+79991234567", "text": "Hi", "sender": "canary in sender"},
