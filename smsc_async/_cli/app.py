@@ -78,7 +78,7 @@ _CHANNELS: Final[dict[Via, Callable[[], Channel]]] = {
     Via.PING: Ping,
 }
 
-To: TypeAlias = Annotated[list[str], typer.Argument(help="Phones, group codes G<number>.")]
+To: TypeAlias = Annotated[list[str], typer.Argument(help="Phones, group codes G<number>; also separated by commas.")]
 TextArgument: TypeAlias = Annotated[str | None, typer.Option(help="The text; none for hlr and ping.")]
 ViaOption: TypeAlias = Annotated[Via, typer.Option(help="The channel.")]
 

@@ -115,6 +115,12 @@ def test_refused_recipients_are_named_and_exit_code_1(sandbox: Sandbox) -> None:
     assert len(sandbox.messages) == 1
 
 
+def test_recipients_may_be_separated_as_the_service_separates_them(sandbox: Sandbox) -> None:
+    result = run("send", f"{PHONE},+79161234568;+79161234569", "+79161234570", "--text", "Hi")
+    assert result.exit_code == 0, result.output
+    assert [each.phone for each in sandbox.messages] == [f"7916123456{n}" for n in (7, 8, 9)] + ["79161234570"]
+
+
 @pytest.mark.parametrize(
     ("text", "seconds"), [("+90", 5400), ("2090-01-01T12:00+05:00", None), ("2090-01-01T07:00Z", None)]
 )

@@ -23,6 +23,11 @@ def test_rows_keep_their_numbers_texts_and_columns() -> None:
     assert found.bad == ()
 
 
+def test_an_order_number_is_the_id_of_a_row() -> None:
+    (row,) = read_messages(b"phone,text,id\n+79161234567,Hi,20261127000123456789\n", accept).rows
+    assert row.id == "20261127000123456789"
+
+
 def test_a_line_separator_inside_a_text_ends_no_row() -> None:
     (row,) = read_messages("phone,text\n+79161234567,a\u2028b\n".encode(), accept).rows
     assert row.message == Message("+79161234567", "a\u2028b")
@@ -50,6 +55,9 @@ def test_a_file_in_another_format_is_refused(content: bytes, words: str) -> None
     [
         ("+79161234567", "it has 1 fields, but the header has 5"),
         ("12,Hi,,,", "phone must be a phone"),
+        ("+79161234567;+79161234568,Hi,,,", "a row holds one phone, because it has one outcome"),
+        ('"+79161234567,+79161234568",Hi,,,', "a row holds one phone, because it has one outcome"),
+        ("G7,Hi,,,", "a row holds one phone, because it has one outcome"),
         ("+79161234567,,,,", "text must not be empty"),
         ("+79161234567,Hi,no id!,,", "id must be a number from 1"),
         ("+79161234567,Hi,,far too long a name,", "sender must be up to 11"),
