@@ -107,6 +107,7 @@ from .operations import (
     recipient_error,
 )
 from .parameters import Dispatch, MessageList, QueryOptions, listing_options
+from .recipient_details import RecipientDetails
 from .repeating import Backoff, least_pause
 from .results import (
     AnyRef,
@@ -231,6 +232,7 @@ __all__ = [
     "ProtocolError",
     "QueryOptions",
     "ReadTimeout",
+    "RecipientDetails",
     "RecipientError",
     "Refusals",
     "Resend",

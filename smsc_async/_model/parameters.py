@@ -66,7 +66,7 @@ class QueryOptions(TypedDict, total=False):
         imgcode: The code that a person typed in from a captcha; needs `userip`.
         userip: The IP address of the person on whose behalf this is sent, for the account's limit per IP address.
         err: List the refused recipients in `errors`; None to do so if there may be more than one recipient.
-        op: Ask for details of each recipient; they are in `extra`, if the service sends them over SOAP.
+        op: Ask for `details` of each recipient; whether the service sends them over SOAP is not verified.
         pp: The id of the partner that this request is counted for.
         extra: Parameters that have no keyword argument, by their wire names; one that has raises a ValueError.
     """

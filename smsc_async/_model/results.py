@@ -15,6 +15,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, JsonValue, ValidationEr
 from .codes import DeliveryError, MessageStatus
 from .details import Detail, moment, number, read_amount, read_code, read_count, read_price
 from .frozen import FrozenModel, wrong
+from .recipient_details import RecipientDetails, read_details
 from .types import MessageRef, Money, is_group, is_message_id, is_phone, recipient_key
 
 __all__ = [
@@ -149,6 +150,7 @@ class SentMessage(Result):
         cost: The cost, if the service returned it (always with `cost=2` or `cost=3`).
         balance: The balance after the send, if the service returned it (always with `cost=3`).
         errors: The recipients that were refused, if `err` asked for them.
+        details: What `op` asked for about each recipient, if the service returned it.
         reconciled: Whether the answer was lost and status requests have shown that the service accepted it.
         missing: The recipients of a reconciled send that the service did not accept; it accepted the others.
     """
@@ -161,6 +163,7 @@ class SentMessage(Result):
     cost: Annotated[Money | None, Field(validation_alias="cost"), Detail(read_price)] = None
     balance: Annotated[Money | None, Field(validation_alias="balance"), Detail(read_amount)] = None
     errors: tuple[RecipientError, ...] = ()
+    details: tuple[RecipientDetails, ...] = ()
     reconciled: bool = False
     missing: tuple[MessageRef, ...] = ()
 
@@ -187,6 +190,9 @@ class SentMessage(Result):
         errors, rest = read_refusals(extra.pop("errors", None))
         if rest:
             extra["errors"] = rest
+        details, rest = read_details(extra.pop("phones", None))
+        if rest:
+            extra["phones"] = rest
         named = _ids(wire.get("id"))
         if known.pop("id", None) is not None and not named:
             extra["id"] = wire["id"]
@@ -195,7 +201,7 @@ class SentMessage(Result):
         sent_id = named[0] if named else id
         wrong = Refusals(errors, people)
         refs = [MessageRef(to, sent_id) for to in people if wrong.find(to) is None]
-        return cls._of(known, extra, id=sent_id, refs=refs, errors=errors)
+        return cls._of(known, extra, id=sent_id, refs=refs, errors=errors, details=details)
 
 
 def _ids(value: JsonValue) -> list[str]:

@@ -10,11 +10,12 @@ from ._delivery import STATUS_NAMES, Change, Life
 from ._fields import Value, plain
 from ._recipients import canonical
 
-__all__ = ["AcceptedMessage", "Outbox", "report"]
+__all__ = ["AcceptedMessage", "Outbox", "details", "report"]
 
 _NOT_FOUND = -3
 # Invented names; which of them depends on the number alone.
 _OPERATORS = ("Северная связь", "Волна", "Степь Мобайл", "Тайга Телеком")
+_NETWORKS = ("00101", "00102", "00103", "00104")  # of the test networks of ITU
 _REGIONS = ("Москва", "Новосибирская обл.", "Приморский край", "Республика Карелия", "Алматы")
 
 
@@ -115,6 +116,14 @@ def report(message: AcceptedMessage, *, now: float, detail: int, zone: timezone)
             "region": _REGIONS[number // 10_000 % len(_REGIONS)],
         }
     return fields
+
+
+def details(message: AcceptedMessage, *, now: float) -> dict[str, Value]:
+    """Return what an answer to a send with `op=1` says about one recipient, under the names of the HTTP API."""
+    fields: dict[str, Value] = {"phone": message.phone, "cost": plain(message.cost)}
+    if message.phone.isdecimal():
+        fields["mccmnc"] = _NETWORKS[int(message.phone) // 10_000_000 % len(_NETWORKS)]
+    return {**fields, "status": str(message.status_at(now))}
 
 
 def _date(moment: float, zone: timezone) -> str:

@@ -84,6 +84,7 @@ class Options:
         shorten: Whether links are shortened.
         cost: 0 to 3, as documented for `cost`.
         lists_errors: Whether refused recipients are listed in `errors`.
+        lists_phones: Whether all recipients are listed with their details in `phones`.
         validity: Seconds during which the operator tries to deliver.
     """
 
@@ -95,6 +96,7 @@ class Options:
     shorten: bool
     cost: int
     lists_errors: bool
+    lists_phones: bool
     validity: float
 
     @classmethod
@@ -112,6 +114,7 @@ class Options:
             shorten=bool(_number(params, "tinyurl", 0, 1, whole=True)),
             cost=int(_number(params, "cost", 0, 3, whole=True) or 0),
             lists_errors=bool(_number(params, "err", 0, 1, whole=True)),
+            lists_phones=bool(_number(params, "op", 0, 1, whole=True)),
             validity=_validity(params.get("valid", "")),
         )
 

@@ -17,7 +17,7 @@ from ._delivery import DeliveryPlan
 from ._event_log import Arrival, Departure
 from ._fields import Answer, ServiceError, Value, plain, read_text, refuse
 from ._limits import Limits
-from ._messages import AcceptedMessage, Outbox, report
+from ._messages import AcceptedMessage, Outbox, details, report
 from ._orders import Draft, Order
 from ._recipients import canonical
 
@@ -247,9 +247,14 @@ class Service:
         listed = errors if order.options.lists_errors else ()
         if refusal:
             raise ServiceError(refusal, id=id_ if refusal in _WITH_ID else "", errors=listed)
-        for draft in good:
-            self._accept(id_, draft, order, account, now)
-        return self._sent_fields(id_, good, cost, order, account) | _errors(listed)
+        phones: list[Value] = []
+        for draft in drafts:
+            if draft.refusal:
+                phones.append({"phone": draft.phone, "error": str(draft.refusal)})
+            else:
+                phones.append(details(self._accept(id_, draft, order, account, now), now=now))
+        asked: dict[str, Value] = {"phones": phones} if order.options.lists_phones else {}
+        return self._sent_fields(id_, good, cost, order, account) | _errors(listed) | asked
 
     def _count_messages(self, drafts: tuple[Draft, ...], account: Account, now: float) -> tuple[Draft, ...]:
         # A request counts once for each of its messages, and only the flooded subscriber is refused: with code 9 in
@@ -278,7 +283,7 @@ class Service:
         self._last_id += 1
         return str(self._last_id)
 
-    def _accept(self, id_: str, draft: Draft, order: Order, account: Account, now: float) -> None:
+    def _accept(self, id_: str, draft: Draft, order: Order, account: Account, now: float) -> AcceptedMessage:
         life = self._delivery.draw(
             self._dice,
             phone=draft.phone,
@@ -288,21 +293,21 @@ class Service:
             reports_reading=order.options.channel.reports_reading,
             virtual=account.virtual,
         )
-        self._outbox.add(
-            AcceptedMessage(
-                id=id_,
-                phone=draft.phone,
-                text=draft.text,
-                sender=draft.sender,
-                channel=order.options.channel,
-                accepted_at=now,
-                send_at=draft.send_at,
-                parts=draft.parts,
-                cost=draft.cost,
-                login=account.login,
-                life=life,
-            )
+        message = AcceptedMessage(
+            id=id_,
+            phone=draft.phone,
+            text=draft.text,
+            sender=draft.sender,
+            channel=order.options.channel,
+            accepted_at=now,
+            send_at=draft.send_at,
+            parts=draft.parts,
+            cost=draft.cost,
+            login=account.login,
+            life=life,
         )
+        self._outbox.add(message)
+        return message
 
     def _sent_fields(
         self, id_: str, good: Sequence[Draft], cost: Decimal, order: Order, account: Account

@@ -57,6 +57,12 @@ def test_send_sms2_and_get_status2(php_client: PhpClient) -> None:
     assert detailed.keys() >= {"status", "message", "operator", "region"}
 
 
+def test_details_that_the_wsdl_does_not_declare_do_not_disturb(php_client: PhpClient) -> None:
+    fields = {**DEMO, "phones": DELIVERED, "mes": "Hello", "id": "7", "query": "op=1"}
+    (send,) = php_client.calls({"method": "send_sms2", "fields": fields})
+    assert _result(send, "sendresult").keys() >= {"id", "balance", "cost", "cnt"}
+
+
 def test_get_sms_cost_and_get_sms_cost2(php_client: PhpClient) -> None:
     plain, with_query = php_client.calls(
         {"method": "get_sms_cost", "fields": {**DEMO, "phones": f"{DELIVERED};79000000002", "mes": "Hello"}},

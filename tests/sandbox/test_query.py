@@ -95,12 +95,15 @@ def test_no_parameters_are_the_defaults() -> None:
         shorten=False,
         cost=0,
         lists_errors=False,
+        lists_phones=False,
         validity=86_400,
     )
 
 
 def test_every_parameter_is_read() -> None:
-    params = decode_query("tz=-1.5&period=2&freq=30&maxsms=2&tinyurl=1&cost=3&err=1&valid=01:30&viber=1&smsreq=10&pp=1")
+    params = decode_query(
+        "tz=-1.5&period=2&freq=30&maxsms=2&tinyurl=1&cost=3&err=1&op=1&valid=01:30&viber=1&smsreq=10&pp=1"
+    )
     assert Options.read(params) == Options(
         channel=ServiceChannel.VIBER,
         tz=-1.5,
@@ -110,6 +113,7 @@ def test_every_parameter_is_read() -> None:
         shorten=True,
         cost=3,
         lists_errors=True,
+        lists_phones=True,
         validity=5400,
     )
 

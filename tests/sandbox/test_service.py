@@ -28,10 +28,23 @@ def test_send_answers_as_recorded() -> None:
         ("cost=2", ["id", "cost", "cnt"]),
         ("cost=3", ["id", "balance", "cost", "cnt"]),
         ("err=1", ["id", "balance", "cost", "cnt"]),
+        ("op=1", ["id", "balance", "cost", "cnt", "phones"]),
+        ("op=0", ["id", "balance", "cost", "cnt"]),
     ],
 )
 def test_cost_parameter_chooses_the_fields_of_the_answer(query: str, names: list[str]) -> None:
     assert list(caller().send(query)) == names
+
+
+def test_details_of_all_recipients_are_listed_on_demand() -> None:
+    phones = f"{PHONE},79000009007,ann@example.com"
+    assert caller().send("op=1", phones=phones)["phones"] == [
+        {"phone": PHONE, "cost": "4.5", "mccmnc": "00104", "status": "-1"},
+        {"phone": "79000009007", "error": "7"},
+        {"phone": "ann@example.com", "error": "7"},
+    ]
+    mail = caller().send("op=1&mail=1&subj=s", phones="ann@example.com", sender="shop@example.com")
+    assert mail["phones"] == [{"phone": "ann@example.com", "cost": "9", "status": "-1"}]
 
 
 def test_quote_sends_and_charges_nothing() -> None:
