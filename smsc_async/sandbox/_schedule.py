@@ -8,7 +8,7 @@ from ._fields import refuse
 __all__ = ["read_time", "spread"]
 
 _LOCAL = re.compile(r"([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{2})")
-_LOCAL_DOTTED = re.compile(r"([0-9]{2})\.([0-9]{2})\.([0-9]{2}) ([0-9]{2}):([0-9]{2})")
+_LOCAL_DOTTED = re.compile(r"([0-9]{2})\.([0-9]{2})\.([0-9]{2}) ([0-9]{2}): ?([0-9]{2})")
 _HOURS = re.compile(r"([0-9]{1,2})-([0-9]{1,2})")
 _TIMESTAMP = re.compile(r"0([0-9]{1,10})")
 _MINUTES = re.compile(r"\+([0-9]{1,6})")
