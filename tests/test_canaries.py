@@ -183,7 +183,8 @@ async def test_server_that_quotes_in_its_http_is_not_quoted_in_the_exception(
 
 WRONG: dict[str, Callable[[Client], Awaitable[object]]] = {
     "phone": lambda client: client.send(PHONE + "x", TEXT),
-    "phones": lambda client: client.send(f"{PHONE},{PHONE_2}", TEXT),
+    "phones": lambda client: client.send(f"{PHONE},{PHONE_2}x", TEXT),
+    "twice in one": lambda client: client.send(f"{PHONE};{PHONE}", TEXT),
     "twice": lambda client: client.send([PHONE, PHONE], TEXT),
     "control": lambda client: client.send(PHONE, TEXT + "\x01"),
     "long": lambda client: client.send(PHONE, TEXT * 100),
