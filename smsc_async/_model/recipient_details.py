@@ -1,21 +1,21 @@
 """The details of each recipient of a send, which `op=True` asks for."""
 
 import re
-from collections.abc import Mapping
-from decimal import Decimal
-from typing import Final
+from collections.abc import Callable, Mapping
+from typing import Final, TypeVar
 
 from pydantic import JsonValue
 
 from .codes import MessageStatus
+from .details import read_code, read_price
 from .frozen import FrozenModel
 from .types import Money
 
 __all__ = ["RecipientDetails", "read_details"]
 
-_AMOUNT: Final = re.compile(r"[0-9]{1,12}(\.[0-9]{0,20})?")
-_NUMBER: Final = re.compile("-?[0-9]{1,9}")
-_CODE: Final = re.compile("[0-9]{1,6}")
+T = TypeVar("T")
+
+_DIGITS: Final = re.compile("[0-9]{1,6}")
 
 
 class RecipientDetails(FrozenModel):
@@ -55,24 +55,27 @@ def read_details(value: JsonValue) -> tuple[tuple[RecipientDetails, ...], list[J
 
 
 def _details(phone: str, rest: dict[str, JsonValue]) -> RecipientDetails:
-    status, cost, error = _take(rest, "status", _NUMBER), _take(rest, "cost", _AMOUNT), _take(rest, "error", _NUMBER)
-    mcc, mnc = _take(rest, "mcc", _CODE), _take(rest, "mnc", _CODE)
+    mcc, mnc = _take(rest, "mcc", _read_digits), _take(rest, "mnc", _read_digits)
+    status = _take(rest, "status", read_code)
     return RecipientDetails(
         phone=phone,
-        status=None if status is None else MessageStatus(int(status)),
-        cost=None if cost is None else Decimal(cost),
-        mccmnc=_take(rest, "mccmnc", _CODE) or (f"{mcc}{mnc}" if mcc and mnc else None),
-        error=int(error or 0) or None,
+        status=None if status is None else MessageStatus(status),
+        cost=_take(rest, "cost", read_price),
+        mccmnc=_take(rest, "mccmnc", _read_digits) or (f"{mcc}{mnc}" if mcc and mnc else None),
+        error=_take(rest, "error", read_code) or None,
         extra=rest,
     )
 
 
-def _take(fields: dict[str, JsonValue], name: str, form: re.Pattern[str]) -> str | None:
-    """Remove a value from the fields and return it; None leaves an odd one there, and an empty one is none."""
+def _read_digits(text: str) -> str | None:
+    return text if _DIGITS.fullmatch(text) else None
+
+
+def _take(fields: dict[str, JsonValue], name: str, read: Callable[[str], T | None]) -> T | None:
+    """Remove a value from the fields and return it; an odd one stays there, and an empty one is none."""
     value = fields.get(name)
     text = value.strip() if isinstance(value, str) else None
-    if text and not form.fullmatch(text):
-        return None
-    if text is not None:
+    found = read(text) if text else None
+    if found is not None or text == "":
         del fields[name]
-    return text or None
+    return found

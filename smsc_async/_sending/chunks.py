@@ -259,12 +259,14 @@ def failed(chunk: Chunk, error: SmscError | ValueError) -> list[MessageOutcome]:
     """
     if not isinstance(error, SmscError):
         return [MessageOutcome(message, error=copy.copy(error)) for message in chunk.messages]
+    if is_group(chunk.messages[0].phone):  # it is the only message, and `errors` lists its members
+        return [MessageOutcome(chunk.messages[0], error=error.replace())]
     own = own_errors(error, [message.phone for message in chunk.messages])
     return [_failed(message, each) for message, each in zip(chunk.messages, own, strict=True)]
 
 
 def _failed(message: Message, error: SmscError) -> MessageOutcome:
-    if error.id is None or is_group(message.phone):
+    if error.id is None:
         return MessageOutcome(message, error=error)
     ref = MessageRef(message.phone, error.id)
     own = error.replace(refs=(ref,), unresolved=None if error.unresolved is None else error.unresolved.about(ref))

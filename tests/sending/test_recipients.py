@@ -25,13 +25,14 @@ from tests.sending.lossy_service import BAD, OTHER, PHONE, Network
 from tests.virtual import virtual_time
 
 MEMBERS = ("79161112233", "79161112244")
+UNDELIVERABLE = "+79000009008"
 ORDER = "20261127000123456789"
 
 
 @pytest.fixture
 def sandbox() -> Sandbox:
     return Sandbox(
-        accounts=[Account(login="demo", password="demo", apikey="demo", groups={7: MEMBERS})],
+        accounts=[Account(login="demo", password="demo", apikey="demo", groups={7: MEMBERS, 9: (BAD, UNDELIVERABLE)})],
         delivery=DeliveryPlan.instant(),
     )
 
@@ -117,9 +118,12 @@ async def test_a_group_in_a_batch_has_a_request_of_its_own_and_one_outcome_witho
 
 
 async def test_a_group_that_is_refused_has_its_error(client: Client) -> None:
-    (outcome,) = await outcomes_of(client, Message("G8", "Hi"))
-    assert isinstance(outcome.error, InvalidPhone)
-    assert (outcome.ref, outcome.error.refs) == (None, ())
+    unknown, refused = await outcomes_of(client, Message("G8", "Hi"), Message("G9", "Hi"))
+    for outcome in (unknown, refused):
+        assert isinstance(outcome.error, InvalidPhone)
+        assert (outcome.ref, outcome.error.refs) == (None, ())
+    assert isinstance(refused.error, InvalidPhone)
+    assert [(each.phone, each.code) for each in refused.error.errors] == [(BAD[1:], 7), (UNDELIVERABLE[1:], 8)]
 
 
 @virtual_time
