@@ -41,7 +41,11 @@ def send_file(at: str, *rows: str, header: str = "phone,text") -> Result:
     )
 
 
-@pytest.mark.parametrize("at", [in_hours(-0.1).isoformat(), "2024-02-29T10:00Z", "2001-09-10T00:00+03:00"])
+@pytest.mark.parametrize(
+    "at",
+    [in_hours(-0.1).isoformat(), "2024-02-29T10:00Z", "2001-09-10T00:00+03:00"],
+    ids=["minutes ago", "years ago", "long ago"],
+)
 def test_an_instant_in_the_past_is_refused(sandbox: Sandbox, at: str) -> None:
     for result in (send(at), send_file(at, "+79991234567,Hi")):
         assert (result.exit_code, result.stdout) == (2, "")
@@ -49,7 +53,7 @@ def test_an_instant_in_the_past_is_refused(sandbox: Sandbox, at: str) -> None:
     assert not sandbox.messages
 
 
-@pytest.mark.parametrize("at", [wall_clock_of_moscow(-1), "2000-01-01T10:00"])
+@pytest.mark.parametrize("at", [wall_clock_of_moscow(-1), "2000-01-01T10:00"], ids=["an hour ago", "long ago"])
 def test_a_wall_clock_time_that_is_past_in_moscow_is_refused_and_the_zone_is_named(sandbox: Sandbox, at: str) -> None:
     for result in (send(at), send_file(at, "+79991234567,Hi")):
         assert (result.exit_code, result.stdout) == (2, "")
