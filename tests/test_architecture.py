@@ -22,19 +22,19 @@ ARROWS: Final = {
     "_watching": "_model",
     "_tasks": "_model",
     "sandbox": "_protocol _model",
-    "testing": "",
     "_call": "guards _network _protocol _model",
     "_sending": "_call _network _protocol _model",
     "_base_client": "_watching _sending _call _network guards _model",
     "_client": "_base_client _watching _sending _call _network guards _model",
     "_journal": "_client _watching _sending _call _network guards _protocol _model",
+    "testing": "_client _watching guards sandbox _model",
     "taskiq": "_tasks _client _watching _sending _call _network guards _protocol _model",
     "__init__": "_journal _client _watching _sending _network guards _model",
     "_cli": "_journal _client _watching _sending _call _network guards _protocol _model sandbox",
     "__main__": "_cli",
 }
 """Each room, and the rooms it may import. A room is a folder, or a module beside the folders."""
-LEAVES: Final = {"_version", "_clock", "_frames", "_private_file", "_thread"}
+LEAVES: Final = {"_version", "_clock", "_movable_clock", "_frames", "_private_file", "_thread"}
 """Modules that any room may import."""
 FLOORS: Final = 9
 

@@ -9,7 +9,7 @@ The default account has the login, the password and the apikey `demo`. Some numb
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -24,7 +24,6 @@ except ModuleNotFoundError as _error:  # pragma: no cover - tested in a process 
         raise
     raise ModuleNotFoundError("the sandbox needs an extra package: pip install 'smsc-async[sandbox]'") from None
 
-from smsc_async._clock import disk_time, steady_clock
 from smsc_async._model import is_seconds, wrong
 from smsc_async._protocol import CONTRACT
 
@@ -34,6 +33,7 @@ from ._delivery import MAGIC_NUMBERS, Change, DeliveryPlan, MagicNumber, Share
 from ._event_log import EventLog
 from ._limits import Block, Limits, Streak, Window
 from ._messages import AcceptedMessage
+from ._sandbox_clock import SandboxClock, Traffic, clock_after
 from ._service import Service
 
 __all__ = [
@@ -76,6 +76,9 @@ class Sandbox:
 
     Attributes:
         app: The ASGI application, for any server; it answers on every path.
+        accounts: The customers.
+        clock: The clock, for `Client(clock=)` and `Guards(clock=)`; its `speed` is how many of its seconds pass in a
+            real second.
     """
 
     def __init__(
@@ -103,10 +106,13 @@ class Sandbox:
         )
         self._event_log = event_log
         last = 0.0 if event_log is None else self._service.replay(event_log.read())
-        self._clock = _clock_after(event_log, last) if clock is None else clock
+        base = clock_after(event_log, last) if clock is None else clock
         # Time that was skipped before a restart stays skipped.
-        self._skipped = max(0.0, last - self._clock()) if last else 0.0
-        self.app: Starlette = make_app(self._service, self.now, latency, namespace)
+        skipped = max(0.0, last - base()) if last else 0.0
+        traffic = Traffic()
+        self.accounts: tuple[Account, ...] = customers
+        self.clock: SandboxClock = SandboxClock(base, skipped, traffic)
+        self.app: Starlette = make_app(self._service, self.clock, traffic, latency, namespace)
 
     @property
     def messages(self) -> Sequence[AcceptedMessage]:
@@ -120,13 +126,22 @@ class Sandbox:
 
     def now(self) -> float:
         """Return the sandbox's Unix time."""
-        return self._clock() + self._skipped
+        return self.clock.now()
 
-    def advance(self, seconds: float) -> None:
-        """Move the clock forward by `seconds`, so that a test sees a message delivered without sleeping."""
+    def advance(self, seconds: float) -> Awaitable[None]:
+        """Move the clock forward by `seconds`, so that a test sees a message delivered without sleeping.
+
+        The waits, limits, deadlines and watches of the clients of `smsc_async.testing.client(sandbox)` move with it.
+        The clock jumps: a call whose wait is over wakes at the new time. Await the result to go step by step instead:
+        each wait ends at its own time, and so does what the woken calls then wait for within these seconds, such as
+        the further requests of a watch. It returns when all of them wait again.
+
+        Raises:
+            ValueError: The seconds are no number, or less than 0.
+        """
         if not is_seconds(seconds):
             raise wrong("seconds", "a number, at least 0, because time moves forward only", seconds)
-        self._skipped += seconds
+        return self.clock.advance(seconds)
 
     def close(self) -> None:
         """Close the state file, if there is one; a later request opens it again."""
@@ -167,15 +182,3 @@ def _checked(accounts: object) -> tuple[Account, ...]:
         if not isinstance(account, Account):
             raise wrong("each item of accounts", "an Account, such as Account.demo()", account)
     return given
-
-
-def _clock_after(event_log: EventLog | None, last: float) -> Callable[[], float]:
-    """Return a clock that continues that of the last run if it is known how long ago that was."""
-    start = disk_time()
-    if event_log is not None:
-        before = event_log.start
-        elapsed = None if before is None else start.since(before)
-        wall = start.wall if before is None or elapsed is None else before.wall + elapsed
-        start = start._replace(wall=max(wall, last))
-        event_log.begin(start)
-    return steady_clock(start)

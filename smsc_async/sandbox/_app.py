@@ -26,6 +26,7 @@ from smsc_async._protocol import (
 from smsc_async._thread import in_own_thread
 
 from ._fields import Answer
+from ._sandbox_clock import SandboxClock, Traffic
 from ._service import Service
 
 __all__ = ["make_app"]
@@ -36,18 +37,25 @@ _METHODS: Final = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 _COMPRESSIONS: Final = {"gzip", "x-gzip", "deflate"}  # PHP compares them exactly
 
 
-def make_app(service: Service, clock: Callable[[], float], latency: float, namespace: str | None = None) -> Starlette:
+def make_app(
+    service: Service, clock: SandboxClock, traffic: Traffic, latency: float, namespace: str | None = None
+) -> Starlette:
     """Return the application.
 
     Args:
         service: The emulator.
-        clock: Returns the Unix time.
+        clock: The clock.
+        traffic: Counts the requests while they are executed.
         latency: Seconds between the arrival of a request and its answer.
         namespace: The namespace of requests and answers; None for that of the service and the URL of the request.
     """
     desk = _Desk(service)
 
     async def endpoint(request: Request) -> Response:
+        with traffic.request():
+            return await respond(request)
+
+    async def respond(request: Request) -> Response:
         url, local = _urls(request)
         if request.method == "GET" and request.scope["query_string"].lower() == b"wsdl":
             return _xml(write_wsdl(CONTRACT, namespace or url, location=url))
@@ -66,11 +74,12 @@ def make_app(service: Service, clock: Callable[[], float], latency: float, names
         source = request.client.host if request.client else "127.0.0.1"
 
         def arrive() -> Answer:
-            return service.arrive(incoming.method, incoming.fields, now=clock(), source=source)
+            return service.arrive(incoming.method, incoming.fields, now=clock.now(), source=source)
 
         async with desk.request(run, arrive) as answer:
             if latency:
-                await anyio.sleep(latency)
+                with traffic.waiting():
+                    await clock.sleep_until(clock.now() + latency)
         return _xml(await run(lambda: encode_answer(incoming, answer.fields, incoming.namespace)), incoming.version)
 
     return Starlette(routes=[Route("/{path:path}", endpoint, methods=_METHODS)])
