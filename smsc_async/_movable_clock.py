@@ -67,9 +67,10 @@ class MovableClock:
         if time <= self.now():
             scope.cancel()
         elif not math.isinf(time):
-            scope.deadline = self._real_end(time)
+            here = current_token()
+            scope.deadline = self._real_end(time, here)
             with self._lock:
-                self._waits[scope] = time, current_token()
+                self._waits[scope] = time, here
         return scope
 
     @property
@@ -134,9 +135,13 @@ class MovableClock:
         with self._lock:
             self._start += seconds
 
-    def _real_end(self, time: float) -> float:
+    def _real_end(self, time: float, here: EventLoopToken) -> float:
         """Return the time of the event loop at which this time of the clock comes, unless the clock is moved."""
-        return anyio.current_time() + (time - self._now()) / self._speed if self._speed else math.inf
+        if not self._speed:
+            return math.inf
+        # anyio does not know the event loop in a callback of asyncio.
+        now: Callable[[], float] = getattr(here.native_token, "time", anyio.current_time)
+        return now() + (time - self._now()) / self._speed
 
     def _wake_soon(self) -> None:
         """Let each event loop end the waits whose time has come."""
@@ -151,7 +156,7 @@ class MovableClock:
             waits = [(time, scope) for scope, (time, token) in self._waits.items() if token == here]
         for time, scope in sorted(waits, key=lambda wait: wait[0]):
             if time > self._now():
-                scope.deadline = self._real_end(time)
+                scope.deadline = self._real_end(time, here)
             else:
                 with self._lock:
                     self._waits.pop(scope, None)

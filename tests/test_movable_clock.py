@@ -1,8 +1,10 @@
 """A clock that is moved forward: step by step if it is awaited, on any event loop, and from any thread."""
 
+import asyncio
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Awaitable, Callable
 
 import anyio
@@ -178,3 +180,19 @@ def test_what_waited_on_an_event_loop_that_has_ended_is_ignored(backend: str) ->
 def test_a_manual_clock_needs_no_extra_package() -> None:
     code = "import sys; sys.modules['starlette'] = None; from smsc_async.testing import ManualClock; ManualClock()"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)  # noqa: S603 - our own command
+
+
+def test_a_clock_of_plain_asyncio_moves_the_waits_that_are_not_over(caplog: pytest.LogCaptureFixture) -> None:
+    clock = MovableClock(time.monotonic)
+
+    async def main() -> None:
+        task = asyncio.create_task(clock.sleep_until(clock.now() + 7200))
+        await asyncio.sleep(0)
+        clock.advance(3600)
+        await asyncio.sleep(0)
+        assert not task.done()
+        clock.advance(3600)
+        await task
+
+    asyncio.run(main())
+    assert caplog.messages == []
