@@ -51,14 +51,21 @@ PURE: Final = {"_model", "_protocol", "guards._limits", "guards._rules", "guards
     "sandbox",
 }
 """Rooms and modules without network, clock and log."""
-IMPURE: Final = {"sandbox.__init__", "sandbox._app"}
+IMPURE: Final = {"sandbox.__init__", "sandbox._app", "sandbox._connection", "sandbox._damage", "sandbox._server"}
 ONLY_IN: Final = {
     "redis": {"guards._redis", *TASKS},
     "taskiq": {"taskiq", "_tasks.queue", "_tasks.private"},
     "taskiq_redis": {"taskiq", "_tasks.queue"},
     "lxml": {"_protocol.envelope"},
     # The other modules use its types in annotations, or make one of its transports on demand.
-    "httpx": {"_network.httpx", "_network.pool", "_base_client", "_call.config", "sandbox.__init__"},
+    "httpx": {
+        "_network.httpx",
+        "_network.pool",
+        "_base_client",
+        "_call.config",
+        "sandbox.__init__",
+        "sandbox._connection",
+    },
     "aiohttp": {"_network.aiohttp", "_network.connector"},
     "yarl": {"_network.aiohttp"},
     "certifi": {"_network.tls"},
