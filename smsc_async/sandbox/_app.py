@@ -100,7 +100,7 @@ def make_app(
         method, now = incoming.method, clock.now()
         with choosing:
             injected = faults.strike(method, incoming.fields, incoming.namespace, now=now, source=source)
-        wait = wait_of(request.scope, clock, traffic)
+        wait = wait_of(request.scope, request.receive, clock, traffic)
         if injected is not None and not injected.fault.is_executed:
             error = refusal_of(injected.fault)
             if error:

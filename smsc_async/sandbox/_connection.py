@@ -5,6 +5,7 @@ the connection itself, if the server passes it on (`_server.ServedConnection`); 
 the headers of an answer.
 """
 
+import math
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from threading import Lock
@@ -25,6 +26,7 @@ __all__ = [
     "Traffic",
     "Wait",
     "put_line",
+    "until_gone",
     "wait_of",
 ]
 
@@ -100,29 +102,43 @@ def line_of(scope: Scope) -> Line | None:
     return line
 
 
-def wait_of(scope: Scope, clock: SandboxClock, traffic: Traffic) -> Wait:
-    """Return the function that waits before the next byte of the answer to this request."""
+def wait_of(scope: Scope, receive: Receive, clock: SandboxClock, traffic: Traffic) -> Wait:
+    """Return the function that waits before the next byte of the answer to this request, or until its client has gone.
+
+    In process it raises the exception of a client that waits no longer.
+    """
     line = line_of(scope)
-    patience = line.patience if isinstance(line, _InProcess) else None
+    patience = line.patience if isinstance(line, _InProcess) else math.inf
 
     async def wait(seconds: float) -> None:
         if seconds:
             with traffic.waiting():
-                await clock.sleep_until(clock.now() + (seconds if patience is None else min(seconds, patience)))
-        if patience is not None and seconds > patience:
+                end = clock.now() + min(seconds, patience)
+                if isinstance(line, _InProcess):
+                    await clock.sleep_until(end)
+                else:
+                    with clock.deadline(end):
+                        await until_gone(receive)
+        if seconds > patience:
             raise httpx.ReadTimeout("")
 
     return wait
+
+
+async def until_gone(receive: Receive) -> None:
+    """Wait until the client, which has sent its whole request, has closed the connection."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 class _InProcess:
     """A connection within this process.
 
     Attributes:
-        patience: Seconds that its client waits for the next bytes of an answer, None for ever.
+        patience: Seconds that its client waits for the next bytes of an answer.
     """
 
-    def __init__(self, patience: float | None) -> None:
+    def __init__(self, patience: float) -> None:
         self.patience = patience
 
     async def cut(self, _: Receive) -> NoReturn:
@@ -144,7 +160,8 @@ class InProcessTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request to the sandbox."""
-        line = _InProcess(request.extensions.get("timeout", {}).get("read"))
+        patience = request.extensions.get("timeout", {}).get("read")
+        line = _InProcess(math.inf if patience is None else patience)
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
             await self._app(put_line(scope, line), receive, send)

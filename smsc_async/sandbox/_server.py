@@ -11,7 +11,7 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from ._connection import put_line
+from ._connection import put_line, until_gone
 
 __all__ = ["ServedProtocol", "serve"]
 
@@ -43,8 +43,7 @@ class ServedConnection:
     async def cut(self, receive: Receive) -> None:
         """Close it after what was sent so far, and wait until it is closed: the server then expects no answer."""
         self._transport.close()
-        while (await receive())["type"] != "http.disconnect":
-            pass
+        await until_gone(receive)
 
     async def follow(self, answer: Awaitable[None], data: bytes) -> None:
         """Send an answer, and with its last bytes others that are no part of it."""
