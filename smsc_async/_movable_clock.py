@@ -80,7 +80,10 @@ class MovableClock:
 
     @speed.setter
     def speed(self, speed: float) -> None:
-        """Let the clock run at another speed from now on."""
+        """Let the clock run at another speed from now on, 0 to stop it."""
+        given: object = speed
+        if not isinstance(given, int | float) or isinstance(given, bool) or not 0.0 <= given < math.inf:
+            raise ValueError("speed must be a number, at least 0 and finite: the seconds that pass in a real second")
         with self._lock:
             self._start, self._origin = self._now(), self._base()
             self._speed = speed

@@ -147,6 +147,12 @@ async def test_a_wait_of_a_running_clock_ends_by_itself_and_earlier_at_a_higher_
     assert (clock.speed, anyio.current_time() - start < 5) == (360_000, True)
 
 
+@pytest.mark.parametrize("speed", [-1, float("nan"), float("inf"), True, None, "2"])
+def test_a_speed_is_a_number_that_is_not_negative(speed: object) -> None:
+    with pytest.raises(ValueError, match="speed must be a number, at least 0 and finite"):
+        ManualClock().speed = speed  # type: ignore[assignment]
+
+
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_an_advance_in_another_thread_wakes_what_waits_here(backend: str) -> None:
     clock, is_waiting = ManualClock(), threading.Event()

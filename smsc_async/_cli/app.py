@@ -227,6 +227,7 @@ def demo(
 
 @app.command()
 def sandbox(
+    *,
     host: Annotated[str, typer.Option(help="The host to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65_535, help="The port; 0 for any free port.")] = 8025,
     state: Annotated[
@@ -236,9 +237,15 @@ def sandbox(
         str | None,
         typer.Option(help="The only namespace of requests; by default the service's, and the sandbox's URL."),
     ] = None,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(help="A fault to inject, such as 'lose_answer operation=send probability=0.1'; repeat for more."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="The seed of delivery results and faults.")] = 0,
 ) -> None:
     """Serve a sandbox of the service until Ctrl-C; login, password and apikey are all `demo`."""
     demonstration = _demonstration()
+    faults = attempt(lambda: [demonstration.Fault.parse(each) for each in fault or ()])
     try:
         listener = demonstration.listen(host, port)
     except OSError as error:
@@ -251,7 +258,7 @@ def sandbox(
         await asyncio.Event().wait()
 
     try:
-        served = demonstration.Sandbox(state=state, namespace=namespace)
+        served = demonstration.Sandbox(state=state, namespace=namespace, faults=faults, seed=seed)
     except (ValueError, OSError) as error:
         listener.close()
         if str(error).startswith("namespace"):

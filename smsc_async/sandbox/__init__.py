@@ -123,7 +123,7 @@ class Sandbox:
         skipped = max(0.0, last - base()) if last else 0.0
         self._traffic = traffic = Traffic()
         self.faults = Faults(seed)
-        for fault in faults:
+        for fault in _listed(faults):
             self.faults.add(fault)
         self.accounts: tuple[Account, ...] = customers
         self.clock: SandboxClock = SandboxClock(base, skipped, is_busy=traffic.is_busy, calm=traffic.calm)
@@ -212,6 +212,12 @@ def _check(**values: object) -> None:
         is_right, form = _MUST[name]
         if not is_right(value):
             raise wrong(name, form, value)
+
+
+def _listed(faults: object) -> Iterable[Fault | str]:
+    if not isinstance(faults, Iterable) or isinstance(faults, str | Mapping):
+        raise wrong("faults", "a list such as ['lose_answer operation=send times=1']", faults)
+    return faults
 
 
 def _checked(accounts: object) -> tuple[Account, ...]:
