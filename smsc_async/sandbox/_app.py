@@ -122,9 +122,8 @@ def make_app(
             )
             return whole if injected is None else damaged(whole, injected, incoming, answer.fields, wait)
 
-    return Starlette(
-        routes=[Route("/{path:path}", endpoint, methods=_METHODS)], middleware=[Middleware(_Counted, traffic=traffic)]
-    )
+    counted = [Middleware(_Counted, traffic=traffic)]
+    return Starlette(routes=[Route("/{path:path}", endpoint, methods=_METHODS, middleware=counted)])
 
 
 def _urls(request: Request) -> tuple[str, str]:
