@@ -32,7 +32,7 @@ from ._model import (
     ref_of,
 )
 from ._network import Timeout
-from ._sending import AskStatus, ChunkCost, MessageOutcome, cost_in_chunks, send_in_chunks, statuses_of, unresolved_of
+from ._sending import AskStatus, ChunkCost, MessageOutcome, cost_in_chunks, send_in_chunks, statuses_of
 from ._watching import Plan, Source, Watcher, last_report
 
 __all__ = ["Client"]
@@ -148,7 +148,7 @@ class Client(Session):
         """
         checked(ask=ask)
         self._caller.bind()
-        return await self._reconciler.resolve(unresolved_of(send, since), *self._times(timeout, deadline), ask)
+        return await self._reconciler.resolve(send, since, *self._times(timeout, deadline), ask)
 
     @listing_options
     @without_frames

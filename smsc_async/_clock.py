@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Final, Generic, NamedTuple, Protocol, TypeVar
@@ -22,6 +23,8 @@ __all__ = [
     "disk_time",
     "is_clock",
     "steady_clock",
+    "unix_time",
+    "utc_now",
 ]
 
 T = TypeVar("T")
@@ -105,6 +108,17 @@ def is_clock(value: object) -> bool:
     """Return whether this is an object with the methods of `Clock`."""
     methods = (getattr(value, name, None) for name in ("now", "sleep_until", "deadline"))
     return not isinstance(value, type) and all(map(callable, methods))
+
+
+def unix_time(clock: Clock) -> float:
+    """Return the Unix time: that of the clock if it has one, as a sandbox's clock does, by which its answers count."""
+    own: Callable[[], float] = getattr(clock, "unix_time", time.time)
+    return own()
+
+
+def utc_now(clock: Clock) -> datetime:
+    """Return `unix_time` as an aware datetime."""
+    return datetime.fromtimestamp(unix_time(clock), UTC)
 
 
 class RealClock:

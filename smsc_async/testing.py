@@ -1,17 +1,25 @@
-"""For the tests of an application: a clock that advances only when they say so."""
+"""For the tests of an application: a client of a sandbox on the sandbox's clock, and a clock that tests advance."""
 
-import math
-from typing import Final
-from weakref import WeakKeyDictionary
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from contextlib import suppress
+from typing import Any, Final
 
-import anyio
+from ._client import Client
+from ._model import AnyRef
+from ._movable_clock import MovableClock
+from ._watching import Source, Unfinished, Watched, Watcher, source_of
+from .guards import Guards
 
-__all__ = ["ManualClock"]
+with suppress(ModuleNotFoundError):  # the extra [sandbox]; a `ManualClock` doesn't need it
+    from .sandbox import Sandbox
 
+__all__ = ["ManualClock", "client"]
+
+_URL: Final = "https://smscentre.com/sys/soap.php"
 _LATEST: Final = 1e12  # seconds; later ones would be too coarse for short waits
 
 
-class ManualClock:
+class ManualClock(MovableClock):
     """A clock that stands still until it is advanced, for `Client(clock=)` and `Guards(clock=)`.
 
     Waits for limits, pauses before retries, deadlines and watches of such a client pass as soon as the clock has
@@ -32,38 +40,82 @@ class ManualClock:
     """
 
     def __init__(self, start: float = 0.0) -> None:
-        self._now = _checked("start", start, _LATEST)
-        self._scopes: WeakKeyDictionary[anyio.CancelScope, float] = WeakKeyDictionary()
+        time = _checked("start", start, _LATEST)
+        super().__init__(lambda: time, speed=0.0)
 
-    def now(self) -> float:
-        """Return the time in seconds."""
-        return self._now
-
-    async def sleep_until(self, time: float) -> None:
-        """Sleep until the clock has been advanced to this time."""
-        with self.deadline(time):
-            await anyio.sleep_forever()
-
-    def deadline(self, time: float) -> anyio.CancelScope:
-        """Return a scope that is cancelled when the clock has been advanced to this time."""
-        scope = anyio.CancelScope()
-        if time <= self._now:
-            scope.cancel()
-        elif not math.isinf(time):
-            self._scopes[scope] = time
-        return scope
-
-    def advance(self, seconds: float) -> None:
+    def advance(self, seconds: float) -> Awaitable[None]:
         """Move the clock forward, and wake all waiting tasks whose time has come, in order of time.
+
+        Await the result to go step by step: each wait ends at its own time, and so do those that the woken tasks then
+        begin within these seconds. It returns when all of them wait again.
 
         Raises:
             ValueError: The seconds are less than 0, not finite, or too many.
         """
-        self._now += _checked("seconds", seconds, _LATEST - self._now)
-        due = [(time, scope) for scope, time in self._scopes.items() if time <= self._now]
-        for _, scope in sorted(due, key=lambda each: each[0]):
-            del self._scopes[scope]
-            scope.cancel()
+        return super().advance(_checked("seconds", seconds, _LATEST - self.now()))
+
+
+def client(sandbox: "Sandbox", **options: Any) -> Client:
+    """Return a client of a sandbox, on the clock of the sandbox.
+
+    `sandbox.advance(120)` moves its limits, waits, deadlines and watches: a call that waits wakes, and no test needs to
+    sleep. All other timers of the application use real time. Two more things differ from `Client`: a lost answer is
+    reconciled at once, without waiting for a request that may still arrive, and a watch begins with a request for each
+    message.
+
+        sandbox = Sandbox()
+        async with testing.client(sandbox) as client:
+            await client.send("+79991234567", "Your code is 4821")
+            await sandbox.advance(62)
+            await client.send("+79991234567", "Your code is 4821")  # no DuplicateSend
+
+    Args:
+        sandbox: The sandbox.
+        **options: Arguments of `Client`. By default: the credentials of the sandbox's first account, guards on its
+            clock, its transport and the service's URL. With `url=`, that of a served sandbox, the client uses HTTP.
+
+    Raises:
+        ValueError: An argument is wrong.
+    """
+    given = dict(options)
+    if given.keys().isdisjoint({"apikey", "login", "password", "credentials"}):
+        account = sandbox.accounts[0]
+        own = {"apikey": account.apikey} if account.apikey else {"login": account.login, "password": account.password}
+        given.update(own)
+    if given.keys().isdisjoint({"url", "transport"}):
+        given.update(transport=sandbox.transport(), url=_URL)
+    guards = {} if "guards" in given else {"guards": Guards(clock=sandbox.clock, late_arrival=0.0)}
+    return _SandboxClient(**{"fallback_urls": (), "clock": sandbox.clock, **guards, **given})
+
+
+class _SandboxClient(Client):
+    """A client whose watches begin with a request for each message, because a test may have advanced the clock."""
+
+    def watch(self, messages: Source, **options: Any) -> Watcher:
+        def hint(message: AnyRef) -> None:
+            watcher.hint(message)
+
+        watcher = super().watch(_hinted(messages, hint), **options)
+        return watcher
+
+
+def _hinted(messages: Source, hint: Callable[[AnyRef], None]) -> Iterable[Watched] | AsyncIterable[Watched]:
+    """Return the messages; `hint` is called with each of them as soon as it is watched."""
+    source = source_of(messages)
+
+    def each() -> Iterator[Watched]:
+        assert isinstance(source, Iterable)  # noqa: S101 - for the type checker
+        for message in source:
+            yield message
+            hint(message.ref if isinstance(message, Unfinished) else message)
+
+    async def each_later() -> AsyncIterator[Watched]:
+        assert isinstance(source, AsyncIterable)  # noqa: S101 - for the type checker
+        async for message in source:
+            yield message
+            hint(message.ref if isinstance(message, Unfinished) else message)
+
+    return each_later() if isinstance(source, AsyncIterable) else each()
 
 
 def _checked(name: str, seconds: object, most: float) -> float:

@@ -22,19 +22,19 @@ ARROWS: Final = {
     "_watching": "_model",
     "_tasks": "_model",
     "sandbox": "_protocol _model",
-    "testing": "",
     "_call": "guards _network _protocol _model",
     "_sending": "_call _network _protocol _model",
     "_base_client": "_watching _sending _call _network guards _model",
     "_client": "_base_client _watching _sending _call _network guards _model",
     "_journal": "_client _watching _sending _call _network guards _protocol _model",
+    "testing": "_client _watching guards sandbox _model",
     "taskiq": "_tasks _client _watching _sending _call _network guards _protocol _model",
     "__init__": "_journal _client _watching _sending _network guards _model",
     "_cli": "_journal _client _watching _sending _call _network guards _protocol _model sandbox",
     "__main__": "_cli",
 }
 """Each room, and the rooms it may import. A room is a folder, or a module beside the folders."""
-LEAVES: Final = {"_version", "_clock", "_frames", "_private_file", "_thread"}
+LEAVES: Final = {"_version", "_clock", "_movable_clock", "_frames", "_private_file", "_thread"}
 """Modules that any room may import."""
 FLOORS: Final = 9
 
@@ -52,14 +52,21 @@ PURE: Final = {"_model", "_protocol", "guards._limits", "guards._rules", "guards
     "sandbox",
 }
 """Rooms and modules without network, clock and log."""
-IMPURE: Final = {"sandbox.__init__", "sandbox._app"}
+IMPURE: Final = {"sandbox.__init__", "sandbox._app", "sandbox._connection", "sandbox._damage", "sandbox._server"}
 ONLY_IN: Final = {
     "redis": {"guards._redis", *TASKS},
     "taskiq": {"taskiq", "_tasks.queue", "_tasks.private"},
     "taskiq_redis": {"taskiq", "_tasks.queue"},
     "lxml": {"_protocol.envelope"},
     # The other modules use its types in annotations, or make one of its transports on demand.
-    "httpx": {"_network.httpx", "_network.pool", "_base_client", "_call.config", "sandbox.__init__"},
+    "httpx": {
+        "_network.httpx",
+        "_network.pool",
+        "_base_client",
+        "_call.config",
+        "sandbox.__init__",
+        "sandbox._connection",
+    },
     "aiohttp": {"_network.aiohttp", "_network.connector"},
     "yarl": {"_network.aiohttp"},
     "certifi": {"_network.tls"},

@@ -199,7 +199,7 @@ async def test_a_scope_that_has_been_left_is_forgotten() -> None:
     with clock.deadline(20):
         await checkpoint()
     await clock.sleep_until(5)
-    assert not clock._scopes
+    assert not clock._waits
 
 
 @on_each_loop

@@ -1,4 +1,4 @@
-"""Every Python block of the README runs as a script of its own, and no example can reach the real service."""
+"""Every Python block of the README and of docs/testing.md runs as a script, and no example can reach the service."""
 
 import ast
 import os
@@ -15,7 +15,8 @@ from tests.parts import need
 
 ROOT: Final = Path(__file__).parent.parent
 README: Final = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS: Final = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+TESTING: Final = (ROOT / "docs" / "testing.md").read_text(encoding="utf-8")
+BLOCKS: Final = re.findall(r"^```python\n(.*?)^```", README + TESTING, re.MULTILINE | re.DOTALL)
 EXAMPLES: Final = {path.name: path.read_text(encoding="utf-8") for path in sorted((ROOT / "examples").glob("*.py"))}
 OFFLINE: Final = '''
 import sys

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, tzinfo
+from datetime import tzinfo
 from typing import Final, TypeVar
 
-from smsc_async._clock import Clock, LoopBinding, RealClock
+from smsc_async._clock import Clock, LoopBinding, RealClock, utc_now
 from smsc_async._model import (
     AuthenticationFailed,
     Backoff,
@@ -217,7 +217,7 @@ class Caller:
             raise PoolTimeout("the deadline passed before the request could leave, nothing was sent")
         self.closing.check()
         attempt.posted = attempt.trace.may_have_left = True
-        attempt.trace.began = attempt.trace.began or datetime.now(UTC)
+        attempt.trace.began = attempt.trace.began or utc_now(self.clock)
         return request
 
     async def _result(

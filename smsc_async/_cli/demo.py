@@ -17,12 +17,12 @@ import uvicorn
 
 from smsc_async._client import Client
 from smsc_async._model import Message, MessageRef, MessageStatus, OnProgress
-from smsc_async.sandbox import Account, DeliveryPlan, Sandbox
+from smsc_async.sandbox import Account, DeliveryPlan, Fault, Sandbox
 
 from .output import DemoReport
 from .progress import Stages
 
-__all__ = ["PATH", "demonstrate", "listen", "serve_while"]
+__all__ = ["PATH", "Fault", "Sandbox", "demonstrate", "listen", "serve_while"]
 
 T = TypeVar("T")
 
@@ -81,7 +81,13 @@ async def serve_while(app: Any, listener: socket.socket, work: Callable[[str], A
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}{PATH}"
     server = _Server(
         uvicorn.Config(
-            app, lifespan="off", ws="none", log_level="warning", access_log=False, timeout_graceful_shutdown=2
+            app,
+            http="smsc_async.sandbox._server:ServedProtocol",  # on which faults can cut a connection
+            lifespan="off",
+            ws="none",
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=2,
         )
     )
     with listener:

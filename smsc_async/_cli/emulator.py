@@ -48,10 +48,16 @@ def sandbox(
     ] = None,
     balance: Annotated[str, typer.Option(help="The balance of the account at the start.")] = "10000",
     latency: Annotated[float, typer.Option(min=0, help="Seconds from a request to its answer.")] = 0.0,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(help="A fault to inject, such as 'lose_answer operation=send probability=0.1'; repeat for more."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="The seed of delivery results and faults.")] = 0,
 ) -> None:
     """Serve a sandbox of the service until Ctrl-C; login, password and apikey are all `demo`."""
     demonstration = _demonstration()
     money = attempt(partial(amount, "--balance", balance))
+    faults = attempt(lambda: [demonstration.Fault.parse(each) for each in fault or ()])
     try:
         listener = demonstration.listen(host, port)
     except OSError as error:
@@ -63,7 +69,9 @@ def sandbox(
 
     try:
         account = dataclasses.replace(demonstration.Account.demo(), balance=money)
-        served = demonstration.Sandbox(accounts=[account], state=state, namespace=namespace, latency=latency)
+        served = demonstration.Sandbox(
+            accounts=[account], state=state, namespace=namespace, latency=latency, faults=faults, seed=seed
+        )
     except (ValueError, OSError) as error:
         listener.close()
         if str(error).startswith("namespace"):

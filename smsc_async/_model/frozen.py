@@ -96,6 +96,8 @@ _TEXTS: Final = {
     "timezone_aware": "must have a time zone, such as datetime.now(UTC); pass LocalTime(...) for a wall clock time",
     "timezone_naive": "must have no time zone; pass At(...) for an instant",
     "literal_error": "must be {expected}",
+    "enum": "must be {expected}",
+    "greater_than": "must be more than {gt}",
     "greater_than_equal": "must be at least {ge}",
     "less_than_equal": "must be at most {le}",
     "multiple_of": "must be a multiple of {multiple_of}",

@@ -1,6 +1,6 @@
 """The protocol: operations as SOAP envelopes, in both directions, without I/O."""
 
-from .binding import Request, RequestFault, decode, encode, encode_answer, encode_fault, namespace_of, receive
+from .binding import Incoming, Request, RequestFault, decode, encode, encode_answer, encode_fault, namespace_of, receive
 from .contract import CONTRACT
 from .envelope import SoapVersion
 from .query import fits_in_list
@@ -9,6 +9,7 @@ from .wsdl import differences, read_wsdl, target_namespace, write_wsdl
 
 __all__ = [
     "CONTRACT",
+    "Incoming",
     "Request",
     "RequestFault",
     "SoapVersion",

@@ -179,7 +179,7 @@ _QUOTE_LENGTH: Final = 6  # the shortest part of a longer private value that is 
 _PROCEDURE_MISSING: Final = {"Procedure not present", *(f"Procedure '{name}' not present" for name in _METHOD_OF)}
 
 
-def _fault(fault: _envelope.Fault, request: Request) -> SoapFault:
+def _fault(fault: _envelope.ReceivedFault, request: Request) -> SoapFault:
     code, text = (_redact(quoted[: 2 * _SHOWN], request.private())[:_SHOWN] for quoted in (fault.code, fault.string))
     if fault.string in _PROCEDURE_MISSING:
         text = fault.string  # it holds nothing private, and the client reacts to it

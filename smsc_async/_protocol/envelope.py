@@ -26,7 +26,7 @@ __all__ = [
     "MAX_DEPTH",
     "DoctypeRefused",
     "Envelope",
-    "Fault",
+    "ReceivedFault",
     "SoapVersion",
     "build",
     "build_fault",
@@ -75,7 +75,7 @@ class DoctypeRefused(MalformedEnvelope):
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class ReceivedFault:
     """A SOAP Fault.
 
     Attributes:
@@ -102,7 +102,7 @@ class Envelope(NamedTuple):
     namespace: str
     element: str
     fields: Mapping[str, JsonValue]
-    fault: Fault | None = None
+    fault: ReceivedFault | None = None
 
 
 def _escape(value: str) -> str:
@@ -314,10 +314,10 @@ def _value(element: Any, depth: int = 0) -> JsonValue:
     return fields or element.text or ""
 
 
-def _fault(element: Any) -> Fault:
+def _fault(element: Any) -> ReceivedFault:
     texts: Iterable[tuple[str, str]] = ((split_tag(each.tag)[1], (each.text or "").strip()) for each in element.iter())
     found: dict[str, str] = {}
     for name, text in texts:
         found.setdefault(name, text)
     code = found.get("faultcode") or found.get("Value") or ""
-    return Fault(code.rpartition(":")[2], found.get("faultstring") or found.get("Text") or "")
+    return ReceivedFault(code.rpartition(":")[2], found.get("faultstring") or found.get("Text") or "")

@@ -3,7 +3,6 @@
 from .bulk import AskStatus, cost_in_chunks, each_item, send_in_chunks, statuses_of
 from .chunks import BatchTerms, Chunk, ChunkCost, Chunker, CostTerms, MessageOutcome, SendTerms, goes_with, to_send
 from .reconcile import OnUnknown, ReconcileDelays, Reconciler
-from .unresolved import unresolved_of
 
 __all__ = [
     "AskStatus",
@@ -23,5 +22,4 @@ __all__ = [
     "send_in_chunks",
     "statuses_of",
     "to_send",
-    "unresolved_of",
 ]

@@ -5,11 +5,13 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, Literal, TypeAlias, TypeVar
 
 from smsc_async._call import Caller, Recording, Trace
 from smsc_async._clock import DiskTime, disk_time
 from smsc_async._model import (
+    AnyRef,
     AnySend,
     Backoff,
     ClientClosed,
@@ -29,7 +31,7 @@ from smsc_async._network import Timeout
 
 from .bulk import AskStatus, statuses_of
 from .evidence import Evidence, is_worth_asking_again, not_sent
-from .unresolved import lost_send
+from .unresolved import lost_send, unresolved_of
 
 __all__ = ["OnUnknown", "ReconcileDelays", "Reconciler"]
 
@@ -133,9 +135,9 @@ class Reconciler:
                     found = await self._look_up(operation, terms, wait=False) if is_repeat else None
                     if found is not None:
                         return found
-                    raise _refused(error, operation, terms, trace, may_be_sent=is_later) from error.__cause__
+                    raise self._refused(error, operation, terms, trace, may_be_sent=is_later) from error.__cause__
                 except (GuardError, ClientClosed) as error:
-                    raise _refused(error, operation, terms, trace) from error.__cause__
+                    raise self._refused(error, operation, terms, trace) from error.__cause__
                 except SmscError as error:
                     lost = error
                 found = await self._after_loss(lost, operation, terms, trace, is_repeat=is_repeat)
@@ -153,7 +155,7 @@ class Reconciler:
                 unresolved = error.unresolved if error.outcome is Outcome.UNKNOWN else None
             else:
                 # Cancelled, or the transport raised another exception: a request that was sent can't be taken back.
-                unresolved = lost_send(operation, trace.began, is_own=terms.is_own_id) if trace.may_have_left else None
+                unresolved = self._lost(operation, terms, trace) if trace.may_have_left else None
             if unresolved is not None:
                 self._hand_over(unresolved)
             if trace.recording is not None:
@@ -166,16 +168,23 @@ class Reconciler:
             self._caller.reconciled(trace, None)
 
     async def resolve(
-        self, unresolved: UnresolvedSend, timeout: Timeout, end: float, ask: AskStatus | None = None
+        self,
+        send: AnyRef | UnresolvedSend | SmscError,
+        since: datetime | None,
+        timeout: Timeout,
+        end: float,
+        ask: AskStatus | None = None,
     ) -> SentMessage | None:
-        """Reconcile an unresolved send; return None if nothing was sent.
+        """Reconcile an unresolved send; return None if nothing was sent; see `Client.resolve`.
 
         Raises:
+            ValueError: The error is not about an unresolved send.
             SendOutcomeUnknown: It can't be reconciled, or not in time.
         """
+        unresolved = unresolved_of(send, since, self._caller.clock)
         # Not by `failed`: the wall clock may have been set since then, or may be that of another machine.
-        since = None if unresolved.clocks is None else disk_time().since(DiskTime(*unresolved.clocks))
-        left = self._delays.late - (since or 0.0)
+        passed = None if unresolved.clocks is None else disk_time().since(DiskTime(*unresolved.clocks))
+        left = self._delays.late - (passed or 0.0)
         terms = _Terms(timeout, end, allow_duplicate=False, is_own_id=unresolved.is_own_id, ask=ask)
         evidence = await self._reconcile(unresolved, terms, max(left, 0.0))
         if evidence.is_conclusive:
@@ -209,7 +218,7 @@ class Reconciler:
         trace.may_have_left = lost.outcome is Outcome.UNKNOWN or (is_repeat and isinstance(lost, TooManyRequests))
         if not trace.may_have_left or lost.unresolved is not None:
             raise lost
-        found = await self._reconciled_by_status(lost, lost_send(operation, trace.began, is_own=terms.is_own_id), terms)
+        found = await self._reconciled_by_status(lost, self._lost(operation, terms, trace), terms)
         trace.may_have_left = False
         self._caller.reconciled(trace, found, absent=found is None)
         if found is not None:
@@ -244,7 +253,7 @@ class Reconciler:
             terms: The options of this attempt.
             wait: Whether to wait for an earlier request that may still arrive. If not, the first answer counts.
         """
-        unresolved = lost_send(operation, None, is_own=terms.is_own_id)
+        unresolved = lost_send(operation, None, self._caller.clock, is_own=terms.is_own_id)
         evidence = await self._reconcile(unresolved, terms, self._delays.late if wait else math.inf)
         if evidence.is_conclusive and evidence.accepted:
             return evidence.result()
@@ -314,13 +323,13 @@ class Reconciler:
         except BaseException as error:  # noqa: BLE001 - the caller's own code; its failure must not hide the send
             _log.error("on_unresolved failed (%s); an unresolved send is lost", type(error).__name__)
 
+    def _lost(self, operation: AnySend, terms: _Terms, trace: Trace) -> UnresolvedSend:
+        return lost_send(operation, trace.began, self._caller.clock, is_own=terms.is_own_id)
 
-def _refused(
-    error: SmscError, operation: AnySend, terms: _Terms, trace: Trace, *, may_be_sent: bool = False
-) -> SmscError:
-    """Return the error of an attempt that sent nothing, with the outcome of the earlier ones."""
-    if trace.may_have_left or may_be_sent:
-        return error.replace(
-            outcome=Outcome.UNKNOWN, unresolved=lost_send(operation, trace.began, is_own=terms.is_own_id)
-        )
-    return error
+    def _refused(
+        self, error: SmscError, operation: AnySend, terms: _Terms, trace: Trace, *, may_be_sent: bool = False
+    ) -> SmscError:
+        """Return the error of an attempt that sent nothing, with the outcome of the earlier ones."""
+        if trace.may_have_left or may_be_sent:
+            return error.replace(outcome=Outcome.UNKNOWN, unresolved=self._lost(operation, terms, trace))
+        return error

@@ -1,8 +1,8 @@
 """The sends whose outcome is unknown, to be reconciled."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 
-from smsc_async._clock import disk_time
+from smsc_async._clock import Clock, disk_time, utc_now
 from smsc_async._model import (
     AnyRef,
     AnySend,
@@ -21,15 +21,16 @@ from smsc_async._model import (
 __all__ = ["lost_send", "unresolved_of"]
 
 
-def lost_send(operation: AnySend, began: datetime | None, *, is_own: bool) -> UnresolvedSend:
+def lost_send(operation: AnySend, began: datetime | None, clock: Clock, *, is_own: bool) -> UnresolvedSend:
     """Return a send whose outcome is unknown now.
 
     Args:
         operation: The send.
         began: When its first attempt began, None for now.
+        clock: The clock of the client.
         is_own: Whether no other message uses its id.
     """
-    now = datetime.now(UTC)
+    now = utc_now(clock)
     return UnresolvedSend(
         id=operation.id,
         refs=operation.refs(),
@@ -42,7 +43,7 @@ def lost_send(operation: AnySend, began: datetime | None, *, is_own: bool) -> Un
     )
 
 
-def unresolved_of(send: AnyRef | UnresolvedSend | SmscError, since: datetime | None) -> UnresolvedSend:
+def unresolved_of(send: AnyRef | UnresolvedSend | SmscError, since: datetime | None, clock: Clock) -> UnresolvedSend:
     """Return the send to reconcile; see `Client.resolve`.
 
     Raises:
@@ -59,7 +60,7 @@ def unresolved_of(send: AnyRef | UnresolvedSend | SmscError, since: datetime | N
     given: object = send
     if not isinstance(given, MessageRef | SentMessage | str):
         raise wrong("send", "an error with `unresolved`, an UnresolvedSend, a MessageRef or a SentMessage", given)
-    now = datetime.now(UTC)
+    now = utc_now(clock)
     refs = refs_of(send)
     is_own = since is None and is_own_id(refs[0].id)
     return UnresolvedSend(id=refs[0].id, refs=refs, is_own_id=is_own, began=since or now, failed=now)

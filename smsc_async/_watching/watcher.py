@@ -1,7 +1,6 @@
 """Watching messages until their status is final: the task group that makes the requests a `Plan` chooses."""
 
 import math
-import time
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from types import TracebackType
@@ -11,7 +10,7 @@ import anyio
 from anyio.abc import TaskGroup
 from anyio.lowlevel import checkpoint
 
-from smsc_async._clock import Clock
+from smsc_async._clock import Clock, unix_time
 from smsc_async._frames import forget_own_frames, without_arguments
 from smsc_async._model import (
     AnyRef,
@@ -152,7 +151,7 @@ class Watcher:
     async def __aenter__(self) -> Self:
         if self._group is not None:
             raise RuntimeError("a watch can be entered only once; start another one with its `unfinished`")
-        self._offset = time.time() - self._clock.now()
+        self._offset = unix_time(self._clock) - self._clock.now()
         self._group = await anyio.create_task_group().__aenter__()
         self._group.start_soon(self._run)
         return self

@@ -5,13 +5,13 @@ import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Final
 from weakref import WeakKeyDictionary
 
 import anyio
 
-from smsc_async._clock import Clock, LoopBinding, RealClock, is_clock
+from smsc_async._clock import Clock, LoopBinding, RealClock, is_clock, utc_now
 from smsc_async._frames import without_arguments
 from smsc_async._model import Credentials, GuardStoreError, Operation, Result, Send, SendList, WrongEventLoop, wrong
 
@@ -209,7 +209,7 @@ class Guards:
             GuardStoreError: The store can't be reached.
         """
         self.bind()
-        now = _now()
+        now = utc_now(self._clock)
         states = await answer_of(self._store.snapshot(self._limits))
         waiting = self._waiters.by_rule()
         rules = {
@@ -288,7 +288,10 @@ class Guards:
         free = self._free_at(refusal, now, give_up, not_for)
         if len(self._waiters) >= self._max_waiters:
             raise refused(
-                refusal, free - now, _now(), f"{self._max_waiters} requests are already waiting (max_waiters)"
+                refusal,
+                free - now,
+                utc_now(self._clock),
+                f"{self._max_waiters} requests are already waiting (max_waiters)",
             )
         waiter = self._waiters.join(refusal.demand, free)
         if self.rules.identical_send.policy == "raise":
@@ -304,7 +307,7 @@ class Guards:
                 now = self._clock.now()
                 if not self._waiters.is_first(waiter):
                     if now >= give_up:
-                        raise refused(refusal, self._waiters.delay(refusal.demand, now), _now())
+                        raise refused(refusal, self._waiters.delay(refusal.demand, now), utc_now(self._clock))
                     continue
                 answer = await self._acquire(demands, max(end - now, 0.0))
                 if isinstance(answer, Reservation):
@@ -322,14 +325,10 @@ class Guards:
         raises = demand.rule == not_for or self._policy(demand) == "raise"
         if raises and not (math.isinf(delay) and demand.rule in MAY_CLEAR):
             # A request in flight counts for a whole span after its answer; at a gate the delay is unknown.
-            raise refused(refusal, (demand.limit.span or delay) if math.isinf(delay) else delay, _now())
+            raise refused(refusal, (demand.limit.span or delay) if math.isinf(delay) else delay, utc_now(self._clock))
         if now >= give_up or give_up < now + delay < math.inf:
-            raise refused(refusal, delay, _now())
+            raise refused(refusal, delay, utc_now(self._clock))
         return now + delay
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 def _check_objects(store: object, rules: object, clock: object) -> None:

@@ -9,7 +9,8 @@ The default account has the login, the password and the apikey `demo`. Some numb
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final
 
@@ -24,16 +25,19 @@ except ModuleNotFoundError as _error:  # pragma: no cover - tested in a process 
         raise
     raise ModuleNotFoundError("the sandbox needs an extra package: pip install 'smsc-async[sandbox]'") from None
 
-from smsc_async._clock import disk_time, steady_clock
 from smsc_async._model import is_seconds, wrong
 from smsc_async._protocol import CONTRACT
 
 from ._accounts import Account
 from ._channels import ServiceChannel
+from ._connection import InProcessTransport, Traffic
 from ._delivery import MAGIC_NUMBERS, Change, DeliveryPlan, MagicNumber, Share
 from ._event_log import EventLog
+from ._fault import Fault, FaultKind
+from ._faults import Faults, InjectedFault, ScriptEntry
 from ._limits import Block, Limits, Streak, Window
 from ._messages import AcceptedMessage
+from ._sandbox_clock import SandboxClock, clock_after
 from ._service import Service
 
 __all__ = [
@@ -43,9 +47,14 @@ __all__ = [
     "Block",
     "Change",
     "DeliveryPlan",
+    "Fault",
+    "FaultKind",
+    "Faults",
+    "InjectedFault",
     "Limits",
     "MagicNumber",
     "Sandbox",
+    "ScriptEntry",
     "ServiceChannel",
     "Share",
     "Streak",
@@ -70,12 +79,17 @@ class Sandbox:
             `https://smscentre.com/sys/soap.php`, and the URL of the request.
         state: A file for the event log, from which a later sandbox with the same accounts, limits, delivery and seed
             continues, even if this one was killed. Only one sandbox may use it at a time.
+        faults: The faults to inject, such as `["lose_answer operation=send times=1"]`; see `Fault`.
 
     Raises:
-        ValueError: The namespace can't be one, or the file is not the state of a sandbox with these arguments.
+        ValueError: An argument is wrong, or the file is not the state of a sandbox with these arguments.
 
     Attributes:
         app: The ASGI application, for any server; it answers on every path.
+        accounts: The customers.
+        clock: The clock, for `Client(clock=)` and `Guards(clock=)`; its `speed` is how many of its seconds pass in a
+            real second.
+        faults: The faults that are injected into requests: `sandbox.faults.add("lose_answer", operation="send")`.
     """
 
     def __init__(
@@ -89,6 +103,7 @@ class Sandbox:
         latency: float = 0.0,
         namespace: str | None = None,
         state: str | os.PathLike[str] | None = None,
+        faults: Iterable[Fault | str] = (),
     ) -> None:
         customers = (Account.demo(),) if accounts is None else _checked(accounts)
         _check(limits=limits, delivery=delivery, seed=seed, clock=clock, latency=latency, state=state)
@@ -103,10 +118,18 @@ class Sandbox:
         )
         self._event_log = event_log
         last = 0.0 if event_log is None else self._service.replay(event_log.read())
-        self._clock = _clock_after(event_log, last) if clock is None else clock
+        base = clock_after(event_log, last) if clock is None else clock
         # Time that was skipped before a restart stays skipped.
-        self._skipped = max(0.0, last - self._clock()) if last else 0.0
-        self.app: Starlette = make_app(self._service, self.now, latency, namespace)
+        skipped = max(0.0, last - base()) if last else 0.0
+        self._traffic = traffic = Traffic()
+        self.faults = Faults(seed)
+        for fault in _listed(faults):
+            self.faults.add(fault)
+        self.accounts: tuple[Account, ...] = customers
+        self.clock: SandboxClock = SandboxClock(base, skipped, is_busy=traffic.is_busy, calm=traffic.calm)
+        self.app: Starlette = make_app(
+            self._service, self.clock, traffic, self.faults, latency=latency, namespace=namespace
+        )
 
     @property
     def messages(self) -> Sequence[AcceptedMessage]:
@@ -118,24 +141,56 @@ class Sandbox:
         """How many requests were answered, by method and error code (0 for none)."""
         return self._service.counts
 
+    @property
+    def script(self) -> Sequence[ScriptEntry]:
+        """What happened to the last 10,000 requests, in order; the same seed and the same requests give the same."""
+        return self.faults.script
+
     def now(self) -> float:
         """Return the sandbox's Unix time."""
-        return self._clock() + self._skipped
+        return self.clock.now()
 
-    def advance(self, seconds: float) -> None:
-        """Move the clock forward by `seconds`, so that a test sees a message delivered without sleeping."""
+    def advance(self, seconds: float) -> Awaitable[None]:
+        """Move the clock forward by `seconds`, so that a test sees a message delivered without sleeping.
+
+        The waits, limits, deadlines and watches of the clients of `smsc_async.testing.client(sandbox)` move with it.
+        The clock jumps: a call whose wait is over wakes at the new time. Await the result to go step by step instead:
+        each wait ends at its own time, and so does what the woken calls then wait for within these seconds, such as
+        the further requests of a watch. It returns when all of them wait again.
+
+        Raises:
+            ValueError: The seconds are no number, or less than 0.
+        """
         if not is_seconds(seconds):
             raise wrong("seconds", "a number, at least 0, because time moves forward only", seconds)
-        self._skipped += seconds
+        return self.clock.advance(seconds)
 
     def close(self) -> None:
         """Close the state file, if there is one; a later request opens it again."""
         if self._event_log is not None:
             self._event_log.close()
 
-    def transport(self) -> httpx.ASGITransport:
+    def transport(self) -> httpx.AsyncBaseTransport:
         """Return a transport for `Client(transport=)`: complete HTTP messages without a network."""
-        return httpx.ASGITransport(app=self.app)
+        return InProcessTransport(self.app)
+
+    def serve(self, host: str = "127.0.0.1", port: int = 0) -> AbstractContextManager[str]:
+        """Return a context in which the sandbox is served over HTTP, on a thread of its own; it is entered as the URL.
+
+            with sandbox.serve() as url:
+                async with testing.client(sandbox, url=url) as client: ...
+
+        Args:
+            host: The host name or IP address to listen on.
+            port: The port, 0 for any free port.
+
+        Raises:
+            OSError: The port is in use, or the host is not an address of this machine.
+        """
+        from ._server import serve  # noqa: PLC0415 - uvicorn, which a sandbox in this process does not need
+
+        self._traffic.is_served = True
+        return serve(self.app, host, port)
 
 
 _MUST: Final[Mapping[str, tuple[Callable[[object], object], str]]] = {
@@ -159,6 +214,12 @@ def _check(**values: object) -> None:
             raise wrong(name, form, value)
 
 
+def _listed(faults: object) -> Iterable[Fault | str]:
+    if not isinstance(faults, Iterable) or isinstance(faults, str | Mapping):
+        raise wrong("faults", "a list such as ['lose_answer operation=send times=1']", faults)
+    return faults
+
+
 def _checked(accounts: object) -> tuple[Account, ...]:
     if not isinstance(accounts, Iterable):
         raise wrong("accounts", "a list of Account objects", accounts)
@@ -167,15 +228,3 @@ def _checked(accounts: object) -> tuple[Account, ...]:
         if not isinstance(account, Account):
             raise wrong("each item of accounts", "an Account, such as Account.demo()", account)
     return given
-
-
-def _clock_after(event_log: EventLog | None, last: float) -> Callable[[], float]:
-    """Return a clock that continues that of the last run if it is known how long ago that was."""
-    start = disk_time()
-    if event_log is not None:
-        before = event_log.start
-        elapsed = None if before is None else start.since(before)
-        wall = start.wall if before is None or elapsed is None else before.wall + elapsed
-        start = start._replace(wall=max(wall, last))
-        event_log.begin(start)
-    return steady_clock(start)

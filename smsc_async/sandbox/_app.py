@@ -9,9 +9,11 @@ from typing import Final, Protocol, TypeVar
 
 import anyio
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from smsc_async._protocol import (
     CONTRACT,
@@ -25,7 +27,11 @@ from smsc_async._protocol import (
 )
 from smsc_async._thread import in_own_thread
 
+from ._connection import Traffic, wait_of
+from ._damage import damaged, delay_of, instead, refusal_of
+from ._faults import Faults, ScriptEntry
 from ._fields import Answer
+from ._sandbox_clock import SandboxClock
 from ._service import Service
 
 __all__ = ["make_app"]
@@ -36,21 +42,48 @@ _METHODS: Final = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 _COMPRESSIONS: Final = {"gzip", "x-gzip", "deflate"}  # PHP compares them exactly
 
 
-def make_app(service: Service, clock: Callable[[], float], latency: float, namespace: str | None = None) -> Starlette:
+class _Counted:
+    """The application, with its requests counted.
+
+    Args:
+        app: The application.
+        traffic: Counts the requests.
+    """
+
+    def __init__(self, app: ASGIApp, traffic: Traffic) -> None:
+        self._app = app
+        self._traffic = traffic
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._traffic.request():
+            await self._app(scope, receive, send)
+
+
+def make_app(
+    service: Service,
+    clock: SandboxClock,
+    traffic: Traffic,
+    faults: Faults,
+    *,
+    latency: float,
+    namespace: str | None,
+) -> Starlette:
     """Return the application.
 
     Args:
         service: The emulator.
-        clock: Returns the Unix time.
+        clock: The clock.
+        traffic: Counts the requests while they are executed.
+        faults: The faults to inject.
         latency: Seconds between the arrival of a request and its answer.
         namespace: The namespace of requests and answers; None for that of the service and the URL of the request.
     """
-    desk = _Desk(service)
+    desk, choosing = _Desk(service), Lock()
 
     async def endpoint(request: Request) -> Response:
         url, local = _urls(request)
         if request.method == "GET" and request.scope["query_string"].lower() == b"wsdl":
-            return _xml(write_wsdl(CONTRACT, namespace or url, location=url))
+            return _xml(write_wsdl(CONTRACT, faults.namespace or namespace or url, location=url))
         if request.method != "POST":
             return _nothing()
         encoding = request.headers.get("Content-Encoding")
@@ -60,20 +93,37 @@ def make_app(service: Service, clock: Callable[[], float], latency: float, names
         names = (CONTRACT.namespace, url, local) if namespace is None else (namespace,)
         run = _at_once if encoding is None and reads_at_once(body) else in_own_thread
         try:
-            incoming = await run(lambda: receive(_unpacked(body, encoding), namespaces=names))
+            incoming = await run(lambda: receive(_unpacked(body, encoding), namespaces=(*names, *faults.namespaces)))
         except RequestFault as refusal:
             return _xml(encode_fault(refusal), refusal.version, status_code=500)
         source = request.client.host if request.client else "127.0.0.1"
+        method, now = incoming.method, clock.now()
+        with choosing:
+            injected = faults.strike(method, incoming.fields, incoming.namespace, now=now, source=source)
+        wait = wait_of(request.scope, request.receive, clock, traffic)
+        if injected is not None and not injected.fault.is_executed:
+            error = refusal_of(injected.fault)
+            if error:
+                service.counts[method, error] += 1
+            faults.record(ScriptEntry(now, method, injected.fault.kind, executed=False, error=error))
+            await wait(latency)
+            return instead(injected, incoming)
 
         def arrive() -> Answer:
-            return service.arrive(incoming.method, incoming.fields, now=clock(), source=source)
+            return service.arrive(method, incoming.fields, now=clock.now(), source=source)
 
         async with desk.request(run, arrive) as answer:
-            if latency:
-                await anyio.sleep(latency)
-        return _xml(await run(lambda: encode_answer(incoming, answer.fields, incoming.namespace)), incoming.version)
+            faults.record(
+                ScriptEntry(now, method, None if injected is None else injected.fault.kind, error=answer.error)
+            )
+            await wait(latency + delay_of(injected))
+            whole = _xml(
+                await run(lambda: encode_answer(incoming, answer.fields, incoming.namespace)), incoming.version
+            )
+            return whole if injected is None else damaged(whole, injected, incoming, answer.fields, wait)
 
-    return Starlette(routes=[Route("/{path:path}", endpoint, methods=_METHODS)])
+    counted = [Middleware(_Counted, traffic=traffic)]
+    return Starlette(routes=[Route("/{path:path}", endpoint, methods=_METHODS, middleware=counted)])
 
 
 def _urls(request: Request) -> tuple[str, str]:

@@ -14,7 +14,7 @@ from smsc_async._model.exceptions import MalformedEnvelope, SmscError
 from smsc_async._protocol.document import Node, build_document, parse_document
 from smsc_async._protocol.envelope import (
     DoctypeRefused,
-    Fault,
+    ReceivedFault,
     SoapVersion,
     build,
     build_fault,
@@ -57,9 +57,9 @@ def test_any_text_that_xml_allows_comes_back_unchanged(text: str, version: SoapV
 
 @given(text=xml_texts, code=st.sampled_from(["Server", "Client", "MustUnderstand", "VersionMismatch"]))
 def test_any_fault_comes_back_in_the_words_of_its_version(text: str, code: str) -> None:
-    assert parse(build_fault(code, text)).fault == Fault(code, text.strip())
+    assert parse(build_fault(code, text)).fault == ReceivedFault(code, text.strip())
     code_12 = {"Server": "Receiver", "Client": "Sender"}.get(code, code)
-    assert parse(build_fault(code, text, version=SoapVersion.V12)).fault == Fault(code_12, text.strip())
+    assert parse(build_fault(code, text, version=SoapVersion.V12)).fault == ReceivedFault(code_12, text.strip())
 
 
 @pytest.mark.parametrize("character", ["\0", "\x08", "\x1f", "\ud800", "\ufffe", "\uffff"])
@@ -94,7 +94,7 @@ def test_an_envelope_is_written_as_ext_soap_writes_it() -> None:
 def test_a_fault_code_with_its_own_prefix_keeps_it() -> None:
     body = build_fault("rpc:ProcedureNotPresent", "Procedure not present", version=SoapVersion.V12)
     assert b"<env:Value>rpc:ProcedureNotPresent</env:Value>" in body
-    assert parse(body).fault == Fault("ProcedureNotPresent", "Procedure not present")
+    assert parse(body).fault == ReceivedFault("ProcedureNotPresent", "Procedure not present")
 
 
 @pytest.mark.parametrize(
@@ -204,17 +204,17 @@ def test_a_body_without_an_element_has_no_element(inner: str) -> None:
 @pytest.mark.parametrize(
     ("inner", "fault"),
     [
-        ("", Fault("", "")),
-        ("<faultcode>Server</faultcode><faultstring> a\n</faultstring>", Fault("Server", "a")),
-        ("<e:faultstring>a</e:faultstring><e:faultcode>x:Client.Auth</e:faultcode>", Fault("Client.Auth", "a")),
+        ("", ReceivedFault("", "")),
+        ("<faultcode>Server</faultcode><faultstring> a\n</faultstring>", ReceivedFault("Server", "a")),
+        ("<e:faultstring>a</e:faultstring><e:faultcode>x:Client.Auth</e:faultcode>", ReceivedFault("Client.Auth", "a")),
         (
             "<e:Reason><e:Text>a</e:Text><e:Text>b</e:Text></e:Reason><e:Code><e:Value>e:Sender</e:Value></e:Code>",
-            Fault("Sender", "a"),
+            ReceivedFault("Sender", "a"),
         ),
-        ("<faultcode/><faultstring/><detail><faultstring>b</faultstring></detail>", Fault("", "")),
+        ("<faultcode/><faultstring/><detail><faultstring>b</faultstring></detail>", ReceivedFault("", "")),
     ],
 )
-def test_a_fault_is_read_in_both_dialects(inner: str, fault: Fault) -> None:
+def test_a_fault_is_read_in_both_dialects(inner: str, fault: ReceivedFault) -> None:
     envelope = parse(_envelope(f"<e:Fault>{inner}</e:Fault>").encode())
     assert envelope.fault == fault
     assert envelope.fields == {}

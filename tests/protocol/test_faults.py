@@ -22,7 +22,7 @@ from smsc_async._protocol.binding import (
     receive,
 )
 from smsc_async._protocol.contract import CONTRACT
-from smsc_async._protocol.envelope import Fault, SoapVersion, build, build_fault, parse
+from smsc_async._protocol.envelope import ReceivedFault, SoapVersion, build, build_fault, parse
 from tests.protocol.recorded import BALANCE, EVERY, NAMESPACE, PHONES, SAMPLES, SEND, STATUS, XML, answer_to, decoded
 
 
@@ -153,7 +153,7 @@ def test_a_server_refuses_as_ext_soap_does(body: bytes, code: str, string: str) 
         receive(body, namespaces=(NAMESPACE,))
     refusal = raised.value
     assert (refusal.code, refusal.string, refusal.version) == (code, string, SoapVersion.V11)
-    assert parse(encode_fault(refusal)).fault == Fault(code, string)
+    assert parse(encode_fault(refusal)).fault == ReceivedFault(code, string)
 
 
 def test_a_server_drops_unknown_fields_and_keeps_repeated_and_nil_ones() -> None:

@@ -378,7 +378,7 @@ async def test_a_followed_message_is_asked_about_no_more_often_than_the_rules_al
 
 
 async def test_the_result_of_a_send_with_odd_details_is_loaded_as_it_was(post: Post) -> None:
-    post.service._inner = OddTransport(post.service.sandbox, ODD)  # type: ignore[assignment]
+    post.service._inner = OddTransport(post.service.sandbox, ODD)
     task = await post.tasks.send(PHONE, "Hello", cost=3)
     await post.deliver()
     sent = (await result_of(task)).sent

@@ -1,0 +1,43 @@
+"""The clock of a sandbox: Unix time that tests can move forward, also for the clients that wait by it."""
+
+from collections.abc import Callable
+
+from smsc_async._clock import disk_time, steady_clock
+from smsc_async._movable_clock import MovableClock
+
+from ._event_log import EventLog
+
+__all__ = ["SandboxClock", "clock_after"]
+
+
+class SandboxClock(MovableClock):
+    """The clock of a sandbox, which is Unix time plus the time that was skipped.
+
+    Args:
+        base: Unix time without the skipped time.
+        skipped: The seconds skipped so far.
+        is_busy: Whether the sandbox is executing a request.
+        calm: Real seconds without activity after which no request is on its way to the sandbox.
+    """
+
+    def __init__(
+        self, base: Callable[[], float], skipped: float, *, is_busy: Callable[[], bool], calm: Callable[[], float]
+    ) -> None:
+        super().__init__(base, is_busy=is_busy, calm=calm)
+        self._move(skipped)
+
+    def unix_time(self) -> float:
+        """Return the Unix time of the sandbox, for clients that compare it with the times in its answers."""
+        return self.now()
+
+
+def clock_after(event_log: EventLog | None, last: float) -> Callable[[], float]:
+    """Return a clock that continues that of the last run if it is known how long ago that was."""
+    start = disk_time()
+    if event_log is not None:
+        before = event_log.start
+        elapsed = None if before is None else start.since(before)
+        wall = start.wall if before is None or elapsed is None else before.wall + elapsed
+        start = start._replace(wall=max(wall, last))
+        event_log.begin(start)
+    return steady_clock(start)
