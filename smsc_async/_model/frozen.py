@@ -190,9 +190,9 @@ def _misnamed(kind: type[BaseModel], data: object) -> list[InitErrorDetails]:
 
     pydantic would call the `__init__` with the others, and Python's error quotes the unknown names.
     """
-    if not kind.__pydantic_custom_init__ or not isinstance(data, Mapping):
+    fields = kind.__pydantic_fields__
+    if not kind.__pydantic_custom_init__ or not isinstance(data, Mapping) or data.keys() == fields.keys():
         return []
-    fields = kind.model_fields
     named = issubclass(kind, Choice) and data.get("kind") == kind.__name__
     missing = [name for name, field in fields.items() if field.is_required() and name not in data]
     unknown = [name for name in data if name not in fields and not (named and name == "kind")]
@@ -252,7 +252,7 @@ class FrozenModel(BaseModel):
         """Wrap the whole schema; a wrap validator of this class would not see the errors of a subclass's validators."""
 
         def forget_the_input(data: Any, validate: ValidatorFunctionWrapHandler) -> Any:
-            lines = _misnamed(cls, data)
+            lines = [] if isinstance(data, cls) else _misnamed(cls, data)
             try:
                 if not lines:
                     return validate(data)
@@ -261,7 +261,9 @@ class FrozenModel(BaseModel):
                 lines = [_explained(line, cls.model_fields) for line in found]
             raise ValidationError.from_exception_data(cls.__name__, lines, hide_input=True)
 
-        return no_info_wrap_validator_function(forget_the_input, handler(source))
+        inner = handler(source)
+        is_wrapped = inner is vars(cls).get("__pydantic_core_schema__")  # as a field of another class
+        return inner if is_wrapped else no_info_wrap_validator_function(forget_the_input, inner)
 
     def __init_subclass__(cls, **options: Any) -> None:
         if "__init__" in vars(cls):

@@ -228,7 +228,7 @@ class Send(_Sending, ToRecipients):
 
     def refs(self) -> tuple[MessageRef, ...]:
         """Return one reference for each recipient that the client knows."""
-        return tuple(MessageRef(to, self.id) for to in self.to if not is_group(to))
+        return tuple(MessageRef.of_checked(to, self.id) for to in self.to if not is_group(to))
 
     def _is_many(self) -> bool:
         return len(self.to) > 1 or is_group(self.to[0])
@@ -251,7 +251,7 @@ class SendList(_Sending, MessageList):
 
     def refs(self) -> tuple[MessageRef, ...]:
         """Return one reference for each message."""
-        return tuple(MessageRef(message.phone, self.id) for message in self.messages)
+        return tuple(MessageRef.of_checked(message.phone, self.id) for message in self.messages)
 
     def _is_many(self) -> bool:
         return True

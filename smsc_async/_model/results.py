@@ -200,7 +200,7 @@ class SentMessage(Result):
             return cls._of({}, extra)
         sent_id = named[0] if named else id
         wrong = Refusals(errors, people)
-        refs = [MessageRef(to, sent_id) for to in people if wrong.find(to) is None]
+        refs = [MessageRef.of_checked(to, sent_id) for to in people if wrong.find(to) is None]
         return cls._of(known, extra, id=sent_id, refs=refs, errors=errors, details=details)
 
 
@@ -239,8 +239,8 @@ class Refusals:
     """
 
     def __init__(self, errors: Iterable[RecipientError], recipients: Iterable[str]) -> None:
-        keys = [recipient_key(recipient) for recipient in recipients]
         given = {recipient_key(error.phone): error for error in errors}
+        keys = [recipient_key(recipient) for recipient in recipients] if given else []
         self._by_key = {key: given.pop(key) for key in keys if key in given}
         # Phones only: e-mail addresses of one domain share their ending. Two phones with the same ending are ambiguous.
         tails = Counter(key[-_TAIL:] for key in keys if is_phone(key) and key not in self._by_key)
@@ -248,6 +248,8 @@ class Refusals:
 
     def find(self, recipient: str) -> RecipientError | None:
         """Return the refusal of this recipient, None if there is none."""
+        if not self._by_key and not self._by_tail:
+            return None
         key = recipient_key(recipient)
         return self._by_key.get(key) or (self._by_tail.get(key[-_TAIL:]) if is_phone(key) else None)
 
