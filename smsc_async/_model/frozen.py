@@ -1,6 +1,5 @@
 """The base of all values: frozen, checked, and without private values in a repr, an error or a frame of an error."""
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from difflib import get_close_matches
@@ -23,7 +22,9 @@ from pydantic_core.core_schema import no_info_wrap_validator_function
 
 from smsc_async._frames import without_arguments
 
-__all__ = ["NOT_XML", "Choice", "FrozenModel", "kind_of", "why_not_xml", "wrong"]
+from .xml_text import why_not_xml
+
+__all__ = ["Choice", "FrozenModel", "kind_of", "wrong"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -35,9 +36,6 @@ _PRIVATE: Final = frozenset(
     }
 )
 """The names of the attributes of which a repr shows no value."""
-
-# XML 1.0, production 2 (Char): nothing else is allowed in a document, not even escaped; PHP answers it with a Fault.
-NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 _LONG: Final = 9  # digits; most of a shorter number would be shown
 
@@ -108,17 +106,6 @@ _TEXTS: Final = {
     "json_invalid": "this is not JSON",
 }
 """What is wrong with an argument, for each type of error of pydantic whose own words name its internals."""
-
-
-def why_not_xml(value: str) -> str:
-    """Return which character XML can't carry, "" if there is none."""
-    found = NOT_XML.search(value)
-    if not found:
-        return ""
-    return (
-        f"character U+{ord(found[0]):04X} at position {found.start()} is not allowed in XML; remove control "
-        "characters, and repair text that was cut inside a surrogate pair"
-    )
 
 
 def kind_of(value: object) -> str:

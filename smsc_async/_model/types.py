@@ -19,10 +19,10 @@ from pydantic import (
 
 from smsc_async._frames import without_arguments
 
-from .frozen import NOT_XML, FrozenModel, kind_of, why_not_xml, wrong
+from .frozen import FrozenModel, kind_of, wrong
+from .xml_text import why_not_xml
 
 __all__ = [
-    "NOT_XML",
     "UNSET",
     "Many",
     "MessageId",
