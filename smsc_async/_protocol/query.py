@@ -6,7 +6,6 @@ for anything else, so `list` can't carry some texts (see `fits_in_list`).
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Final
 from urllib.parse import quote
 
 from smsc_async._model import Message, has_one_phone
@@ -14,25 +13,9 @@ from smsc_async._model import Message, has_one_phone
 __all__ = ["encode_list", "encode_query", "fits_in_list"]
 
 
-class _Quoted(dict[str, str]):
-    """Each character percent-encoded, for every one that was needed once."""
-
-    def __missing__(self, character: str) -> str:
-        self[character] = quoted = quote(character, safe="")
-        return quoted
-
-
-_QUOTED: Final = _Quoted()
-
-
 def encode_query(parameters: Mapping[str, str]) -> str:
     """Return the value of `query`."""
-    return "&".join(f"{_quote(name)}={_quote(value)}" for name, value in parameters.items())
-
-
-def _quote(value: str) -> str:
-    # In a third of the time that `quote` takes for the `list` of a batch, as that goes by bytes.
-    return "".join(map(_QUOTED.__getitem__, value))
+    return "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in parameters.items())
 
 
 def encode_list(messages: Iterable[Message]) -> str:
