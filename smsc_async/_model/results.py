@@ -149,7 +149,7 @@ class SentMessage(Result):
         sms_count: The service's `cnt`: parts times recipients; each is charged.
         cost: The cost, if the service returned it (always with `cost=2` or `cost=3`).
         balance: The balance after the send, if the service returned it (always with `cost=3`).
-        errors: The recipients that were refused, if `err` asked for them.
+        errors: The recipients that were refused, if `err` or `op` asked for them.
         details: What `op` asked for about each recipient, if the service returned it.
         reconciled: Whether the answer was lost and status requests have shown that the service accepted it.
         missing: The recipients of a reconciled send that the service did not accept; it accepted the others.
@@ -193,6 +193,7 @@ class SentMessage(Result):
         details, rest = read_details(extra.pop("phones", None))
         if rest:
             extra["phones"] = rest
+        errors += _only_in_details(errors, details)
         named = _ids(wire.get("id"))
         if known.pop("id", None) is not None and not named:
             extra["id"] = wire["id"]
@@ -202,6 +203,15 @@ class SentMessage(Result):
         wrong = Refusals(errors, people)
         refs = [MessageRef.of_checked(to, sent_id) for to in people if wrong.find(to) is None]
         return cls._of(known, extra, id=sent_id, refs=refs, errors=errors, details=details)
+
+
+def _only_in_details(errors: Iterable[RecipientError], details: Iterable[RecipientDetails]) -> list[RecipientError]:
+    listed = {recipient_key(error.phone) for error in errors}
+    return [
+        RecipientError(phone=each.phone, code=each.error)
+        for each in details
+        if each.error is not None and recipient_key(each.phone) not in listed
+    ]
 
 
 def _ids(value: JsonValue) -> list[str]:
