@@ -258,7 +258,8 @@ class AiohttpTransport:
     async def _read(self, response: aiohttp.ClientResponse, within: float) -> Reply:
         content = response.content
         try:
-            body = Body(self._max_bytes, response.headers.get("Content-Encoding", ""))
+            encodings = response.headers.getall("Content-Encoding", ())
+            body = Body(self._max_bytes, ", ".join(encodings), response.status)
             while not content.at_eof():
                 if content.is_eof():  # all of it has been received
                     body.add(content.read_nowait())

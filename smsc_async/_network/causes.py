@@ -50,7 +50,8 @@ class Route:
 
     def unresolved(self) -> str:
         """Return the message for a host name that does not exist in DNS, or whose lookup failed."""
-        return f"could not resolve {urlsplit(self.proxy or self.url).hostname}"
+        proxy = "" if self.proxy is None else "the proxy "
+        return f"could not resolve {proxy}{urlsplit(self.proxy or self.url).hostname}"
 
     def failed(self, error: BaseException) -> str:
         """Return why a connection could not be made, as far as the library's exceptions show it."""

@@ -278,7 +278,7 @@ class HttpxTransport:
         return Reply(response.status_code, response.headers.get("Content-Type", ""), body), can_be_kept
 
     async def _read(self, response: httpx.Response) -> bytes:
-        body = Body(self._max_bytes, response.headers.get("Content-Encoding", ""))
+        body = Body(self._max_bytes, response.headers.get("Content-Encoding", ""), response.status_code)
         # `aiter_raw` does the same with two more generators; the stream of a transport without a network is async too.
         async for piece in cast(httpx.AsyncByteStream, response.stream):
             body.add(piece)

@@ -127,3 +127,12 @@ def test_broken_compression_is_said_without_a_quotation(packed: bytes, encoding:
     with pytest.raises(MalformedEnvelope, match="compression is broken") as caught:
         _read(packed, encoding)
     assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize(
+    "data", [GZIP[:-8] + b"secretzz", b"\x0b\x02\x80<a/>\x03", gzip.compress(bytes(2_000), mtime=0)]
+)
+def test_the_body_of_an_http_error_may_be_unreadable(data: bytes) -> None:
+    body = Body(1_000, "gzip", 404)
+    body.add(data)
+    assert bytes(body) == b""
