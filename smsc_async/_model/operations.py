@@ -95,7 +95,7 @@ def new_id() -> str:
 
 def is_own_id(id: str) -> bool:  # noqa: A002 - the service's own word
     """Return whether an id looks like one of `new_id`."""
-    return re.fullmatch("[0-9a-f]{12}4[0-9a-f]{3}[89ab][0-9a-f]{15}", id) is not None
+    return re.fullmatch("[0-9a-f]{12}4[0-9a-f]{3}[89ab][0-9a-f]{15}", id) is not None and not id.isdecimal()
 
 
 def own_errors(error: SmscError, recipients: Sequence[str]) -> list[SmscError]:
