@@ -92,13 +92,14 @@ async def test_the_sandbox_returns_them_where_they_are_asked_for() -> None:
     sandbox = Sandbox(accounts=[Account.demo()], delivery=DeliveryPlan.instant())
     async with make_client(sandbox.transport(), apikey="demo") as client:
         assert (await client.send([PHONE, BAD], "Hi")).details == ()
-        sent = await client.send([PHONE, BAD, OTHER], "Ho", op=True)
+        sent = await client.send([PHONE, BAD, OTHER, "+79000009008"], "Ho", op=True)
     assert [(each.phone, each.cost, each.error) for each in sent.details] == [
         (PHONE[1:], Decimal("4.5"), None),
         (BAD[1:], None, 7),
         (OTHER[1:], Decimal("4.5"), None),
+        ("79000009008", None, 8),
     ]
-    assert [each.status is not None and bool(each.mccmnc) for each in sent.details] == [True, False, True]
+    assert [each.status is not None and bool(each.mccmnc) for each in sent.details] == [True, False, True, False]
     assert [ref.phone for ref in sent.refs] == [PHONE, OTHER]
     assert sum(each.cost or 0 for each in sent.details) == sent.cost
 

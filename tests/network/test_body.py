@@ -67,8 +67,8 @@ def test_deflate_is_zlib_or_raw_or_a_header_that_was_left_behind(data: bytes, en
 )
 @pytest.mark.parametrize(
     "data",
-    [b"", XML, codecs.BOM_UTF8 + XML, XML.decode().encode("utf-16"), XML.decode().encode("utf-16-be"), b"Not Found"],
-    ids=["empty", "XML", "BOM", "UTF-16", "UTF-16-BE", "text"],
+    [b"", XML, codecs.BOM_UTF8 + XML, XML.decode().encode("utf-16"), XML.decode().encode("utf-16-be"), b"KO"],
+    ids=["empty", "XML", "BOM", "UTF-16", "UTF-16-BE", "begins like deflate"],
 )
 def test_an_unknown_encoding_of_a_plain_body_means_nothing(data: bytes, encoding: str) -> None:
     assert _read(data, encoding, 1_000) == data
