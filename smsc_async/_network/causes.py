@@ -44,6 +44,10 @@ class Route:
         said = f" (HTTP {status[0]})" if status else ""
         return f"the proxy {_peer(self.proxy or '')} refused to connect to {_peer(self.url)}{said}"
 
+    def unreadable(self) -> str:
+        """Return the message for a proxy whose answer to CONNECT is not HTTP, or has broken headers."""
+        return f"{self._first} did not answer as an HTTP proxy"
+
     def timed_out(self) -> str:
         """Return the message for a connection that timed out."""
         return f"connecting to {self._first} timed out"

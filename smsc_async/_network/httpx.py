@@ -220,8 +220,8 @@ class HttpxTransport:
 
     def _failure(self, error: Exception, url: str, content: _Content) -> SmscError:
         left, route = content.had_left(error), self._route_to(url)
-        if content.step == 1 and left is not False and _is_broken(error):
-            return broken_answer()
+        if content.step == 1 and _is_broken(error):
+            return broken_answer() if left is not False else not_connected(route.unreadable())
         if isinstance(error, httpx.ProxyError) and route.proxy is not None and not left:
             return not_connected(route.refused(str(error)))
         return ours(error, _OURS, left=left, route=route)
