@@ -18,6 +18,7 @@ from smsc_async._model import (
     Ping,
     Sms,
     Social,
+    UnresolvedSend,
     Viber,
     WhatsApp,
     check_xml_text,
@@ -46,9 +47,9 @@ from .doctor import examine
 from .emulator import demo, sandbox
 from .guards import guards
 from .phone import phone
-from .process import FAILED, attempt, fail, run
+from .process import FAILED, INTERRUPTED, TERMINATED, attempt, fail, run
 from .send_file import send_file
-from .terminal import read_text, show, stderr_console
+from .terminal import read_text, say, show, stderr_console
 from .waiting import notices
 from .watch import follow, read_refs
 from .watch_state import WatchState
@@ -131,14 +132,22 @@ def _ask(
     on_interrupt: str = _AGAIN,
 ) -> T:
     """Return what a client answers, or exit."""
+    lost: list[UnresolvedSend] = []
     with notices(quiet=quiet) as observers:
 
         async def work() -> T:
             check_credentials()
-            async with Client(url=url, allow_http=allow_http, observers=observers) as client:
+            async with Client(
+                url=url, allow_http=allow_http, observers=observers, on_unresolved=lost.append
+            ) as client:
                 return await question(client)
 
-        return run(work(), on_interrupt=on_interrupt)
+        try:
+            return run(work(), on_interrupt=on_interrupt)
+        except typer.Exit as end:
+            if end.exit_code in {INTERRUPTED, TERMINATED}:
+                say(*output.look_up_lines(ref for each in lost for ref in each.refs))
+            raise
 
 
 def _to_and_text(to: list[str], text: str | None, via: Via, region: str | None) -> tuple[list[str], str | None]:

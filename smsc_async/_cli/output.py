@@ -15,6 +15,7 @@ from smsc_async._model import (
     Balance,
     Cost,
     DeliveryReport,
+    MessageRef,
     MessageStatus,
     Outcome,
     Parts,
@@ -34,6 +35,7 @@ __all__ = [
     "doctor_lines",
     "emit",
     "error_lines",
+    "look_up_lines",
     "parts_lines",
     "refusal",
     "sent_lines",
@@ -143,8 +145,13 @@ def error_lines(error: SmscError) -> Iterator[str]:
         yield from _refusals(error.errors)
     if error.outcome is Outcome.UNKNOWN and error.refs:
         yield "it may have been sent; before you send it again, check its status:"
-        for ref in error.refs:
-            yield f"  smsc-async status {ref}"
+        yield from look_up_lines(error.refs)
+
+
+def look_up_lines(refs: Iterable[MessageRef]) -> Iterator[str]:
+    """Return the commands that find out whether messages were sent."""
+    for ref in refs:
+        yield f"  smsc-async status {ref}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,9 +234,8 @@ def demo_lines(report: DemoReport) -> Iterator[str]:
     console = Console()
     for table in (outcomes, requests):
         table.columns[-1].justify = "right"
-        with console.capture() as captured:
-            console.print(table)
-        yield captured.get().rstrip("\n")
+        # Console.capture would write to stdout, which may fail, when it ends.
+        yield "".join(segment.text for segment in console.render(table)).rstrip("\n")
     yield (
         f"cost {report.cost}, balance {report.balance_before} before and {report.balance_after} after, "
         f"{report.seconds:.1f} s"

@@ -40,7 +40,8 @@ def progress(console: Console, total: int, *, steps: bool = True, **done: int) -
         return
     columns = (TextColumn("{task.description:8}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     # stdout must be redirected around the bars only if it goes to the same terminal.
-    with Progress(*columns, console=console, redirect_stdout=sys.stdout.isatty(), disable=console.quiet) as bars:
+    is_shared = sys.stdout is not None and sys.stdout.isatty()
+    with Progress(*columns, console=console, redirect_stdout=is_shared, disable=console.quiet) as bars:
 
         def note(bar: TaskID, done: int, total: int) -> None:
             bars.update(bar, completed=done, total=total)

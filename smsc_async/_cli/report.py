@@ -79,7 +79,10 @@ def check_files(files: Mapping[str, Path | None], written: Container[str]) -> No
                 if place == other or (place.exists() and other.exists() and place.samefile(other)):
                     raise ValueError(f"{purpose} and {name} are the same file, {path}; pass different ones")
             known[place] = name
-            if name in written and not _is_special(path):
+            number = _descriptor(path)
+            if name in written and number is not None:
+                _check_open(number)
+            elif name in written and not _is_special(path):
                 tempfile.TemporaryFile(dir=place.parent).close()
         except OSError as error:
             raise ValueError(f"{name}: can't write {path}: {error.strerror}") from None
@@ -96,7 +99,6 @@ def write_csv(path: Path, rows: Iterable[Sequence[str]], dialect: Dialect = _DIA
         if not _is_special(path):
             _replace(resolved(path), content)
             return
-        sys.stdout.flush()
         with _opened(path) as file:
             file.write(content)
     except OSError as error:
@@ -118,6 +120,13 @@ def _descriptor(path: Path) -> int | None:
     return None
 
 
+def _check_open(number: int) -> None:
+    """Raise an `OSError` if the process was started without this open file; another may have its number by now."""
+    if {1: sys.stdout, 2: sys.stderr}.get(number, "") is None:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+    os.fstat(number)
+
+
 def _is_special(path: Path) -> bool:
     return _descriptor(path) is not None or (path.exists() and not path.is_file())
 
@@ -125,6 +134,7 @@ def _is_special(path: Path) -> bool:
 def _opened(path: Path) -> BinaryIO:
     number = _descriptor(path)
     if number is not None:  # a regular file that is opened again would be overwritten by later output
+        _check_open(number)
         return os.fdopen(os.dup(number), "wb")
     file = os.open(path, os.O_WRONLY | _AT_ONCE)
     os.set_blocking(file, True)

@@ -4,7 +4,7 @@ import codecs
 import csv
 import io
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -42,10 +42,12 @@ class Dialect:
     Attributes:
         encoding: Its encoding, "utf-8-sig" if it is UTF-8 with a byte order mark.
         delimiter: The character between two cells.
+        names_delimiter: Whether Excel's line `sep=;` precedes the header.
     """
 
     encoding: str = "utf-8"
     delimiter: str = ","
+    names_delimiter: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,17 +104,27 @@ def read_sheet(
     text, dialect = _opened(content, known, encoding, delimiter)
     # Let csv split the lines: splitlines() would also end a row at a U+2028 inside a text.
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=dialect.delimiter, strict=True)
+    before = 0  # lines before the row that is read, which may have several
+    rows = []
     try:
         columns = _names(next(lines, []))
-        rows = tuple(_filled(lines, len(columns)))
+        before = lines.line_num
+        for number, cells in enumerate(lines, 2):
+            before = lines.line_num
+            # Empty rows count, so that the numbers are those of the spreadsheet.
+            if any(map(str.strip, cells)):
+                rows.append((number, list(_cut([unquoted(cell) for cell in cells], len(columns)))))
     except csv.Error as error:
-        raise ValueError(f"line {lines.line_num} of the CSV file can't be read: {_reason(str(error))}") from None
-    return Sheet(columns, rows, dialect)
+        line = before + 1 + dialect.names_delimiter
+        raise ValueError(f"line {line} of the CSV file can't be read: {_reason(str(error))}") from None
+    return Sheet(columns, tuple(rows), dialect)
 
 
 def in_dialect(dialect: Dialect, rows: Iterable[Sequence[str]]) -> bytes:
     """Return a CSV file; cells that a spreadsheet would run are quoted with an apostrophe."""
     text = io.StringIO()
+    if dialect.names_delimiter:
+        text.write(f"sep={dialect.delimiter}\n")
     for row in rows:
         line = io.StringIO()
         # With this line end csv also puts a lone carriage return in quotation marks.
@@ -161,7 +173,7 @@ def _opened(content: bytes, known: Collection[str], encoding: str | None, delimi
         delimiter, text = delimiter or line[1], text[line.end() :]
     if delimiter is None:
         delimiter = max(_DELIMITERS, key=lambda each: len({*_header(text, each)} & {*known}))
-    return text, Dialect(encoding, delimiter)
+    return text, Dialect(encoding, delimiter, names_delimiter=line is not None)
 
 
 def _decoded(content: bytes, encoding: str | None) -> tuple[str, str]:
@@ -196,13 +208,6 @@ def _names(header: list[str]) -> tuple[str, ...]:
     return _cut([unquoted(name).strip().casefold() for name in header], 0)
 
 
-def _filled(lines: Iterable[list[str]], width: int) -> Iterator[tuple[int, list[str]]]:
-    for number, cells in enumerate(lines, 2):
-        # Empty rows count, so that the numbers are those of the spreadsheet.
-        if any(map(str.strip, cells)):
-            yield number, list(_cut([unquoted(cell) for cell in cells], width))
-
-
 def _cut(cells: list[str], width: int) -> tuple[str, ...]:
     """Return the cells without the empty ones at the end that are beyond the width of the header."""
     while len(cells) > width and not cells[-1]:
@@ -214,6 +219,8 @@ def _reason(words: str) -> str:
     """Return what is wrong with a line, in our words where those of csv need explanation."""
     if words == "unexpected end of data":
         return "a quotation mark is not closed"
+    if "field limit" in words:
+        return f"a quotation mark is not closed, or a cell has more than {csv.field_size_limit():,} characters"
     if "expected after" in words:
         return "text follows a closing quotation mark; a quotation mark inside a cell has to be doubled"
     return words

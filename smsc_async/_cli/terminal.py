@@ -31,7 +31,7 @@ def show(*lines: str, otherwise: str = _UNSHOWN) -> None:
     try:
         for line in lines:
             _write(sys.stdout, line)
-    except (OSError, ValueError) as error:  # the latter if the stream is closed
+    except (OSError, ValueError) as error:  # the latter if the stream is closed, or the process started without it
         _silence(sys.stdout)
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         say(f"{otherwise}: {reason}")
@@ -49,7 +49,7 @@ def say(*lines: str) -> None:
 
 def stderr_console(*, quiet: bool = False) -> Console:
     """Return a console that prints on stderr; if that fails, nothing else does."""
-    return Console(file=_Careful(sys.stderr), quiet=quiet)  # type: ignore[arg-type]  # what rich uses of a file
+    return Console(file=_Careful(sys.stderr), quiet=quiet or sys.stderr is None)  # type: ignore[arg-type]  # what rich uses of a file
 
 
 def read_file(path: Path) -> bytes:
@@ -58,6 +58,8 @@ def read_file(path: Path) -> bytes:
     Raises:
         ValueError: It can't be read.
     """
+    if path == STDIN and sys.stdin is None:
+        raise ValueError("can't read stdin: it is closed")
     try:
         return sys.stdin.buffer.read() if path == STDIN else path.read_bytes()
     except OSError as error:
@@ -72,7 +74,7 @@ def read_text(text: str) -> str:
     """
     if text != str(STDIN):
         return text
-    if sys.stdin.isatty():
+    if sys.stdin is not None and sys.stdin.isatty():
         say("type the text, and end it with Ctrl-D on a new line:")
     try:
         read = read_file(STDIN).decode("utf-8-sig")
@@ -114,9 +116,10 @@ class _Careful:
 
 
 def _write(stream: IO[str] | None, line: str) -> None:
-    if stream is not None:  # the process was started without it
-        stream.write(_shown(stream, f"{line}\n"))
-        stream.flush()
+    if stream is None:
+        raise ValueError("stdout is closed")
+    stream.write(_shown(stream, f"{line}\n"))
+    stream.flush()
 
 
 def _shown(stream: IO[str], text: str) -> str:

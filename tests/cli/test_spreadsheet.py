@@ -16,6 +16,7 @@ CELLS = st.text(
     max_size=12,
 )
 DIALECTS = [Dialect("utf-8", ","), Dialect("utf-8-sig", ";"), Dialect("utf-16", "\t"), Dialect("utf-16-le", "|")]
+DIALECTS.append(Dialect("utf-8-sig", "^", names_delimiter=True))
 
 
 @pytest.mark.parametrize(
@@ -26,8 +27,9 @@ DIALECTS = [Dialect("utf-8", ","), Dialect("utf-8-sig", ";"), Dialect("utf-16", 
         ("Phone\tTEXT\r\n1\ta", Dialect("utf-8", "\t")),
         ('"phone"|"text"\r1|a', Dialect("utf-8", "|")),
         ("\ufeffphone;text\n1;a", Dialect("utf-8-sig", ";")),
-        ("sep=;\r\nphone;text\r\n1;a", Dialect("utf-8", ";")),
-        ("SEP=\t\nphone\ttext\n1\ta", Dialect("utf-8", "\t")),
+        ("sep=;\r\nphone;text\r\n1;a", Dialect("utf-8", ";", names_delimiter=True)),
+        ("SEP=\t\nphone\ttext\n1\ta", Dialect("utf-8", "\t", names_delimiter=True)),
+        ("sep=^\nphone^text\n1^a", Dialect("utf-8", "^", names_delimiter=True)),
         ("phone,text;\n1,a", Dialect("utf-8", ",")),
     ],
 )
@@ -88,7 +90,10 @@ def test_a_file_that_can_not_be_decoded_says_what_to_do(content: bytes, encoding
     [
         ('phone,text\n1,"open\n', "line 2 of the CSV file can't be read: a quotation mark is not closed"),
         ('phone,text\n1,"a"b\n', "line 2 .* has to be doubled"),
-        (f"phone,text\n1,{'x' * 200_000}\n", r"line 2 .* field larger than field limit"),
+        (f"phone,text\n1,{'x' * 200_000}\n", r"line 2 .* not closed, or a cell has more than 131,072 characters"),
+        ('phone,text\n1,"a\nb"\n\n1,"open\n' + "1,a\n" * 100_000, "line 5 .* a quotation mark is not closed"),
+        ('phone,text\n1,a\n1,"open\n1,a\n1,a\n', "line 3 .* a quotation mark is not closed"),
+        ('sep=,\nphone,text\n1,"open\n', "line 3 .* a quotation mark is not closed"),
         ('"phone"x,text\n', "line 1 .* has to be doubled"),
     ],
 )

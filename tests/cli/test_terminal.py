@@ -143,11 +143,61 @@ def test_the_help_is_shown_on_every_console() -> None:
     assert "--allow-http" in Path("out.txt").read_text(encoding="ascii")
 
 
-def test_a_stream_that_the_process_does_not_have_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stdout", None)
-    monkeypatch.setattr(sys, "stderr", None)
-    terminal.show("lost")
-    say("lost")
+def start_without(number: int, *arguments: str) -> tuple[int, str, str]:
+    """Run the command without a standard stream, as `>&-` does in a shell."""
+    ran = subprocess.run(  # noqa: S603 - our own program
+        ["/bin/sh", "-c", f'exec "$@" {number}{"<" if number == 0 else ">"}&-', "sh", *PROGRAM, *arguments],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    return ran.returncode, ran.stdout.decode(), ran.stderr.decode()
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_send_without_stdout_says_on_stderr_what_was_accepted(
+    sandbox: Sandbox,  # noqa: F811 - a fixture
+) -> None:
+    code, _, words = start_without(1, "send", PHONES[0], "Hi", "--id", "o-1")
+    expected = "the message was accepted (id o-1), but the result can't be printed: stdout is closed\n"
+    assert (code, words) == (UNPRINTED, expected)
+    assert len(sandbox.messages) == 1
+
+
+@pytest.mark.usefixtures("folder", "sandbox")
+def test_a_job_runs_without_stderr() -> None:
+    write(f"{PHONES[0]},Hi")
+    job = ("send-file", "messages.csv", "--journal", "job.db", "--delay-per-request", "0.01")
+    assert start_without(2, *job)[0] == 0
+    assert Path("job.db").read_bytes().startswith(b"SQLite")
+
+
+@pytest.mark.usefixtures("folder", "sandbox")
+@pytest.mark.parametrize(
+    "arguments", [("send", PHONES[0], "--text", "-"), ("watch", "-"), ("send-file", "-", "--journal", "job.db")]
+)
+def test_without_stdin_nothing_is_read_from_it(arguments: tuple[str, ...]) -> None:
+    assert start_without(0, *arguments) == (2, "", "can't read stdin: it is closed\n")
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_report_to_a_stream_that_is_closed_is_refused_before_anything_is_sent(
+    sandbox: Sandbox,  # noqa: F811 - a fixture
+) -> None:
+    write(f"{PHONES[0]},Hi")
+    job = ("send-file", "messages.csv", "--journal", "job.db", "--report")
+    for number, path in ((1, "/dev/stdout"), (7, "/dev/fd/7")):
+        words = f"--report: can't write {path}: Bad file descriptor\n"
+        assert start_without(number, *job, path) == (2, "", words)
+    assert not sandbox.messages
+
+
+@needs_full
+def test_the_tables_of_a_demonstration_that_can_not_be_printed_are_no_traceback() -> None:
+    with broken("full") as stdout:
+        code, words = start("demo", "--messages", "2", stdout=stdout)
+    assert (code, words.splitlines()[-1]) == (UNPRINTED, "the result can't be printed: No space left on device")
 
 
 def test_closed_streams_are_no_traceback(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
