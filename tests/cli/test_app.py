@@ -145,6 +145,29 @@ def test_an_interrupted_send_says_that_it_may_have_been_sent(sandbox: Sandbox, m
     assert not sandbox.messages
 
 
+def test_a_send_that_is_interrupted_before_its_answer_says_how_to_look_it_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt() -> None:
+        connection, _ = server.accept()
+        with connection:
+            connection.recv(1)
+            os.kill(os.getpid(), signal.SIGINT)
+            while connection.recv(65_536):
+                pass
+
+    monkeypatch.setenv("SMSC_APIKEY", "demo")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setenv("SMSC_URL", f"http://127.0.0.1:{server.getsockname()[1]}/sys/soap.php")
+        thread = threading.Thread(target=interrupt)
+        thread.start()
+        result = run("send", PHONE, "--text", "Hi", "--id", "order-7")
+        thread.join(20)
+    assert result.exit_code == 130
+    assert result.stderr.splitlines() == [
+        "interrupted; the message may have been sent, so look it up before you send it again",
+        f"  smsc-async status {PHONE}:order-7",
+    ]
+
+
 @pytest.mark.usefixtures("sandbox")
 @pytest.mark.parametrize(
     ("arguments", "words"),
