@@ -180,7 +180,13 @@ def international(to: Sequence[str], region: str | None) -> list[str]:
     check_region(region)
     if region is None:
         return list(to)
-    return [one if is_group(one) else Phone.parse(one, region) for several in to for one in _separate(several)]
+    found: list[str] = []
+    for one in (one for several in to for one in _separate(several)):
+        try:
+            found.append(one if is_group(one) else Phone.parse(one, region))
+        except ValueError as error:
+            raise ValueError(f"recipient {len(found) + 1}: {error}") from None
+    return found
 
 
 def _separate(recipients: str) -> list[str]:

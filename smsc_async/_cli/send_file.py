@@ -260,7 +260,8 @@ async def _send(job: _Job, journal: Journal, client: Client, shared: SharedGuard
             fail(FAILED, f"nothing was sent: it would cost {plain(price)}, and --max-cost is {job.max_cost}")
     # With --json, nothing but the JSON is printed.
     console = stderr_console(quiet=job.as_json)
-    with progress(console, summary.total, sent=summary.total - summary.unsent, final=summary.final) as stages:
+    total = summary.total - summary.skipped
+    with progress(console, total, sent=total - summary.unsent, final=summary.final) as stages:
 
         async def follow() -> None:
             if job.follow:
@@ -290,7 +291,8 @@ def _planned(content: bytes, job: _Job) -> Iterator[PlannedMessage]:
     def check(message: Message) -> None:
         if message.tz is not None and is_past(job.at, message.tz):
             raise ValueError("--at is in the past in the tz of this row, so the service would send it at once")
-        to_send(Chunk((message,), is_list=goes_with(to_send, message, options)), options)
+        if not goes_with(to_send, message, options):
+            to_send(Chunk((message,), is_list=False), options)
 
     found = read_messages(content, check, allow_duplicates=job.allow_duplicates, spelling=job.spelling)
     if any(row.message is not None and row.message.tz is None for row in found.rows):

@@ -174,7 +174,7 @@ class Journal:
             client: The client that sends, preferably with the `guards()` of this journal.
             workers: The number of concurrent requests.
             on_progress: Called after each answer with the number of messages that have one, and the number of all
-                messages of the job; earlier runs count.
+                that are not skipped; earlier runs count.
 
         Raises:
             ValueError: An argument is wrong. Nothing was sent.
@@ -185,14 +185,14 @@ class Journal:
         """
         checked(workers=workers, on_progress=on_progress)
         async with self._turn:
-            summary = await self.summary()
+            known = await self.summary()
             sending = JournalSender(
                 client,
                 self._file,
                 self._run_blocking,
                 workers=workers,
                 opened_at=self._opened_at,
-                note=counted(on_progress, summary.total - summary.unsent, summary.total),
+                note=counted(on_progress, known.accepted + known.failed + known.final, known.total - known.skipped),
             )
             if not self._is_current:
                 unproved = await sending.catch_up()

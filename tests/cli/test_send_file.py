@@ -137,6 +137,7 @@ def test_skipped_rows_are_written_to_a_file_and_the_rest_is_sent(sandbox: Sandbo
     assert result.exit_code == 1
     assert result.stderr.splitlines()[-1] == "1 refused"
     (bad,) = csv.DictReader(Path("bad.csv").read_text(encoding="utf-8").splitlines())
+    assert "sent 2 of 2, final 0 of 2" in result.stderr  # the skipped one is not counted
     assert (bad["row"], bad["phone"], bad["text"]) == ("3", "12", "Ho")
     assert [(row["result"], row["code"]) for row in report()] == [("delivered", ""), ("skipped", ""), ("failed", "7")]
     assert all(row["error"] for row in report()[1:])

@@ -163,12 +163,13 @@ async def test_rows_and_ids_are_unique(path: Path, second: PlannedMessage, words
 
 
 async def test_a_message_with_a_fault_is_reported_and_never_sent(path: Path) -> None:
-    service = FakeService()
+    service, answered = FakeService(), list[tuple[int, int]]()
     async with Journal(path) as journal:
         await journal.plan([MESSAGES[0], PlannedMessage(phone="12", fault="no phone", row=7)])
-        await journal.send(make_client(service))
+        await journal.send(make_client(service), on_progress=lambda *counts: answered.append(counts))
         row = (await journal.rows())[1]
     assert (row.row, row.phone, row.state, row.error) == (7, "12", RowState.SKIPPED, "no phone")
+    assert answered == [(1, 1)]
     assert [query_of(each)["list"] for each in service.requests] == ["+79161234560:Hi 0"]
 
 
