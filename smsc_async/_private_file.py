@@ -27,7 +27,7 @@ def resolved(path: str | Path) -> Path:
     except (OSError, RuntimeError, ValueError) as error:
         reason = getattr(error, "strerror", "") or _NO_PATH
     if reason:
-        raise ValueError(f"pass the path of a file, {path!r} can't be one: {reason}")
+        raise ValueError(f"pass the path of a file, {str(path)!r} can't be one: {reason}")
     return found
 
 

@@ -84,7 +84,8 @@ def test_the_text_follows_the_recipient_or_comes_from_stdin(
         ((PHONES[0], "Hello", "world"), "the text is missing, or not in quotation marks"),
         ((PHONES[0],), "Sms needs a text"),
         ((PHONES[0], "-"), "there is no text on stdin"),
-        (("8 916 123", "Hi", "--region", "RU"), "this is no valid phone number in RU"),
+        (("8 916 123", "Hi", "--region", "RU"), "recipient 1: this is no valid phone number in RU"),
+        (("G7;8 (916) 123-45-67, 112", "Hi", "--region", "RU"), "recipient 3: this is no valid phone number in RU"),
         (("8 916 123-45-60", "Hi"), "Phone.parse (--region) reads other spellings"),
     ],
 )

@@ -27,7 +27,7 @@ ROWS = [["a"], ["1"]]
         (("--report", "job.db"), "--report and --journal (job.db) are the same file"),
         (("--skip-bad", "job.db.lock"), "--skip-bad and --journal (job.db.lock) are the same file"),
         (("--report", "job.db-journal"), "--report and --journal (job.db-journal) are the same file"),
-        (("--report", "."), "can't be one: it is a folder"),
+        (("--report", "."), "pass the path of a file, '.' can't be one: it is a folder"),
         (("--report", "missing/out.csv"), "--report: can't write missing/out.csv: No such file or directory"),
         (("--report", "dangling.csv"), "--report: can't write dangling.csv: No such file or directory"),
         (("--skip-bad", "x" * 300), "can't be one: File name too long"),
