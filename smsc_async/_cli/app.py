@@ -137,9 +137,7 @@ def _ask(
 
         async def work() -> T:
             check_credentials()
-            async with Client(
-                url=url, allow_http=allow_http, observers=observers, on_unresolved=lost.append
-            ) as client:
+            async with Client(url=url, allow_http=allow_http, observers=observers, on_unresolved=lost.append) as client:
                 return await question(client)
 
         try:
