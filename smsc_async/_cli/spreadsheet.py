@@ -32,6 +32,12 @@ _ERRORS: Final = frozenset(
     }
 )
 """What Excel and LibreOffice, in English and Russian, show in place of the result of a formula that fails."""
+_REASONS: Final = {
+    "unexpected end of data": "a quotation mark is not closed",
+    "expected after": "text follows a closing quotation mark; a quotation mark inside a cell has to be doubled",
+    "field limit": f"a quotation mark is not closed, or a cell has more than {csv.field_size_limit():,} characters",
+}
+"""What the errors of csv mean."""
 _AGAIN: Final = "format the column as text and enter it again"
 
 
@@ -217,10 +223,4 @@ def _cut(cells: list[str], width: int) -> tuple[str, ...]:
 
 def _reason(words: str) -> str:
     """Return what is wrong with a line, in our words where those of csv need explanation."""
-    if words == "unexpected end of data":
-        return "a quotation mark is not closed"
-    if "field limit" in words:
-        return f"a quotation mark is not closed, or a cell has more than {csv.field_size_limit():,} characters"
-    if "expected after" in words:
-        return "text follows a closing quotation mark; a quotation mark inside a cell has to be doubled"
-    return words
+    return next((reason for part, reason in _REASONS.items() if part in words), words)

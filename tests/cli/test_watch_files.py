@@ -48,7 +48,11 @@ def test_a_file_is_read_however_it_was_written(tmp_path: Path, content: bytes) -
         (b"phone,id\n7.91612E+10,7\n", (), "row 2: phone is shortened: a spreadsheet has written it"),
         (b"phone,id\n+79161234567,1.2E+12\n", (), "row 2: id is shortened"),
         (b'phone,id\n"+79161234567,7\n', (), "line 2 of the CSV file can't be read: a quotation mark is not closed"),
-        (b"phone,id\n1," + b"x" * 200_000, (), "line 2 of the CSV file can't be read: field larger than"),
+        (
+            b"phone,id\n1," + b"x" * 200_000,
+            (),
+            "line 2 of the CSV file can't be read: a quotation mark is not closed, or",
+        ),
         (b"phone!id\n1!7\n", ("--delimiter", "!"), "row 2: phone must be"),
         (b"phone,id\n", ("--delimiter", "!!"), "--delimiter must be one character"),
         (b"phone,id\n", ("--encoding", "none"), "--encoding must be the name of an encoding"),
