@@ -51,6 +51,9 @@ class Account:
             value: object = getattr(self, name)
             if not isinstance(value, str):
                 raise wrong(name, "a string", value)
+        balance: object = self.balance
+        if not isinstance(balance, Decimal) or not balance.is_finite():
+            raise wrong("balance", "a finite Decimal", balance)
         if not (self.login and self.password):
             raise ValueError("an account needs a login and a password")
 

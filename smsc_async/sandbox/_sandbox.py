@@ -248,7 +248,7 @@ class Sandbox:
             ValueError: There is no such status.
         """
         if status not in STATUS_NAMES:
-            raise wrong("status", f"one of {', '.join(map(str, STATUS_NAMES))}", status)
+            raise ValueError(f"status must be one of {', '.join(map(str, STATUS_NAMES))}")
         given = ERRORS.get(status, 0) if err is None else err
         with self._service.lock:
             message = self._service.set_status(key, status, given, self.clock.now())
@@ -257,16 +257,20 @@ class Sandbox:
         self._changes.notify()
         return message
 
-    def put_account(self, account: Account) -> None:
-        """Add a customer, or replace the one with this login, whose balance becomes that of the new one.
+    def put_account(self, login: str, **values: Any) -> Account:
+        """Change some attributes of a customer, such as `balance`, or add one, and return it with its present balance.
+
+        Args:
+            login: The login.
+            **values: Attributes of `Account`; a new one needs a password.
 
         Raises:
-            ValueError: It is no account, or another customer has this apikey.
+            ValueError: A value is wrong or missing, or another customer has this apikey.
         """
-        (given,) = checked_accounts([account])
         with self._service.lock:
-            self._service.put_account(given)
+            account = self._service.change_account(login, values)
         self._changes.notify()
+        return account
 
     def limits(self) -> list[LimitUse]:
         """Return how far each limit is used that something counts under at the moment, the fullest first."""
@@ -316,7 +320,7 @@ class Sandbox:
     def _make_api(self) -> ASGIApp:
         from ._api import make_api  # noqa: PLC0415 - FastAPI, which most sandboxes in a process do not need
 
-        return make_api(self)
+        return make_api(self, self._lookup)
 
     def serve(self, host: str = "127.0.0.1", port: int = 0, *, no_token: bool = False) -> AbstractContextManager[str]:
         """Return a context in which the sandbox is served over HTTP, on a thread of its own; it is entered as the URL.

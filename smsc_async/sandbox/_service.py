@@ -2,10 +2,11 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from decimal import Decimal
 from math import inf
 from threading import Lock
+from typing import Any
 
 from ._accounts import Account, Accounts
 from ._delivery import DeliveryPlan
@@ -115,15 +116,24 @@ class Service:
             self._event_log(StatusSet(key, status, err, now))
         return message
 
-    def put_account(self, account: Account) -> None:
-        """Add a customer, or replace the one with this login.
+    def change_account(self, login: str, changes: Mapping[str, Any]) -> Account:
+        """Change some attributes of a customer, or add one, and return it with its present balance.
 
         Raises:
-            ValueError: Another customer has this apikey.
+            ValueError: A value is wrong, or another customer has this apikey.
         """
+        unknown = changes.keys() - ({each.name for each in fields(Account)} - {"login"})
+        if unknown:
+            raise ValueError(f"{min(unknown)} is not an attribute of an account that can be changed")
+        before = self.accounts.get(login)
+        if before is None:
+            account = Account(**{"login": login, "password": "", **changes})
+        else:
+            account = replace(before, **{"balance": self.balances[login], **changes})
         self.accounts.put(account)
         if self._event_log is not None:
             self._event_log(AccountPut(account.as_json()))
+        return account
 
     def delete_messages(self) -> None:
         """Forget all messages; write a snapshot then, because the event log still has them."""

@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from smsc_async import Client, MessageRef, SmscError, TooManyRequests, testing
-from smsc_async.sandbox import Account, DeliveryPlan, Sandbox
+from smsc_async.sandbox import DeliveryPlan, Sandbox
 
 PHONE, OTHER = "+79991234567", "+79991234568"
 
@@ -182,7 +182,7 @@ def test_reset_begins_anew_with_the_first_accounts_and_faults() -> None:
     sandbox.faults.clear()
     sandbox.faults.add("empty")
     sandbox.faults.seed = 8
-    sandbox.put_account(Account(login="bob", password="x", apikey="y"))
+    sandbox.put_account("bob", password="x", apikey="y")
     sandbox.clock.speed = 60
     before = sandbox.now()
     sandbox.reset()
@@ -207,19 +207,29 @@ def test_deleted_messages_leave_balances_limits_and_ids(sandbox: Sandbox) -> Non
 
 
 async def test_accounts_are_added_and_replaced(sandbox: Sandbox) -> None:
-    bob = Account(login="bob", password="first", apikey="key", balance=Decimal(5))
-    sandbox.put_account(bob)
+    sandbox.put_account("bob", password="first", apikey="key", balance=Decimal(5))
     assert (await Client(apikey="key", transport=sandbox.transport()).balance()).amount == 5
-    sandbox.put_account(Account(login="bob", password="second", balance=Decimal(7)))
+    sandbox.put_account("bob", password="second", apikey="", balance=Decimal(7))
     for credentials in ({"apikey": "key"}, {"login": "bob", "password": "first"}):
         with pytest.raises(SmscError, match="error 2"):
             await Client(**credentials, transport=sandbox.transport()).balance()  # type: ignore[arg-type]
     client = Client(login="bob", password="second", transport=sandbox.transport())
     assert (await client.balance()).amount == 7
-    with pytest.raises(ValueError, match="two accounts share"):
-        sandbox.put_account(Account(login="eve", password="x", apikey="demo"))
-    with pytest.raises(ValueError, match="must be an Account"):
-        sandbox.put_account("bob")  # type: ignore[arg-type]
+    await client.send(PHONE, "Hi")
+    assert sandbox.put_account("bob", sender="ivan").balance == Decimal("2.5")  # it stays
+    for login, values, words in [
+        ("eve", {"password": "x", "apikey": "demo"}, "two accounts share a login or an apikey"),
+        ("eve", {}, "an account needs a login and a password"),
+        ("bob", {"password": ""}, "an account needs a login and a password"),
+        ("bob", {"balance": 1.5}, "balance must be a finite Decimal"),
+        ("bob", {"balance": Decimal("nan")}, "balance must be a finite Decimal"),
+        ("bob", {"sender": 5}, "sender must be a string"),
+        ("bob", {"colour": "red"}, "colour is not an attribute of an account"),
+        ("bob", {"login": "eve"}, "login is not an attribute"),
+    ]:
+        with pytest.raises(ValueError, match=words):
+            sandbox.put_account(login, **values)
+    assert sandbox.balances == {"demo": Decimal(10_000), "bob": Decimal("2.5")}
 
 
 async def test_old_messages_are_forgotten() -> None:
