@@ -2,13 +2,20 @@
 
 import asyncio
 import dataclasses
+import gc
 import importlib
+import logging
 from functools import partial
+from http.client import HTTPException
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated
+from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
+from urllib.request import ProxyHandler, build_opener
 
+import anyio
+import anyio.to_thread
 import typer
 
 from . import output
@@ -18,6 +25,10 @@ from .progress import progress
 from .terminal import show, stderr_console
 
 __all__ = ["demo", "sandbox"]
+
+_PATIENCE: Final = 60.0  # seconds
+_PAUSE: Final = 0.05  # seconds
+_DIRECT: Final = build_opener(ProxyHandler({}))
 
 
 def demo(
@@ -42,6 +53,7 @@ def sandbox(
     state: Annotated[
         Path | None, typer.Option(help="File for the state of the sandbox, so that it survives a restart.")
     ] = None,
+    keep: Annotated[int, typer.Option(min=1, help="How many of the newest messages to keep, at least.")] = 100_000,
     namespace: Annotated[
         str | None,
         typer.Option(help="The only namespace of requests; by default the service's, and the sandbox's URL."),
@@ -53,34 +65,100 @@ def sandbox(
         typer.Option(help="A fault to inject, such as 'lose_answer operation=send probability=0.1'; repeat for more."),
     ] = None,
     seed: Annotated[int, typer.Option(help="The seed of delivery results and faults.")] = 0,
+    allowed_host: Annotated[
+        list[str] | None,
+        typer.Option(help="A host name by which programs may use /_sandbox/, such as 'sandbox'; repeat for more."),
+    ] = None,
+    token: Annotated[
+        str | None,
+        typer.Option(envvar="SMSC_SANDBOX_TOKEN", show_envvar=True, help="A token that /_sandbox/ requires."),
+    ] = None,
+    no_token: Annotated[
+        bool, typer.Option("--no-token", help="Listen where other machines can connect, without a token.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Do not show a line for each request.")] = False,
+    wait: Annotated[
+        str | None, typer.Option(metavar="URL", help="Serve none: return when the sandbox with this URL is ready.")
+    ] = None,
 ) -> None:
     """Serve a sandbox of the service until Ctrl-C; login, password and apikey are all `demo`."""
+    if wait is not None:
+        run(_until_ready(attempt(partial(_ready_url, wait))))
+        return
     demonstration = _demonstration()
     money = attempt(partial(amount, "--balance", balance))
     faults = attempt(lambda: [demonstration.Fault.parse(each) for each in fault or ()])
+    account = dataclasses.replace(demonstration.Account.demo(), balance=money)
+    options: dict[str, Any] = {
+        "accounts": [account],
+        "namespace": namespace,
+        "latency": latency,
+        "faults": faults,
+        "seed": seed,
+        "keep": keep,
+        "token": token,
+        "allowed_hosts": allowed_host or (),
+    }
+    attempt(lambda: demonstration.Sandbox(**options).bind(host, no_token=no_token))
     try:
         listener = demonstration.listen(host, port)
     except OSError as error:
         fail(FAILED, f"can't listen on {host}, port {port}: {error.strerror}")
+    gc.disable()  # it would look through all messages of the state again and again
+    try:
+        served = demonstration.Sandbox(state=state, **options)
+    except (ValueError, OSError) as error:
+        listener.close()
+        fail(FAILED, f"can't use the state: {error}")
+    finally:
+        gc.enable()
+    served.bind(host, no_token=no_token)
+    if not quiet:
+        _show_requests()
 
     async def announce(url: str) -> None:
         show(f"the sandbox listens on {url} (WSDL: {url}?wsdl); login, password and apikey: demo; stop with Ctrl-C")
         await asyncio.Event().wait()
 
     try:
-        account = dataclasses.replace(demonstration.Account.demo(), balance=money)
-        served = demonstration.Sandbox(
-            accounts=[account], state=state, namespace=namespace, latency=latency, faults=faults, seed=seed
-        )
-    except (ValueError, OSError) as error:
-        listener.close()
-        if str(error).startswith("namespace"):
-            fail(USAGE, str(error))
-        fail(FAILED, f"can't use the state: {error}")
-    run(demonstration.serve_while(served.app, listener, announce))
+        run(demonstration.serve_while(served.app, listener, announce))
+    finally:
+        served.close()
 
 
 def _demonstration() -> ModuleType:
-    if not all(map(find_spec, ("starlette", "uvicorn"))):
+    if not all(map(find_spec, ("starlette", "uvicorn", "fastapi"))):
         fail(USAGE, "the demo and the sandbox need extra packages: pip install 'smsc-async[cli,sandbox]'")
     return importlib.import_module(f"{__package__}.demo")
+
+
+def _show_requests() -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    log = logging.getLogger("smsc_async.sandbox")
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    log.propagate = False
+
+
+def _ready_url(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("--wait needs the URL of a sandbox, such as http://127.0.0.1:8025")
+    return f"{parts.scheme}://{parts.netloc}/readyz"
+
+
+async def _until_ready(url: str) -> None:
+    with anyio.move_on_after(_PATIENCE):
+        while not await anyio.to_thread.run_sync(_is_ready, url, abandon_on_cancel=True):  # noqa: ASYNC110 - elsewhere
+            await anyio.sleep(_PAUSE)
+        return
+    fail(FAILED, f"the sandbox was not ready within {_PATIENCE:.0f} s")
+
+
+def _is_ready(url: str) -> bool:
+    try:
+        with _DIRECT.open(url, timeout=5) as answer:
+            return bool(answer.read(3) == b"ok")
+    except (OSError, HTTPException):
+        return False

@@ -345,6 +345,6 @@ class Sandbox:
     def bind(self, host: str, *, no_token: bool = False) -> None:
         """Prepare for a server of your own, which serves `app` on this host; see `serve`."""
         if not (is_loopback(host) or self._access.has_token or no_token):
-            raise ValueError("other machines can connect to this host: pass a token, or no_token for none")
+            raise ValueError("other machines can connect to this host: pass a token, or no_token (--no-token) for none")
         self._traffic.is_served = True
         self._access.bind(host)

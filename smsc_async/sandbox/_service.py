@@ -122,9 +122,9 @@ class Service:
         Raises:
             ValueError: A value is wrong, or another customer has this apikey.
         """
-        unknown = changes.keys() - ({each.name for each in fields(Account)} - {"login"})
+        unknown = changes.keys() - {each.name for each in fields(Account)}
         if unknown:
-            raise ValueError(f"{min(unknown)} is not an attribute of an account that can be changed")
+            raise ValueError(f"{min(unknown)} is not an attribute of an account")
         before = self.accounts.get(login)
         if before is None:
             account = Account(**{"login": login, "password": "", **changes})

@@ -1,0 +1,227 @@
+"""The command `sandbox`: what it serves, what it shows, who may use it, and waiting for it."""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from smsc_async import Client
+from smsc_async._cli import app as cli
+from smsc_async._cli import demo
+from smsc_async._cli import sandbox as sandbox_command
+from smsc_async.sandbox import Sandbox
+from tests.interrupts import interruptible  # noqa: F401 - a fixture
+
+ROOT = Path(__file__).parent.parent.parent
+PHONE = "+79161234567"
+
+
+def run(*arguments: str, env: dict[str, str] | None = None) -> Result:
+    return CliRunner().invoke(cli.app, arguments, env=env)
+
+
+def test_ctrl_c_ends_the_sandbox_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    def echo_and_interrupt(line: str) -> None:
+        print(line)  # noqa: T201 - what typer.echo would do
+        asyncio.get_running_loop().call_soon(signal.raise_signal, signal.SIGINT)
+
+    monkeypatch.setattr(typer, "echo", echo_and_interrupt)
+    result = run("sandbox", "--port", "0")
+    assert result.exit_code == 130
+    assert result.stdout.startswith("the sandbox listens on http://127.0.0.1:")
+
+
+def test_the_sandbox_serves_a_namespace_of_your_choice(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[object] = []
+
+    class Noted(Sandbox):
+        def __init__(self, **options: Any) -> None:
+            given.append(options["namespace"])
+            super().__init__(**options)
+
+    async def end(_app: object, listener: socket.socket, _announce: object) -> None:
+        listener.close()
+
+    monkeypatch.setattr(demo, "Sandbox", Noted)
+    monkeypatch.setattr(demo, "serve_while", end)
+    assert run("sandbox", "--port", "0", "--namespace", "urn:mine").exit_code == 0
+    assert run("sandbox", "--port", "0").exit_code == 0
+    result = run("sandbox", "--port", "0", "--namespace", "")
+    assert (result.exit_code, given) == (2, [*["urn:mine"] * 2, None, None, ""])
+    assert "another URI without spaces" in result.stderr
+
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Sandbox]]:
+    """Return the sandboxes that the command would serve; it ends before it does."""
+    sandboxes: list[Sandbox] = []
+
+    class Noted(Sandbox):
+        def __init__(self, **options: Any) -> None:
+            super().__init__(**options)
+            sandboxes.append(self)
+
+    async def end(_app: object, listener: socket.socket, _announce: object) -> None:
+        listener.close()
+
+    monkeypatch.setattr(demo, "Sandbox", Noted)
+    monkeypatch.setattr(demo, "serve_while", end)
+    yield sandboxes
+    for handler in logging.getLogger("smsc_async.sandbox").handlers[:]:
+        logging.getLogger("smsc_async.sandbox").removeHandler(handler)
+    logging.getLogger("smsc_async.sandbox").setLevel(logging.NOTSET)
+    logging.getLogger("smsc_async.sandbox").propagate = True
+
+
+def _refused(sandbox: Sandbox, host: str, *headers: tuple[bytes, bytes]) -> bool:
+    scope = {"type": "http", "scheme": "http", "headers": [(b"host", host.encode()), *headers]}
+    return sandbox._access.refusal(scope) is not None
+
+
+def test_the_api_knows_the_hosts_and_the_token_of_the_command(served: list[Sandbox]) -> None:
+    assert run("sandbox", "--port", "0", "--allowed-host", "sandbox", "--allowed-host", "sms.test").exit_code == 0
+    for host, is_refused in [("sandbox:1", False), ("sms.test", False), ("localhost", False), ("evil.test", True)]:
+        assert _refused(served[-1], host) is is_refused
+    for arguments, env in [(["--token", "secret"], {}), ([], {"SMSC_SANDBOX_TOKEN": "secret"})]:
+        assert run("sandbox", "--port", "0", *arguments, env=env).exit_code == 0
+        assert _refused(served[-1], "localhost")
+        assert not _refused(served[-1], "localhost", (b"authorization", b"Bearer secret"))
+
+
+def test_a_host_that_others_can_connect_to_needs_a_token_or_a_decision(served: list[Sandbox]) -> None:
+    result = run("sandbox", "--host", "0.0.0.0", "--port", "0")
+    assert result.exit_code == 2
+    assert result.stderr == "other machines can connect to this host: pass a token, or no_token (--no-token) for none\n"
+    for arguments in (["--token", "secret"], ["--no-token"]):
+        assert run("sandbox", "--host", "0.0.0.0", "--port", "0", *arguments).exit_code == 0
+    for host in ("127.0.0.1", "localhost"):
+        assert run("sandbox", "--host", host, "--port", "0").exit_code == 0
+    assert not _refused(served[-1], "localhost:8025")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--token", ""], "token must be printable ASCII"),
+        (["--token", "a b"], "token must be printable ASCII"),
+        (["--allowed-host", "sandbox:80"], "each of allowed_hosts must be a host name without a port"),
+        (["--keep", "0"], "--keep"),
+        (["--wait", "127.0.0.1:8025"], "--wait needs the URL of a sandbox"),
+        (["--wait", "ftp://127.0.0.1"], "--wait needs the URL of a sandbox"),
+    ],
+)
+def test_a_wrong_argument_is_exit_code_2(arguments: list[str], words: str) -> None:
+    result = run("sandbox", "--port", "0", *arguments)
+    assert result.exit_code == 2
+    assert words in result.stderr
+
+
+def test_the_number_of_messages_to_keep_is_passed_on(served: list[Sandbox]) -> None:
+    assert run("sandbox", "--port", "0", "--keep", "7").exit_code == 0
+    assert served[-1]._keep == 7
+
+
+class _Late(BaseHTTPRequestHandler):
+    answers: list[tuple[int, bytes]]
+
+    def do_GET(self) -> None:
+        status, body = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def _serve(*answers: tuple[int, bytes]) -> tuple[HTTPServer, str]:
+    server = HTTPServer(("127.0.0.1", 0), type("Handler", (_Late,), {"answers": list(answers)}))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server, f"http://127.0.0.1:{server.server_port}/sys/soap.php"
+
+
+def test_wait_returns_when_the_sandbox_is_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    server, url = _serve((503, b""), (200, b"another server"), (200, b"ok"))
+    result = run("sandbox", "--wait", url)
+    server.shutdown()
+    server.server_close()
+    assert (result.exit_code, result.output) == (0, "")
+
+
+def test_wait_ends_when_the_sandbox_never_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox_command, "_PATIENCE", 0.1)
+    result = run("sandbox", "--wait", "http://127.0.0.1:1")
+    assert result.exit_code == 1
+    assert result.stderr == "the sandbox was not ready within 0 s\n"
+
+
+def _start(*arguments: str) -> "tuple[subprocess.Popen[str], str]":
+    """Start the command in a process of its own, and return it with its URL."""
+    process = subprocess.Popen(  # noqa: S603 - our own program
+        [sys.executable, "-m", "smsc_async", "sandbox", "--port", "0", *arguments],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+    )
+    assert process.stdout is not None
+    return process, process.stdout.readline().split()[4]
+
+
+def _end(process: "subprocess.Popen[str]") -> list[str]:
+    """End it, and return what it has written to stderr."""
+    process.terminate()
+    _, written = process.communicate(timeout=30)
+    return written.splitlines()
+
+
+async def _use(url: str) -> None:
+    async with Client(apikey="demo", url=url, guards=None) as client:
+        sent = await client.send(PHONE, "Your code is 4821")
+        for _ in range(6):
+            try:
+                await client.status(sent.ref)
+            except Exception as error:  # noqa: BLE001 - the sixth
+                assert "error 9" in str(error)  # noqa: PT017
+
+
+def test_each_request_is_a_line_with_the_reason_of_its_error() -> None:
+    process, url = _start()
+    asyncio.run(_use(url))
+    lines = _end(process)
+    assert [line.split(" ", 1)[1].rpartition(",")[0] for line in lines] == [
+        "send_sms: ok",
+        *["get_status: ok"] * 5,
+        "get_status: error 9: status of this message 6 in 60 s",
+    ]
+    shown = "\n".join(lines)
+    assert not [each for each in (PHONE[1:], "4821", "demo") if each in shown]
+
+
+def test_quiet_shows_nothing() -> None:
+    process, url = _start("--quiet")
+    asyncio.run(_use(url))
+    assert _end(process) == []
+
+
+def test_sandbox_with_an_invalid_state_file_does_not_start(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    state.write_text("nonsense\n", encoding="utf-8")
+    result = run("sandbox", "--port", "0", "--state", str(state))
+    assert result.exit_code == 1
+    assert "can't use the state: line 1 of the state file" in result.stderr
