@@ -1,21 +1,25 @@
 """The ASGI application: the service on every path, but for the API and the paths by which a program waits for it."""
 
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import anyio.to_thread
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ._access import Access, Gate
 from ._connection import Traffic
+from ._lookup import Lookup
 from ._soap import SoapEndpoint
 
-__all__ = ["make_app"]
+if TYPE_CHECKING:
+    from ._sandbox import Sandbox
+
+__all__ = ["api_of", "make_app"]
 
 _METHODS: Final = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
@@ -66,7 +70,16 @@ def make_app(soap: SoapEndpoint, traffic: Traffic, access: Access, make_api: Cal
     ready = [Route(path, _ready) for path in ("/livez", "/readyz", "/_sandbox/livez", "/_sandbox/readyz")]
     api = Mount("/_sandbox/api", Gate(_Later(make_api), access))
     service = Route("/{path:path}", soap.answer, methods=_METHODS, middleware=[Middleware(_Counted, traffic=traffic)])
-    return Starlette(routes=[*ready, api, Mount("/_sandbox", Gate(Response(status_code=404), access)), service])
+    return Starlette(
+        routes=[*ready, api, Mount("/_sandbox", Gate(JSONResponse({"error": "Not Found"}, 404), access)), service]
+    )
+
+
+def api_of(sandbox: "Sandbox", lookup: Lookup) -> ASGIApp:
+    """Return the API of a sandbox."""
+    from ._api import make_api  # noqa: PLC0415 - FastAPI, which most sandboxes in a process do not need
+
+    return make_api(sandbox, lookup)
 
 
 async def _ready(_: Request) -> Response:

@@ -6,18 +6,17 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import httpx
 from pydantic import SecretStr
 from starlette.applications import Starlette
-from starlette.types import ASGIApp
 
 from smsc_async._model import is_seconds, wrong
 
 from ._access import Access, is_loopback
 from ._accounts import Account
-from ._app import make_app
+from ._app import api_of, make_app
 from ._arguments import check, checked_accounts, checked_faults
 from ._changes import Changes
 from ._connection import InProcessTransport, Traffic
@@ -39,6 +38,7 @@ __all__ = ["Sandbox"]
 
 _LIMITS = Limits()
 _DELIVERY = DeliveryPlan()
+_LATEST: Final = 253_402_000_000.0  # days before the end of the year 9999
 
 
 class Sandbox:
@@ -125,7 +125,7 @@ class Sandbox:
             latency=latency,
             namespace=namespace,
         )
-        self.app: Starlette = make_app(soap, traffic, self._access, self._make_api)
+        self.app: Starlette = make_app(soap, traffic, self._access, lambda: api_of(self, self._lookup))
 
     @property
     def accounts(self) -> tuple[Account, ...]:
@@ -170,10 +170,12 @@ class Sandbox:
         the further requests of a watch. It returns when all of them wait again.
 
         Raises:
-            ValueError: The seconds are no number, or less than 0.
+            ValueError: The seconds are no number, less than 0, or too many.
         """
         if not is_seconds(seconds):
             raise wrong("seconds", "a number, at least 0, because time moves forward only", seconds)
+        if self.clock.now() + seconds > _LATEST:
+            raise ValueError("the clock of a sandbox does not go beyond the year 9999")
         return self.clock.advance(seconds)
 
     def find(
@@ -316,11 +318,6 @@ class Sandbox:
     def transport(self) -> httpx.AsyncBaseTransport:
         """Return a transport for `Client(transport=)`: complete HTTP messages without a network."""
         return InProcessTransport(self.app)
-
-    def _make_api(self) -> ASGIApp:
-        from ._api import make_api  # noqa: PLC0415 - FastAPI, which most sandboxes in a process do not need
-
-        return make_api(self, self._lookup)
 
     def serve(self, host: str = "127.0.0.1", port: int = 0, *, no_token: bool = False) -> AbstractContextManager[str]:
         """Return a context in which the sandbox is served over HTTP, on a thread of its own; it is entered as the URL.
