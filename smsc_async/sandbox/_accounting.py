@@ -76,6 +76,7 @@ class Streaks:
     def __init__(self, streak: Streak | None) -> None:
         self.streak = streak
         self._runs: OrderedDict[Key, tuple[int, float]] = OrderedDict()
+        self._latest = (0, 0.0)
 
     def __len__(self) -> int:
         return len(self._runs)
@@ -88,7 +89,9 @@ class Streaks:
         while self._runs and next(iter(self._runs.values()))[1] <= quiet_since:
             self._runs.popitem(last=False)
         count = self._runs.get(key, (0, now))[0] + 1
-        self._runs[key] = count, now
+        if self._latest != (count, now):
+            self._latest = count, now
+        self._runs[key] = self._latest  # one object for all messages of a request, which saves memory
         self._runs.move_to_end(key)
         return count <= self.streak.count
 

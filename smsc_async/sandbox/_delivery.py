@@ -12,7 +12,17 @@ from typing import NamedTuple, TypeAlias
 
 from smsc_async._model import is_seconds, wrong
 
-__all__ = ["ERRORS", "MAGIC_NUMBERS", "STATUS_NAMES", "Change", "DeliveryPlan", "Life", "MagicNumber", "Share"]
+__all__ = [
+    "ERRORS",
+    "MAGIC_NUMBERS",
+    "STATUS_NAMES",
+    "Change",
+    "DeliveryPlan",
+    "Life",
+    "MagicNumber",
+    "Share",
+    "Timeline",
+]
 
 _VIRTUAL_ERROR = 200
 _EXPIRED = 3
@@ -55,6 +65,29 @@ class Change(NamedTuple):
 
 
 Life: TypeAlias = tuple[Change, ...]
+
+
+class Timeline(tuple[float, ...]):
+    """The changes of status of a message: time, status and error of each in a row, which takes half as much memory."""
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, life: Life) -> "Timeline":
+        """Return the timeline of changes in chronological order."""
+        return cls(value for change in life for value in change)
+
+    @property
+    def life(self) -> Life:
+        """The changes."""
+        values = iter(self)
+        return tuple(Change(at, int(status), int(err)) for at, status, err in zip(values, values, values, strict=True))
+
+    def status_at(self, now: float) -> int:
+        """Return the status at a time."""
+        if self[-3] <= now:  # a search asks for the status of each message, most of which are final
+            return int(self[-2])
+        return next((change.status for change in reversed(self.life) if change.at <= now), int(self[1]))
 
 
 class Share(NamedTuple):

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any, Final, Self, TypeAlias
 
 from ._channels import ServiceChannel
-from ._delivery import Change
+from ._delivery import Timeline
 from ._fields import Value
 from ._messages import AcceptedMessage
 
@@ -118,7 +118,7 @@ class StoredMessage:
         named = dict(zip(_NAMES, self.row, strict=True))
         named["channel"] = ServiceChannel(named["channel"])
         named["cost"] = Decimal(named["cost"])
-        named["life"] = tuple(Change(*change) for change in named["life"])
+        named["timeline"] = Timeline(named["timeline"])
         return AcceptedMessage(**named)
 
 

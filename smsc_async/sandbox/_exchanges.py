@@ -14,7 +14,7 @@ __all__ = ["Exchange", "Exchanges"]
 
 _log = logging.getLogger("smsc_async.sandbox")
 _MOST: Final = 10_000
-_CHARACTERS: Final = 8_000_000
+_CHARACTERS: Final = 4_000_000
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from ._channels import ServiceChannel
 from ._codes import find_codes
-from ._delivery import STATUS_NAMES, Change, Life
+from ._delivery import STATUS_NAMES, Change, Life, Timeline
 from ._fields import Value, plain
 
 __all__ = ["AcceptedMessage", "details", "report"]
@@ -33,7 +33,7 @@ class AcceptedMessage:
         parts: How many SMS it is.
         cost: What was charged for it.
         login: The login of the customer.
-        life: All its changes of status, past and future.
+        timeline: All its changes of status, past and future; see `life`.
         key: Its number in this sandbox, which unlike the id is unique.
         request: The number of the request that sent it.
     """
@@ -48,9 +48,14 @@ class AcceptedMessage:
     parts: int
     cost: Decimal
     login: str = field(repr=False)
-    life: Life = field(repr=False)
+    timeline: Timeline = field(repr=False)
     key: int = 0
     request: int = 0
+
+    @property
+    def life(self) -> Life:
+        """All its changes of status, past and future."""
+        return self.timeline.life
 
     @property
     def codes(self) -> tuple[str, ...]:
@@ -59,15 +64,12 @@ class AcceptedMessage:
 
     def change_at(self, now: float) -> Change:
         """Return the last change of status up to `now`."""
-        for change in reversed(self.life):
-            if change.at <= now:
-                return change
-        return self.life[0]
+        life = self.life
+        return next((change for change in reversed(life) if change.at <= now), life[0])
 
     def status_at(self, now: float) -> int:
         """Return the status at `now`."""
-        last = self.life[-1]  # a search asks for the status of each message
-        return last.status if last.at <= now else self.change_at(now).status
+        return self.timeline.status_at(now)
 
 
 def report(message: AcceptedMessage, *, now: float, detail: int, zone: timezone) -> dict[str, Value]:

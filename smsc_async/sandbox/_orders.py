@@ -118,6 +118,7 @@ class _Reader:
         everyone = [read_recipients(line.phones, channel, groups) for line in lines]
         total = sum(map(len, everyone))
         index = 0
+        costs: dict[Decimal, Decimal] = {}  # equal ones are one object, which saves memory
         for number, (line, recipients) in enumerate(zip(lines, everyone, strict=True)):
             # A wrong number is error 7, but a request without any is an error in its parameters.
             text = self._read_message(line) if recipients else refuse(1)
@@ -133,7 +134,7 @@ class _Reader:
                     text=text,
                     sender=sender,
                     parts=count,
-                    cost=(price or Decimal()) * count,
+                    cost=costs.setdefault(cost := (price or Decimal()) * count, cost),
                     send_at=spread(start, index, total, step=self.options.step, groups=self.options.groups),
                     refusal=_refusal(recipient, price) or barred,
                 )

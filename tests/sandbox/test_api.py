@@ -63,7 +63,7 @@ async def test_messages_are_found_by_each_parameter(sandbox: Sandbox, api: httpx
     sandbox.advance(3600)
     middle = sandbox.now() - 1800
     await client.send(PHONE, "two", id="second")
-    for query, keys in [
+    queries: list[tuple[dict[str, Any], list[int]]] = [
         ({}, [3, 2, 1]),
         ({"phone": PHONE}, [3, 1]),
         ({"text": "TWO"}, [3]),
@@ -73,7 +73,8 @@ async def test_messages_are_found_by_each_parameter(sandbox: Sandbox, api: httpx
         ({"login": "bob"}, []),
         ({"since": middle}, [3]),
         ({"since": "2000-01-01T00:00:00+03:00"}, [3, 2, 1]),
-    ]:
+    ]
+    for query, keys in queries:
         found = (await api.get("messages", params=query)).json()
         assert ([each["key"] for each in found["messages"]], found["total"]) == (keys, len(keys)), query
     found = (await api.get("messages", params={"limit": 1})).json()
@@ -197,7 +198,7 @@ async def test_requests_are_shown_without_credentials(sandbox: Sandbox, api: htt
     assert "<cnt>1</cnt>" in send["answer"]
     assert (send["status"], send["executed"], send["fault"], send["limit"]) == (200, True, None, None)
     assert send["milliseconds"] >= 0
-    for query, numbers in [
+    queries: list[tuple[dict[str, Any], list[int]]] = [
         ({"method": "get_balance"}, [2]),
         ({"login": "bob"}, [2, 1]),
         ({"login": "demo"}, []),
@@ -205,7 +206,8 @@ async def test_requests_are_shown_without_credentials(sandbox: Sandbox, api: htt
         ({"error": 9}, []),
         ({"after": 1}, [2]),
         ({"limit": 1}, [2]),
-    ]:
+    ]
+    for query, numbers in queries:
         shown = (await api.get("requests", params=query)).json()
         assert [each["number"] for each in shown["requests"]] == numbers, query
     assert (await api.get("requests/2")).json() == balance

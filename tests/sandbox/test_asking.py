@@ -217,7 +217,7 @@ async def test_accounts_are_added_and_replaced(sandbox: Sandbox) -> None:
     assert (await client.balance()).amount == 7
     await client.send(PHONE, "Hi")
     assert sandbox.put_account("bob", sender="ivan").balance == Decimal("2.5")  # it stays
-    for login, values, words in [
+    wrong: list[tuple[str, dict[str, Any], str]] = [
         ("eve", {"password": "x", "apikey": "demo"}, "two accounts share a login or an apikey"),
         ("eve", {}, "an account needs a login and a password"),
         ("bob", {"password": ""}, "an account needs a login and a password"),
@@ -225,7 +225,8 @@ async def test_accounts_are_added_and_replaced(sandbox: Sandbox) -> None:
         ("bob", {"balance": Decimal("nan")}, "balance must be a finite Decimal"),
         ("bob", {"sender": 5}, "sender must be a string"),
         ("bob", {"colour": "red"}, "colour is not an attribute of an account"),
-    ]:
+    ]
+    for login, values, words in wrong:
         with pytest.raises(ValueError, match=words):
             sandbox.put_account(login, **values)
     assert sandbox.balances == {"demo": Decimal(10_000), "bob": Decimal("2.5")}

@@ -96,7 +96,8 @@ class MessageState(_Model):
     @classmethod
     def of(cls, message: AcceptedMessage, now: float) -> Self:
         """Return the JSON of a message."""
-        history = [ChangeState.of(change) for change in message.life if change.at <= now or change is message.life[0]]
+        life = message.life
+        history = [ChangeState.of(change) for change in life if change.at <= now] or [ChangeState.of(life[0])]
         last = ChangeState.of(message.change_at(now))
         return cls(
             key=message.key,
