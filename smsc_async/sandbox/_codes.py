@@ -6,7 +6,7 @@ from typing import Final
 __all__ = ["find_codes"]
 
 # 4 to 8 digits, or two groups of three, that are no part of a longer number, an amount, a date, a time or a link.
-_CODE: Final = re.compile(r"(?<![\w+./:,-])(?:[A-Za-z]{1,3}-)?(\d{3}[- ]\d{3}|\d{4,8})(?![\w%/:]|[.,-]\w)")
+_CODE: Final = re.compile(r"(?<![\w+./:,-])(?<!\d )(?:[A-Za-z]{1,3}-)?(\d{3}[- ]\d{3}|\d{4,8})(?![\w%/]|[.:,-]\w)")
 _WORD: Final = re.compile(
     r"\b(?:code|otp|pin|pass(?:word|code)?|код\w*|пароль|пин\w*|құпия\w*|шифр\w*)\b", re.IGNORECASE
 )

@@ -7,7 +7,7 @@ The first line has the version and the seed. Then come the events (`_events.py`)
     {"key": ...}       a status that was given to a message
     {"account": ...}   a customer that was added or changed
     {"snapshot": ...}  the state without the messages: what was before it does not matter
-    {"row": ...}       a message of the snapshot
+    {"rows": ...}      messages of the snapshot
     {"boot": ...}      no event: the clocks of the machine at the beginning of a run, by which the next run continues
                        the time of the sandbox, whatever the wall clock was set to
 
@@ -26,10 +26,12 @@ from math import isfinite
 from pathlib import Path
 from typing import Any, Final, TextIO
 
+from pydantic_core import from_json
+
 from smsc_async._clock import DiskTime
 from smsc_async._private_file import make_private, resolved
 
-from ._events import Event, StateSnapshot, StoredMessage, read_event, write_event
+from ._events import Event, StateSnapshot, StoredMessages, read_event, write_event
 
 __all__ = ["EventLog"]
 
@@ -127,11 +129,11 @@ class EventLog:
         self._file.flush()
 
     def _count(self, event: Event) -> None:
-        self.lines = 0 if isinstance(event, StateSnapshot | StoredMessage) else self.lines + 1
+        self.lines = 0 if isinstance(event, StateSnapshot | StoredMessages) else self.lines + 1
 
     def _entry(self, line: bytes, number: int) -> Event | DiskTime | None:
         try:
-            read = json.loads(line)
+            read = from_json(line)
             if number and "boot" in read:
                 return _start(**read)
             if number:

@@ -1,6 +1,6 @@
 """The events that change what the service remembers; the event log is made of them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from typing import Any, Final, Self, TypeAlias
@@ -17,7 +17,7 @@ __all__ = [
     "Event",
     "StateSnapshot",
     "StatusSet",
-    "StoredMessage",
+    "StoredMessages",
     "read_event",
     "write_event",
 ]
@@ -97,42 +97,62 @@ class StateSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
-class StoredMessage:
-    """A message of a snapshot.
+class StoredMessages:
+    """Messages of a snapshot.
 
     Attributes:
-        row: The values of an `AcceptedMessage`, in order.
+        rows: For each message the values of an `AcceptedMessage`, in order.
     """
 
-    row: list[Any] = field(repr=False)
+    rows: list[list[Any]] = field(repr=False)
 
     @classmethod
-    def of(cls, message: AcceptedMessage) -> Self:
-        """Return the event for a message."""
-        row = [getattr(message, each.name) for each in fields(message)]
-        row[_COST] = str(message.cost)
-        return cls(row)
+    def of(cls, messages: Sequence[AcceptedMessage]) -> Iterator[Self]:
+        """Yield events for messages."""
+        for first in range(0, len(messages), _ROWS):
+            yield cls([_row(message) for message in messages[first : first + _ROWS]])
 
-    def message(self) -> AcceptedMessage:
-        """Return the message."""
-        named = dict(zip(_NAMES, self.row, strict=True))
-        named["channel"] = ServiceChannel(named["channel"])
-        named["cost"] = Decimal(named["cost"])
-        named["timeline"] = Timeline(named["timeline"])
-        return AcceptedMessage(**named)
+    def messages(self) -> Iterator[AcceptedMessage]:
+        """Yield the messages."""
+        costs: dict[str, Decimal] = {}
+        logins: dict[str, str] = {}  # equal ones are one object, which saves memory
+        for id_, phone, text, sender, channel, at, send_at, parts, cost, login, timeline, key, request in self.rows:
+            yield AcceptedMessage(
+                id_,
+                phone,
+                text,
+                logins.setdefault(sender, sender),
+                _CHANNELS[channel],
+                at,
+                send_at,
+                parts,
+                costs.get(cost) or costs.setdefault(cost, Decimal(cost)),
+                logins.setdefault(login, login),
+                Timeline(timeline),
+                key,
+                request,
+            )
 
 
-Event: TypeAlias = Arrival | Departure | StatusSet | AccountPut | StateSnapshot | StoredMessage
+def _row(message: AcceptedMessage) -> list[Any]:
+    row = [getattr(message, name) for name in _NAMES]
+    row[_COST] = str(message.cost)
+    return row
+
+
+Event: TypeAlias = Arrival | Departure | StatusSet | AccountPut | StateSnapshot | StoredMessages
 
 _NAMES: Final = tuple(each.name for each in fields(AcceptedMessage))
 _COST: Final = _NAMES.index("cost")
+_CHANNELS: Final = {channel.value: channel for channel in ServiceChannel}
+_ROWS: Final = 500
 _KINDS: Final[Mapping[str, type[Event]]] = {
     "method": Arrival,
     "ticket": Departure,
     "key": StatusSet,
     "account": AccountPut,
     "snapshot": StateSnapshot,
-    "row": StoredMessage,
+    "rows": StoredMessages,
 }
 """The first field of each event, by which it is recognized."""
 

@@ -169,7 +169,7 @@ class Faults:
         self._list = []
         self._blocked.clear()
 
-    def reset(self, faults: Iterable[Fault], seed: int) -> None:
+    def reset(self, faults: Iterable[Fault | str], seed: int) -> None:
         """Begin anew with these faults."""
         self.clear()
         self._script.clear()

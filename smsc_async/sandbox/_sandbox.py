@@ -38,6 +38,7 @@ __all__ = ["Sandbox"]
 
 _LIMITS = Limits()
 _DELIVERY = DeliveryPlan()
+_LONG: Final = 1_000  # events
 _LATEST: Final = 253_402_000_000.0  # days before the end of the year 9999
 
 
@@ -94,9 +95,8 @@ class Sandbox:
         self._seed = seed
         self._keep = keep
         self.faults = Faults(seed)
-        for fault in checked_faults(faults):
-            self.faults.add(fault)
-        self._first_faults = tuple(each.fault for each in self.faults)
+        self._first_faults = tuple(checked_faults(faults))
+        self.faults.reset(self._first_faults, seed)
         self._event_log = event_log = None if state is None else EventLog(Path(state), seed)
         self._service = Service(
             accounts=customers,
@@ -194,7 +194,7 @@ class Sandbox:
             phone: The recipient; numbers are compared by their digits.
             text: A part of the text, in upper or lower case.
             id: The message id.
-            status: The status.
+            status: The present status.
             login: The customer.
             since: Unix time of the sandbox; earlier messages do not match.
         """
@@ -311,9 +311,12 @@ class Sandbox:
             self._event_log.rewrite(self._service.snapshot())
 
     def close(self) -> None:
-        """Close the state file, if there is one; a later request opens it again."""
+        """Close the state file, if there is one, and shorten it if it is long; a later request opens it again."""
         if self._event_log is not None:
-            self._event_log.close()
+            with self._service.lock:
+                if self._event_log.lines > _LONG:
+                    self._prune()
+                self._event_log.close()
 
     def transport(self) -> httpx.AsyncBaseTransport:
         """Return a transport for `Client(transport=)`: complete HTTP messages without a network."""
@@ -341,7 +344,7 @@ class Sandbox:
 
     def bind(self, host: str, *, no_token: bool = False) -> None:
         """Prepare for a server of your own, which serves `app` on this host; see `serve`."""
-        if not (is_loopback(host) or self._access.has_token or no_token):
+        if not (no_token or self._access.has_token or is_loopback(host)):
             raise ValueError("other machines can connect to this host: pass a token, or no_token (--no-token) for none")
         self._traffic.is_served = True
         self._access.bind(host)

@@ -10,7 +10,7 @@ from typing import Any
 
 from ._accounts import Account, Accounts
 from ._delivery import DeliveryPlan
-from ._events import AccountPut, Arrival, Departure, Event, StatusSet, StoredMessage
+from ._events import AccountPut, Arrival, Departure, Event, StatusSet, StoredMessages
 from ._execution import CREDENTIALS, METHODS, Executor, Visit
 from ._fields import Answer, Value
 from ._limits import Limits, LimitUse
@@ -217,8 +217,9 @@ class Service:
             self._state.outbox.set_status(event.key, event.status, event.err, event.now)
         elif isinstance(event, AccountPut):
             self.accounts.put(Account.from_json(event.account))
-        elif isinstance(event, StoredMessage):
-            self._state.outbox.add(event.message())
+        elif isinstance(event, StoredMessages):
+            for message in event.messages():
+                self._state.outbox.add(message)
         else:
             self._state.restore(event.snapshot)
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from ._accounts import Account, Accounts
-from ._events import Event, StateSnapshot, StoredMessage
+from ._events import Event, StateSnapshot, StoredMessages
 from ._limiter import Limiter
 from ._limits import Limits
 from ._outbox import Outbox
@@ -70,7 +70,7 @@ class State:
             "limits": self.limiter.dump(),
         }
         yield StateSnapshot(state)
-        yield from map(StoredMessage.of, self.outbox.messages)
+        yield from StoredMessages.of(self.outbox.messages)
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Continue from a snapshot; its messages are added one by one."""
