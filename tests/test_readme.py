@@ -1,4 +1,4 @@
-"""Every Python block of the README and of docs/testing.md runs as a script, and no example can reach the service."""
+"""Every Python block of the README, of docs/testing.md and of docs/sandbox-api.md runs as a script, and no example can reach the service."""
 
 import ast
 import os
@@ -16,7 +16,8 @@ from tests.parts import need
 ROOT: Final = Path(__file__).parent.parent
 README: Final = (ROOT / "README.md").read_text(encoding="utf-8")
 TESTING: Final = (ROOT / "docs" / "testing.md").read_text(encoding="utf-8")
-BLOCKS: Final = re.findall(r"^```python\n(.*?)^```", README + TESTING, re.MULTILINE | re.DOTALL)
+API: Final = (ROOT / "docs" / "sandbox-api.md").read_text(encoding="utf-8")
+BLOCKS: Final = re.findall(r"^```python\n(.*?)^```", README + TESTING + API, re.MULTILINE | re.DOTALL)
 EXAMPLES: Final = {path.name: path.read_text(encoding="utf-8") for path in sorted((ROOT / "examples").glob("*.py"))}
 OFFLINE: Final = '''
 import sys
