@@ -1,4 +1,4 @@
-"""Every Python block of the README, of docs/testing.md and of docs/sandbox-api.md runs as a script, and no example can reach the service."""
+"""Every Python block of the README and of two pages of docs/ runs as a script, and no example can reach the service."""
 
 import ast
 import os

@@ -5,6 +5,8 @@ import dataclasses
 import gc
 import importlib
 import logging
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, nullcontext
 from functools import partial
 from http.client import HTTPException
 from importlib.util import find_spec
@@ -113,17 +115,13 @@ def sandbox(
     finally:
         gc.enable()
     served.bind(host, no_token=no_token)
-    if not quiet:
-        _show_requests()
 
     async def announce(url: str) -> None:
         show(f"the sandbox listens on {url} (WSDL: {url}?wsdl); login, password and apikey: demo; stop with Ctrl-C")
         await asyncio.Event().wait()
 
-    try:
+    with closing(served), nullcontext() if quiet else _shown_requests():
         run(demonstration.serve_while(served.app, listener, announce))
-    finally:
-        served.close()
 
 
 def _demonstration() -> ModuleType:
@@ -132,13 +130,20 @@ def _demonstration() -> ModuleType:
     return importlib.import_module(f"{__package__}.demo")
 
 
-def _show_requests() -> None:
+@contextmanager
+def _shown_requests() -> Iterator[None]:
+    """Show a line for each request on stderr."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
     log = logging.getLogger("smsc_async.sandbox")
+    before = log.level
     log.addHandler(handler)
     log.setLevel(logging.INFO)
-    log.propagate = False
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(before)
 
 
 def _ready_url(url: str) -> str:

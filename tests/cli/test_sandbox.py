@@ -1,28 +1,22 @@
 """The command `sandbox`: what it serves, what it shows, who may use it, and waiting for it."""
 
 import asyncio
-import logging
 import os
-import signal
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 from typer.testing import CliRunner, Result
 
 from smsc_async import Client
 from smsc_async._cli import app as cli
-from smsc_async._cli import demo
-from smsc_async._cli import sandbox as sandbox_command
+from smsc_async._cli import demo, emulator
 from smsc_async.sandbox import Sandbox
-from tests.interrupts import interruptible  # noqa: F401 - a fixture
 
 ROOT = Path(__file__).parent.parent.parent
 PHONE = "+79161234567"
@@ -32,39 +26,8 @@ def run(*arguments: str, env: dict[str, str] | None = None) -> Result:
     return CliRunner().invoke(cli.app, arguments, env=env)
 
 
-def test_ctrl_c_ends_the_sandbox_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    def echo_and_interrupt(line: str) -> None:
-        print(line)  # noqa: T201 - what typer.echo would do
-        asyncio.get_running_loop().call_soon(signal.raise_signal, signal.SIGINT)
-
-    monkeypatch.setattr(typer, "echo", echo_and_interrupt)
-    result = run("sandbox", "--port", "0")
-    assert result.exit_code == 130
-    assert result.stdout.startswith("the sandbox listens on http://127.0.0.1:")
-
-
-def test_the_sandbox_serves_a_namespace_of_your_choice(monkeypatch: pytest.MonkeyPatch) -> None:
-    given: list[object] = []
-
-    class Noted(Sandbox):
-        def __init__(self, **options: Any) -> None:
-            given.append(options["namespace"])
-            super().__init__(**options)
-
-    async def end(_app: object, listener: socket.socket, _announce: object) -> None:
-        listener.close()
-
-    monkeypatch.setattr(demo, "Sandbox", Noted)
-    monkeypatch.setattr(demo, "serve_while", end)
-    assert run("sandbox", "--port", "0", "--namespace", "urn:mine").exit_code == 0
-    assert run("sandbox", "--port", "0").exit_code == 0
-    result = run("sandbox", "--port", "0", "--namespace", "")
-    assert (result.exit_code, given) == (2, [*["urn:mine"] * 2, None, None, ""])
-    assert "another URI without spaces" in result.stderr
-
-
 @pytest.fixture
-def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Sandbox]]:
+def served(monkeypatch: pytest.MonkeyPatch) -> list[Sandbox]:
     """Return the sandboxes that the command would serve; it ends before it does."""
     sandboxes: list[Sandbox] = []
 
@@ -78,11 +41,7 @@ def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Sandbox]]:
 
     monkeypatch.setattr(demo, "Sandbox", Noted)
     monkeypatch.setattr(demo, "serve_while", end)
-    yield sandboxes
-    for handler in logging.getLogger("smsc_async.sandbox").handlers[:]:
-        logging.getLogger("smsc_async.sandbox").removeHandler(handler)
-    logging.getLogger("smsc_async.sandbox").setLevel(logging.NOTSET)
-    logging.getLogger("smsc_async.sandbox").propagate = True
+    return sandboxes
 
 
 def _refused(sandbox: Sandbox, host: str, *headers: tuple[bytes, bytes]) -> bool:
@@ -163,7 +122,7 @@ def test_wait_returns_when_the_sandbox_is_ready(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_wait_ends_when_the_sandbox_never_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sandbox_command, "_PATIENCE", 0.1)
+    monkeypatch.setattr(emulator, "_PATIENCE", 0.1)
     result = run("sandbox", "--wait", "http://127.0.0.1:1")
     assert result.exit_code == 1
     assert result.stderr == "the sandbox was not ready within 0 s\n"
@@ -217,11 +176,3 @@ def test_quiet_shows_nothing() -> None:
     process, url = _start("--quiet")
     asyncio.run(_use(url))
     assert _end(process) == []
-
-
-def test_sandbox_with_an_invalid_state_file_does_not_start(tmp_path: Path) -> None:
-    state = tmp_path / "state"
-    state.write_text("nonsense\n", encoding="utf-8")
-    result = run("sandbox", "--port", "0", "--state", str(state))
-    assert result.exit_code == 1
-    assert "can't use the state: line 1 of the state file" in result.stderr

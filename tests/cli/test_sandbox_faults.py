@@ -29,6 +29,7 @@ async def test_the_sandbox_injects_the_faults_and_prints_nothing_about_them() ->
             "sandbox",
             "--port=0",
             "--seed=7",
+            "--quiet",
             *(f"--fault={each}" for each in faults),
         ],
         cwd=ROOT,
