@@ -55,6 +55,7 @@ PURE: Final = {"_model", "_protocol", "guards._limits", "guards._rules", "guards
 IMPURE: Final = {
     "sandbox.__init__",
     "sandbox._access",
+    "sandbox._api.app",
     "sandbox._app",
     "sandbox._changes",
     "sandbox._connection",
@@ -88,6 +89,7 @@ ONLY_IN: Final = {
     "phonenumbers": {"_model.phone"},
     "typer": {"__main__", "_cli"},
     "rich": {"__main__", "_cli"},
+    "fastapi": {"sandbox._api"},
     "starlette": {*IMPURE, "_cli"},
     "uvicorn": {*IMPURE, "_cli"},
 }
@@ -234,7 +236,7 @@ def test_importing_the_package_imports_no_optional_library() -> None:
     # Nor httpx, which imports rich for its own command where rich and click are installed.
     code = (
         "import sys, smsc_async; "
-        "print(*{'typer', 'rich', 'starlette', 'uvicorn', 'redis', 'taskiq', 'zeep', 'httpx', 'aiohttp', "
+        "print(*{'typer', 'rich', 'starlette', 'uvicorn', 'fastapi', 'redis', 'taskiq', 'zeep', 'httpx', 'aiohttp', "
         "'phonenumbers'} "
         "& set(sys.modules))"
     )

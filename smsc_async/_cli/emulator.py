@@ -138,7 +138,7 @@ def _shown_requests() -> Iterator[None]:
     log = logging.getLogger("smsc_async.sandbox")
     before = log.level
     log.addHandler(handler)
-    log.setLevel(logging.INFO)
+    log.setLevel(logging.DEBUG)
     try:
         yield
     finally:

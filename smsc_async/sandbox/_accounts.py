@@ -12,7 +12,7 @@ from smsc_async._model import wrong
 
 from ._fields import refuse
 
-__all__ = ["Account", "Accounts"]
+__all__ = ["Account", "Accounts", "account_as_json", "account_of_json"]
 
 # The `tz` parameter and an account's own zone are relative to Moscow, which is UTC+3 all year.
 _MOSCOW_HOURS = 3
@@ -81,39 +81,44 @@ class Account:
             return any(Digest.of(self.login, each) == self.password for each in (psw, _md5(psw)))
         return psw in {self.password, _md5(self.password)}
 
-    @property
-    def apikey_digest(self) -> "Digest":
-        """The digest of the apikey, empty for none."""
-        return self.apikey if isinstance(self.apikey, Digest) else Digest.of("", self.apikey)
 
-    def as_json(self) -> dict[str, Any]:
-        """Return it as JSON, with digests in place of the password and the apikey."""
-        password = self.password if isinstance(self.password, Digest) else Digest.of(self.login, _md5(self.password))
-        return {
-            "login": self.login,
-            "password": password,
-            "apikey": self.apikey_digest,
-            "balance": str(self.balance),
-            "prices": {prefix: str(price) for prefix, price in self.prices.items()},
-            "sender": self.sender,
-            "zone": self.zone,
-            "groups": {str(number): phones for number, phones in self.groups.items()},
-            "virtual": self.virtual,
+def digests(account: Account) -> "tuple[Digest, Digest]":
+    """Return the digests of the password and of the apikey, the latter empty for none."""
+    password, apikey = account.password, account.apikey
+    return (
+        password if isinstance(password, Digest) else Digest.of(account.login, _md5(password)),
+        apikey if isinstance(apikey, Digest) else Digest.of("", apikey),
+    )
+
+
+def account_as_json(account: Account) -> dict[str, Any]:
+    """Return an account as JSON, with digests in place of the password and the apikey."""
+    password, apikey = digests(account)
+    return {
+        "login": account.login,
+        "password": password,
+        "apikey": apikey,
+        "balance": str(account.balance),
+        "prices": {prefix: str(price) for prefix, price in account.prices.items()},
+        "sender": account.sender,
+        "zone": account.zone,
+        "groups": {str(number): phones for number, phones in account.groups.items()},
+        "virtual": account.virtual,
+    }
+
+
+def account_of_json(stored: Mapping[str, Any]) -> Account:
+    """Return the account that `account_as_json` describes."""
+    return Account(
+        **{
+            **stored,
+            "password": Digest(stored["password"]),
+            "apikey": Digest(stored["apikey"]),
+            "balance": Decimal(stored["balance"]),
+            "prices": {prefix: Decimal(price) for prefix, price in stored["prices"].items()},
+            "groups": {int(number): tuple(phones) for number, phones in stored["groups"].items()},
         }
-
-    @classmethod
-    def from_json(cls, stored: Mapping[str, Any]) -> "Account":
-        """Return an account from its JSON."""
-        return cls(
-            **{
-                **stored,
-                "password": Digest(stored["password"]),
-                "apikey": Digest(stored["apikey"]),
-                "balance": Decimal(stored["balance"]),
-                "prices": {prefix: Decimal(price) for prefix, price in stored["prices"].items()},
-                "groups": {int(number): tuple(phones) for number, phones in stored["groups"].items()},
-            }
-        )
+    )
 
 
 class Digest(str):
@@ -162,15 +167,15 @@ class Accounts:
         Raises:
             ValueError: Another customer has this apikey.
         """
-        other = self._by_apikey.get(account.apikey_digest)
+        other = self._by_apikey.get(digests(account)[1])
         if other is not None and other.login != account.login:
             raise ValueError("two accounts share a login or an apikey")
         before = self._by_login.get(account.login)
         if before is not None:
-            self._by_apikey.pop(before.apikey_digest, None)
+            self._by_apikey.pop(digests(before)[1], None)
         self._by_login[account.login] = account
         if account.apikey:
-            self._by_apikey[account.apikey_digest] = account
+            self._by_apikey[digests(account)[1]] = account
         self._balances[account.login] = account.balance
 
     def set_balance(self, account: Account, balance: Decimal) -> None:

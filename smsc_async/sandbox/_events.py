@@ -6,7 +6,6 @@ from decimal import Decimal
 from typing import Any, Final, Self, TypeAlias
 
 from ._channels import ServiceChannel
-from ._delivery import Timeline
 from ._fields import Value
 from ._messages import AcceptedMessage
 
@@ -128,7 +127,7 @@ class StoredMessages:
                 parts,
                 costs.get(cost) or costs.setdefault(cost, Decimal(cost)),
                 logins.setdefault(login, login),
-                Timeline(timeline),
+                tuple(timeline),
                 key,
                 request,
             )

@@ -96,7 +96,7 @@ class Exchanges:
         with self._lock:
             exchange.seconds, exchange.status, exchange.answer = seconds, status, answer
             self._characters += len(answer) if exchange.number in self._exchanges else 0
-        _log.info("%s: %s, %.0f ms", exchange.method or "unreadable request", exchange.outcome, seconds * 1000)
+        _log.debug("%s: %s, %.0f ms", exchange.method or "unreadable request", exchange.outcome, seconds * 1000)
 
     def clear(self) -> None:
         """Forget all."""

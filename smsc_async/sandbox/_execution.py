@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from ._accounting import Key
 from ._accounts import Account
-from ._delivery import DeliveryPlan, Timeline
+from ._delivery import DeliveryPlan, flat
 from ._fields import Answer, ServiceError, Value, plain, read_text, refuse
 from ._limits import LimitUse
 from ._messages import AcceptedMessage, details, report
@@ -229,7 +229,7 @@ class Executor:
             parts=draft.parts,
             cost=draft.cost,
             login=account.login,
-            timeline=Timeline.of(life),
+            timeline=flat(life),
             key=self._state.outbox.last_key + 1,
             request=visit.number,
         )

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from ._channels import ServiceChannel
 from ._codes import find_codes
-from ._delivery import STATUS_NAMES, Change, Life, Timeline
+from ._delivery import STATUS_NAMES, Change, life_of, status_in
 from ._fields import Value, plain
 
 __all__ = ["AcceptedMessage", "details", "report"]
@@ -33,7 +33,7 @@ class AcceptedMessage:
         parts: How many SMS it is.
         cost: What was charged for it.
         login: The login of the customer.
-        timeline: All its changes of status, past and future; see `life`.
+        timeline: The times, statuses and errors of all its changes of status, past and future; see `life`.
         key: Its number in this sandbox, which unlike the id is unique.
         request: The number of the request that sent it.
     """
@@ -48,14 +48,14 @@ class AcceptedMessage:
     parts: int
     cost: Decimal
     login: str = field(repr=False)
-    timeline: Timeline = field(repr=False)
+    timeline: tuple[float, ...] = field(repr=False)
     key: int = 0
     request: int = 0
 
     @property
-    def life(self) -> Life:
+    def life(self) -> tuple[Change, ...]:
         """All its changes of status, past and future."""
-        return self.timeline.life
+        return life_of(self.timeline)
 
     @property
     def codes(self) -> tuple[str, ...]:
@@ -69,7 +69,7 @@ class AcceptedMessage:
 
     def status_at(self, now: float) -> int:
         """Return the status at `now`."""
-        return self.timeline.status_at(now)
+        return status_in(self.timeline, now)
 
 
 def report(message: AcceptedMessage, *, now: float, detail: int, zone: timezone) -> dict[str, Value]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from ._delivery import Change, Timeline
+from ._delivery import Change, flat, status_in
 from ._messages import AcceptedMessage
 from ._recipients import canonical
 
@@ -101,7 +101,7 @@ class Outbox:
             found = [
                 message
                 for message in found
-                if (line[-2] if (line := message.timeline)[-3] <= now else line.status_at(now)) == wanted.status
+                if (line[-2] if (line := message.timeline)[-3] <= now else status_in(line, now)) == wanted.status
             ]
         return found[::-1]
 
@@ -112,7 +112,7 @@ class Outbox:
             return None
         life = found[0].life
         past = tuple(change for change in life if change.at <= now) or life[:1]
-        message = replace(found[0], timeline=Timeline.of((*past, Change(now, status, err))))
+        message = replace(found[0], timeline=flat((*past, Change(now, status, err))))
         messages = self._lists[0]
         messages[key - messages[0].key] = message
         entry = (message.login, message.phone, message.id)

@@ -8,7 +8,7 @@ from math import inf
 from threading import Lock
 from typing import Any
 
-from ._accounts import Account, Accounts
+from ._accounts import Account, Accounts, account_as_json, account_of_json
 from ._delivery import DeliveryPlan
 from ._events import AccountPut, Arrival, Departure, Event, StatusSet, StoredMessages
 from ._execution import CREDENTIALS, METHODS, Executor, Visit
@@ -132,7 +132,7 @@ class Service:
             account = replace(before, **{"balance": self.balances[login], **changes})
         self.accounts.put(account)
         if self._event_log is not None:
-            self._event_log(AccountPut(account.as_json()))
+            self._event_log(AccountPut(account_as_json(account)))
         return account
 
     def delete_messages(self) -> None:
@@ -216,7 +216,7 @@ class Service:
             self._state.now = event.now
             self._state.outbox.set_status(event.key, event.status, event.err, event.now)
         elif isinstance(event, AccountPut):
-            self.accounts.put(Account.from_json(event.account))
+            self.accounts.put(account_of_json(event.account))
         elif isinstance(event, StoredMessages):
             for message in event.messages():
                 self._state.outbox.add(message)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
-from ._accounts import Account, Accounts
+from ._accounts import Account, Accounts, account_as_json, account_of_json
 from ._events import Event, StateSnapshot, StoredMessages
 from ._limiter import Limiter
 from ._limits import Limits
@@ -65,7 +65,7 @@ class State:
             "requests": self.requests,
             "dice": self.dice.getstate(),
             "counts": [[*kind, count] for kind, count in self.counts.items()],
-            "accounts": [account.as_json() for account in changed],
+            "accounts": [account_as_json(account) for account in changed],
             "balances": {login: str(balance) for login, balance in self.accounts.balances.items()},
             "limits": self.limiter.dump(),
         }
@@ -76,7 +76,7 @@ class State:
         """Continue from a snapshot; its messages are added one by one."""
         self.reset()
         for account in state["accounts"]:
-            self.accounts.put(Account.from_json(account))
+            self.accounts.put(account_of_json(account))
         for login, balance in state["balances"].items():
             self.accounts.set_balance(self.accounts.named(login), Decimal(balance))
         self.counts.update({(method, error): count for method, error, count in state["counts"]})

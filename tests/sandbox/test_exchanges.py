@@ -93,7 +93,7 @@ async def test_a_request_is_kept_before_it_is_answered() -> None:
 
 
 async def test_each_request_is_logged_without_phones_texts_and_credentials(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, "smsc_async.sandbox")
+    caplog.set_level(logging.DEBUG, "smsc_async.sandbox")
     sandbox = Sandbox()
     for _ in range(2):
         await _post(sandbox, _call(f"<apikey>demo</apikey><phones>{PHONE}</phones><mes>canary</mes>"))

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from smsc_async.sandbox._channels import ServiceChannel
-from smsc_async.sandbox._delivery import Change, Timeline
+from smsc_async.sandbox._delivery import Change, flat
 from smsc_async.sandbox._messages import AcceptedMessage, report
 from smsc_async.sandbox._outbox import Outbox
 
@@ -22,7 +22,7 @@ MESSAGE = AcceptedMessage(
     parts=1,
     cost=Decimal("4.50"),
     login="canary",
-    timeline=Timeline.of((Change(START, -1), Change(START + 2, 0), Change(START + 12, 20, 6))),
+    timeline=flat((Change(START, -1), Change(START + 2, 0), Change(START + 12, 20, 6))),
 )
 
 
@@ -68,12 +68,12 @@ def test_address_that_is_no_number_has_no_operator() -> None:
 
 
 def test_report_of_no_such_message_has_the_status_only() -> None:
-    lost = replace(MESSAGE, timeline=Timeline.of((Change(START, -1), Change(START, -3))))
+    lost = replace(MESSAGE, timeline=flat((Change(START, -1), Change(START, -3))))
     assert report(lost, now=START, detail=2, zone=MOSCOW) == {"status": "-3"}
 
 
 def test_undocumented_status_has_its_number_for_a_name() -> None:
-    odd = replace(MESSAGE, timeline=Timeline.of((Change(START, 77, 5),)))
+    odd = replace(MESSAGE, timeline=flat((Change(START, 77, 5),)))
     assert report(odd, now=START, detail=1, zone=MOSCOW)["status_name"] == "77"
 
 

@@ -32,6 +32,7 @@ from .models import (
     MessageStates,
     Problem,
     ServiceMethod,
+    ShortText,
     StatusChange,
     instant,
 )
@@ -55,7 +56,6 @@ Key = Annotated[int, Path(ge=1, description="The key of a message.")]
 Login = Annotated[str, Path(pattern=r"^[!-~]{1,100}$", description="The login of an account.")]
 Number = Annotated[int, Path(ge=1)]
 Limit = Annotated[int, Field(ge=1, le=1000, description="How many to return, at most.")]
-ShortText = Annotated[str, Field(max_length=200)]
 
 
 class MessageQuery(BaseModel):

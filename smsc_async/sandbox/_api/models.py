@@ -33,13 +33,14 @@ __all__ = [
     "MessageStates",
     "Problem",
     "ServiceMethod",
+    "ShortText",
     "StatusChange",
     "instant",
 ]
 
 _LATEST = 253_402_300_799.0  # the last second of the year 9999
-Money: TypeAlias = Annotated[Decimal, PlainSerializer(lambda amount: f"{amount.normalize():f}", return_type=str)]
-Text: TypeAlias = Annotated[str, StringConstraints(max_length=200)]
+MoneyText: TypeAlias = Annotated[Decimal, PlainSerializer(lambda amount: f"{amount.normalize():f}", return_type=str)]
+ShortText: TypeAlias = Annotated[str, StringConstraints(max_length=200)]
 
 
 def instant(time: float) -> datetime:
@@ -85,7 +86,7 @@ class MessageState(_Model):
     accepted_at: datetime
     send_at: datetime = Field(description="When it is due.")
     parts: int = Field(description="How many SMS it is.")
-    cost: Money
+    cost: MoneyText
     status: int
     status_name: str
     err: int = Field(description="The delivery error, 0 for none.")
@@ -183,7 +184,7 @@ class FaultRequest(BaseModel):
 
     kind: FaultKind
     operation: OperationName | None = Field(default=None, description="Only requests of this operation.")
-    phone: Text | None = Field(default=None, description="Only requests about this phone.")
+    phone: ShortText | None = Field(default=None, description="Only requests about this phone.")
     times: int | None = Field(default=None, ge=1, description="How many requests are affected.")
     after: int = Field(default=0, ge=0, description="How many matching requests are unaffected before the first one.")
     probability: float = Field(default=1.0, gt=0, le=1)
@@ -291,8 +292,8 @@ class AccountState(_Model):
     """An account, without its password and apikey."""
 
     login: str
-    balance: Money
-    prices: dict[str, Money] = Field(description="The price of one part by the number's leading digits.")
+    balance: MoneyText
+    prices: dict[str, MoneyText] = Field(description="The price of one part by the number's leading digits.")
     sender: str
     zone: float = Field(description="The local time, in hours from Moscow time.")
     virtual: bool = Field(description="Test mode: every message ends undelivered.")
