@@ -81,10 +81,6 @@ class Exchanges:
         with self._lock:
             return tuple(self._exchanges.values())
 
-    def get(self, number: int) -> Exchange | None:
-        """Return one by its number, None if it is not there."""
-        return self._exchanges.get(number)
-
     def add(self, exchange: Exchange) -> None:
         """Add an exchange, which is not finished."""
         with self._lock:

@@ -125,3 +125,11 @@ def test_success_resets_the_count_of_failures() -> None:
         blocks.succeed("bad")
     assert not blocks.holds("bad", 10)
     blocks.succeed("unknown")
+
+
+def test_a_flood_of_one_key_is_counted_up_to_a_hundred_refusals() -> None:
+    turnstile = Turnstile(Window(5, 60))
+    for number in range(500):
+        assert turnstile.admit(("key",), 100.0 + number / 100, number) is (number < 5)
+    counted = turnstile.counted(("key",), 105.0)
+    assert [arrival.request for arrival in counted] == list(range(395, 500))

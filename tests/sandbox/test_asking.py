@@ -6,10 +6,11 @@ from decimal import Decimal
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from smsc_async import Client, MessageRef, SmscError, TooManyRequests, testing
-from smsc_async.sandbox import DeliveryPlan, Sandbox
+from smsc_async.sandbox import DeliveryPlan, Limits, Sandbox
 
 PHONE, OTHER = "+79991234567", "+79991234568"
 
@@ -245,3 +246,40 @@ async def test_old_messages_are_forgotten() -> None:
     for keep in (0, -1, 1.5, True, None):
         with pytest.raises(ValueError, match="keep must be a whole number, at least 1"):
             Sandbox(keep=keep)  # type: ignore[arg-type]
+
+
+async def test_messages_with_the_same_id_are_kept_apart() -> None:
+    sandbox = Sandbox(keep=2)
+    client = _client(sandbox)
+    for text in ("one", "two"):
+        await client.send(PHONE, text, id="same")
+    sandbox.set_status(1, 20, 6)
+    assert (await client.status(MessageRef(PHONE, "same"))).status == -1  # that of the newest
+    sandbox.set_status(2, 3)
+    assert (await client.status(MessageRef(PHONE, "same"))).status == 3
+    await client.send(OTHER, "three")
+    assert [message.text for message in sandbox.messages] == ["two", "three"]
+    assert (await client.status(MessageRef(PHONE, "same"))).status == 3
+
+
+async def test_a_limit_that_is_off_is_not_shown() -> None:
+    sandbox = Sandbox(limits=Limits(in_flight=None, status=None), latency=5)
+    async with Client(apikey="demo", transport=sandbox.transport()) as client, anyio.create_task_group() as group:
+        group.start_soon(client.send, PHONE, "Hi")
+        await sandbox.wait_for(text="Hi")
+        shown = {use.rule: use.used for use in sandbox.limits()}
+        assert shown == {"identical_send": 1, "subscriber": 1}
+        await sandbox.advance(5)
+
+
+async def test_a_crowd_is_the_reason_of_its_error() -> None:
+    sandbox = Sandbox(limits=Limits(in_flight=1), latency=5)
+    async with anyio.create_task_group() as group:
+        for phone in (PHONE, OTHER):
+            group.start_soon(_client(sandbox).cost, phone, "Hi")
+        while len(sandbox.requests) < 2:
+            await anyio.lowlevel.checkpoint()
+        assert sandbox.requests[1].outcome == "error 9: requests in flight 2"
+        assert sandbox.requests[1].excess is not None
+        assert sandbox.requests[1].excess.requests == (1, 2)
+        group.cancel_scope.cancel()
