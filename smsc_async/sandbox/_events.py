@@ -112,22 +112,22 @@ class StoredMessages:
             yield cls([_row(message) for message in messages[first : first + _ROWS]])
 
     def messages(self) -> Iterator[AcceptedMessage]:
-        """Yield the messages."""
+        """Yield the messages; equal values are one object as far as possible, which saves memory."""
         costs: dict[str, Decimal] = {}
-        logins: dict[str, str] = {}  # equal ones are one object, which saves memory
+        known: dict[Any, Any] = {}
         for id_, phone, text, sender, channel, at, send_at, parts, cost, login, timeline, key, request in self.rows:
             yield AcceptedMessage(
-                id_,
+                known.setdefault(id_, id_),
                 phone,
                 text,
-                logins.setdefault(sender, sender),
+                known.setdefault(sender, sender),
                 _CHANNELS[channel],
-                at,
-                send_at,
+                known.setdefault(at, at),
+                known.setdefault(send_at, send_at),
                 parts,
                 costs.get(cost) or costs.setdefault(cost, Decimal(cost)),
-                logins.setdefault(login, login),
-                tuple(timeline),
+                known.setdefault(login, login),
+                (known[at], *timeline[1:]) if timeline[0] == at else tuple(timeline),
                 key,
                 request,
             )
