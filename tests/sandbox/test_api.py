@@ -2,7 +2,9 @@
 
 import json
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -10,7 +12,7 @@ import httpx
 import pytest
 
 from smsc_async import Client, HTTPStatusError, testing
-from smsc_async.sandbox import DeliveryPlan, Sandbox
+from smsc_async.sandbox import DeliveryPlan, Limits, Sandbox
 
 PHONE, OTHER = "+79991234567", "+79991234568"
 
@@ -359,3 +361,44 @@ async def test_it_is_ready_whatever_the_host(sandbox: Sandbox, path: str) -> Non
     async with httpx.AsyncClient(transport=sandbox.transport()) as http:
         answer = await http.get(f"http://evil.test{path}", headers={"Origin": "http://other.test"})
     assert (answer.status_code, answer.text) == (200, "ok")
+
+
+async def test_requests_of_the_service_and_of_the_api_do_not_disturb_each_other(tmp_path: Path) -> None:
+    sandbox = Sandbox(state=tmp_path / "state", keep=50, limits=Limits(in_flight=None))
+    answered: Counter[int] = Counter()
+
+    async def ask(method: str, path: str, **options: Any) -> None:
+        for number in range(40):
+            answer = await http.request(method, path.format(number), **options)
+            answered[answer.status_code // 100] += 1
+
+    async def send(client: Client, sender: int) -> None:
+        for number in range(40):
+            await client.send(f"+7999{sender}{number:06}", "Your code is 4821")
+
+    with sandbox.serve() as url:
+        base = url.replace("/sys/soap.php", "/_sandbox/api/")
+        async with (
+            httpx.AsyncClient(base_url=base, timeout=60) as http,
+            Client(apikey="demo", url=url, guards=None) as client,
+            anyio.create_task_group() as group,
+        ):
+            for sender in range(4):
+                group.start_soon(send, client, sender)
+            for method, path in [
+                ("GET", "messages"),
+                ("GET", "limits"),
+                ("GET", "requests"),
+                ("DELETE", "messages"),
+                ("POST", "reset"),
+            ]:
+                group.start_soon(ask, method, path)
+            group.start_soon(lambda: ask("POST", "messages/{}/status", json={"status": 1}))
+            group.start_soon(lambda: ask("PUT", "accounts/bob{}", json={"password": "x"}))
+    assert answered.keys() <= {2, 4}
+    assert answered[2] >= 240
+    sandbox.close()
+    again = Sandbox(state=tmp_path / "state", keep=50, limits=Limits(in_flight=None))
+    assert again.messages[-10:] == sandbox.messages[-10:]
+    assert again.balances == sandbox.balances
+    again.close()
