@@ -38,7 +38,9 @@ from ._faults import Faults, InjectedFault, ScriptEntry
 from ._limits import Block, Limits, Streak, Window
 from ._messages import AcceptedMessage
 from ._sandbox_clock import SandboxClock, clock_after
+from ._sent import newest_sent
 from ._service import Service
+from ._shared_server import SandboxServer, open_server
 
 __all__ = [
     "MAGIC_NUMBERS",
@@ -54,6 +56,7 @@ __all__ = [
     "Limits",
     "MagicNumber",
     "Sandbox",
+    "SandboxServer",
     "ScriptEntry",
     "ServiceChannel",
     "Share",
@@ -165,6 +168,20 @@ class Sandbox:
             raise wrong("seconds", "a number, at least 0, because time moves forward only", seconds)
         return self.clock.advance(seconds)
 
+    def assert_sent(self, phone: str, *, contains: str | None = None) -> AcceptedMessage:
+        """Return the newest message to this recipient whose text contains this.
+
+        Args:
+            phone: The recipient: a number in any notation, an e-mail address or a Telegram name.
+            contains: A part of the text; None for any text.
+
+        Raises:
+            AssertionError: There is none; it says what was sent and refused instead.
+            ValueError: An argument is not a string.
+        """
+        __tracebackhide__ = True
+        return newest_sent(phone, contains, self.messages, self.script)
+
     def close(self) -> None:
         """Close the state file, if there is one; a later request opens it again."""
         if self._event_log is not None:
@@ -187,10 +204,8 @@ class Sandbox:
         Raises:
             OSError: The port is in use, or the host is not an address of this machine.
         """
-        from ._server import serve  # noqa: PLC0415 - uvicorn, which a sandbox in this process does not need
-
         self._traffic.is_served = True
-        return serve(self.app, host, port)
+        return open_server(self.app, host, port)
 
 
 _MUST: Final[Mapping[str, tuple[Callable[[object], object], str]]] = {

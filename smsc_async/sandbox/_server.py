@@ -77,6 +77,7 @@ def serve(app: Any, host: str, port: int) -> Iterator[str]:
             uvicorn.Config(
                 app,
                 http=ServedProtocol,
+                interface="asgi3",
                 lifespan="off",
                 ws="none",
                 log_config=None,
