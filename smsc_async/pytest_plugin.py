@@ -101,7 +101,7 @@ def _in_one_sentence() -> Iterator[None]:
     try:
         yield
     except (ValueError, ModuleNotFoundError) as error:
-        pytest.fail(str(error), pytrace=False)
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
 
 
 def _given(item: pytest.Item) -> Mapping[str, Any]:
