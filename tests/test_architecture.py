@@ -51,7 +51,21 @@ PURE: Final = {"_model", "_protocol", "guards._limits", "guards._rules", "guards
     "sandbox",
 }
 """Rooms and modules without network, clock and log."""
-IMPURE: Final = {"sandbox.__init__", "sandbox._app", "sandbox._connection", "sandbox._damage", "sandbox._server"}
+IMPURE: Final = {
+    "sandbox.__init__",
+    "sandbox._access",
+    "sandbox._app",
+    "sandbox._changes",
+    "sandbox._connection",
+    "sandbox._damage",
+    "sandbox._desk",
+    "sandbox._exchanges",
+    "sandbox._lookup",
+    "sandbox._sandbox",
+    "sandbox._server",
+    "sandbox._service",
+    "sandbox._soap",
+}
 ONLY_IN: Final = {
     "redis": {"guards._redis", *TASKS},
     "taskiq": {"taskiq", "_tasks.queue", "_tasks.private"},
@@ -63,8 +77,8 @@ ONLY_IN: Final = {
         "_network.pool",
         "_base_client",
         "_call.config",
-        "sandbox.__init__",
         "sandbox._connection",
+        "sandbox._sandbox",
     },
     "aiohttp": {"_network.aiohttp", "_network.connector"},
     "yarl": {"_network.aiohttp"},

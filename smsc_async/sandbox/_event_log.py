@@ -29,7 +29,7 @@ from typing import Any, Final, TextIO
 from smsc_async._clock import DiskTime
 from smsc_async._private_file import make_private, resolved
 
-from ._events import Event, Snapshot, StoredMessage, read_event, write_event
+from ._events import Event, StateSnapshot, StoredMessage, read_event, write_event
 
 __all__ = ["EventLog"]
 
@@ -127,7 +127,7 @@ class EventLog:
         self._file.flush()
 
     def _count(self, event: Event) -> None:
-        self.lines = 0 if isinstance(event, Snapshot | StoredMessage) else self.lines + 1
+        self.lines = 0 if isinstance(event, StateSnapshot | StoredMessage) else self.lines + 1
 
     def _entry(self, line: bytes, number: int) -> Event | DiskTime | None:
         try:

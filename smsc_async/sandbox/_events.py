@@ -15,7 +15,7 @@ __all__ = [
     "Arrival",
     "Departure",
     "Event",
-    "Snapshot",
+    "StateSnapshot",
     "StatusSet",
     "StoredMessage",
     "read_event",
@@ -86,7 +86,7 @@ class AccountPut:
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class StateSnapshot:
     """The whole state but for the messages, which follow it.
 
     Attributes:
@@ -122,7 +122,7 @@ class StoredMessage:
         return AcceptedMessage(**named)
 
 
-Event: TypeAlias = Arrival | Departure | StatusSet | AccountPut | Snapshot | StoredMessage
+Event: TypeAlias = Arrival | Departure | StatusSet | AccountPut | StateSnapshot | StoredMessage
 
 _NAMES: Final = tuple(each.name for each in fields(AcceptedMessage))
 _COST: Final = _NAMES.index("cost")
@@ -131,7 +131,7 @@ _KINDS: Final[Mapping[str, type[Event]]] = {
     "ticket": Departure,
     "key": StatusSet,
     "account": AccountPut,
-    "snapshot": Snapshot,
+    "snapshot": StateSnapshot,
     "row": StoredMessage,
 }
 """The first field of each event, by which it is recognized."""

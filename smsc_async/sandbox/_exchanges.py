@@ -1,7 +1,8 @@
 """The last requests and their answers, without credentials."""
 
+import logging
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Final
@@ -11,6 +12,7 @@ from ._limits import LimitUse
 
 __all__ = ["Exchange", "Exchanges"]
 
+_log = logging.getLogger("smsc_async.sandbox")
 _MOST: Final = 10_000
 _CHARACTERS: Final = 8_000_000
 
@@ -67,14 +69,9 @@ class Exchange:
 
 
 class Exchanges:
-    """The last 10,000 exchanges, fewer if they are large.
+    """The last 10,000 exchanges, fewer if they are large; each is logged when it is finished."""
 
-    Args:
-        on_finished: Called with each exchange that is finished.
-    """
-
-    def __init__(self, on_finished: Callable[[Exchange], None]) -> None:
-        self._on_finished = on_finished
+    def __init__(self) -> None:
         self._lock = Lock()
         self._exchanges: OrderedDict[int, Exchange] = OrderedDict()
         self._characters = 0
@@ -99,7 +96,7 @@ class Exchanges:
         with self._lock:
             exchange.seconds, exchange.status, exchange.answer = seconds, status, answer
             self._characters += len(answer) if exchange.number in self._exchanges else 0
-        self._on_finished(exchange)
+        _log.info("%s: %s, %.0f ms", exchange.method or "unreadable request", exchange.outcome, seconds * 1000)
 
     def clear(self) -> None:
         """Forget all."""

@@ -92,8 +92,11 @@ class Executor:
         """Execute a request of a customer."""
         is_status = visit.method in _STATUS_METHODS
         ticket, visit.crowd = self._state.limiter.enter(account.login, visit.number, is_status=is_status)
+        first = self._state.outbox.last_key + 1
         try:
-            answer = Answer(self._answer(visit, account), ticket=ticket, login=account.login)
+            fields = self._answer(visit, account)
+            keys = tuple(range(first, self._state.outbox.last_key + 1))
+            answer = Answer(fields, ticket=ticket, login=account.login, messages=keys)
         except ServiceError as refusal:
             answer = _refused(refusal, ticket, account.login)
         self._state.counts[visit.method, answer.error] += 1

@@ -30,6 +30,7 @@ class Answer:
         reason: Why there is an error, in words without phones, texts and credentials.
         login: The login of the customer; `None` where the credentials were not accepted.
         excess: The limit that was exceeded, if that is the reason.
+        messages: The keys of the messages that were accepted.
     """
 
     fields: dict[str, Value]
@@ -38,6 +39,7 @@ class Answer:
     reason: str = ""
     login: str | None = None
     excess: LimitUse | None = None
+    messages: tuple[int, ...] = ()
 
 
 class ServiceError(Exception):

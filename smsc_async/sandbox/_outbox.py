@@ -24,6 +24,7 @@ class MessageFilter:
         login: The customer.
         since: Unix time; earlier messages do not match.
         key: The key.
+        after: A key; earlier messages, and this one, do not match.
     """
 
     phone: str | None = field(default=None, repr=False)
@@ -33,6 +34,7 @@ class MessageFilter:
     login: str | None = field(default=None, repr=False)
     since: float | None = None
     key: int | None = None
+    after: int = 0
 
 
 class Outbox:
@@ -74,10 +76,14 @@ class Outbox:
     def search(self, wanted: MessageFilter, now: float) -> list[AcceptedMessage]:
         """Return the messages that match, the newest first."""
         found, texts = self._lists
+        first = found[0].key if found else 0
         if wanted.key is not None:
-            index = max(0, wanted.key - found[0].key) if found else 0
-            found = [message for message in found[index : index + 1] if message.key == wanted.key]
-            texts = [message.text.casefold() for message in found]
+            index = max(0, wanted.key - first)
+            found = [message for message in found[index : index + 1] if message.key == wanted.key > wanted.after]
+            texts = texts[index : index + 1]
+        elif wanted.after >= first:
+            index = wanted.after - first + 1
+            found, texts = found[index:], texts[index:]
         if wanted.text is not None:
             text = wanted.text.casefold()
             found = [message for message, own in zip(found, texts, strict=False) if text in own]

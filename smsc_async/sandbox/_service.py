@@ -2,7 +2,9 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
+from math import inf
 from threading import Lock
 
 from ._accounts import Account, Accounts
@@ -88,6 +90,18 @@ class Service:
         """Return each limit that something counts under at the moment."""
         return list(self._state.limiter.uses(now))
 
+    def next_change(self, wanted: MessageFilter, now: float) -> float:
+        """Return when a message takes the wanted status next, infinity for never; its other properties match."""
+        waiting = self._state.outbox.search(replace(wanted, status=None), now)
+        return min(
+            (at for each in waiting for at, status, _ in each.life if at > now and status == wanted.status), default=inf
+        )
+
+    @property
+    def last_key(self) -> int:
+        """The key of the last message that was accepted, 0 for none."""
+        return self._state.outbox.last_key
+
     def next_request(self) -> int:
         """Return the number of a request that has arrived."""
         self._state.requests += 1
@@ -95,6 +109,7 @@ class Service:
 
     def set_status(self, key: int, status: int, err: int, now: float) -> AcceptedMessage | None:
         """Change the status of a message; None if there is no such message."""
+        self._state.now = now
         message = self._state.outbox.set_status(key, status, err, now)
         if message is not None and self._event_log is not None:
             self._event_log(StatusSet(key, status, err, now))
@@ -118,9 +133,9 @@ class Service:
         """Begin anew; write a snapshot then, because the event log still has what was before."""
         self._state.reset()
 
-    def snapshot(self, now: float) -> Iterator[Event]:
+    def snapshot(self) -> Iterator[Event]:
         """Yield events that lead to the present state."""
-        return self._state.snapshot(now)
+        return self._state.snapshot()
 
     def arrive(
         self,
@@ -148,6 +163,7 @@ class Service:
         """
         known = {name: fields[name] for name in METHODS[method] if name in fields}
         visit = Visit(method, known, now, source, self.next_request() if number is None else number)
+        self._state.now = now
         answer = self._executor.execute(visit)
         if self._event_log is not None:
             private = {name: value for name, value in known.items() if name not in CREDENTIALS}
@@ -169,16 +185,14 @@ class Service:
         Raises:
             ValueError: The event log names a customer that this service does not have.
         """
-        last = 0.0
         for event in past:
-            last = self._repeat(event, last)
+            self._repeat(event)
         if self.in_flight:
             self._state.limiter.in_flight.clear()
             self._write_departure(None)  # otherwise the next replay would still see them in flight
-        return last
+        return self._state.now
 
-    def _repeat(self, event: Event, last: float) -> float:
-        """Repeat an event of the past, and return its time."""
+    def _repeat(self, event: Event) -> None:
         if isinstance(event, Departure):
             if event.ticket is None:
                 self._state.limiter.in_flight.clear()
@@ -186,19 +200,17 @@ class Service:
                 self._state.limiter.in_flight.free(event.ticket)
         elif isinstance(event, Arrival):
             self._state.requests = max(self._state.requests, event.request)
+            self._state.now = event.now
             self._repeat_arrival(event)
-            return event.now
         elif isinstance(event, StatusSet):
+            self._state.now = event.now
             self._state.outbox.set_status(event.key, event.status, event.err, event.now)
-            return event.now
         elif isinstance(event, AccountPut):
             self.accounts.put(Account.from_json(event.account))
         elif isinstance(event, StoredMessage):
             self._state.outbox.add(event.message())
         else:
             self._state.restore(event.snapshot)
-            return float(event.snapshot["now"])
-        return last
 
     def _repeat_arrival(self, event: Arrival) -> None:
         if event.login is not None:

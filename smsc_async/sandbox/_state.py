@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from ._accounts import Account, Accounts
-from ._events import Event, Snapshot, StoredMessage
+from ._events import Event, StateSnapshot, StoredMessage
 from ._limiter import Limiter
 from ._limits import Limits
 from ._outbox import Outbox
@@ -32,6 +32,7 @@ class State:
         counts: How many requests were answered, by method and error code (0 for none).
         dice: The random numbers.
         last_id: The last id that the service has assigned to a message.
+        now: Unix time of the last event.
     """
 
     def __init__(self, accounts: Iterable[Account], limits: Limits, seed: int, keep: int) -> None:
@@ -40,6 +41,7 @@ class State:
         self._seed = seed
         self._keep = keep
         self.requests = 0
+        self.now = 0.0
         self.outbox = Outbox(keep)
         self.limiter = Limiter(limits)
         self.reset()
@@ -53,11 +55,11 @@ class State:
         self.dice = random.Random(self._seed)  # noqa: S311 - delivery results, repeatable on purpose
         self.last_id = 0
 
-    def snapshot(self, now: float) -> Iterator[Event]:
+    def snapshot(self) -> Iterator[Event]:
         """Yield events that lead to the present state."""
         changed = [account for account in self.accounts if account not in self._first_accounts]
         state = {
-            "now": now,
+            "now": self.now,
             "last_id": self.last_id,
             "last_key": self.outbox.last_key,
             "requests": self.requests,
@@ -67,7 +69,7 @@ class State:
             "balances": {login: str(balance) for login, balance in self.accounts.balances.items()},
             "limits": self.limiter.dump(),
         }
-        yield Snapshot(state)
+        yield StateSnapshot(state)
         yield from map(StoredMessage.of, self.outbox.messages)
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -80,6 +82,6 @@ class State:
         self.counts.update({(method, error): count for method, error, count in state["counts"]})
         version, numbers, gauss = state["dice"]
         self.dice.setstate((version, tuple(numbers), gauss))
-        self.last_id, self.requests = state["last_id"], state["requests"]
+        self.last_id, self.requests, self.now = state["last_id"], state["requests"], state["now"]
         self.outbox = Outbox(self._keep, state["last_key"])
         self.limiter.load(state["limits"])
