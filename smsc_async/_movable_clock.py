@@ -12,7 +12,7 @@ import anyio
 from anyio import NoEventLoopError
 from anyio.lowlevel import EventLoopToken, checkpoint, current_token
 
-__all__ = ["MovableClock"]
+__all__ = ["MovableClock", "call_soon"]
 
 _CALM: Final = 50  # passes of the event loop
 _PATIENCE: Final = 5.0  # real seconds
@@ -151,7 +151,7 @@ class MovableClock:
         with self._lock:
             tokens = [token for _, token in self._waits.values()]
         for token in dict.fromkeys(tokens):
-            _call_soon(token, partial(self._wake, token))
+            call_soon(token, partial(self._wake, token))
 
     def _wake(self, here: EventLoopToken) -> None:
         """End the waits on this event loop whose time has come, in order of time, and move the ends of the others."""
@@ -174,7 +174,7 @@ class _Move:
         self._seconds = seconds
         self._is_seen = False
         try:
-            _call_soon(current_token(), self._see)
+            call_soon(current_token(), self._see)
         except NoEventLoopError:
             self._is_seen = True
 
@@ -193,7 +193,7 @@ class _Move:
             await self._clock.step(self._seconds)
 
 
-def _call_soon(loop: EventLoopToken, work: Callable[[], None]) -> None:
+def call_soon(loop: EventLoopToken, work: Callable[[], None]) -> None:
     """Call a function on an event loop, which may belong to another thread; do nothing if the loop has ended."""
     native: Any = loop.native_token
     run = getattr(native, "call_soon_threadsafe", None) or native.run_sync_soon

@@ -53,7 +53,20 @@ PURE: Final = {"_model", "_protocol", "guards._limits", "guards._rules", "guards
 }
 """Rooms and modules without network, clock and log."""
 IMPURE: Final = {
-    f"sandbox.{name}" for name in ("__init__", "_app", "_connection", "_damage", "_server", "_shared_server")
+    "sandbox.__init__",
+    "sandbox._access",
+    "sandbox._app",
+    "sandbox._changes",
+    "sandbox._connection",
+    "sandbox._damage",
+    "sandbox._desk",
+    "sandbox._exchanges",
+    "sandbox._lookup",
+    "sandbox._sandbox",
+    "sandbox._server",
+    "sandbox._service",
+    "sandbox._shared_server",
+    "sandbox._soap",
 }
 ONLY_IN: Final = {
     "redis": {"guards._redis", *TASKS},
@@ -66,8 +79,8 @@ ONLY_IN: Final = {
         "_network.pool",
         "_base_client",
         "_call.config",
-        "sandbox.__init__",
         "sandbox._connection",
+        "sandbox._sandbox",
     },
     "aiohttp": {"_network.aiohttp", "_network.connector"},
     "yarl": {"_network.aiohttp"},

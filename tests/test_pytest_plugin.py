@@ -322,7 +322,7 @@ async def test_the_code_is_sent(smsc_sandbox, smsc_client):
     assert '>       smsc_sandbox.assert_sent("+79991234567", contains="code")' in shown
     assert "E       AssertionError: no message to +79991234567 contains 'code'" in shown
     assert "E         to 79991234567: 'Hello'" in shown
-    assert "newest_sent" not in shown
+    assert "_sent.py" not in shown
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ __all__ = [
     "read_root",
     "split_tag",
     "text_nodes",
+    "write_root",
 ]
 
 DECLARATION: Final = '<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -219,6 +220,12 @@ def read_root(data: bytes, charset: str | None = None, *, exact: bool = False) -
         version = _VERSION_OF.get(root.tag, SoapVersion.V11)
         raise DoctypeRefused("the answer has a DTD, which SOAP forbids", version=version)
     return root
+
+
+def write_root(root: Any) -> str:
+    """Return the document of a root."""
+    written: str = etree.tostring(root, encoding="unicode")
+    return written
 
 
 def _is_well_formed(data: bytes, errors: Any) -> bool:

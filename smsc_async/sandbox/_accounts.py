@@ -1,11 +1,12 @@
 """The service's customers: their credentials, prices and balances."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta, timezone
 from decimal import Decimal
 from types import MappingProxyType
+from typing import Any
 
 from smsc_async._model import wrong
 
@@ -73,7 +74,59 @@ class Account:
 
     def accepts(self, psw: str) -> bool:
         """Return whether this is the password or its MD5 hex."""
-        return psw in {self.password, hashlib.md5(self.password.encode(), usedforsecurity=False).hexdigest()}
+        if isinstance(self.password, Digest):
+            return any(Digest.of(self.login, each) == self.password for each in (psw, _md5(psw)))
+        return psw in {self.password, _md5(self.password)}
+
+    @property
+    def apikey_digest(self) -> "Digest":
+        """The digest of the apikey, empty for none."""
+        return self.apikey if isinstance(self.apikey, Digest) else Digest.of("", self.apikey)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON, with digests in place of the password and the apikey."""
+        password = self.password if isinstance(self.password, Digest) else Digest.of(self.login, _md5(self.password))
+        return {
+            "login": self.login,
+            "password": password,
+            "apikey": self.apikey_digest,
+            "balance": str(self.balance),
+            "prices": {prefix: str(price) for prefix, price in self.prices.items()},
+            "sender": self.sender,
+            "zone": self.zone,
+            "groups": {str(number): phones for number, phones in self.groups.items()},
+            "virtual": self.virtual,
+        }
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> "Account":
+        """Return an account from its JSON."""
+        return cls(
+            **{
+                **stored,
+                "password": Digest(stored["password"]),
+                "apikey": Digest(stored["apikey"]),
+                "balance": Decimal(stored["balance"]),
+                "prices": {prefix: Decimal(price) for prefix, price in stored["prices"].items()},
+                "groups": {int(number): tuple(phones) for number, phones in stored["groups"].items()},
+            }
+        )
+
+
+class Digest(str):
+    """The digest of a password or an apikey, in place of it: the file with the state holds no credentials."""
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, salt: str, secret: str) -> "Digest":
+        """Return the digest of a secret, empty for an empty one."""
+        made = hashlib.blake2b(secret.encode("utf-8", "surrogatepass"), key=salt.encode("utf-8", "surrogatepass")[:64])
+        return cls(made.hexdigest() if secret else "")
+
+
+def _md5(text: str) -> str:
+    return hashlib.md5(text.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
 
 
 class Accounts:
@@ -84,18 +137,46 @@ class Accounts:
     """
 
     def __init__(self, accounts: Iterable[Account]) -> None:
-        known = tuple(accounts)
-        keyed = [account for account in known if account.apikey]
-        self._by_login = {account.login: account for account in known}
-        self._by_apikey = {account.apikey: account for account in keyed}
-        if len(self._by_login) < len(known) or len(self._by_apikey) < len(keyed):
-            raise ValueError("two accounts share a login or an apikey")
-        self._balances = {account.login: account.balance for account in known}
+        self._by_login: dict[str, Account] = {}
+        self._by_apikey: dict[Digest, Account] = {}
+        self._balances: dict[str, Decimal] = {}
+        for account in accounts:
+            if account.login in self._by_login:
+                raise ValueError("two accounts share a login or an apikey")
+            self.put(account)
+
+    def __iter__(self) -> Iterator[Account]:
+        return iter(tuple(self._by_login.values()))
 
     @property
     def balances(self) -> Mapping[str, Decimal]:
         """The remaining balance of each login."""
         return MappingProxyType(self._balances)
+
+    def put(self, account: Account) -> None:
+        """Add a customer, or replace the one with this login; its balance becomes that of the account.
+
+        Raises:
+            ValueError: Another customer has this apikey.
+        """
+        other = self._by_apikey.get(account.apikey_digest)
+        if other is not None and other.login != account.login:
+            raise ValueError("two accounts share a login or an apikey")
+        before = self._by_login.get(account.login)
+        if before is not None:
+            self._by_apikey.pop(before.apikey_digest, None)
+        self._by_login[account.login] = account
+        if account.apikey:
+            self._by_apikey[account.apikey_digest] = account
+        self._balances[account.login] = account.balance
+
+    def set_balance(self, account: Account, balance: Decimal) -> None:
+        """Change the balance of a customer."""
+        self._balances[account.login] = balance
+
+    def get(self, login: str) -> Account | None:
+        """Return the customer with this login, None if there is none."""
+        return self._by_login.get(login)
 
     def named(self, login: str) -> Account:
         """Return the customer with this login.
@@ -115,7 +196,7 @@ class Accounts:
             ServiceError: Error 1 when they are missing, error 2 when they are wrong.
         """
         if apikey:
-            account = self._by_apikey.get(apikey)
+            account = self._by_apikey.get(Digest.of("", apikey))
         elif login and psw:
             account = self._by_login.get(login)
             account = account if account is not None and account.accepts(psw) else None

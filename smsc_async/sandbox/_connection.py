@@ -25,7 +25,7 @@ __all__ = [
     "SlowResponse",
     "Traffic",
     "Wait",
-    "put_line",
+    "put_connection",
     "until_gone",
     "wait_of",
 ]
@@ -81,7 +81,7 @@ class Traffic:
         return _CALM if self.is_served else 0.0
 
 
-class Line(Protocol):
+class RequestConnection(Protocol):
     """The connection that a request came by."""
 
     async def cut(self, receive: Receive) -> None:
@@ -91,15 +91,15 @@ class Line(Protocol):
         """Send an answer, and with its last bytes others that are no part of it."""
 
 
-def put_line(scope: Scope, line: Line) -> Scope:
+def put_connection(scope: Scope, connection: RequestConnection) -> Scope:
     """Return the scope of a request with its connection."""
-    return {**scope, "extensions": {**(scope.get("extensions") or {}), _KEY: line}}
+    return {**scope, "extensions": {**(scope.get("extensions") or {}), _KEY: connection}}
 
 
-def line_of(scope: Scope) -> Line | None:
+def connection_of(scope: Scope) -> RequestConnection | None:
     """Return the connection of a request, None if the server has not passed it on."""
-    line: Line | None = (scope.get("extensions") or {}).get(_KEY)
-    return line
+    connection: RequestConnection | None = (scope.get("extensions") or {}).get(_KEY)
+    return connection
 
 
 def wait_of(scope: Scope, receive: Receive, clock: SandboxClock, traffic: Traffic) -> Wait:
@@ -107,14 +107,14 @@ def wait_of(scope: Scope, receive: Receive, clock: SandboxClock, traffic: Traffi
 
     In process it raises the exception of a client that waits no longer.
     """
-    line = line_of(scope)
-    patience = line.patience if isinstance(line, _InProcess) else math.inf
+    connection = connection_of(scope)
+    patience = connection.patience if isinstance(connection, _InProcess) else math.inf
 
     async def wait(seconds: float) -> None:
         if seconds:
             with traffic.waiting():
                 end = clock.now() + min(seconds, patience)
-                if isinstance(line, _InProcess):
+                if isinstance(connection, _InProcess):
                     await clock.sleep_until(end)
                 else:
                     with clock.deadline(end):
@@ -160,10 +160,10 @@ class InProcessTransport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request to the sandbox."""
         patience = request.extensions.get("timeout", {}).get("read")
-        line = _InProcess(math.inf if patience is None else patience)
+        connection = _InProcess(math.inf if patience is None else patience)
 
         async def app(scope: Scope, receive: Receive, send: Send) -> None:
-            await self._app(put_line(scope, line), receive, send)
+            await self._app(put_connection(scope, connection), receive, send)
 
         return await httpx.ASGITransport(app=app).handle_async_request(request)
 
@@ -183,15 +183,15 @@ class CutResponse(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send a part of the answer."""
-        answer, line = self._answer, line_of(scope)
-        if answer is None and line is None:
+        answer, connection = self._answer, connection_of(scope)
+        if answer is None and connection is None:
             answer = Response(b"?")  # another server closes no connection before it has sent headers
         if answer is not None:
             await send({"type": "http.response.start", "status": answer.status_code, "headers": answer.raw_headers})
             part = bytes(answer.body)[: min(self._at, len(answer.body) - 1)]
             await send({"type": "http.response.body", "body": part, "more_body": True})
-        if line is not None:
-            await line.cut(receive)
+        if connection is not None:
+            await connection.cut(receive)
 
 
 class SlowResponse(Response):
@@ -237,5 +237,5 @@ class LeftoverResponse(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send both."""
-        line, answer = line_of(scope), self._answer(scope, receive, send)
-        await (answer if line is None else line.follow(answer, self._other))
+        connection, answer = connection_of(scope), self._answer(scope, receive, send)
+        await (answer if connection is None else connection.follow(answer, self._other))

@@ -1,58 +1,40 @@
-"""The event log: requests that arrived at the sandbox and left it, one per line, to be replayed after a restart.
+"""The event log: what happened in the sandbox, one event per line as JSON, to be replayed after a restart.
+
+The first line has the version and the seed. Then come the events (`_events.py`), each recognized by its first key:
+
+    {"method": ...}    a request that has arrived
+    {"ticket": ...}    a request that has left
+    {"key": ...}       a status that was given to a message
+    {"account": ...}   a customer that was added or changed
+    {"snapshot": ...}  the state without the messages: what was before it does not matter
+    {"row": ...}       a message of the snapshot
+    {"boot": ...}      no event: the clocks of the machine at the beginning of a run, by which the next run continues
+                       the time of the sandbox, whatever the wall clock was set to
 
 A line is written before its answer leaves. It is passed to the operating system at once, so a killed process loses
-nothing; a power failure may lose lines. Before the first event of a run is a line with the clocks of the machine, by
-which the next run continues the time of the sandbox, whatever the wall clock was set to. The file holds no credentials:
-only the login of an authenticated request, and only the error of any other.
+nothing; a power failure may lose lines. The file holds no credentials: only the login of an authenticated request, only
+the error of any other, and digests of the passwords and apikeys of customers that were added.
+
+The file is pruned: when it has grown by as many lines as messages are kept, and when messages were deleted, a snapshot
+is written to another file, which then takes its place.
 """
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+import os
+from collections.abc import Iterable, Iterator
 from math import isfinite
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
 from smsc_async._clock import DiskTime
 from smsc_async._private_file import make_private, resolved
 
-from ._fields import Value
+from ._events import Event, StateSnapshot, StoredMessage, read_event, write_event
 
-__all__ = ["Arrival", "Departure", "EventLog"]
+__all__ = ["EventLog"]
 
-_VERSION = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """A request that has arrived.
-
-    Attributes:
-        method: Its method.
-        now: Unix time of the arrival.
-        source: The IP address it came from.
-        login: The login of the customer; `None` where the credentials were not accepted.
-        error: The error code of a request without a login.
-        fields: Its fields without the credentials.
-    """
-
-    method: str
-    now: float
-    source: str
-    login: str | None
-    error: int
-    fields: Mapping[str, Value] = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Departure:
-    """A request that has left, or all those that were in flight when a sandbox ended.
-
-    Attributes:
-        ticket: The slot that it held; None for all.
-    """
-
-    ticket: int | None
+_VERSION: Final = 2
+_READ: Final = {1, _VERSION}  # all events of version 1 are events of version 2
 
 
 class EventLog:
@@ -67,6 +49,7 @@ class EventLog:
 
     Attributes:
         start: Once it was read, the clocks of the machine in its last run, and the time of the sandbox at that moment.
+        lines: How many events it has after its last snapshot.
     """
 
     def __init__(self, path: Path, seed: int) -> None:
@@ -78,9 +61,11 @@ class EventLog:
         self._head = {"sandbox": _VERSION, "seed": seed}
         self._file: TextIO | None = None
         self._new_start: DiskTime | None = None
+        self._this_start: DiskTime | None = None
         self.start: DiskTime | None = None
+        self.lines = 0
 
-    def read(self) -> Iterator[Arrival | Departure]:
+    def read(self) -> Iterator[Event]:
         """Yield the events in the file; an incomplete last line was never answered and is removed."""
         whole = 0
         with self._path.open("rb") as file:
@@ -92,11 +77,12 @@ class EventLog:
                 if isinstance(entry, DiskTime):
                     self.start = entry
                 elif entry is not None:
+                    self._count(entry)
                     yield entry
         with self._path.open("r+b") as file:
             file.truncate(whole)
 
-    def write(self, entry: Arrival | Departure) -> None:
+    def write(self, entry: Event) -> None:
         """Append a line and pass it to the operating system."""
         if self._file is None:
             self._file = self._path.open("a", encoding="utf-8")
@@ -105,11 +91,29 @@ class EventLog:
         if self._new_start is not None:
             self._put(self._new_start._asdict())
             self._new_start = None
-        self._put(asdict(entry))
+        self._put(write_event(entry))
+        self._count(entry)
+
+    def rewrite(self, events: Iterable[Event]) -> None:
+        """Put events, which begin with a snapshot, in place of all that are in the file."""
+        new = self._path.with_name(f"{self._path.name}.new")
+        self.close()
+        new.unlink(missing_ok=True)  # of a sandbox that was killed
+        make_private(new)
+        with new.open("w", encoding="utf-8") as file:
+            start = () if self._this_start is None else (self._this_start._asdict(),)
+            for line in (self._head, *start):
+                file.write(_line(line))
+            for event in events:
+                file.write(_line(write_event(event)))
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(self._path)
+        self._new_start, self.lines = None, 0
 
     def begin(self, start: DiskTime) -> None:
         """Write the clocks of this run before its first event."""
-        self._new_start = start
+        self._new_start = self._this_start = start
 
     def close(self) -> None:
         """Close the file; the next line opens it again."""
@@ -119,19 +123,22 @@ class EventLog:
 
     def _put(self, line: dict[str, Any]) -> None:
         assert self._file is not None  # noqa: S101 - opened by `write`
-        self._file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        self._file.write(_line(line))
         self._file.flush()
 
-    def _entry(self, line: bytes, number: int) -> Arrival | Departure | DiskTime | None:
+    def _count(self, event: Event) -> None:
+        self.lines = 0 if isinstance(event, StateSnapshot | StoredMessage) else self.lines + 1
+
+    def _entry(self, line: bytes, number: int) -> Event | DiskTime | None:
         try:
             read = json.loads(line)
             if number and "boot" in read:
                 return _start(**read)
             if number:
-                return Departure(**read) if "ticket" in read else Arrival(**read)
+                return read_event(read)
         except (ValueError, TypeError):
             read = None
-        if number or read != self._head:
+        if number or read not in [{**self._head, "sandbox": version} for version in _READ]:
             raise ValueError(
                 f"line {number + 1} of the state file is not from a sandbox with this seed and version; "
                 "pass another file as state="
@@ -143,3 +150,7 @@ def _start(boot: Any, uptime: Any, wall: Any) -> DiskTime:
     if not (isinstance(boot, str) and isfinite(uptime) and isfinite(wall)):
         raise ValueError("not an instant")
     return DiskTime(boot, uptime, wall)
+
+
+def _line(values: dict[str, Any]) -> str:
+    return json.dumps(values, ensure_ascii=False) + "\n"

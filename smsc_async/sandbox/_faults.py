@@ -169,6 +169,14 @@ class Faults:
         self._list = []
         self._blocked.clear()
 
+    def reset(self, faults: Iterable[Fault], seed: int) -> None:
+        """Begin anew with these faults."""
+        self.clear()
+        self._script.clear()
+        self._seed, self._last_id = seed, 0
+        for fault in faults:
+            self.add(fault)
+
     @property
     def namespace(self) -> str | None:
         """The namespace to which the service has drifted, None if it hasn't."""

@@ -4,7 +4,10 @@ The service does not publish whether its windows are sliding or fixed. These are
 including refused ones. No interpretation is stricter: a client that is never refused here is never refused there.
 """
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from types import MappingProxyType
+from typing import Final
 
 from smsc_async._model import (
     BAD_SENDS,
@@ -20,7 +23,7 @@ from smsc_async._model import (
     wrong,
 )
 
-__all__ = ["Block", "Limits", "Streak", "Window"]
+__all__ = ["Block", "LimitUse", "Limits", "Streak", "Window"]
 
 
 def _check(**numbers: object) -> None:
@@ -106,12 +109,12 @@ class Limits:
     bad_sends: Block | None = Block(*BAD_SENDS)
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value: object = getattr(self, field.name)
-            kind = type(field.default)
+        for limit in fields(self):
+            value: object = getattr(self, limit.name)
+            kind = type(limit.default)
             if value is not None and not (isinstance(value, kind) and not isinstance(value, bool)):
                 example = "a whole number" if kind is int else f"a {kind.__name__}"
-                raise wrong(field.name, f"{example}, or None to switch it off", value)
+                raise wrong(limit.name, f"{example}, or None to switch it off", value)
 
     @classmethod
     def off(cls) -> "Limits":
@@ -127,3 +130,52 @@ class Limits:
             login_failures=None,
             bad_sends=None,
         )
+
+
+_WORDS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "identical_send": "identical sends {used} in {seconds:g} s",
+        "identical_cost": "identical cost requests {used} in {seconds:g} s",
+        "status": "status of this message {used} in {seconds:g} s",
+        "balance": "balance requests {used} in {seconds:g} s",
+        "subscriber": "messages to this phone {used} without a pause of {seconds:g} s",
+        "in_flight": "requests in flight {used}",
+        "status_in_flight": "status requests in flight {used}",
+        "login_failures": "wrong logins from this IP address {used} in {seconds:g} s",
+        "bad_sends": "bad sends from this IP address {used} in {seconds:g} s",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitUse:
+    """How far a limit is used.
+
+    Attributes:
+        rule: The name of the limit, an attribute of `Limits`.
+        used: How many arrivals count: requests, messages, or failures.
+        limit: How many are admitted; of `login_failures` and `bad_sends`, how many start the block.
+        seconds: The length of the window, or the gap that ends a streak; None for requests in flight.
+        login: The customer; empty for a limit of an IP address.
+        phone: The recipient that the limit is about, if any.
+        id: The message id that the limit is about, if any.
+        source: The IP address that the limit is about, if any.
+        free_at: Unix time from which one more is admitted; None if it is now, or if that depends on other requests.
+        requests: The numbers of the requests that count, as far as they are known.
+    """
+
+    rule: str
+    used: int
+    limit: int
+    seconds: float | None
+    login: str = field(default="", repr=False)
+    phone: str = field(default="", repr=False)
+    id: str = ""
+    source: str = ""
+    free_at: float | None = None
+    requests: tuple[int, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """In words: "status of this message 6 in 60 s"."""
+        return _WORDS[self.rule].format(used=self.used, seconds=self.seconds)

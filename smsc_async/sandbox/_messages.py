@@ -1,16 +1,15 @@
 """The messages that the service has accepted, and the status report of each."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from decimal import Decimal
 
 from ._channels import ServiceChannel
+from ._codes import find_codes
 from ._delivery import STATUS_NAMES, Change, Life
 from ._fields import Value, plain
-from ._recipients import canonical
 
-__all__ = ["AcceptedMessage", "Outbox", "details", "report"]
+__all__ = ["AcceptedMessage", "details", "report"]
 
 _NOT_FOUND = -3
 # Invented names; which of them depends on the number alone.
@@ -35,6 +34,8 @@ class AcceptedMessage:
         cost: What was charged for it.
         login: The login of the customer.
         life: All its changes of status, past and future.
+        key: Its number in this sandbox, which unlike the id is unique.
+        request: The number of the request that sent it.
     """
 
     id: str
@@ -48,36 +49,25 @@ class AcceptedMessage:
     cost: Decimal
     login: str = field(repr=False)
     life: Life = field(repr=False)
+    key: int = 0
+    request: int = 0
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """The codes in the text, such as one-time passwords, the most likely one first."""
+        return find_codes(self.text)
 
     def change_at(self, now: float) -> Change:
         """Return the last change of status up to `now`."""
-        return next((change for change in reversed(self.life) if change.at <= now), self.life[0])
+        for change in reversed(self.life):
+            if change.at <= now:
+                return change
+        return self.life[0]
 
     def status_at(self, now: float) -> int:
         """Return the status at `now`."""
-        return self.change_at(now).status
-
-
-class Outbox:
-    """All accepted messages, found by login, recipient and id."""
-
-    def __init__(self) -> None:
-        self._messages: list[AcceptedMessage] = []
-        self._newest: dict[tuple[str, str, str], AcceptedMessage] = {}
-
-    @property
-    def messages(self) -> Sequence[AcceptedMessage]:
-        """The messages accepted so far, in order."""
-        return tuple(self._messages)
-
-    def add(self, message: AcceptedMessage) -> None:
-        """Add a message; ids are not unique, and `find` returns the newest message."""
-        self._messages.append(message)
-        self._newest[message.login, message.phone, message.id] = message
-
-    def find(self, login: str, phone: str, id: str) -> AcceptedMessage | None:  # noqa: A002 - the service's word
-        """Return the newest message of this customer with this recipient and id."""
-        return self._newest.get((login, canonical(phone), id))
+        last = self.life[-1]  # a search asks for the status of each message
+        return last.status if last.at <= now else self.change_at(now).status
 
 
 def report(message: AcceptedMessage, *, now: float, detail: int, zone: timezone) -> dict[str, Value]:

@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -69,13 +69,14 @@ class Order:
         id: The message id as given; empty when the service is to assign one.
         options: The parameters of `query`.
         drafts: Its messages, including bad ones.
-        identity: Equal for requests that differ in nothing but id and credentials, phones compared as sets of digits.
+        identity: A digest, equal for requests that differ in nothing but id and credentials, phones compared as sets of
+            digits.
     """
 
     id: str
     options: Options
     drafts: tuple[Draft, ...]
-    identity: Hashable
+    identity: str
 
     @classmethod
     def read(cls, fields: Mapping[str, Value], account: Account, *, now: float) -> "Order":
@@ -185,10 +186,11 @@ def _read_id(text: str) -> str:
     return "" if text == "0" else text
 
 
-def _identity(lines: tuple[ListLine, ...], params: Mapping[str, str], sender: str, time: str) -> Hashable:
-    rest = frozenset((name, value) for name, value in params.items() if value and name != "list")
-    messages = frozenset((frozenset(map(canonical, split(line.phones))), line[1:]) for line in lines)
-    return messages, rest, sender, "" if time == "0" else time
+def _identity(lines: tuple[ListLine, ...], params: Mapping[str, str], sender: str, time: str) -> str:
+    rest = sorted((name, value) for name, value in params.items() if value and name != "list")
+    messages = sorted({(tuple(sorted(set(map(canonical, split(line.phones))))), line[1:]) for line in lines})
+    whole = repr((messages, rest, sender, "" if time == "0" else time))
+    return hashlib.blake2b(whole.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 def _shortened(link: re.Match[str]) -> str:

@@ -1,6 +1,7 @@
 """What a test asserts about the messages of a sandbox, and what it reads when it fails."""
 
 from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 from smsc_async._model import wrong
 
@@ -8,31 +9,45 @@ from ._faults import ScriptEntry
 from ._messages import AcceptedMessage
 from ._recipients import canonical
 
-__all__ = ["newest_sent"]
+__all__ = ["SentAssertions"]
 
 _SHOWN = 10
 
 
-def newest_sent(
-    phone: object, contains: object, messages: Sequence[AcceptedMessage], script: Sequence[ScriptEntry]
-) -> AcceptedMessage:
-    """Return the newest message to this recipient whose text contains this.
+class _Sent(Protocol):
+    @property
+    def messages(self) -> Sequence[AcceptedMessage]: ...
 
-    Raises:
-        AssertionError: There is none; it says what was sent and refused instead.
-        ValueError: An argument is wrong.
-    """
-    __tracebackhide__ = True
-    if not isinstance(phone, str):
-        raise wrong("phone", "a string such as '+79991234567'", phone)
-    if contains is not None and not isinstance(contains, str):
-        raise wrong("contains", "a part of the text, or None", contains)
-    address = canonical(phone)
-    for message in reversed(messages):
-        if message.phone == address and (contains or "") in message.text:
-            return message
-    wanted = f"no message to {phone}" + ("" if contains is None else f" contains {contains!r}")
-    raise AssertionError("\n".join([wanted, *_sent(messages), *_refused(script)]))
+    @property
+    def script(self) -> Sequence[ScriptEntry]: ...
+
+
+class SentAssertions:
+    """The assertions of a sandbox."""
+
+    def assert_sent(self: _Sent, phone: str, *, contains: str | None = None) -> AcceptedMessage:
+        """Return the newest message to this recipient whose text contains this.
+
+        Args:
+            phone: The recipient: a number in any notation, an e-mail address or a Telegram name.
+            contains: A part of the text, in exactly this form; None for any text.
+
+        Raises:
+            AssertionError: There is none; it says what was sent and refused instead.
+            ValueError: An argument is not a string.
+        """
+        __tracebackhide__ = True
+        given: tuple[object, object] = phone, contains
+        if not isinstance(given[0], str):
+            raise wrong("phone", "a string such as '+79991234567'", phone)
+        if not isinstance(given[1], str | None):
+            raise wrong("contains", "a part of the text, or None", contains)
+        address = canonical(phone)
+        for message in reversed(self.messages):
+            if message.phone == address and (contains or "") in message.text:
+                return message
+        wanted = f"no message to {phone}" + ("" if contains is None else f" contains {contains!r}")
+        raise AssertionError("\n".join([wanted, *_sent(self.messages), *_refused(self.script)]))
 
 
 def _sent(messages: Sequence[AcceptedMessage]) -> Iterator[str]:

@@ -11,7 +11,7 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from ._connection import put_line, until_gone
+from ._connection import put_connection, until_gone
 
 __all__ = ["ServedProtocol", "serve"]
 
@@ -60,13 +60,13 @@ class ServedProtocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Pass the connection on to the application."""
-        app, line = self.app, ServedConnection(transport)
+        app, connection = self.app, ServedConnection(transport)
 
-        async def with_line(scope: Scope, receive: Receive, send: Send) -> None:
-            await app(put_line(scope, line), receive, send)
+        async def with_connection(scope: Scope, receive: Receive, send: Send) -> None:
+            await app(put_connection(scope, connection), receive, send)
 
-        self.app = with_line
-        super().connection_made(line)  # type: ignore[arg-type]
+        self.app = with_connection
+        super().connection_made(connection)  # type: ignore[arg-type]
 
 
 @contextlib.contextmanager

@@ -43,6 +43,7 @@ class SandboxServer:
     """
 
     def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
+        self._host = host
         self._server = open_server(self._answer, host, port)
         self._url = ""
         self._numbers = count(1)
@@ -68,12 +69,12 @@ class SandboxServer:
         """Return a context in which this sandbox is served; it is entered as the URL of the service.
 
         Raises:
-            ValueError: The server is not running.
+            ValueError: The server is not running, or other machines can connect to it and the sandbox has no token.
         """
         if not self._url:
             raise ValueError("the server must be running: with SandboxServer() as server")
         name = str(next(self._numbers))
-        sandbox._traffic.is_served = True  # noqa: SLF001 - of this package
+        sandbox.bind(self._host)
         self._sandboxes[name] = sandbox
         try:
             yield self._url.replace("/sys/", f"/{name}/sys/")

@@ -25,7 +25,7 @@ def test_window_is_full_when_it_already_holds_the_most(gaps: Sequence[tuple[str,
     past: list[tuple[str, float]] = []
     for key, now in moments(gaps):
         before = sum(other == key and now - 5 < moment <= now for other, moment in past)
-        assert turnstile.admit(key, now) is (before < 3)
+        assert turnstile.admit((key,), now) is (before < 3)
         past.append((key, now))
 
 
@@ -35,27 +35,27 @@ def test_streak_ends_with_a_quiet_gap_and_with_nothing_else(gaps: Sequence[tuple
     runs = {"a": [0.0], "b": [0.0]}
     for key, now in moments(gaps):
         runs[key] = [*runs[key], now] if now - runs[key][-1] < 5 else [now]
-        assert streaks.admit(key, now) is (len(runs[key]) <= 3)
+        assert streaks.admit((key,), now) is (len(runs[key]) <= 3)
 
 
 def test_refused_arrivals_keep_the_window_full() -> None:
     turnstile = Turnstile(Window(1, 60))
-    assert [turnstile.admit("key", now) for now in (0, 59, 118, 178)] == [True, False, False, True]
+    assert [turnstile.admit(("key",), now) for now in (0, 59, 118, 178)] == [True, False, False, True]
 
 
 def test_refused_arrivals_interrupt_the_quiet_gap() -> None:
     streaks = Streaks(Streak(1, 120))
-    assert [streaks.admit("key", now) for now in (0, 119, 238, 358)] == [True, False, False, True]
+    assert [streaks.admit(("key",), now) for now in (0, 119, 238, 358)] == [True, False, False, True]
 
 
 def test_idle_keys_vanish() -> None:
     turnstile, streaks, blocks = Turnstile(Window(5, 60)), Streaks(Streak(50, 120)), Blocks(Block(5, 60, 60))
     for key in range(1000):
-        turnstile.admit(key, 0.0)
-        streaks.admit(key, 0.0)
+        turnstile.admit((str(key),), 0.0)
+        streaks.admit((str(key),), 0.0)
         blocks.fail(str(key), 0.0)
-    turnstile.admit("last", 60.0)
-    streaks.admit("last", 120.0)
+    turnstile.admit(("last",), 60.0)
+    streaks.admit(("last",), 120.0)
     blocks.fail("last", 60.0)
     assert len(turnstile) == len(streaks) == len(blocks) == 1
 
@@ -64,13 +64,13 @@ def test_key_that_arrives_again_outlives_the_idle_ones() -> None:
     turnstile, streaks = Turnstile(Window(2, 60)), Streaks(Streak(2, 60))
     for registry in (turnstile, streaks):
         for key, now in [("busy", 0.0), ("idle", 1.0), ("busy", 50.0), ("other", 70.0)]:
-            assert registry.admit(key, now)
+            assert registry.admit((key,), now)
         assert len(registry) == 2
 
 
 def test_limit_that_is_off_refuses_and_remembers_nothing() -> None:
     turnstile, streaks, blocks = Turnstile(None), Streaks(None), Blocks(None)
-    assert all(turnstile.admit("key", 0) and streaks.admit("key", 0) for _ in range(1000))
+    assert all(turnstile.admit(("key",), 0) and streaks.admit(("key",), 0) for _ in range(1000))
     for _ in range(1000):
         blocks.fail("key", 0)
     assert not blocks.holds("key", 0)

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from smsc_async._protocol import receive, tags
-from smsc_async.sandbox import Account, Limits, Sandbox, _app
+from smsc_async.sandbox import Account, Limits, Sandbox, _soap
 from tests.doubles import URL
 
 PHONES = ",".join(f"7916{number:07}" for number in range(7_000))
@@ -120,7 +120,7 @@ async def test_names_of_hostile_requests_end_with_their_threads(monkeypatch: pyt
         threads.append(threading.current_thread())
         return real(body, namespaces=namespaces)
 
-    monkeypatch.setattr(_app, "receive", noting)
+    monkeypatch.setattr(_soap, "receive", noting)
     async with httpx.AsyncClient(transport=Sandbox().transport()) as client:
         for number in range(100):
             names = "".join(f"<n{number}x{each}/>" for each in range(1_000))

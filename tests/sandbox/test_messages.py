@@ -6,7 +6,8 @@ import pytest
 
 from smsc_async.sandbox._channels import ServiceChannel
 from smsc_async.sandbox._delivery import Change
-from smsc_async.sandbox._messages import AcceptedMessage, Outbox, report
+from smsc_async.sandbox._messages import AcceptedMessage, report
+from smsc_async.sandbox._outbox import Outbox
 
 MOSCOW = timezone(timedelta(hours=3))
 START = 1_577_550_010.5
