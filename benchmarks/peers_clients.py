@@ -207,7 +207,7 @@ def own() -> dict[str, float]:
     import smsc_async  # noqa: PLC0415 - the import is measured
 
     rooted = (time.process_time() - start) * 1e3
-    assert smsc_async.Client  # imports what sends  # noqa: S101
+    _ = smsc_async.Client  # imports what sends
     imported = (time.process_time() - start) * 1e3
     from benchmarks.peers_server import envelope  # noqa: PLC0415 - as above
 
