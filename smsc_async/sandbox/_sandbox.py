@@ -34,7 +34,6 @@ from ._outbox import MessageFilter
 from ._sandbox_clock import SandboxClock, clock_after
 from ._sent import SentAssertions
 from ._service import Service
-from ._shared_server import open_server
 from ._soap import SoapEndpoint
 
 __all__ = ["Sandbox"]
@@ -335,8 +334,10 @@ class Sandbox(SentAssertions):
             ValueError: Other machines can connect to the host, and there is neither a token nor `no_token`.
             OSError: The port is in use, or the host is not an address of this machine.
         """
+        from ._server import serve  # noqa: PLC0415 - uvicorn, which a sandbox in this process does not need
+
         self.bind(host, no_token=no_token)
-        return open_server(self.app, host, port)
+        return serve(self.app, host, port)
 
     def bind(self, host: str, *, no_token: bool = False) -> None:
         """Prepare for a server of your own, which serves `app` on this host; see `serve`."""

@@ -64,4 +64,4 @@ def _refused(script: Sequence[ScriptEntry]) -> Iterator[str]:
     if len(refused) > _SHOWN:
         yield f"  ... {len(refused) - _SHOWN} earlier"
     for entry in refused[-_SHOWN:]:
-        yield f"  {entry.method}: " + (f"error {entry.error}" if entry.fault is None else f"the fault {entry.fault}")
+        yield f"  {entry.method}: " + (f"error {entry.error}" if entry.error else f"the fault {entry.fault}")

@@ -1,32 +1,17 @@
-"""A server on this machine, for one sandbox or for several that do not see each other's requests."""
+"""A server on this machine for several sandboxes that do not see each other's requests."""
 
 import contextlib
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from itertools import count
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Self
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-if TYPE_CHECKING:
-    from smsc_async.sandbox import Sandbox
+from ._sandbox import Sandbox
 
-__all__ = ["SandboxServer", "open_server"]
-
-
-def open_server(app: Any, host: str, port: int) -> AbstractContextManager[str]:
-    """Return a context in which an application is served, entered as the URL of the service."""
-    try:
-        from ._server import serve  # noqa: PLC0415 - uvicorn, which a sandbox in this process does not need
-    except ModuleNotFoundError as error:
-        if error.name != "uvicorn":
-            raise
-        raise ModuleNotFoundError(
-            "serving a sandbox needs an extra package: pip install 'smsc-async[sandbox]'", name="uvicorn"
-        ) from None
-    return serve(app, host, port)
+__all__ = ["SandboxServer"]
 
 
 class SandboxServer:
@@ -43,8 +28,10 @@ class SandboxServer:
     """
 
     def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
+        from ._server import serve  # noqa: PLC0415 - uvicorn, which a sandbox in this process does not need
+
         self._host = host
-        self._server = open_server(self._answer, host, port)
+        self._server = serve(self._answer, host, port)
         self._url = ""
         self._numbers = count(1)
         self._sandboxes: dict[str, Sandbox] = {}
@@ -65,7 +52,7 @@ class SandboxServer:
         self._server.__exit__(kind, error, traceback)
 
     @contextlib.contextmanager
-    def serve(self, sandbox: "Sandbox") -> Iterator[str]:
+    def serve(self, sandbox: Sandbox) -> Iterator[str]:
         """Return a context in which this sandbox is served; it is entered as the URL of the service.
 
         Raises:
