@@ -1,5 +1,6 @@
 """The program `smsc-async`, also `python -m smsc_async`."""
 
+import io
 import sys
 
 __all__ = ["main"]
@@ -10,6 +11,9 @@ _USAGE = 2
 
 def main() -> None:
     """Run the command line, and exit the process with its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # what the console can't show is escaped
     try:
         # Imported here so that a missing extra is reported in one sentence, and Ctrl-C during the import is handled.
         from ._cli import commands  # noqa: PLC0415

@@ -9,7 +9,7 @@ import pytest
 
 __all__ = ["LIBRARIES", "LibraryFinder", "is_installed", "missing", "need"]
 
-LIBRARIES: Final = {"fastapi", "redis", "requests", "sentry_sdk", "taskiq", "taskiq_redis", "zeep"}
+LIBRARIES: Final = {"fastapi", "phonenumbers", "redis", "requests", "sentry_sdk", "taskiq", "taskiq_redis", "zeep"}
 """Libraries of the extra `test-all` that the extra `test` does not install."""
 
 

@@ -49,6 +49,7 @@ PURE: Final = {"_model", "_protocol", "guards._limits", "guards._rules", "guards
     "_journal.rows",
     "_journal.requests",
     "_cli.messages_csv",
+    "_cli.spreadsheet",
     "sandbox",
 }
 """Rooms and modules without network, clock and log."""
@@ -86,6 +87,7 @@ ONLY_IN: Final = {
     "yarl": {"_network.aiohttp"},
     "certifi": {"_network.tls"},
     "sqlite3": {"_journal.database"},
+    "phonenumbers": {"_model.phone"},
     "typer": {"__main__", "_cli"},
     "rich": {"__main__", "_cli"},
     "starlette": {*IMPURE, "_cli"},
@@ -198,7 +200,7 @@ def test_another_room_is_used_through_what_it_exports(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(name for name in MODULES if _is_in(name, PURE) and name not in IMPURE))
 def test_a_pure_module_imports_neither_network_nor_clock_nor_log(name: str) -> None:
-    third_party = {"pydantic", "pydantic_core", "lxml"}
+    third_party = {"pydantic", "pydantic_core", "lxml", "phonenumbers"}
     assert _foreign(name) <= (sys.stdlib_module_names | third_party) - UNWORLDLY
     nodes = list(ast.walk(_tree(name)))
     assert not [node for node in nodes if isinstance(node, ast.AsyncFunctionDef | ast.Await)]
@@ -234,7 +236,8 @@ def test_importing_the_package_imports_no_optional_library() -> None:
     # Nor httpx, which imports rich for its own command where rich and click are installed.
     code = (
         "import sys; from smsc_async import *; "
-        "print(*{'typer', 'rich', 'starlette', 'uvicorn', 'redis', 'taskiq', 'zeep', 'httpx', 'aiohttp'} "
+        "print(*{'typer', 'rich', 'starlette', 'uvicorn', 'redis', 'taskiq', 'zeep', 'httpx', 'aiohttp', "
+        "'phonenumbers'} "
         "& set(sys.modules))"
     )
     ran = subprocess.run(  # noqa: S603 - our own command

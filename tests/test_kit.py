@@ -92,7 +92,7 @@ def test_ci_runs_what_a_contributor_runs() -> None:
 def test_ci_measures_the_slow_tests_too() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     assert project["tool"]["pytest"]["ini_options"]["addopts"][-2:] == ["-m", "not slow"]
-    assert '"$bin/coverage" run -m pytest -q -n auto -m ""' in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert re.search(r'coverage" run -m pytest .*-m "" ', (ROOT / ".ci" / "run").read_text(encoding="utf-8"))
 
 
 def test_a_hook_runs_what_the_lint_group_installs() -> None:

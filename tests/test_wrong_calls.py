@@ -77,7 +77,7 @@ FORWARD: Final = "must be at least 0 and finite, at most 1e+12 in all: a clock o
 NO_NUMBERS: Final = (("5", "str"), (None, "None"), (Decimal(1), "Decimal"), (True, "bool"))
 A_RECIPIENT: Final = (
     "must be a phone in international format (digits, with or without +, no spaces), a group code G<number>, "
-    "an e-mail address, or #ID or a nickname of Telegram"
+    "an e-mail address, or #ID or a nickname of Telegram; Phone.parse (--region) reads other spellings"
 )
 UNRESOLVED: Final = "send must be an error with `unresolved`, an UnresolvedSend, a MessageRef or a SentMessage"
 OPERATION: Final = "operation must be an operation, such as Send(...) or GetStatus(...)"

@@ -165,7 +165,9 @@ def _usable(url: object, name: str, *, allow_http: bool) -> str:
     if parts.username is not None or parts.password is not None:
         raise ValueError(f"{name} must not hold a user name or a password; they would end up in logs")
     if parts.scheme == "http" and not allow_http and not is_loopback(parts.hostname):
-        raise ValueError(f"{name}: http would send the credentials in clear text; use https, or pass allow_http=True")
+        raise ValueError(
+            f"{name}: http would send the credentials in clear text; use https, or pass allow_http=True (--allow-http)"
+        )
     query = "" if parts.query.lower() == "wsdl" else parts.query
     return parts._replace(query=query, fragment="").geturl()
 

@@ -1,18 +1,13 @@
 """The commands: each calls a client and prints the result."""
 
-import asyncio
 import dataclasses
-import importlib
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType
 from typing import Annotated, Final, Literal, TypeAlias, TypeVar, cast
 
 import typer
-from rich.console import Console
 
 from smsc_async._client import Client
 from smsc_async._model import (
@@ -28,14 +23,33 @@ from smsc_async._model import (
     check_xml_text,
 )
 from smsc_async._model import parts as cut
+from smsc_async._version import __version__
 
 from . import output
-from .arguments import AsJson, AtOption, DelayOption, UrlOption, check_credentials, not_past, schedule
+from .arguments import (
+    AllowHttp,
+    AsJson,
+    AtOption,
+    DelayOption,
+    DelimiterOption,
+    EncodingOption,
+    RegionOption,
+    UrlOption,
+    check_credentials,
+    delimiter_of,
+    international,
+    not_past,
+    recipients_and_text,
+    schedule,
+)
 from .doctor import examine
+from .emulator import demo, sandbox
 from .guards import guards
-from .process import FAILED, USAGE, attempt, fail, run
-from .progress import progress
+from .phone import phone
+from .process import FAILED, attempt, fail, run
 from .send_file import send_file
+from .terminal import read_text, show, stderr_console
+from .waiting import notices
 from .watch import follow, read_refs
 from .watch_state import WatchState
 
@@ -45,13 +59,12 @@ T = TypeVar("T")
 
 app = typer.Typer(
     name="smsc-async",
-    add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help=(
         "SMS Center from the command line. Credentials come only from the environment: SMSC_APIKEY, or SMSC_LOGIN and "
-        "SMSC_PASSWORD. Exit codes: 0 done, 1 the service or the network failed, 2 wrong usage, 130 interrupted, "
-        "143 terminated."
+        "SMSC_PASSWORD. Exit codes: 0 done, 1 the service or the network failed, 2 wrong usage, 3 done but the result "
+        "can't be printed or written, 130 interrupted, 143 terminated."
     ),
 )
 
@@ -78,20 +91,62 @@ _CHANNELS: Final[dict[Via, Callable[[], Channel]]] = {
     Via.PING: Ping,
 }
 
-To: TypeAlias = Annotated[list[str], typer.Argument(help="Phones, group codes G<number>; also separated by commas.")]
-TextArgument: TypeAlias = Annotated[str | None, typer.Option(help="The text; none for hlr and ping.")]
+To: TypeAlias = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="TO",
+        help="Phones, group codes G<number>; also separated by commas. After a single one also the text.",
+    ),
+]
+TextArgument: TypeAlias = Annotated[
+    str | None, typer.Option(help="The text, needed for several recipients; - for stdin. None for hlr and ping.")
+]
+_TEXTLESS: Final = frozenset({Via.HLR, Via.PING})
+_AGAIN: Final = "run the same command again"
 ViaOption: TypeAlias = Annotated[Via, typer.Option(help="The channel.")]
 
 
-def _ask(url: str | None, question: Callable[[Client], Awaitable[T]], *, on_interrupt: str = "") -> T:
+def _show_version(asked: bool) -> None:
+    if asked:
+        show(f"smsc-async {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    *,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Show the version, or run a command; the help is that of the application."""
+
+
+def _ask(
+    question: Callable[[Client], Awaitable[T]],
+    url: str | None,
+    *,
+    allow_http: bool,
+    quiet: bool = False,
+    on_interrupt: str = _AGAIN,
+) -> T:
     """Return what a client answers, or exit."""
+    with notices(quiet=quiet) as observers:
 
-    async def work() -> T:
-        check_credentials()
-        async with Client(url=url) as client:
-            return await question(client)
+        async def work() -> T:
+            check_credentials()
+            async with Client(url=url, allow_http=allow_http, observers=observers) as client:
+                return await question(client)
 
-    return run(work(), on_interrupt=on_interrupt)
+        return run(work(), on_interrupt=on_interrupt)
+
+
+def _to_and_text(to: list[str], text: str | None, via: Via, region: str | None) -> tuple[list[str], str | None]:
+    def read() -> tuple[list[str], str | None]:
+        recipients, words = recipients_and_text(to, text, needs_text=via not in _TEXTLESS)
+        return international(recipients, region), words
+
+    return attempt(read)
 
 
 @app.command()
@@ -104,34 +159,47 @@ def send(
     message_id: Annotated[str | None, typer.Option("--id", help="The message id; a new one by default.")] = None,
     at: AtOption = None,
     cost: Annotated[bool, typer.Option("--cost", help="Also show the cost and the new balance.")] = False,
+    region: RegionOption = None,
     url: UrlOption = None,
+    allow_http: AllowHttp = False,
     as_json: AsJson = False,
 ) -> None:
     """Send a text to one or many recipients; exit code 1 if any of them was refused."""
+    recipients, words = _to_and_text(to, text, via, region)
     sent = _ask(
-        url,
         lambda client: client.send(
-            to,
-            text,
+            recipients,
+            words,
             sender=sender,
             via=_CHANNELS[via](),
             id=message_id,
             at=not_past(schedule(at)),
             cost=3 if cost else None,
         ),
+        url,
+        allow_http=allow_http,
         on_interrupt="the message may have been sent, so look it up before you send it again",
     )
-    output.emit(sent.model_dump(mode="json"), output.sent_lines(sent), as_json=as_json)
+    done = f"the message was accepted (id {sent.id})"
+    output.emit(sent.model_dump(mode="json"), output.sent_lines(sent), as_json=as_json, done=done)
     if sent.errors:
         fail(FAILED, f"{len(sent.errors)} recipient(s) refused")
 
 
 @app.command()
 def cost(
-    to: To, *, text: TextArgument = None, via: ViaOption = Via.SMS, url: UrlOption = None, as_json: AsJson = False
+    to: To,
+    *,
+    text: TextArgument = None,
+    via: ViaOption = Via.SMS,
+    region: RegionOption = None,
+    url: UrlOption = None,
+    allow_http: AllowHttp = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show what a send would cost, without sending."""
-    price = _ask(url, lambda client: client.cost(to, text, via=_CHANNELS[via]()))
+    recipients, words = _to_and_text(to, text, via, region)
+    price = _ask(lambda client: client.cost(recipients, words, via=_CHANNELS[via]()), url, allow_http=allow_http)
     output.emit(price.model_dump(mode="json"), output.cost_lines(price), as_json=as_json)
 
 
@@ -140,11 +208,12 @@ def status(
     ref: Annotated[str, typer.Argument(help="PHONE:ID, as printed by `send`.")],
     detail: Annotated[int, typer.Option(min=0, max=2, help="1 also shows the message, 2 also the operator.")] = 0,
     url: UrlOption = None,
+    allow_http: AllowHttp = False,
     as_json: AsJson = False,
 ) -> None:
     """Show the status of a message."""
     level = cast("Literal[0, 1, 2]", detail)
-    report = _ask(url, lambda client: client.status(MessageRef.parse(ref), detail=level))
+    report = _ask(lambda client: client.status(MessageRef.parse(ref), detail=level), url, allow_http=allow_http)
     output.emit(report.model_dump(mode="json"), output.status_lines(report), as_json=as_json)
 
 
@@ -161,13 +230,19 @@ def watch(
     ] = 86_400.0,
     delay_per_request: DelayOption = "auto",
     show_progress: Annotated[bool, typer.Option("--progress", help="Show the progress on stderr.")] = False,
+    encoding: EncodingOption = None,
+    delimiter: DelimiterOption = None,
     url: UrlOption = None,
+    allow_http: AllowHttp = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,
 ) -> None:
-    """Follow messages until all are final or expired, and print a line for each change of status."""
+    """Follow messages until all are final or expired; exit code 1 if any of them was not delivered.
 
-    def command() -> None:
-        messages = read_refs(refs)
+    Prints a line for each change of status.
+    """
+
+    def command() -> int:
+        messages = read_refs(refs, encoding=encoding, delimiter=delimiter_of(delimiter))
         with WatchState(state) as known:
             work = partial(
                 follow,
@@ -176,102 +251,42 @@ def watch(
                 timeout=timeout or None,
                 delay_per_request=delay_per_request,
                 as_json=as_json,
-                console=Console(stderr=True, quiet=not show_progress),
+                console=stderr_console(quiet=as_json and not show_progress),
+                show_progress=show_progress,
             )
-            _ask(url, work)
+            again = _AGAIN if state else "with --state FILE the same command would go on where it ended"
+            return _ask(work, url, allow_http=allow_http, quiet=as_json, on_interrupt=again)
 
-    attempt(command)
+    undelivered = attempt(command)
+    if undelivered:
+        fail(FAILED, f"{undelivered:,} message(s) not delivered")
 
 
 @app.command()
-def balance(url: UrlOption = None, as_json: AsJson = False) -> None:
+def balance(url: UrlOption = None, allow_http: AllowHttp = False, as_json: AsJson = False) -> None:
     """Show the account's balance."""
-    found = _ask(url, lambda client: client.balance())
+    found = _ask(lambda client: client.balance(), url, allow_http=allow_http)
     output.emit(found.model_dump(mode="json"), output.balance_lines(found), as_json=as_json)
 
 
 @app.command()
-def parts(text: Annotated[str, typer.Argument(help="The text.")], as_json: AsJson = False) -> None:
+def parts(text: Annotated[str, typer.Argument(help="The text; - for stdin.")], as_json: AsJson = False) -> None:
     """Show how many SMS a text needs; works offline."""
-    found = attempt(lambda: cut(check_xml_text(text)))
+    found = attempt(lambda: cut(check_xml_text(read_text(text))))
     output.emit({"count": found.count, **dataclasses.asdict(found)}, output.parts_lines(found), as_json=as_json)
 
 
 @app.command()
-def doctor(url: UrlOption = None, as_json: AsJson = False) -> None:
+def doctor(url: UrlOption = None, allow_http: AllowHttp = False, as_json: AsJson = False) -> None:
     """Compare the service's live WSDL with the snapshot, and check the login; exit code 1 if a check fails."""
-    found = run(examine(url))
+    found = run(examine(url, allow_http=allow_http), on_interrupt=_AGAIN)
     output.emit(dataclasses.asdict(found), output.doctor_lines(found), as_json=as_json)
     if not found.is_healthy:
         fail(FAILED)
 
 
-@app.command()
-def demo(
-    messages: Annotated[int, typer.Option(min=1, max=100_000, help="The number of messages.")] = 1000,
-    as_json: AsJson = False,
-) -> None:
-    """Send messages to a sandbox on this machine and follow each; needs no account."""
-    demonstration = _demonstration()
-    console = Console(quiet=as_json)
-
-    with progress(console, messages, sent=0, final=0) as stages:
-        report = run(demonstration.demonstrate(messages, stages))
-    if as_json:
-        output.emit(report.as_json(), (), as_json=True)
-    else:
-        output.print_demo(report, console)
-    if not report.is_complete:
-        fail(FAILED, f"{report.pending} pending, {report.refused} refused")
-
-
-@app.command()
-def sandbox(
-    *,
-    host: Annotated[str, typer.Option(help="The host to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="The port; 0 for any free port.")] = 8025,
-    state: Annotated[
-        Path | None, typer.Option(help="File for the state of the sandbox, so that it survives a restart.")
-    ] = None,
-    namespace: Annotated[
-        str | None,
-        typer.Option(help="The only namespace of requests; by default the service's, and the sandbox's URL."),
-    ] = None,
-    fault: Annotated[
-        list[str] | None,
-        typer.Option(help="A fault to inject, such as 'lose_answer operation=send probability=0.1'; repeat for more."),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="The seed of delivery results and faults.")] = 0,
-) -> None:
-    """Serve a sandbox of the service until Ctrl-C; login, password and apikey are all `demo`."""
-    demonstration = _demonstration()
-    faults = attempt(lambda: [demonstration.Fault.parse(each) for each in fault or ()])
-    try:
-        listener = demonstration.listen(host, port)
-    except OSError as error:
-        fail(FAILED, f"can't listen on {host}, port {port}: {error.strerror}")
-
-    async def announce(url: str) -> None:
-        typer.echo(
-            f"the sandbox listens on {url} (WSDL: {url}?wsdl); login, password and apikey: demo; stop with Ctrl-C"
-        )
-        await asyncio.Event().wait()
-
-    try:
-        served = demonstration.Sandbox(state=state, namespace=namespace, faults=faults, seed=seed)
-    except (ValueError, OSError) as error:
-        listener.close()
-        if str(error).startswith("namespace"):
-            fail(USAGE, str(error))
-        fail(FAILED, f"can't use the state: {error}")
-    run(demonstration.serve_while(served.app, listener, announce))
-
-
 app.command("send-file")(send_file)
+app.command()(phone)
+app.command()(demo)
+app.command()(sandbox)
 app.command()(guards)
-
-
-def _demonstration() -> ModuleType:
-    if not all(map(find_spec, ("starlette", "uvicorn"))):
-        fail(USAGE, "the demo and the sandbox need extra packages: pip install 'smsc-async[cli,sandbox]'")
-    return importlib.import_module(f"{__package__}.demo")

@@ -1,16 +1,53 @@
 """The arguments that several commands have in common, and the credentials from the environment."""
 
 import math
+import re
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import typer
 
 from smsc_async._call import credentials_from
-from smsc_async._model import After, At, LocalTime, Schedule
+from smsc_async._model import After, At, LocalTime, Phone, Schedule, is_group, is_phone
 
-__all__ = ["AsJson", "AtOption", "DelayOption", "UrlOption", "check_credentials", "is_past", "not_past", "schedule"]
+from .terminal import read_text
 
+__all__ = [
+    "AllowHttp",
+    "AsJson",
+    "AtOption",
+    "DelayOption",
+    "DelimiterOption",
+    "EncodingOption",
+    "RegionOption",
+    "UrlOption",
+    "amount",
+    "check_credentials",
+    "check_region",
+    "delimiter_of",
+    "international",
+    "is_past",
+    "not_past",
+    "recipients_and_text",
+    "schedule",
+]
+
+AllowHttp: TypeAlias = Annotated[
+    bool, typer.Option("--allow-http", help="Allow an http URL, over which anybody on the way reads the credentials.")
+]
+RegionOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option(metavar="COUNTRY", help="Read phones as people of this country write them, such as RU."),
+]
+EncodingOption: TypeAlias = Annotated[
+    str | None, typer.Option(help="Encoding of the file, such as cp1251; UTF-8 and UTF-16 are recognised.")
+]
+DelimiterOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option(metavar="CHARACTER", help='Character between two cells, or "tab"; by default it is recognised.'),
+]
 UrlOption: TypeAlias = Annotated[str | None, typer.Option(help="URL of the service; also SMSC_URL.")]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 AtOption: TypeAlias = Annotated[
@@ -104,3 +141,77 @@ def check_credentials() -> None:
         raise ValueError(
             "credentials are missing; set SMSC_APIKEY, or SMSC_LOGIN and SMSC_PASSWORD, in the environment"
         ) from None
+
+
+def recipients_and_text(to: Sequence[str], text: str | None, *, needs_text: bool) -> tuple[list[str], str | None]:
+    """Return the recipients and the text of a send; without `--text`, the second of two arguments is the text.
+
+    Raises:
+        ValueError: It is not clear which argument is the text, or stdin holds none.
+    """
+    recipients = list(to)
+    if text is None and needs_text and len(recipients) > 1:
+        is_recipient = all(is_phone(each) or is_group(each) for each in _separate(recipients[1]))
+        if len(recipients) > 2 or is_recipient:  # noqa: PLR2004 - one and a text
+            raise ValueError("the text is missing, or not in quotation marks; pass it with --text")
+        text = recipients.pop()
+    return recipients, None if text is None else read_text(text)
+
+
+def check_region(region: str | None) -> None:
+    """Check the value of `--region`.
+
+    Raises:
+        ValueError: It is no country, or the package for phones is missing.
+    """
+    try:
+        if region is not None:
+            Phone.parse("+79991234567", region)
+    except ModuleNotFoundError as error:
+        raise ValueError(str(error)) from None
+
+
+def international(to: Sequence[str], region: str | None) -> list[str]:
+    """Return recipients with their phones in international form; several may be in one string, with commas between.
+
+    Raises:
+        ValueError: One is neither a phone nor a group code.
+    """
+    check_region(region)
+    if region is None:
+        return list(to)
+    return [one if is_group(one) else Phone.parse(one, region) for several in to for one in _separate(several)]
+
+
+def _separate(recipients: str) -> list[str]:
+    return [each.strip() for each in re.split("[,;]", recipients) if each.strip()]
+
+
+def delimiter_of(text: str | None) -> str | None:
+    """Return the value of `--delimiter`.
+
+    Raises:
+        ValueError: It can't separate cells.
+    """
+    if text in {"tab", "\\t"}:
+        return "\t"
+    if text is not None and (len(text) != 1 or text.isalnum() or text in '"\r\n'):
+        raise ValueError('--delimiter must be one character, such as ";", or "tab"')
+    return text
+
+
+def amount(name: str, text: str | None) -> Decimal | None:
+    """Return the amount of money that is the value of an option.
+
+    Raises:
+        ValueError: It is none.
+    """
+    if text is None:
+        return None
+    try:
+        found = Decimal(text)
+    except ArithmeticError:
+        found = Decimal("NaN")
+    if not found.is_finite() or found < 0:
+        raise ValueError(f"{name} must be an amount of money, such as 150 or 99.90")
+    return found

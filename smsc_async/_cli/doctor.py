@@ -51,6 +51,7 @@ class Examination:
 async def examine(
     url: str | None = None,
     *,
+    allow_http: bool = False,
     transport: TransportWithGet | None = None,
     environment: Mapping[str, str] = os.environ,
 ) -> Examination:
@@ -58,17 +59,18 @@ async def examine(
 
     Args:
         url: The URL of the service; None for SMSC_URL, or the default URL.
+        allow_http: Whether the URL may be without TLS.
         transport: The transport to use, closed at the end; None for a new one.
         environment: The environment variables with the URL and the credentials.
 
     Raises:
         ValueError: The URL is wrong.
     """
-    service_url = checked_url(url, environment=environment)
+    service_url = checked_url(url, allow_http=allow_http, environment=environment)
     transport = transport or HttpxTransport()
     try:
         wsdl = await _examine_wsdl(service_url, transport)
-        return await _examine_login(wsdl, transport, environment)
+        return await _examine_login(wsdl, transport, environment, allow_http=allow_http)
     finally:
         with anyio.CancelScope(shield=True):
             await transport.aclose()
@@ -100,7 +102,9 @@ async def _fetch(url: str, transport: TransportWithGet) -> bytes:
     return reply.body
 
 
-async def _examine_login(wsdl: Examination, transport: TransportWithGet, environment: Mapping[str, str]) -> Examination:
+async def _examine_login(
+    wsdl: Examination, transport: TransportWithGet, environment: Mapping[str, str], *, allow_http: bool
+) -> Examination:
     try:
         fields = credentials_from(None, None, None, environment).fields()
     except ValueError:
@@ -110,6 +114,7 @@ async def _examine_login(wsdl: Examination, transport: TransportWithGet, environ
         login=fields.get("login"),
         password=fields.get("psw"),
         url=wsdl.url,
+        allow_http=allow_http,
         namespace=wsdl.namespace or None,
         transport=transport,
     )

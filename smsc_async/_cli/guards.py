@@ -1,7 +1,6 @@
 """The command `guards`: show what the guards in a shared Redis refuse, reset a rule, and pause or resume sending."""
 
 import math
-import sys
 import textwrap
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
@@ -19,6 +18,7 @@ from smsc_async.guards import GuardReport, Guards, Reset, RuleReport
 
 from . import output
 from .process import USAGE, fail, run
+from .terminal import say
 
 if TYPE_CHECKING:
     from smsc_async.guards import RedisAdmin
@@ -100,11 +100,11 @@ class SharedGuards:
         with suppress(GuardStoreError):  # the next send raises it
             while (pause := await admin.paused()) is not None:
                 if pause != said:
-                    _say(f"{pause}; the job waits, and can be interrupted with Ctrl-C")
+                    say(f"{pause}; the job waits, and can be interrupted with Ctrl-C")
                     said = pause
                 await anyio.sleep(_LOOK_EVERY)
             if said is not None:
-                _say("sending is resumed")
+                say("sending is resumed")
 
 
 def guards(
@@ -148,12 +148,6 @@ async def _work(
         return await admin.report(), done
     finally:
         await admin.aclose()
-
-
-def _say(text: str) -> None:
-    """Print a line on stderr, above a live progress bar, which replaces `sys.stderr`."""
-    sys.stderr.write(f"{text}\n")
-    sys.stderr.flush()
 
 
 def _admin(url: str, prefix: str) -> "RedisAdmin":

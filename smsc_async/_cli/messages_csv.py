@@ -1,18 +1,39 @@
 """Read a CSV file of messages, and find its invalid rows; pure."""
 
-import csv
-import io
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from smsc_async._journal import PlannedMessage
-from smsc_async._model import Message, recipient_key
+from smsc_async._model import Message, Phone, recipient_key
 
-__all__ = ["BadRow", "MessageFile", "read_messages"]
+from .spreadsheet import Dialect, Sheet, damage, read_sheet
+
+__all__ = ["BadRow", "MessageFile", "Spelling", "bad_file", "dialect_of", "read_messages"]
 
 _REQUIRED: Final = ("phone", "text")
 _OPTIONAL: Final = ("id", "sender", "tz")
+_NOTES: Final = ("row", "reason")
+"""The columns that a file of bad rows has besides those of the messages; another run ignores them."""
+_REPORT: Final = "result"
+_FORMULA: Final = re.compile(r'="(.*)"')
+_WITH_FRACTION: Final = re.compile(r"(\+?[0-9]{5,15})[.,]0")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spelling:
+    """How a file spells its cells.
+
+    Attributes:
+        encoding: The encoding of a file without a byte order mark, None for UTF-8 or UTF-16.
+        delimiter: The character between two cells, None to recognise it.
+        region: The country of phones without a country code; None if all are in international form.
+    """
+
+    encoding: str | None = None
+    delimiter: str | None = None
+    region: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +43,12 @@ class BadRow:
     Attributes:
         row: Its number; the header is row 1, as in a spreadsheet.
         reason: Why, without the phone and the text.
-        values: Its values by column.
+        cells: The cells of `bad_file`.
     """
 
     row: int
     reason: str
-    values: Mapping[str, str] = field(repr=False)
+    cells: tuple[str, ...] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,48 +56,75 @@ class MessageFile:
     """The content of a file.
 
     Attributes:
-        columns: Its columns, in order.
+        columns: Its columns, in order, without those of `bad_file`.
         rows: All rows, in order; a row that can't be sent has a `fault`.
         bad: The rows that can't be sent.
+        dialect: How it is written.
     """
 
     columns: tuple[str, ...]
     rows: tuple[PlannedMessage, ...]
     bad: tuple[BadRow, ...]
+    dialect: Dialect
 
 
-def read_messages(content: bytes, check: Callable[[Message], object], *, allow_duplicates: bool = False) -> MessageFile:
-    """Read the rows of a CSV file: UTF-8 with or without a byte order mark, commas, a header row.
+_SPELLING: Final = Spelling()
+
+
+def read_messages(
+    content: bytes,
+    check: Callable[[Message], object],
+    *,
+    allow_duplicates: bool = False,
+    spelling: Spelling = _SPELLING,
+) -> MessageFile:
+    """Read the rows of a CSV file with a header row.
 
     Args:
         content: The content of the file.
         check: Raises a `ValueError` for a message that can't be sent with the options of the job.
         allow_duplicates: Whether the same message may go to the same recipient twice.
+        spelling: The encoding, the delimiter and the form of the phones.
 
     Raises:
         ValueError: The file is not in this format, or has no rows.
     """
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"the CSV file is not UTF-8 (byte {error.start}); save it as UTF-8") from None
-    # Let csv split the lines: splitlines() would also end a row at a U+2028 inside a text.
-    lines = csv.reader(io.StringIO(text, newline=""), strict=True)
-    try:
-        columns = _columns(next(lines, []))
-        rows = list(_rows(lines, columns))
-    except csv.Error as error:
-        raise ValueError(f"line {lines.line_num} of the CSV file can't be read: {error}") from None
-    if not rows:
+    sheet = _sheet(content, spelling)
+    _check_columns(sheet.columns)
+    if not sheet.rows:
         raise ValueError("the CSV file has a header and no rows")
     planned, bad = [], []
     seen = _Seen(allow_duplicates=allow_duplicates)
-    for number, values in rows:
-        message = _planned(number, values, columns, check, seen)
+    notes = [sheet.columns.index(name) for name in _NOTES if name in sheet.columns]
+    columns = tuple(name for name in sheet.columns if name not in _NOTES)
+    for number, cells in sheet.rows:
+        own = [cell for place, cell in enumerate(cells) if place not in notes]
+        message = _planned(number, own, columns, check, seen, region=spelling.region)
         planned.append(message)
         if message.fault is not None:
-            bad.append(BadRow(number, message.fault, dict(zip(columns, values, strict=False))))
-    return MessageFile(columns, tuple(planned), tuple(bad))
+            # A row that was bad before keeps the number that it had in the first file.
+            first = dict(zip(sheet.columns, cells, strict=False)).get("row", "") or str(number)
+            bad.append(BadRow(number, message.fault, (first, message.fault, *own)))
+    return MessageFile(columns, tuple(planned), tuple(bad), sheet.dialect)
+
+
+def dialect_of(content: bytes, spelling: Spelling) -> Dialect:
+    """Return how a file is written.
+
+    Raises:
+        ValueError: It can't be read.
+    """
+    return _sheet(content, spelling).dialect
+
+
+def bad_file(found: MessageFile) -> Iterator[Sequence[str]]:
+    """Yield the rows of a file that holds the bad rows, with all their cells, their numbers and the reasons."""
+    yield (*_NOTES, *found.columns)
+    yield from (each.cells for each in found.bad)
+
+
+def _sheet(content: bytes, spelling: Spelling) -> Sheet:
+    return read_sheet(content, {*_REQUIRED, *_OPTIONAL}, encoding=spelling.encoding, delimiter=spelling.delimiter)
 
 
 class _Seen:
@@ -103,37 +151,44 @@ class _Seen:
             raise ValueError(f"row {first} is the same message to the same phone; --allow-duplicates sends both")
 
 
-def _columns(header: list[str]) -> tuple[str, ...]:
-    columns = tuple(name.strip().casefold() for name in header)
-    unknown = sorted({*columns} - {*_REQUIRED, *_OPTIONAL})
+def _check_columns(columns: tuple[str, ...]) -> None:
+    known = {*_REQUIRED, *_OPTIONAL, *_NOTES}
+    if _REPORT in columns and "text" not in columns:
+        raise ValueError("this is a report, which has no texts; `smsc-async watch FILE` follows its messages")
+    missing = [name for name in _REQUIRED if name not in columns]
+    if columns and not known & {*columns}:
+        raise ValueError("the first row of the CSV file must be a header with the columns phone and text")
+    if "" in columns:
+        raise ValueError(
+            f"column {columns.index('') + 1} of the CSV file has no name; pandas writes one unless index=False"
+        )
+    unknown = sorted({*columns} - known)
     if unknown:
         raise ValueError(
             f"the CSV file has unknown columns: {', '.join(unknown)}; the known ones are phone, text, id, sender, tz"
         )
-    missing = [name for name in _REQUIRED if name not in columns]
     if missing:
         raise ValueError(f"the header of the CSV file must name all columns; missing: {', '.join(missing)}")
     if len({*columns}) < len(columns):
         raise ValueError("the header of the CSV file contains a column twice")
-    return columns
-
-
-def _rows(lines: Iterable[list[str]], columns: tuple[str, ...]) -> Iterator[tuple[int, list[str]]]:
-    for number, values in enumerate(lines, 2):
-        # Many programs write an empty line at the end. Empty lines count, so that row numbers match a spreadsheet.
-        if values and (len(values) > 1 or values[0].strip() or len(columns) == 1):
-            yield number, values
 
 
 def _planned(
-    row: int, values: list[str], columns: tuple[str, ...], check: Callable[[Message], object], seen: _Seen
+    row: int,
+    cells: list[str],
+    columns: tuple[str, ...],
+    check: Callable[[Message], object],
+    seen: _Seen,
+    *,
+    region: str | None,
 ) -> PlannedMessage:
-    given = {name: value for name, value in zip(columns, values, strict=False) if value != ""}
-    phone = given.get("phone", "").strip()
-    if len(values) != len(columns):
-        fault = f"it has {len(values)} fields, but the header has {len(columns)}"
+    given = {name: cell for name, cell in zip(columns, cells, strict=False) if cell != ""}
+    phone = _plain(given.get("phone", ""))
+    fault = _fault(cells, columns, given)
+    if fault:
         return PlannedMessage(row=row, phone=phone, fault=fault)
     try:
+        phone = phone if region is None else Phone.parse(phone, region)
         message = Message(phone, given.get("text", ""), given.get("sender"), _number(given.get("tz")))
         check(message)
         planned = PlannedMessage(message=message, id=given.get("id"), row=row)
@@ -141,6 +196,27 @@ def _planned(
     except ValueError as error:
         return PlannedMessage(row=row, phone=phone, fault=str(error))
     return planned
+
+
+def _fault(cells: list[str], columns: tuple[str, ...], given: Mapping[str, str]) -> str:
+    """Return what a program did to a row, "" for nothing."""
+    if len(cells) != len(columns):
+        wide = "; put quotation marks around a text that has the delimiter in it" if len(cells) > len(columns) else ""
+        return f"it has {len(cells)} fields, but the header has {len(columns)}{wide}"
+    faults = ((name, damage(cell, is_number=name in {"phone", "id"})) for name, cell in given.items())
+    return next((f"{name} {fault}" for name, fault in faults if fault), "")
+
+
+def _plain(phone: str) -> str:
+    """Return a phone without what keeps a spreadsheet from changing it, or shows that a program took it for a number.
+
+    These are the formula `="+79991234567"`, an apostrophe before it, and the `.0` that pandas writes.
+    """
+    phone = phone.strip()
+    formula = _FORMULA.fullmatch(phone)
+    phone = (formula[1] if formula else phone).lstrip("'").strip()
+    number = _WITH_FRACTION.fullmatch(phone)
+    return number[1] if number else phone
 
 
 def _number(text: str | None) -> float | None:

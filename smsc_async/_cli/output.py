@@ -5,9 +5,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
-import typer
 from rich.console import Console
 from rich.table import Table
 
@@ -25,28 +24,37 @@ from smsc_async._model import (
 )
 
 from .doctor import Examination
+from .terminal import show
 
 __all__ = [
     "DemoReport",
     "balance_lines",
     "cost_lines",
+    "demo_lines",
     "doctor_lines",
     "emit",
     "error_lines",
     "parts_lines",
-    "print_demo",
+    "refusal",
     "sent_lines",
     "status_lines",
 ]
 
+_REFUSALS: Final = {
+    1: "wrong parameters",
+    3: "not enough money",
+    6: "forbidden text or sender",
+    7: "wrong number",
+    8: "undeliverable",
+}
+"""What the error codes of the service say about one message."""
 
-def emit(data: dict[str, Any], lines: Iterable[str], *, as_json: bool) -> None:
-    """Print a result on stdout, as JSON or as lines of text."""
+
+def emit(data: dict[str, Any], lines: Iterable[str], *, as_json: bool, done: str = "") -> None:
+    """Print a result on stdout, as JSON or as lines of text; if that fails, `done` says what was done."""
     if as_json:
-        typer.echo(json.dumps(data, ensure_ascii=False, indent=2, default=str))
-    else:
-        for line in lines:
-            typer.echo(line)
+        lines = [json.dumps(data, ensure_ascii=False, indent=2, default=str)]
+    show(*lines, otherwise=f"{done}, but the result can't be printed" if done else "the result can't be printed")
 
 
 def sent_lines(sent: SentMessage) -> Iterator[str]:
@@ -63,7 +71,15 @@ def sent_lines(sent: SentMessage) -> Iterator[str]:
 
 def _refusals(errors: Iterable[RecipientError]) -> Iterator[str]:
     for error in errors:
-        yield f"refused  {error.phone} ({'no error number' if error.code is None else f'error {error.code}'})"
+        yield f"refused  {error.phone} ({refusal(error.code)})"
+
+
+def refusal(code: int | None) -> str:
+    """Return the number and the meaning of an error of one message."""
+    if code is None:
+        return "no error number"
+    meaning = _REFUSALS.get(code)
+    return f"error {code}, {meaning}" if meaning else f"error {code}"
 
 
 def cost_lines(cost: Cost) -> Iterator[str]:
@@ -191,8 +207,8 @@ class DemoReport:
         }
 
 
-def print_demo(report: DemoReport, console: Console) -> None:
-    """Print the result of the demonstration as tables."""
+def demo_lines(report: DemoReport) -> Iterator[str]:
+    """Return the lines for the result of the demonstration, with tables."""
     outcomes = Table("status", "meaning", "messages", title="Delivery")
     for status, number in sorted(report.outcomes.items()):
         outcomes.add_row(str(int(status)), status.phrase, f"{number:,}")
@@ -208,11 +224,13 @@ def print_demo(report: DemoReport, console: Console) -> None:
     requests.add_row("answers with error 9", f"{report.too_often:,}")
     if report.peak_memory is not None:
         requests.add_row("peak memory, MB", f"{report.peak_memory:,.0f}")
+    console = Console()
     for table in (outcomes, requests):
         table.columns[-1].justify = "right"
-        console.print(table)
-    console.print(
+        with console.capture() as captured:
+            console.print(table)
+        yield captured.get().rstrip("\n")
+    yield (
         f"cost {report.cost}, balance {report.balance_before} before and {report.balance_after} after, "
-        f"{report.seconds:.1f} s",
-        highlight=False,
+        f"{report.seconds:.1f} s"
     )

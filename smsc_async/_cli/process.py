@@ -11,6 +11,7 @@ import typer
 from smsc_async._model import JournalError, SmscError
 
 from .output import error_lines
+from .terminal import say
 
 __all__ = ["FAILED", "INTERRUPTED", "TERMINATED", "USAGE", "attempt", "fail", "run", "until_terminated"]
 
@@ -28,8 +29,7 @@ TERMINATED: Final = 128 + signal.SIGTERM
 
 def fail(code: int, *lines: str) -> NoReturn:
     """Print lines on stderr and exit with a code."""
-    for line in lines:
-        typer.echo(line, err=True)
+    say(*lines)
     raise typer.Exit(code)
 
 

@@ -1,8 +1,6 @@
 """The report of `send-file`: a CSV file with one row for each row of the job."""
 
-import csv
 import errno
-import io
 import os
 import re
 import sys
@@ -19,25 +17,28 @@ import anyio
 from smsc_async._journal import Journal, JournalRow, RowState
 from smsc_async._private_file import resolved
 
+from .spreadsheet import Dialect, in_dialect
+
 __all__ = ["check_files", "plain", "write_csv", "write_report"]
 
 _REPORT: Final = (
     *("row", "phone", "id", "result", "status", "status_name", "code", "error", "cost", "parts"),
     *("attempted_at", "accepted_at", "final_at"),
 )
+_DIALECT: Final = Dialect()
 _STREAMS: Final = {"/dev/stdout": 1, "/dev/stderr": 2}
 _OPEN_FILE: Final = re.compile(r"(?:/dev/fd|/proc/self/fd)/([0-9]+)")
 _AT_ONCE: Final = getattr(os, "O_NONBLOCK", 0)  # a pipe that no process reads would block forever
 
 
-async def write_report(path: Path | None, journal: Journal) -> None:
+async def write_report(path: Path | None, journal: Journal, dialect: Dialect = _DIALECT) -> None:
     """Write the state of each row of a job to `path`, if it is given."""
     if path is not None:
         rows = await journal.rows()
-        await anyio.to_thread.run_sync(write_csv, path, _REPORT, map(_report_row, rows))
+        await anyio.to_thread.run_sync(write_csv, path, [_REPORT, *map(_report_row, rows)], dialect)
 
 
-def _report_row(row: JournalRow) -> dict[str, str]:
+def _report_row(row: JournalRow) -> list[str]:
     status, error = row.status, row.error
     result = row.state.value.replace("_", " ")
     if row.state is RowState.FINAL and status is not None:
@@ -59,7 +60,7 @@ def _report_row(row: JournalRow) -> dict[str, str]:
         "accepted_at": _iso(row.accepted_at),
         "final_at": _iso(row.final_at),
     }
-    return {name: "" if value is None else str(value) for name, value in values.items()}
+    return ["" if value is None else str(value) for value in values.values()]
 
 
 def check_files(files: Mapping[str, Path | None], written: Container[str]) -> None:
@@ -84,17 +85,13 @@ def check_files(files: Mapping[str, Path | None], written: Container[str]) -> No
             raise ValueError(f"{name}: can't write {path}: {error.strerror}") from None
 
 
-def write_csv(path: Path, columns: Sequence[str], rows: Iterable[dict[str, str]]) -> None:
+def write_csv(path: Path, rows: Iterable[Sequence[str]], dialect: Dialect = _DIALECT) -> None:
     """Write a CSV file: a regular one atomically; a pipe, a device or an open file such as /dev/stdout as it is.
 
     Raises:
         ValueError: The file can't be written.
     """
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    content = text.getvalue().encode()
+    content = in_dialect(dialect, rows)
     try:
         if not _is_special(path):
             _replace(resolved(path), content)

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
@@ -12,20 +13,37 @@ from typing import Annotated, Any, Final, Literal
 
 import anyio
 import typer
-from rich.console import Console
 
 from smsc_async._client import Client
-from smsc_async._journal import Journal, PlannedMessage, Summary
-from smsc_async._model import JournalError, Message, Schedule
+from smsc_async._journal import Journal, JournalRow, PlannedMessage, RowState, Summary
+from smsc_async._model import JournalError, Message, Observer, Schedule
 from smsc_async._sending import Chunk, goes_with, to_send
 
 from . import output
-from .arguments import AsJson, AtOption, DelayOption, UrlOption, check_credentials, is_past, not_past, schedule
+from .arguments import (
+    AllowHttp,
+    AsJson,
+    AtOption,
+    DelayOption,
+    DelimiterOption,
+    EncodingOption,
+    RegionOption,
+    UrlOption,
+    amount,
+    check_credentials,
+    check_region,
+    delimiter_of,
+    is_past,
+    not_past,
+    schedule,
+)
 from .guards import PrefixOption, RedisOption, SharedGuards
-from .messages_csv import BadRow, read_messages
+from .messages_csv import BadRow, Spelling, bad_file, dialect_of, read_messages
 from .process import FAILED, attempt, fail, run
 from .progress import progress
 from .report import check_files, plain, write_csv, write_report
+from .terminal import UNPRINTED, read_file, say, stderr_console
+from .waiting import notices
 
 __all__ = ["send_file"]
 
@@ -57,7 +75,9 @@ class _Job:
         delay_per_request: The seconds of delay that one status request is worth, or "auto".
         trust_journal: Whether to send messages that can't be proved unsent.
         erase: Remove phones and texts that have been final for this long, None for none.
+        spelling: How the file spells its cells.
         url: The URL of the service.
+        allow_http: Whether it may be without TLS.
         redis: The URL of the Redis with the guards, None for the guards of the journal.
         prefix: The prefix of the keys in Redis.
         as_json: Whether to print JSON.
@@ -77,17 +97,39 @@ class _Job:
     delay_per_request: float | Literal["auto"]
     trust_journal: bool
     erase: timedelta | None
+    spelling: Spelling
     url: str | None
+    allow_http: bool
     redis: str | None
     prefix: str
     as_json: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """What a job has done.
+
+    Attributes:
+        summary: The number of messages in each state.
+        refused: Lines that say which rows the service refused, and why.
+        report_fault: Why the report could not be written, an empty string if it was.
+    """
+
+    summary: Summary
+    refused: tuple[str, ...]
+    report_fault: str
+
+
 def send_file(
-    messages: Annotated[Path, typer.Argument(help="CSV with the columns phone and text; optional: id, sender, tz.")],
+    messages: Annotated[
+        Path, typer.Argument(help="CSV with columns phone and text; optional: id, sender, tz. - for stdin.")
+    ],
     *,
     journal: Annotated[Path, typer.Option(help="File that stores the job; the same command then continues it.")],
     report: Annotated[Path | None, typer.Option(help="CSV file for the result of each row.")] = None,
+    region: RegionOption = None,
+    encoding: EncodingOption = None,
+    delimiter: DelimiterOption = None,
     skip_bad: Annotated[Path | None, typer.Option(help="CSV file for invalid rows; the others are sent.")] = None,
     max_cost: Annotated[str | None, typer.Option(help="The maximum cost; nothing is sent above it.")] = None,
     single: Annotated[bool, typer.Option("--single/--batch", help="Send each message in a separate request.")] = False,
@@ -113,6 +155,7 @@ def send_file(
         ),
     ] = None,
     url: UrlOption = None,
+    allow_http: AllowHttp = False,
     redis: RedisOption = None,
     prefix: PrefixOption = "smsc",
     as_json: AsJson = False,
@@ -123,7 +166,7 @@ def send_file(
         journal=journal,
         report=report,
         skip_bad=skip_bad,
-        max_cost=attempt(partial(_amount, max_cost)),
+        max_cost=attempt(partial(amount, "--max-cost", max_cost)),
         batch_size=1 if single else batch_size,
         sender=sender,
         at=attempt(partial(schedule, at)),
@@ -133,19 +176,29 @@ def send_file(
         delay_per_request=delay_per_request,
         trust_journal=trust_journal,
         erase=None if erase is None else timedelta(days=erase),
+        spelling=Spelling(
+            encoding=encoding, delimiter=attempt(partial(delimiter_of, delimiter)), region=region and region.upper()
+        ),
         url=url,
+        allow_http=allow_http,
         redis=redis,
         prefix=prefix,
         as_json=as_json,
     )
-    summary = run(_work(job), on_failure=f"{_PLANNED}; {_CONTINUE}", on_interrupt=_CONTINUE)
-    output.emit(_data(summary), _lines(summary), as_json=as_json)
-    incomplete = _incomplete(summary, follow=follow)
+    attempt(partial(check_region, region))
+    with notices(quiet=as_json) as observers:
+        done = run(_work(job, observers), on_failure=f"{_PLANNED}; {_CONTINUE}", on_interrupt=_CONTINUE)
+    summary, incomplete = done.summary, _incomplete(done.summary, follow=follow)
+    output.emit(_data(summary), _lines(summary), as_json=as_json, done=incomplete or "the job is done")
+    if not as_json:
+        say(*done.refused)
+    if done.report_fault:
+        fail(UNPRINTED, *filter(None, [incomplete]), f"the report is missing: {done.report_fault}; {_CONTINUE}")
     if incomplete:
         fail(FAILED, incomplete)
 
 
-async def _work(job: _Job) -> Summary:
+async def _work(job: _Job, observers: Sequence[Observer]) -> _Done:
     check_credentials()
     shared = None if job.redis is None else SharedGuards(job.redis, job.prefix)
     journal = Journal(job.journal, trust=job.trust_journal)
@@ -155,12 +208,16 @@ async def _work(job: _Job) -> Summary:
         | {f"--journal ({each.name})": each for each in journal.files},
         written={"--report", "--skip-bad"},
     )
-    content = _read(job.messages)
+    content = read_file(job.messages)
+    spelling = {name: value for name, value in asdict(job.spelling).items() if value is not None}
     async with journal:
         source = f"{hashlib.sha256(content).hexdigest()} {'all' if job.allow_duplicates else 'once'}"
+        if spelling:
+            source += f" {json.dumps(spelling)}"
         is_new = await journal.plan(
             _planned(content, job), source=source, batch_size=job.batch_size, sender=job.sender, at=job.at
         )
+        dialect = dialect_of(content, job.spelling)
         summary = await journal.summary()
         if is_new:
             _say(job, f"a new job: {summary.unsent} messages are planned in {job.journal}")
@@ -169,17 +226,28 @@ async def _work(job: _Job) -> Summary:
             if is_past(job.at):
                 _say(job, "--at has passed since the job was planned, so what is still to be sent goes at once")
         try:
-            async with Client(url=job.url, guards=journal.guards() if shared is None else shared.guards) as client:
+            async with Client(
+                url=job.url,
+                allow_http=job.allow_http,
+                guards=journal.guards() if shared is None else shared.guards,
+                observers=observers,
+            ) as client:
                 await _send(job, journal, client, shared)
             if job.erase is not None:
                 await journal.erase(job.erase)
         except BaseException:
             # Write the report even then; if that fails too, report the original error only.
             with anyio.CancelScope(shield=True), contextlib.suppress(ValueError, JournalError):
-                await write_report(job.report, journal)
+                await write_report(job.report, journal, dialect)
             raise
-        await write_report(job.report, journal)
-        return await journal.summary()
+        report_fault = ""
+        try:
+            await write_report(job.report, journal, dialect)
+        except ValueError as error:
+            report_fault = str(error)
+        summary = await journal.summary()
+        failed = [row for row in await journal.rows() if row.state is RowState.FAILED] if summary.failed else []
+        return _Done(summary, tuple(_refused_lines(failed)), report_fault)
 
 
 async def _send(job: _Job, journal: Journal, client: Client, shared: SharedGuards | None) -> None:
@@ -191,7 +259,7 @@ async def _send(job: _Job, journal: Journal, client: Client, shared: SharedGuard
         if price > job.max_cost:
             fail(FAILED, f"nothing was sent: it would cost {plain(price)}, and --max-cost is {job.max_cost}")
     # With --json, nothing but the JSON is printed.
-    console = Console(stderr=True, quiet=job.as_json)
+    console = stderr_console(quiet=job.as_json)
     with progress(console, summary.total, sent=summary.total - summary.unsent, final=summary.final) as stages:
 
         async def follow() -> None:
@@ -212,14 +280,7 @@ async def _send(job: _Job, journal: Journal, client: Client, shared: SharedGuard
 
 def _say(job: _Job, text: str) -> None:
     if not job.as_json:
-        typer.echo(text, err=True)
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ValueError(f"can't read {path}: {error.strerror}") from None
+        say(text)
 
 
 def _planned(content: bytes, job: _Job) -> Iterator[PlannedMessage]:
@@ -231,14 +292,13 @@ def _planned(content: bytes, job: _Job) -> Iterator[PlannedMessage]:
             raise ValueError("--at is in the past in the tz of this row, so the service would send it at once")
         to_send(Chunk((message,), is_list=goes_with(to_send, message, options)), options)
 
-    found = read_messages(content, check, allow_duplicates=job.allow_duplicates)
+    found = read_messages(content, check, allow_duplicates=job.allow_duplicates, spelling=job.spelling)
     if any(row.message is not None and row.message.tz is None for row in found.rows):
         not_past(job.at)
     if found.bad and job.skip_bad is None:
         raise ValueError("\n".join(_bad_lines(found.bad)))
     if job.skip_bad is not None:
-        bad = ({"row": str(each.row), "reason": each.reason, **each.values} for each in found.bad)
-        write_csv(job.skip_bad, ("row", "reason", *found.columns), bad)
+        write_csv(job.skip_bad, bad_file(found), found.dialect)
     if len(found.bad) == len(found.rows):
         raise ValueError("no row of the CSV file can be sent")
     yield from found.rows
@@ -252,16 +312,11 @@ def _bad_lines(bad: Sequence[BadRow]) -> Iterator[str]:
         yield f"  and {len(bad) - _SHOWN} more"
 
 
-def _amount(text: str | None) -> Decimal | None:
-    if text is None:
-        return None
-    try:
-        amount = Decimal(text)
-    except ArithmeticError:
-        amount = Decimal("NaN")
-    if not amount.is_finite() or amount < 0:
-        raise ValueError("--max-cost must be an amount of money, such as 150 or 99.90")
-    return amount
+def _refused_lines(rows: Sequence[JournalRow]) -> Iterator[str]:
+    for row in rows[:_SHOWN]:
+        yield f"refused row {row.row} ({row.error if row.code is None else output.refusal(row.code)})"
+    if len(rows) > _SHOWN:
+        yield f"and {len(rows) - _SHOWN} more"
 
 
 def _data(summary: Summary) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing import Final, Self
 
 from smsc_async._clock import DiskTime, disk_time
 from smsc_async._journal import Connection, Database, FileFormat
-from smsc_async._model import MessageRef
+from smsc_async._model import MessageRef, MessageStatus
 from smsc_async._private_file import make_private, resolved
 from smsc_async._watching import Unfinished, Update, utc
 
@@ -87,6 +87,19 @@ class WatchState:
             for name, ref in wanted.items()
             if name in left
         ]
+
+    def undelivered(self, refs: Iterable[MessageRef]) -> int:
+        """Return how many of these messages had a last update, and were not delivered.
+
+        Raises:
+            JournalError: The file can't be read.
+        """
+        wanted = {str(ref) for ref in refs}
+        with self._file.change() as connection:
+            ended = connection.execute("SELECT ref, status FROM message WHERE is_last").fetchall()
+        return sum(
+            name in wanted and (status is None or not MessageStatus(status).is_delivered) for name, status in ended
+        )
 
     def note(self, update: Update) -> None:
         """Record that an update was printed.

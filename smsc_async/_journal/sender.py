@@ -1,5 +1,6 @@
 """Sending a job: each request is recorded before it leaves, and reconciled by its status if the answer is lost."""
 
+import logging
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Container, Sequence
@@ -13,13 +14,16 @@ from smsc_async._client import Client
 from smsc_async._clock import DiskTime, disk_time
 from smsc_async._model import (
     ApiError,
+    ConnectError,
     DeliveryReport,
+    DuplicateSend,
     GetStatus,
     GuardError,
     GuardStoreError,
     JournalError,
     OnProgress,
     Outcome,
+    PoolTimeout,
     Scope,
     Send,
     SendList,
@@ -49,6 +53,8 @@ _NO_PROOF: Final = (
     "since, because it may store their phones in another form, or has older messages with their ids; these are not "
     "sent. If the journal was not restored from an older copy, continue with trust=True (--trust-journal)"
 )
+
+_log = logging.getLogger("smsc_async")
 
 
 class JournalSender:
@@ -278,11 +284,14 @@ class JournalSender:
 
     def _pause_after(self, error: SmscError, window: float) -> float:
         """Return the seconds until the next attempt; count a failure, unless a limit of the guards is the reason."""
+        pause = max(_PAUSE, least_pause(error, window))
         if not isinstance(error, GuardError) or isinstance(error, GuardStoreError):
             self._record_failure(error, 1)
         elif error.retry_after is not None:
-            return error.retry_after
-        return max(_PAUSE, least_pause(error, window))
+            pause = error.retry_after
+        if self._reason is None:
+            _log.info("%s", _why(error, pause), extra={"wait": pause})
+        return pause
 
     def _record_failure(self, error: SmscError, weight: int) -> None:
         """Count a network failure; stop the job after too many without a success in between."""
@@ -320,3 +329,12 @@ def counted(on_progress: OnProgress | None, done: int, total: int) -> Callable[[
 
 def _description(error: SmscError) -> str:
     return f"{type(error).__name__}: {error}"
+
+
+def _why(error: SmscError, pause: float) -> str:
+    """Return why a request waits, and for how long."""
+    seconds = f"{math.ceil(pause)} s"
+    if isinstance(error, DuplicateSend | TooManyRequests):
+        return f"identical message within a minute: {seconds} left"
+    reason = "no network" if isinstance(error, ConnectError | PoolTimeout) else _description(error)
+    return f"{reason}, next try in {seconds}"

@@ -107,6 +107,7 @@ from .operations import (
     recipient_error,
 )
 from .parameters import Dispatch, MessageList, QueryOptions, listing_options
+from .phone import Phone
 from .recipient_details import RecipientDetails
 from .repeating import Backoff, least_pause
 from .results import (
@@ -227,6 +228,7 @@ __all__ = [
     "Operation",
     "Outcome",
     "Parts",
+    "Phone",
     "Ping",
     "PoolTimeout",
     "ProtocolError",

@@ -147,7 +147,7 @@ def checked_recipient(value: str) -> str:
             return value
     raise ValueError(
         "must be a phone in international format (digits, with or without +, no spaces), a group code "
-        "G<number>, an e-mail address, or #ID or a nickname of Telegram"
+        "G<number>, an e-mail address, or #ID or a nickname of Telegram; Phone.parse (--region) reads other spellings"
     )
 
 

@@ -10,20 +10,21 @@ import sys
 import threading
 from collections.abc import Iterator
 from datetime import datetime
+from decimal import Decimal
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 from typer.testing import CliRunner, Result
 
 from smsc_async import DeliveryError, DeliveryReport, MalformedEnvelope, MessageRef, MessageStatus
 from smsc_async._cli import app as cli
-from smsc_async._cli import demo
+from smsc_async._cli import demo, emulator
 from smsc_async._cli.demo import listen, serve_while
 from smsc_async._cli.output import cost_lines, error_lines, sent_lines, status_lines
 from smsc_async._model.results import Cost, SentMessage
+from smsc_async._version import __version__
 from smsc_async.sandbox import DeliveryPlan, Limits, Sandbox
 from tests.interrupts import interruptible  # noqa: F401 - a fixture
 
@@ -110,7 +111,7 @@ def test_every_channel_can_be_chosen(sandbox: Sandbox, via: cli.Via) -> None:
 def test_refused_recipients_are_named_and_exit_code_1(sandbox: Sandbox) -> None:
     result = run("send", PHONE, WRONG, "--text", "Hi")
     assert result.exit_code == 1
-    assert f"refused  {WRONG} (error 7)" in result.stdout
+    assert f"refused  {WRONG} (error 7, wrong number)" in result.stdout
     assert result.stderr == "1 recipient(s) refused\n"
     assert len(sandbox.messages) == 1
 
@@ -207,13 +208,56 @@ def test_missing_values_are_not_printed() -> None:
 
 def test_ctrl_c_ends_the_sandbox_command(monkeypatch: pytest.MonkeyPatch) -> None:
     def echo_and_interrupt(line: str) -> None:
-        print(line)  # noqa: T201 - what typer.echo would do
+        print(line)  # noqa: T201 - what `show` would do
         asyncio.get_running_loop().call_soon(signal.raise_signal, signal.SIGINT)
 
-    monkeypatch.setattr(typer, "echo", echo_and_interrupt)
+    monkeypatch.setattr(emulator, "show", echo_and_interrupt)
     result = run("sandbox", "--port", "0")
     assert result.exit_code == 130
     assert result.stdout.startswith("the sandbox listens on http://127.0.0.1:")
+
+
+def test_the_version_and_a_completion_are_shown() -> None:
+    assert run("--version").stdout == f"smsc-async {__version__}\n"
+    shown = run("--help").stdout
+    assert "--show-completion" in shown
+    script = CliRunner().invoke(cli.app, [], env={"_SMSC_ASYNC_COMPLETE": "source_bash"}, prog_name="smsc-async")
+    assert "complete -o default -F _smsc_async_completion smsc-async" in script.stdout
+
+
+@pytest.mark.parametrize(
+    "command", [("balance",), ("send", PHONE, "Hi"), ("cost", PHONE, "Hi"), ("status", f"{PHONE}:1"), ("doctor",)]
+)
+def test_http_is_allowed_if_asked_for(monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]) -> None:
+    monkeypatch.setenv("SMSC_APIKEY", "demo")
+    url = ("--url", "http://sms.invalid/")
+    refused = run(*command, *url)
+    assert (refused.exit_code, "use https, or pass allow_http=True (--allow-http)" in refused.stderr) == (2, True)
+    allowed = run(*command, *url, "--allow-http")
+    assert allowed.exit_code == 1
+    assert "ConnectError" in allowed.output
+
+
+def test_the_sandbox_has_a_balance_and_a_latency(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[tuple[object, object]] = []
+
+    class Noted(Sandbox):
+        def __init__(self, **options: Any) -> None:
+            (account,) = options["accounts"]
+            given.append((account.balance, options["latency"]))
+            super().__init__(**options)
+
+    async def end(_app: object, listener: socket.socket, _announce: object) -> None:
+        listener.close()
+
+    monkeypatch.setattr(demo, "Sandbox", Noted)
+    monkeypatch.setattr(demo, "serve_while", end)
+    assert run("sandbox", "--port", "0").exit_code == 0
+    assert run("sandbox", "--port", "0", "--balance", "1.5", "--latency", "0.2").exit_code == 0
+    assert given == [(10_000, 0.0), (Decimal("1.5"), 0.2)]
+    result = run("sandbox", "--port", "0", "--balance", "much")
+    assert (result.exit_code, result.stderr) == (2, "--balance must be an amount of money, such as 150 or 99.90\n")
+    assert run("sandbox", "--latency", "-1").exit_code == 2
 
 
 def test_the_sandbox_serves_a_namespace_of_your_choice(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -241,7 +285,7 @@ def test_the_sandbox_serves_a_namespace_of_your_choice(monkeypatch: pytest.Monke
 def test_a_missing_extra_of_the_sandbox_is_one_sentence(
     monkeypatch: pytest.MonkeyPatch, package: str, command: str
 ) -> None:
-    monkeypatch.setattr(cli, "find_spec", lambda name: None if name == package else find_spec(name))
+    monkeypatch.setattr(emulator, "find_spec", lambda name: None if name == package else find_spec(name))
     result = run(command)
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr == "the demo and the sandbox need extra packages: pip install 'smsc-async[cli,sandbox]'\n"

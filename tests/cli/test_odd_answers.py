@@ -62,7 +62,9 @@ def test_each_refused_recipient_is_printed_with_its_own_number() -> None:
     result = run("send", "+79000009007", "+79000009008", "--text", "Hi")
     assert result.exit_code == 1
     assert "InvalidPhone: error 7: " in result.stderr
-    assert "refused  79000009007 (error 7)\nrefused  79000009008 (error 8)\n" in result.stderr
+    assert (
+        "refused  79000009007 (error 7, wrong number)\nrefused  79000009008 (error 8, undeliverable)\n" in result.stderr
+    )
 
 
 def test_what_is_unknown_is_printed_as_unknown() -> None:

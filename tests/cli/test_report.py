@@ -13,7 +13,7 @@ from smsc_async._cli.report import check_files, write_csv
 from smsc_async.sandbox import Sandbox
 from tests.cli.test_send_file import PHONES, PROGRAM, folder, sandbox, send_file, sent, write  # noqa: F401 - fixtures
 
-ROWS = [{"a": "1"}]
+ROWS = [["a"], ["1"]]
 
 
 @pytest.mark.usefixtures("folder", "sandbox")
@@ -86,7 +86,7 @@ def test_a_pipe_is_written_to(tmp_path: Path) -> None:
     reader = threading.Thread(target=lambda: read.append((tmp_path / "pipe").read_text(encoding="utf-8")))
     reader.start()
     writer = (tmp_path / "pipe").open("wb")  # waits until the pipe is read
-    write_csv(tmp_path / "pipe", ["a"], ROWS)
+    write_csv(tmp_path / "pipe", ROWS)
     writer.close()
     reader.join(20)
     assert read == ["a\n1\n"]
@@ -96,7 +96,7 @@ def test_a_pipe_is_written_to(tmp_path: Path) -> None:
 def test_a_symbolic_link_stays_and_its_target_is_written(tmp_path: Path) -> None:
     (tmp_path / "link.csv").symlink_to("out.csv")
     for _ in range(2):
-        write_csv(tmp_path / "link.csv", ["a"], ROWS)
+        write_csv(tmp_path / "link.csv", ROWS)
     assert (tmp_path / "link.csv").is_symlink()
     assert (tmp_path / "out.csv").read_text(encoding="utf-8") == "a\n1\n"
 
@@ -106,7 +106,7 @@ def test_a_symbolic_link_stays_and_its_target_is_written(tmp_path: Path) -> None
 def test_an_open_file_is_continued(tmp_path: Path, name: str) -> None:
     with (tmp_path / "out.csv").open("wb", buffering=0) as file:
         file.write(b"before\n")
-        write_csv(Path(name.format(file.fileno())), ["a"], ROWS)
+        write_csv(Path(name.format(file.fileno())), ROWS)
         file.write(b"after\n")
     assert (tmp_path / "out.csv").read_bytes() == b"before\na\n1\nafter\n"
 
@@ -127,7 +127,7 @@ def test_a_report_on_stderr_is_printed_among_the_messages(folder: Path) -> None:
 def test_a_pipe_that_no_process_reads_is_an_error_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(ValueError, match=r"can't write .*pipe: no process reads it"):
-        write_csv(tmp_path / "pipe", ["a"], ROWS)
+        write_csv(tmp_path / "pipe", ROWS)
 
 
 @pytest.mark.usefixtures("folder")
@@ -164,13 +164,13 @@ def test_erase_removes_phones_and_texts_and_a_rerun_sends_nothing(sandbox: Sandb
 
 @pytest.mark.skipif(not Path("/dev/stdout").exists(), reason="no /dev/stdout here")
 def test_stdout_is_written_to_by_either_name(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    write_csv(Path("/dev/stdout"), ["a"], ROWS)
+    write_csv(Path("/dev/stdout"), ROWS)
     assert capfd.readouterr().out == "a\n1\n"
     before = os.dup(1)
     with (tmp_path / "out.csv").open("wb", buffering=0) as file:
         os.dup2(file.fileno(), 1)
         try:
-            write_csv(tmp_path / "out.csv", ["a"], ROWS)
+            write_csv(tmp_path / "out.csv", ROWS)
             os.write(1, b"after\n")
         finally:
             os.dup2(before, 1)

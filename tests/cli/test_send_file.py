@@ -330,7 +330,7 @@ def test_a_file_that_can_not_be_replaced_leaves_no_temporary_file(
 
     monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(ValueError, match=r"can't write .*out\.csv: Permission denied"):
-        write_csv(tmp_path / "out.csv", ["a"], [{"a": "1"}])
+        write_csv(tmp_path / "out.csv", [["a"], ["1"]])
     assert list(tmp_path.iterdir()) == []
 
 

@@ -39,8 +39,9 @@ MESSAGES = [Message(f"+7916123{number:04}", f"Hi {number}") for number in range(
 )
 @virtual_time
 async def test_after_error_9_a_message_is_sent_again_when_its_window_is_over(
-    path: Path, guards: Guards | None, pause: float
+    path: Path, guards: Guards | None, pause: float, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO", "smsc_async")
     service = FakeService([answer("send_sms2", error="9"), *[answer("get_status", error="3")] * 3])
     client = make_client(service, guards=guards)
     async with Journal(path) as journal:
@@ -48,6 +49,7 @@ async def test_after_error_9_a_message_is_sent_again_when_its_window_is_over(
         await journal.send(client)
         assert (await journal.summary()).accepted == 1
     assert pause <= anyio.current_time() < pause + 10
+    assert "identical message within a minute: " in caplog.text
 
 
 class Recorder:

@@ -210,11 +210,16 @@ async def test_an_identical_message_waits_a_minute_after_the_first(path: Path) -
 
 
 @virtual_time
-async def test_a_dead_network_ends_the_job_after_some_tries_and_nothing_is_lost(path: Path) -> None:
+async def test_a_dead_network_ends_the_job_after_some_tries_and_nothing_is_lost(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "smsc_async")
     network = Network(then="refused")
     with pytest.raises(ConnectError):
         await send(path, network.client())
     assert 3 < len(network.asked) < 20
+    # Each pause is announced, and the end is not.
+    assert set(caplog.messages) == {"no network, next try in 5 s"}
     network.then = "ok"
     assert states(await send(path, network.client())) == [RowState.ACCEPTED] * 6
     assert accepted(network) == ALL

@@ -35,6 +35,7 @@ from smsc_async import (
     MessageStatus,
     Observer,
     Outcome,
+    Phone,
     PlannedMessage,
     RecipientError,
     Reply,
@@ -185,3 +186,10 @@ async def mistakes(client: Client) -> None:
     client.with_options(retries=1)  # type: ignore[call-arg]
     Client(transport="slow")  # type: ignore[arg-type]
     Client("key")  # type: ignore[call-arg]
+
+
+def phones() -> None:
+    phone = Phone.parse("8 (999) 123-45-67", region="RU")
+    assert_type(phone, Phone)
+    assert_type(Phone("+79991234567"), Phone)
+    Message(phone, "Hi")
