@@ -94,7 +94,7 @@ class Sandbox(SentAssertions):
         self._access = Access(token, allowed_hosts)
         self._seed = seed
         self._keep = keep
-        self.faults = Faults(seed)
+        self.faults: Faults = Faults(seed)
         for fault in checked_faults(faults):
             self.faults.add(fault)
         self._first_faults = tuple(each.fault for each in self.faults)
