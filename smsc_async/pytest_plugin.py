@@ -40,7 +40,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
     """Fail a test that has passed although a fault of its sandbox was never used."""
     result = yield
     # The fixture of a user's own, of the same name, is not in the stash.
-    sandbox: Any = item.stash.get(_SANDBOX, None) or getattr(item, "funcargs", {}).get("smsc_sandbox")
+    sandbox: Any = item.stash.get(_SANDBOX, None) or (getattr(item, "funcargs", None) or {}).get("smsc_sandbox")
     unused = getattr(getattr(sandbox, "faults", None), "unused", ())
     with _in_one_sentence():
         is_allowed = not unused or _given(item).get("allow_unused_faults", False)

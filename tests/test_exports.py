@@ -75,6 +75,17 @@ assert {name} is value
     assert _run(code) == ""
 
 
+def test_a_name_can_be_patched_before_its_first_use() -> None:
+    code = """
+from unittest import mock
+with mock.patch("smsc_async.Client") as fake:
+    import smsc_async
+    assert smsc_async.Client is fake
+print(smsc_async.Client.__name__)
+"""
+    assert _run(code) == "Client"
+
+
 def test_a_star_import_has_all_names() -> None:
     assert _run("from smsc_async import *; import smsc_async; print({*smsc_async.__all__} - {*globals()})") == "set()"
 
