@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from tests.parts import is_installed, missing
 from tests.plugged import Plugged
 
 pytest_plugins = ["pytester"]
@@ -145,6 +146,8 @@ def test_what_is_imported():
 
 
 def test_coverage_counts_what_the_application_imports(plugged: Plugged) -> None:
+    if not is_installed("coverage"):
+        missing("coverage is not installed: pip install '.[test-all]'")
     plugged.write("from smsc_async import Message\n\nHELLO = Message('+79991234567', 'Hello')\n", "shop")
     plugged.write(
         """
@@ -158,7 +161,6 @@ async def test_hello(smsc_sandbox, smsc_client):
 """
     )
     coverage = ("-m", "coverage")
-    # In a process whose coverage is measured already, this one would be added to that.
     ran = plugged.python(*coverage, "run", "--data-file=shop.data", "--source=.,smsc_async", "-m", "pytest")
     assert ran.parseoutcomes() == {"passed": 2}
     shown = plugged.python(*coverage, "report", "--data-file=shop.data").stdout.str()
@@ -369,7 +371,7 @@ import pytest
 from smsc_async.testing import client
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("number", range(40))
+@pytest.mark.parametrize("number", range(20))
 @pytest.mark.smsc(faults=["lose_answer operation=send times=1"])
 async def test_one(smsc_sandbox, smsc_sandbox_server, number, anyio_backend):
     async with client(smsc_sandbox, url=smsc_sandbox_server.url) as theirs:
@@ -378,4 +380,4 @@ async def test_one(smsc_sandbox, smsc_sandbox_server, number, anyio_backend):
     assert [message.text for message in smsc_sandbox.messages] == [f"Hello {number}"]
 """
     )
-    plugged.passes(40, "-n", "4", "-k", "asyncio")
+    plugged.passes(20, "-n", "4", "-k", "asyncio")
