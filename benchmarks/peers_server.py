@@ -50,8 +50,12 @@ class Answering(asyncio.Protocol):
             total = end + 4 + (int(rest.split(b"\r\n", 1)[0]) if found else 0)
             if len(self._data) < total:
                 return
-            self._data = self._data[total:]
-            self._transport.write(self.wsdl if head.startswith(b"get") else self.answer)
+            body, self._data = self._data[end + 4 : total], self._data[total:]
+            self.respond(head, body)
+
+    def respond(self, head: bytes, body: bytes) -> None:  # noqa: ARG002 - for servers that read it
+        """Answer a request; the head is in lower case."""
+        self._transport.write(self.wsdl if head.startswith(b"get") else self.answer)
 
 
 async def main() -> None:

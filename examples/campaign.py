@@ -79,7 +79,7 @@ class Plan:
     restarts: int = 0
     service_kills: int = 0
     seed: int = 1
-    batch: int = 24
+    batch: int = 22
     singles: float = 0.02
     window: float = 60.0
     deadline: float = 6.0

@@ -58,7 +58,7 @@ from .guards import Guards, LimitsInForce
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["Session"]
+__all__ = ["Session", "name_after_client"]
 
 R = TypeVar("R", bound=Result)
 
@@ -339,7 +339,7 @@ class Session:
         return steps, math.inf if within is None else self._caller.clock.now() + within
 
 
-def _name_after_client(method: object) -> None:
+def name_after_client(method: object) -> None:
     """Let the `TypeError` of Python about a wrong call name the class that users know."""
     while isfunction(method):
         method.__qualname__ = f"Client.{method.__name__}"
@@ -347,4 +347,4 @@ def _name_after_client(method: object) -> None:
 
 
 for _method in vars(Session).values():
-    _name_after_client(_method)
+    name_after_client(_method)

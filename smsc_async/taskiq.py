@@ -61,7 +61,7 @@ from ._model import (
     many,
     ref_of,
 )
-from ._sending import Chunker, SendTerms, goes_with, to_send
+from ._sending import Divider, SendTerms, to_send
 from .guards import Guards, LimitsInForce, Rules
 
 try:
@@ -134,9 +134,9 @@ class SmscTasks:
         late_arrival: The `late_arrival` of the guards.
         salt: A secret of the deployment for the keys of the guards, None for SMSC_GUARD_SALT; see `RedisStore`.
         prefix: The prefix of the names of the tasks and of all keys in Redis.
-        batch_size: The maximum number of messages in one request of `send_batch`. The messages of a killed worker count
-            as refused until another send is accepted, and 100 consecutive refused ones block an IP address, so choose a
-            value for which several such requests stay below 100.
+        batch_size: The maximum number of messages in one request of `send_batch`. Four requests of 22 fit at once and
+            leave room for other calls. Those of a killed worker count as refused until another send is accepted, and
+            100 consecutive refused messages block an IP address, so several such requests must stay below 100.
 
     Raises:
         ValueError: The settings of the broker lose tasks or could send twice, or a number is out of range.
@@ -154,7 +154,7 @@ class SmscTasks:
         late_arrival: float = 5.0,
         salt: str | bytes | SecretStr | None = None,
         prefix: str = "smsc",
-        batch_size: int = 24,
+        batch_size: int = 22,
     ) -> None:
         checked(client=client)
         checked(deadline=deadline, tries=tries, batch_size=batch_size, margin=margin, late_arrival=late_arrival)
@@ -226,12 +226,12 @@ class SmscTasks:
         """
         arguments = PrivateDict({"sender": sender, "at": at, "via": via, "cost": cost, **options})
         SendTerms.model_validate(arguments)
-        chunker = Chunker(self._batch_size, partial(goes_with, to_send, options=arguments))
+        divider = Divider(self._batch_size, to_send, arguments)
         for message in many("messages", "Message objects", messages):
-            for chunk in chunker.add(message):
-                yield await self._put(to_send(chunk, arguments))
-        for chunk in chunker.rest():
-            yield await self._put(to_send(chunk, arguments))
+            for request in divider.add(message):
+                yield await self._put(request.operation())
+        for request in divider.rest():
+            yield await self._put(request.operation())
 
     @without_frames
     async def follow(

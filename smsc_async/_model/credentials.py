@@ -6,7 +6,7 @@ from typing import Final, TypeAlias
 from pydantic import SecretStr, field_validator
 
 from .frozen import FrozenModel, wrong
-from .types import NOT_XML
+from .xml_text import NOT_XML
 
 __all__ = ["ApiKey", "Credentials", "CredentialsSource", "Login", "checked_secret"]
 

@@ -1,6 +1,5 @@
 """The base of all values: frozen, checked, and without private values in a repr, an error or a frame of an error."""
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from difflib import get_close_matches
@@ -23,7 +22,9 @@ from pydantic_core.core_schema import no_info_wrap_validator_function
 
 from smsc_async._frames import without_arguments
 
-__all__ = ["NOT_XML", "Choice", "FrozenModel", "kind_of", "why_not_xml", "wrong"]
+from .xml_text import why_not_xml
+
+__all__ = ["Choice", "FrozenModel", "kind_of", "wrong"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -35,9 +36,6 @@ _PRIVATE: Final = frozenset(
     }
 )
 """The names of the attributes of which a repr shows no value."""
-
-# XML 1.0, production 2 (Char): nothing else is allowed in a document, not even escaped; PHP answers it with a Fault.
-NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 _LONG: Final = 9  # digits; most of a shorter number would be shown
 
@@ -110,17 +108,6 @@ _TEXTS: Final = {
 """What is wrong with an argument, for each type of error of pydantic whose own words name its internals."""
 
 
-def why_not_xml(value: str) -> str:
-    """Return which character XML can't carry, "" if there is none."""
-    found = NOT_XML.search(value)
-    if not found:
-        return ""
-    return (
-        f"character U+{ord(found[0]):04X} at position {found.start()} is not allowed in XML; remove control "
-        "characters, and repair text that was cut inside a surrogate pair"
-    )
-
-
 def kind_of(value: object) -> str:
     """Return the kind of a value for an error message; it shows nothing of the value."""
     if isinstance(value, type):
@@ -190,9 +177,9 @@ def _misnamed(kind: type[BaseModel], data: object) -> list[InitErrorDetails]:
 
     pydantic would call the `__init__` with the others, and Python's error quotes the unknown names.
     """
-    if not kind.__pydantic_custom_init__ or not isinstance(data, Mapping):
+    fields = kind.__pydantic_fields__
+    if not kind.__pydantic_custom_init__ or not isinstance(data, Mapping) or data.keys() == fields.keys():
         return []
-    fields = kind.model_fields
     named = issubclass(kind, Choice) and data.get("kind") == kind.__name__
     missing = [name for name, field in fields.items() if field.is_required() and name not in data]
     unknown = [name for name in data if name not in fields and not (named and name == "kind")]
@@ -252,7 +239,7 @@ class FrozenModel(BaseModel):
         """Wrap the whole schema; a wrap validator of this class would not see the errors of a subclass's validators."""
 
         def forget_the_input(data: Any, validate: ValidatorFunctionWrapHandler) -> Any:
-            lines = _misnamed(cls, data)
+            lines = [] if isinstance(data, cls) else _misnamed(cls, data)
             try:
                 if not lines:
                     return validate(data)
@@ -261,7 +248,9 @@ class FrozenModel(BaseModel):
                 lines = [_explained(line, cls.model_fields) for line in found]
             raise ValidationError.from_exception_data(cls.__name__, lines, hide_input=True)
 
-        return no_info_wrap_validator_function(forget_the_input, handler(source))
+        inner = handler(source)
+        is_wrapped = inner is vars(cls).get("__pydantic_core_schema__")  # as a field of another class
+        return inner if is_wrapped else no_info_wrap_validator_function(forget_the_input, inner)
 
     def __init_subclass__(cls, **options: Any) -> None:
         if "__init__" in vars(cls):

@@ -95,7 +95,7 @@ def new_id() -> str:
 
 def is_own_id(id: str) -> bool:  # noqa: A002 - the service's own word
     """Return whether an id looks like one of `new_id`."""
-    return re.fullmatch("[0-9a-f]{12}4[0-9a-f]{3}[89ab][0-9a-f]{15}", id) is not None
+    return re.fullmatch("[0-9a-f]{12}4[0-9a-f]{3}[89ab][0-9a-f]{15}", id) is not None and not id.isdecimal()
 
 
 def own_errors(error: SmscError, recipients: Sequence[str]) -> list[SmscError]:
@@ -228,7 +228,7 @@ class Send(_Sending, ToRecipients):
 
     def refs(self) -> tuple[MessageRef, ...]:
         """Return one reference for each recipient that the client knows."""
-        return tuple(MessageRef(to, self.id) for to in self.to if not is_group(to))
+        return tuple(MessageRef.of_checked(to, self.id) for to in self.to if not is_group(to))
 
     def _is_many(self) -> bool:
         return len(self.to) > 1 or is_group(self.to[0])
@@ -251,7 +251,7 @@ class SendList(_Sending, MessageList):
 
     def refs(self) -> tuple[MessageRef, ...]:
         """Return one reference for each message."""
-        return tuple(MessageRef(message.phone, self.id) for message in self.messages)
+        return tuple(MessageRef.of_checked(message.phone, self.id) for message in self.messages)
 
     def _is_many(self) -> bool:
         return True

@@ -252,16 +252,21 @@ def _plain(value: float | None) -> str | None:
 
 
 def _check_recipients(via: Channel, recipients: Sequence[str]) -> None:
+    fits: Callable[[str], bool]
+    if isinstance(via, Email):
+        fits, wanted = is_email, "an e-mail address"
+    elif isinstance(via, (Telegram, TelegramBot)):
+        fits, wanted = _is_for_telegram, "a phone, or #ID or a nickname of Telegram"
+    else:
+        fits, wanted = is_phone, "a phone in international format (digits, with or without +, no spaces)"
     for number, to in enumerate(recipients, 1):
-        if isinstance(via, Email):
-            fits, wanted = is_email(to), "an e-mail address"
-        elif isinstance(via, (Telegram, TelegramBot)):
-            fits, wanted = not is_email(to), "a phone, or #ID or a nickname of Telegram"
-        else:
-            fits, wanted = is_phone(to), "a phone in international format (digits, with or without +, no spaces)"
-        if not fits and not is_group(to):
+        if not fits(to) and not is_group(to):
             raise ValueError(f"recipient {number}: {type(via).__name__} needs {wanted}, or a group code G<number>")
     check_once(recipients)
+
+
+def _is_for_telegram(recipient: str) -> bool:
+    return not is_email(recipient)
 
 
 class ToRecipients(Dispatch):

@@ -149,7 +149,7 @@ class SentMessage(Result):
         sms_count: The service's `cnt`: parts times recipients; each is charged.
         cost: The cost, if the service returned it (always with `cost=2` or `cost=3`).
         balance: The balance after the send, if the service returned it (always with `cost=3`).
-        errors: The recipients that were refused, if `err` asked for them.
+        errors: The recipients that were refused, if `err` or `op` asked for them.
         details: What `op` asked for about each recipient, if the service returned it.
         reconciled: Whether the answer was lost and status requests have shown that the service accepted it.
         missing: The recipients of a reconciled send that the service did not accept; it accepted the others.
@@ -193,6 +193,7 @@ class SentMessage(Result):
         details, rest = read_details(extra.pop("phones", None))
         if rest:
             extra["phones"] = rest
+        errors += _only_in_details(errors, details)
         named = _ids(wire.get("id"))
         if known.pop("id", None) is not None and not named:
             extra["id"] = wire["id"]
@@ -200,8 +201,17 @@ class SentMessage(Result):
             return cls._of({}, extra)
         sent_id = named[0] if named else id
         wrong = Refusals(errors, people)
-        refs = [MessageRef(to, sent_id) for to in people if wrong.find(to) is None]
+        refs = [MessageRef.of_checked(to, sent_id) for to in people if wrong.find(to) is None]
         return cls._of(known, extra, id=sent_id, refs=refs, errors=errors, details=details)
+
+
+def _only_in_details(errors: Iterable[RecipientError], details: Iterable[RecipientDetails]) -> list[RecipientError]:
+    listed = {recipient_key(error.phone) for error in errors}
+    return [
+        RecipientError(phone=each.phone, code=each.error)
+        for each in details
+        if each.error is not None and recipient_key(each.phone) not in listed
+    ]
 
 
 def _ids(value: JsonValue) -> list[str]:
@@ -239,8 +249,8 @@ class Refusals:
     """
 
     def __init__(self, errors: Iterable[RecipientError], recipients: Iterable[str]) -> None:
-        keys = [recipient_key(recipient) for recipient in recipients]
         given = {recipient_key(error.phone): error for error in errors}
+        keys = [recipient_key(recipient) for recipient in recipients] if given else []
         self._by_key = {key: given.pop(key) for key in keys if key in given}
         # Phones only: e-mail addresses of one domain share their ending. Two phones with the same ending are ambiguous.
         tails = Counter(key[-_TAIL:] for key in keys if is_phone(key) and key not in self._by_key)
@@ -248,6 +258,8 @@ class Refusals:
 
     def find(self, recipient: str) -> RecipientError | None:
         """Return the refusal of this recipient, None if there is none."""
+        if not self._by_key and not self._by_tail:
+            return None
         key = recipient_key(recipient)
         return self._by_key.get(key) or (self._by_tail.get(key[-_TAIL:]) if is_phone(key) else None)
 

@@ -98,13 +98,15 @@ class Between(Schedule):
     """
 
     start: Annotated[Whole, Field(ge=0, le=23)]
-    end: Annotated[Whole, Field(ge=1, le=24)]
+    end: Annotated[Whole, Field(ge=0, le=24)]
 
     def __init__(self, start: int, end: int) -> None:
         BaseModel.__init__(self, start=start, end=end)
 
     @model_validator(mode="after")
     def _not_empty(self) -> Self:
+        if self.end == 0:
+            raise ValueError("end must be at least 1; midnight is 24, as in Between(22, 24)")
         if self.start == self.end:
             raise ValueError("start and end must be different hours, such as Between(9, 21)")
         return self

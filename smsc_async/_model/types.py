@@ -19,10 +19,10 @@ from pydantic import (
 
 from smsc_async._frames import without_arguments
 
-from .frozen import NOT_XML, FrozenModel, kind_of, why_not_xml, wrong
+from .frozen import FrozenModel, kind_of, wrong
+from .xml_text import why_not_xml
 
 __all__ = [
-    "NOT_XML",
     "UNSET",
     "Many",
     "MessageId",
@@ -282,7 +282,7 @@ def is_email(recipient: str) -> bool:
 
 def is_group(recipient: str) -> bool:
     """Return whether this is a group code; only the service knows its members."""
-    return _GROUP.fullmatch(recipient) is not None
+    return recipient[:1] in {"G", "g"} and _GROUP.fullmatch(recipient) is not None
 
 
 class MessageRef(FrozenModel):
@@ -304,6 +304,11 @@ class MessageRef(FrozenModel):
 
     def __str__(self) -> str:
         return f"{self.phone}:{self.id}"
+
+    @classmethod
+    def of_checked(cls, phone: str, id: str) -> "MessageRef":  # noqa: A002 - the service's own word
+        """Return the reference of values that were checked before, such as those of an operation."""
+        return cls.model_construct(phone=phone, id=id)
 
     @classmethod
     @without_arguments

@@ -7,8 +7,7 @@ import asyncio
 import ssl
 from collections.abc import Mapping
 from functools import lru_cache
-from inspect import signature
-from typing import Any, Final, TypedDict, cast
+from typing import Final, TypedDict, cast
 
 try:
     import aiohttp
@@ -56,12 +55,6 @@ _OURS: Final[Mapping[type[Exception], type[TransportError]]] = {
     OSError: ConnectionLost,
 }
 
-# aiohttp's default limits are 8 kB per line and, since 3.13.3, 128 headers; httpx's limit is 100 kB in total.
-_LONG_HEADERS: Final[dict[str, Any]] = {
-    name: most
-    for name, most in (("max_line_size", 100_000), ("max_field_size", 100_000), ("max_headers", 10_000))
-    if name in signature(aiohttp.ClientSession).parameters
-}
 _ASYNCIO_ONLY: Final = "transport='aiohttp' works on asyncio only; leave transport= out on trio"
 _PIECE: Final = 65_536  # the event loop buffers this much without waiting
 _PROXY_SCHEMES: Final = frozenset({"http", "https"})
@@ -220,8 +213,8 @@ class AiohttpTransport:
     def _failure(self, error: Exception, url: str, left: bool | None, step: int) -> SmscError:
         proxy = self._proxy or self._proxy_of.get(url)
         route = Route(url, None if proxy is None else proxy.url)
-        if type(error) is aiohttp.ClientResponseError and step == 1 and left:
-            return broken_answer()
+        if type(error) is aiohttp.ClientResponseError and step == 1 and left is not None:
+            return broken_answer() if left else not_connected(route.unreadable())
         if left or self._is_stopped:
             return ours(error, _OURS, left=left)
         if isinstance(error, aiohttp.ClientConnectorDNSError):
@@ -258,7 +251,8 @@ class AiohttpTransport:
     async def _read(self, response: aiohttp.ClientResponse, within: float) -> Reply:
         content = response.content
         try:
-            body = Body(self._max_bytes, response.headers.get("Content-Encoding", ""))
+            encodings = response.headers.getall("Content-Encoding", ())
+            body = Body(self._max_bytes, ", ".join(encodings), response.status)
             while not content.at_eof():
                 if content.is_eof():  # all of it has been received
                     body.add(content.read_nowait())
@@ -312,7 +306,6 @@ class AiohttpTransport:
             skip_auto_headers=["Content-Type"],
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
-            **_LONG_HEADERS,
         )
 
 

@@ -12,6 +12,7 @@ from smsc_async._model import MalformedEnvelope
 
 __all__ = ["Body"]
 
+_OK: Final = 200
 _GZIP: Final = b"\x1f\x8b"
 _GZIP_WINDOW: Final = zlib.MAX_WBITS | 16
 _MOST_LAYERS: Final = 3
@@ -27,11 +28,14 @@ class Body:
     Args:
         limit: The largest size in bytes; it counts after decompression.
         encoding: The Content-Encoding header, "" for none.
+        status_code: The HTTP status. The body of an HTTP error may be lost, as the status alone says what became of the
+            request: if it can't be decompressed, it is empty.
     """
 
-    def __init__(self, limit: int, encoding: str) -> None:
+    def __init__(self, limit: int, encoding: str, status_code: int = _OK) -> None:
         self._limit = limit
         self._encoding = encoding.strip().lower()
+        self._is_needed = status_code == _OK
         self._data = bytearray()
 
     def add(self, piece: bytes) -> None:
@@ -50,6 +54,14 @@ class Body:
         Raises:
             MalformedEnvelope: It is too large, or its compression is broken or unknown.
         """
+        try:
+            return self._decompressed()
+        except MalformedEnvelope:
+            if self._is_needed:
+                raise
+        return b""
+
+    def _decompressed(self) -> bytes:
         data, is_deflated = bytes(self._data), "deflate" in self._encoding
         for _ in range(_MOST_LAYERS):
             if data.startswith(_GZIP):

@@ -44,13 +44,18 @@ class Route:
         said = f" (HTTP {status[0]})" if status else ""
         return f"the proxy {_peer(self.proxy or '')} refused to connect to {_peer(self.url)}{said}"
 
+    def unreadable(self) -> str:
+        """Return the message for a proxy whose answer to CONNECT is not HTTP, or has broken headers."""
+        return f"{self._first} did not answer as an HTTP proxy"
+
     def timed_out(self) -> str:
         """Return the message for a connection that timed out."""
         return f"connecting to {self._first} timed out"
 
     def unresolved(self) -> str:
         """Return the message for a host name that does not exist in DNS, or whose lookup failed."""
-        return f"could not resolve {urlsplit(self.proxy or self.url).hostname}"
+        proxy = "" if self.proxy is None else "the proxy "
+        return f"could not resolve {proxy}{urlsplit(self.proxy or self.url).hostname}"
 
     def failed(self, error: BaseException) -> str:
         """Return why a connection could not be made, as far as the library's exceptions show it."""

@@ -3,6 +3,8 @@
 import asyncio
 import select
 import ssl
+from functools import partial
+from inspect import signature
 from typing import Any, Final, cast
 
 import aiohttp
@@ -16,6 +18,12 @@ from .transport import KEEPALIVE_EXPIRY
 __all__ = ["Connector", "NothingSent"]
 
 _POLL: Final = getattr(select, "poll", None)  # None on Windows, where asyncio reads ahead
+# aiohttp's default limits are 8 kB per line and, since 3.13.3, 128 headers; httpx's limit is 100 kB in total.
+_LONG_HEADERS: Final[dict[str, Any]] = {
+    name: most
+    for name, most in (("max_line_size", 100_000), ("max_field_size", 100_000), ("max_headers", 10_000))
+    if name in signature(ResponseHandler.set_response_params).parameters
+}
 
 
 class NothingSent(aiohttp.ClientError):
@@ -28,6 +36,14 @@ class NothingSent(aiohttp.ClientError):
     def __init__(self, error: Exception) -> None:
         super().__init__()
         self.error = error
+
+
+class _LongHeaders(ResponseHandler):
+    """Reads long headers, those of a proxy's answer to CONNECT too, which no argument of a session is for."""
+
+    def set_response_params(self, **options: Any) -> None:
+        """Set how to read the next answer."""
+        super().set_response_params(**{**options, **_LONG_HEADERS})
 
 
 class _OneAnswer(asyncio.Protocol):
@@ -102,6 +118,7 @@ class Connector(aiohttp.TCPConnector):
         # The transport limits the connections: with aiohttp's own limit a timeout of the pool and one of the network
         # look the same.
         super().__init__(limit=0, keepalive_timeout=KEEPALIVE_EXPIRY, ssl=tls_context(verify))
+        self._factory = cast("partial[ResponseHandler]", partial(_LongHeaders, loop=self._loop))
         self._connecting: set[asyncio.Timeout] = set()
         self._is_stopped = False
         self._generation = 0

@@ -220,8 +220,8 @@ class HttpxTransport:
 
     def _failure(self, error: Exception, url: str, content: _Content) -> SmscError:
         left, route = content.had_left(error), self._route_to(url)
-        if content.step == 1 and left is not False and _is_broken(error):
-            return broken_answer()
+        if content.step == 1 and _is_broken(error):
+            return broken_answer() if left is not False else not_connected(route.unreadable())
         if isinstance(error, httpx.ProxyError) and route.proxy is not None and not left:
             return not_connected(route.refused(str(error)))
         return ours(error, _OURS, left=left, route=route)
@@ -278,7 +278,7 @@ class HttpxTransport:
         return Reply(response.status_code, response.headers.get("Content-Type", ""), body), can_be_kept
 
     async def _read(self, response: httpx.Response) -> bytes:
-        body = Body(self._max_bytes, response.headers.get("Content-Encoding", ""))
+        body = Body(self._max_bytes, response.headers.get("Content-Encoding", ""), response.status_code)
         # `aiter_raw` does the same with two more generators; the stream of a transport without a network is async too.
         async for piece in cast(httpx.AsyncByteStream, response.stream):
             body.add(piece)

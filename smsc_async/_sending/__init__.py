@@ -2,7 +2,9 @@
 
 from .bulk import AskStatus, cost_in_chunks, each_item, send_in_chunks, statuses_of
 from .chunks import BatchTerms, Chunk, ChunkCost, Chunker, CostTerms, MessageOutcome, SendTerms, goes_with, to_send
+from .divider import Divider
 from .reconcile import OnUnknown, ReconcileDelays, Reconciler
+from .waves import Concurrency, Workers
 
 __all__ = [
     "AskStatus",
@@ -10,12 +12,15 @@ __all__ = [
     "Chunk",
     "ChunkCost",
     "Chunker",
+    "Concurrency",
     "CostTerms",
+    "Divider",
     "MessageOutcome",
     "OnUnknown",
     "ReconcileDelays",
     "Reconciler",
     "SendTerms",
+    "Workers",
     "cost_in_chunks",
     "each_item",
     "goes_with",

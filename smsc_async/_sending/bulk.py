@@ -1,8 +1,7 @@
 """Bulk calls of a client: sending batches, requesting their cost, and the statuses of many messages."""
 
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Mapping
 from contextlib import aclosing
-from functools import partial
 from typing import Any, Final, Literal, TypeAlias, TypeVar
 
 import anyio
@@ -12,43 +11,32 @@ from smsc_async._call import checked
 from smsc_async._frames import each_without_frames
 from smsc_async._model import (
     AnyRef,
+    AnySend,
+    Cost,
     DeliveryReport,
+    GetCost,
+    GetListCost,
     GetStatus,
     Many,
     Message,
     OnProgress,
-    Outcome,
-    Result,
+    SentMessage,
     SmscError,
     many,
     ref_of,
 )
 
-from .chunks import (
-    Chunk,
-    ChunkCost,
-    Chunker,
-    CostTerms,
-    MessageOutcome,
-    SendTerms,
-    failed,
-    goes_with,
-    left_out,
-    sent,
-    to_cost,
-    to_send,
-)
+from .chunks import ChunkCost, CostTerms, MessageOutcome, SendTerms, failed, left_out, sent, to_cost, to_send
+from .divider import ChunkRequest, Divider
+from .waves import Abandoning, Concurrency, EachCall, Waves
 
 __all__ = ["AskStatus", "cost_in_chunks", "each_item", "send_in_chunks", "statuses_of"]
 
 T = TypeVar("T")
-R = TypeVar("R", bound=Result)
+Op = TypeVar("Op")
 AskStatus: TypeAlias = Callable[[GetStatus], Awaitable[DeliveryReport]]
 """Requests one status; raises as `Client.status` does."""
 
-
-EachCall: TypeAlias = partial[Coroutine[Any, Any, Any]]
-"""Executes one operation: `Client.call` with the options of a bulk job."""
 CheckTimes: TypeAlias = Callable[[Any, Any], object]
 """Raises a `ValueError` for a wrong timeout or deadline."""
 
@@ -87,76 +75,67 @@ async def _take_turns(number: int) -> None:
         await anyio.lowlevel.checkpoint()
 
 
-async def _chunks(messages: Many[Message], size: int, fits: Callable[[Message], bool]) -> AsyncGenerator[Chunk, None]:
-    """Yield the chunks; if the source fails, yield what it returned before, and then raise its error."""
-    chunker = Chunker(size, fits)
+async def _requests(messages: Many[Message], divider: Divider[Op]) -> AsyncGenerator[ChunkRequest[Op], None]:
+    """Yield the requests; if the source fails, yield those of what it returned before, and then raise its error."""
     try:
         async with aclosing(each_item(messages)) as each:
             async for message in each:
-                for chunk in chunker.add(message):
-                    yield chunk
+                for request in divider.add(message):
+                    yield request
     except Exception:
-        for chunk in chunker.rest():
-            yield chunk
+        for request in divider.rest():
+            yield request
         raise
-    for chunk in chunker.rest():
-        yield chunk
+    for request in divider.rest():
+        yield request
 
 
 @each_without_frames
 async def send_in_chunks(
-    call: EachCall, check_times: CheckTimes, messages: Many[Message], size: int, arguments: Mapping[str, Any]
+    call: EachCall,
+    check_times: CheckTimes,
+    messages: Many[Message],
+    concurrency: Callable[[], Concurrency],
+    arguments: Mapping[str, Any],
+    *,
+    abandoning: Abandoning[AnySend],
 ) -> AsyncGenerator[MessageOutcome, None]:
-    """Send the messages in chunks, one request at a time; see `Client.send_batch`."""
+    """Send the messages in chunks, one wave of requests at a time; see `Client.send_batch`."""
     SendTerms.model_validate(arguments)
     _check_options(call, check_times)
-    fits = partial(goes_with, to_send, options=arguments)
-    ending: SmscError | None = None
-    has_left = False
-    async with aclosing(_chunks(messages, size, fits)) as chunks:
-        async for chunk in chunks:
-            try:
-                if ending is not None:
-                    raise ending.replace()
-                result = await call(to_send(chunk, arguments))
-            except (SmscError, ValueError) as error:
-                if not has_left and (isinstance(error, ValueError) or error.outcome is Outcome.NOT_SENT):
-                    raise
-                has_left = True
-                ending = ending or left_out(error)
-                outcomes = failed(chunk, error)
-            else:
-                has_left = True
-                outcomes = sent(chunk, result)
-            for outcome in outcomes:
-                yield outcome
+    most = concurrency()
+    async with aclosing(_requests(messages, Divider(most.messages, to_send, arguments))) as requests:
+        waves: Waves[AnySend, SentMessage] = Waves(requests, call, most.requests, abandoning)
+        while wave := await waves.next():
+            for request, answer in wave:
+                if isinstance(answer, SentMessage):
+                    outcomes = sent(request.chunk, answer)
+                else:
+                    outcomes = failed(request.chunk, answer)
+                for outcome in outcomes:
+                    yield outcome
 
 
 @each_without_frames
 async def cost_in_chunks(
-    call: EachCall, check_times: CheckTimes, messages: Many[Message], size: int, arguments: Mapping[str, Any]
+    call: EachCall,
+    check_times: CheckTimes,
+    messages: Many[Message],
+    concurrency: Callable[[], Concurrency],
+    arguments: Mapping[str, Any],
 ) -> AsyncGenerator[ChunkCost, None]:
     """Request the cost of each chunk; see `Client.cost_batch`."""
     CostTerms.model_validate(arguments)
     _check_options(call, check_times)
-    fits = partial(goes_with, to_cost, options=arguments)
-    ending: SmscError | None = None
-    has_left = False
-    async with aclosing(_chunks(messages, size, fits)) as chunks:
-        async for chunk in chunks:
-            try:
-                if ending is not None:
-                    raise ending.replace()
-                cost = await call(to_cost(chunk, arguments))
-            except (SmscError, ValueError) as error:
-                if not has_left and (isinstance(error, ValueError) or error.outcome is Outcome.NOT_SENT):
-                    raise
-                ending = ending or left_out(error)
-                outcome = ChunkCost(chunk.messages, error=error)
-            else:
-                outcome = ChunkCost(chunk.messages, cost=cost)
-            has_left = True
-            yield outcome
+    most = concurrency()
+    async with aclosing(_requests(messages, Divider(most.messages, to_cost, arguments))) as requests:
+        waves: Waves[GetCost | GetListCost, Cost] = Waves(requests, call, most.requests)
+        while wave := await waves.next():
+            for request, answer in wave:
+                if isinstance(answer, Cost):
+                    yield ChunkCost(request.chunk.messages, cost=answer)
+                else:
+                    yield ChunkCost(request.chunk.messages, error=answer)
 
 
 async def statuses_of(

@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, TypeVar
+from typing import Any, ClassVar, Literal
 
 from pydantic import model_validator
 
@@ -53,8 +53,6 @@ __all__ = [
     "to_send",
 ]
 
-T = TypeVar("T")
-
 
 @dataclass(frozen=True, slots=True)
 class MessageOutcome:
@@ -95,10 +93,12 @@ class Chunk:
     Attributes:
         messages: The messages, in the order in which they came.
         is_list: Whether they are sent as lines of `list`. If not, it is one message that does not fit in a line.
+        recipients: The key of each recipient.
     """
 
     messages: tuple[Message, ...]
     is_list: bool = True
+    recipients: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
 
 
 class BatchTerms(Dispatch):
@@ -155,9 +155,9 @@ class Chunker:
         return [chunk for each in one_by_one(message) for chunk in self._add(each)]
 
     def _add(self, message: Message) -> list[Chunk]:
-        if not self._fits(message):
-            return [*self.rest(), Chunk((message,), is_list=False)]
         key = recipient_key(message.phone)
+        if not self._fits(message):
+            return [*self.rest(), Chunk((message,), is_list=False, recipients=frozenset((key,)))]
         # An answer names a refused number by its digits, so two messages to one number could not be distinguished.
         full = self.rest() if key in self._held else []
         self._held[key] = message
@@ -165,8 +165,8 @@ class Chunker:
 
     def rest(self) -> list[Chunk]:
         """Return the messages held so far as a chunk, or nothing if there are none."""
-        held, self._held = tuple(self._held.values()), {}
-        return [Chunk(held)] if held else []
+        held, self._held = self._held, {}
+        return [Chunk(tuple(held.values()), recipients=frozenset(held))] if held else []
 
 
 def _is_checked(message: Message) -> bool:
@@ -234,12 +234,13 @@ def _alone(message: Message, *, sender: bool) -> dict[str, Any]:
 def sent(chunk: Chunk, result: SentMessage) -> list[MessageOutcome]:
     """Return the outcome of each message of a chunk that the service accepted, in full or in part."""
     refusals = Refusals(result.errors, [message.phone for message in chunk.messages])
+    refs = {ref.phone: ref for ref in result.refs}
     outcomes = []
     for message in chunk.messages:
         if is_group(message.phone):
             outcomes.append(MessageOutcome(message, sent=result))
             continue
-        ref = MessageRef(message.phone, result.id)
+        ref = refs.get(message.phone) or MessageRef(message.phone, result.id)
         refusal = refusals.find(message.phone)
         error = None if refusal is None else recipient_error(refusal)
         if ref in result.missing:

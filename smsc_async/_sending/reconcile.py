@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Final, Literal, TypeAlias, TypeVar
 
 from smsc_async._call import Caller, Recording, Trace
-from smsc_async._clock import DiskTime, disk_time
+from smsc_async._clock import DiskTime, disk_time, utc_now
 from smsc_async._model import (
     AnyRef,
     AnySend,
@@ -312,6 +312,19 @@ class Reconciler:
         for ref, answer in zip(refs, answers, strict=True):
             evidence.learn(ref, answer, in_time=in_time)
         return answers
+
+    def abandoning(self) -> Callable[[AnySend], None]:
+        """Return a function that reports a send whose outcome nobody receives although it is known.
+
+        The send began after this call.
+        """
+        began = utc_now(self._caller.clock)
+
+        def abandon(operation: AnySend) -> None:
+            is_own = "id" not in operation.model_fields_set
+            self._hand_over(lost_send(operation, began, self._caller.clock, is_own=is_own))
+
+        return abandon
 
     def _hand_over(self, unresolved: UnresolvedSend) -> None:
         if self._on_unresolved is None:

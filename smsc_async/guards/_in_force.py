@@ -22,6 +22,7 @@ class LimitsInForce:
         status_in_flight: The number of status requests among them.
         late_arrival: The seconds in which a request whose answer was lost may still arrive.
         lost_lasts: The seconds for which such a request may be in flight.
+        bad_sends: The number of messages in flight, any of which may be refused; None if that rule is off.
     """
 
     status: tuple[int, float]
@@ -30,6 +31,7 @@ class LimitsInForce:
     status_in_flight: int
     late_arrival: float
     lost_lasts: float
+    bad_sends: int | None
 
     @classmethod
     def of(cls, guards: Guards | None) -> Self:
@@ -45,6 +47,7 @@ class LimitsInForce:
             status_in_flight=min(in_flight, _in_force(rules.status_in_flight, _SERVICE.status_in_flight).count),
             late_arrival=guards.late_arrival,
             lost_lasts=guards.late_arrival + guards.margin,
+            bad_sends=None if rules.bad_sends.policy == "off" else rules.bad_sends.count,
         )
 
 

@@ -244,7 +244,7 @@ async def test_statuses_and_batches_of_a_closed_client_have_an_error_for_each_me
     outcomes = []
 
     async def batch() -> None:
-        outcomes.extend([outcome async for outcome in client.send_batch(messages)])
+        outcomes.extend([outcome async for outcome in client.send_batch(messages, workers=1)])
 
     client._batch_size = 2
     async with _calls(partial(client.statuses, refs), batch) as ends:

@@ -61,7 +61,7 @@ async def test_a_watch_ends_asks_again_or_reports_one_message(error: SmscError, 
 async def test_a_batch_and_statuses_stop_only_at_an_error_about_all_requests(error: SmscError, scope: Scope) -> None:
     service = failing(error, after=1)
     client = make_client(service, retries=0, batch_size=1)
-    outcomes = [outcome async for outcome in client.send_batch(MESSAGES)]
+    outcomes = [outcome async for outcome in client.send_batch(MESSAGES, workers=1)]
     assert [outcome.error is None for outcome in outcomes] == [True, False, *[scope is not Scope.ALL] * 2]
     assert type(outcomes[1].error) is type(error)
     assert len(service.requests) == (2 if scope is Scope.ALL else 4)

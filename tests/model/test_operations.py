@@ -22,6 +22,7 @@ from smsc_async._model.operations import (
     GetStatus,
     Send,
     SendList,
+    is_own_id,
     new_id,
 )
 from smsc_async._model.results import Balance, Cost, DeliveryReport, SentMessage
@@ -98,6 +99,8 @@ def test_an_id_is_never_of_digits_alone_which_the_service_takes_for_a_number(mon
     drawn = iter([UUID(int=0), UUID(int=10)])
     monkeypatch.setattr("smsc_async._model.operations.uuid.uuid4", lambda: next(drawn))
     assert new_id() == f"{10:032x}"
+    assert is_own_id("20261127000140009012345678901abc")
+    assert not is_own_id("20261127000140009012345678901123"), "an order number may belong to an older message too"
 
 
 @pytest.mark.parametrize(

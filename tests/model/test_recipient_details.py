@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 from pydantic import JsonValue
 
-from smsc_async import MessageStatus, RecipientDetails, SentMessage
+from smsc_async import InvalidPhone, Message, MessageStatus, RecipientDetails, SentMessage
 from smsc_async.sandbox import Account, DeliveryPlan, Sandbox
 from tests.doubles import make_client
 from tests.sending.lossy_service import BAD, OTHER, PHONE
@@ -92,12 +92,37 @@ async def test_the_sandbox_returns_them_where_they_are_asked_for() -> None:
     sandbox = Sandbox(accounts=[Account.demo()], delivery=DeliveryPlan.instant())
     async with make_client(sandbox.transport(), apikey="demo") as client:
         assert (await client.send([PHONE, BAD], "Hi")).details == ()
-        sent = await client.send([PHONE, BAD, OTHER], "Ho", op=True)
+        sent = await client.send([PHONE, BAD, OTHER, "+79000009008"], "Ho", op=True)
     assert [(each.phone, each.cost, each.error) for each in sent.details] == [
         (PHONE[1:], Decimal("4.5"), None),
         (BAD[1:], None, 7),
         (OTHER[1:], Decimal("4.5"), None),
+        ("79000009008", None, 8),
     ]
-    assert [each.status is not None and bool(each.mccmnc) for each in sent.details] == [True, False, True]
+    assert [each.status is not None and bool(each.mccmnc) for each in sent.details] == [True, False, True, False]
     assert [ref.phone for ref in sent.refs] == [PHONE, OTHER]
     assert sum(each.cost or 0 for each in sent.details) == sent.cost
+
+
+async def test_a_recipient_that_only_the_details_show_as_refused_is_no_accepted_one() -> None:
+    sandbox = Sandbox(accounts=[Account.demo()], delivery=DeliveryPlan.instant())
+    async with make_client(sandbox.transport(), apikey="demo") as client:
+        sent = await client.send([PHONE, BAD], "Hi", op=True, err=False)
+        outcomes = [
+            each async for each in client.send_batch([Message(PHONE, "1"), Message(BAD, "2")], op=True, err=False)
+        ]
+    assert [ref.phone for ref in sent.refs] == [PHONE]
+    assert [(error.phone, error.code) for error in sent.errors] == [(BAD[1:], 7)]
+    assert outcomes[0].ref is not None
+    assert isinstance(outcomes[1].error, InvalidPhone)
+
+
+def test_a_recipient_that_is_in_errors_and_in_the_details_is_refused_once() -> None:
+    wire: dict[str, JsonValue] = {
+        "id": "7",
+        "errors": {"phone": "79991234567", "status": "8"},
+        "phones": {"phone": "79991234567", "error": "8"},
+    }
+    sent = SentMessage.from_wire(wire, id="7", recipients=[PHONE, OTHER])
+    assert [error.code for error in sent.errors] == [8]
+    assert [ref.phone for ref in sent.refs] == [OTHER]

@@ -67,7 +67,8 @@ def test_year_that_two_digits_cannot_say_is_refused(year: int) -> None:
         (9, 9, "start and end must be different hours"),
         (-1, 9, "at least 0"),
         (24, 24, "at most 23"),
-        (0, 0, "at least 1"),
+        (22, 0, "end must be at least 1; midnight is 24"),
+        (22, -1, "end must be at least 0"),
         (9, 25, "at most 24"),
     ],
 )

@@ -228,6 +228,13 @@ def test_reference_reads_like_phone_and_id() -> None:
     assert json.loads(MessageRef("+79991234567", 7).model_dump_json()) == {"phone": "+79991234567", "id": "7"}
 
 
+def test_a_reference_of_values_that_were_checked_before_is_the_same() -> None:
+    ref, other = MessageRef.of_checked("+79991234567", "a1"), MessageRef("+79991234567", "a1")
+    assert ref == other
+    assert hash(ref) == hash(other)
+    assert (str(ref), repr(ref), ref.model_dump_json()) == (str(other), repr(other), other.model_dump_json())
+
+
 @pytest.mark.parametrize("given", ["", "7", "+79991234567", ":", ":7", "+79991234567:", "+79991234567:7:"])
 def test_text_that_is_no_reference_is_refused(given: str) -> None:
     with pytest.raises(ValueError, match=r"phone:id|must be"):

@@ -67,8 +67,8 @@ def test_deflate_is_zlib_or_raw_or_a_header_that_was_left_behind(data: bytes, en
 )
 @pytest.mark.parametrize(
     "data",
-    [b"", XML, codecs.BOM_UTF8 + XML, XML.decode().encode("utf-16"), XML.decode().encode("utf-16-be"), b"Not Found"],
-    ids=["empty", "XML", "BOM", "UTF-16", "UTF-16-BE", "text"],
+    [b"", XML, codecs.BOM_UTF8 + XML, XML.decode().encode("utf-16"), XML.decode().encode("utf-16-be"), b"KO"],
+    ids=["empty", "XML", "BOM", "UTF-16", "UTF-16-BE", "begins like deflate"],
 )
 def test_an_unknown_encoding_of_a_plain_body_means_nothing(data: bytes, encoding: str) -> None:
     assert _read(data, encoding, 1_000) == data
@@ -127,3 +127,12 @@ def test_broken_compression_is_said_without_a_quotation(packed: bytes, encoding:
     with pytest.raises(MalformedEnvelope, match="compression is broken") as caught:
         _read(packed, encoding)
     assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize(
+    "data", [GZIP[:-8] + b"secretzz", b"\x0b\x02\x80<a/>\x03", gzip.compress(bytes(2_000), mtime=0)]
+)
+def test_the_body_of_an_http_error_may_be_unreadable(data: bytes) -> None:
+    body = Body(1_000, "gzip", 404)
+    body.add(data)
+    assert bytes(body) == b""

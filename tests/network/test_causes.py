@@ -4,6 +4,7 @@ import asyncio
 import errno
 import socket
 import ssl
+import zlib
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -86,7 +87,7 @@ def test_a_proxy_that_dns_does_not_know_is_named_without_its_password(
 ) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", _fail_to_resolve)
     words = _words(stack, URL, proxy="http://ann:canary@proxy.test:3128")
-    assert words == "could not resolve proxy.test, nothing was sent"
+    assert words == "could not resolve the proxy proxy.test, nothing was sent"
 
 
 def test_a_host_that_refuses_is_named(stack: tuple[Run, Make]) -> None:
@@ -264,4 +265,32 @@ async def test_long_headers_are_read(make: Make, lines: list[bytes]) -> None:
     async with raw_server(serve) as url:
         for _ in "12":
             assert (await transport.post(url, {}, b"<a/>", QUICK)).body == b"<a/>"
+    await transport.aclose()
+
+
+@pytest.mark.parametrize("status", ["404 Not Found", "503 Service Unavailable"])
+async def test_an_http_error_whose_page_is_compressed_in_an_unknown_way_keeps_its_status(
+    make: Make, status: str
+) -> None:
+    async def serve(_: RawRequest, writer: asyncio.StreamWriter) -> bool:
+        writer.write(http_bytes(b"\x0b\x02\x80<a/>\x03", status=status, content_encoding="br"))
+        return True
+
+    transport = make()
+    async with raw_server(serve) as url:
+        reply = await transport.post(url, {}, b"<a/>", QUICK)
+    await transport.aclose()
+    assert (reply.status_code, reply.body) == (int(status[:3]), b"")
+
+
+async def test_content_encoding_may_be_in_several_headers(make: Make) -> None:
+    async def serve(_: RawRequest, writer: asyncio.StreamWriter) -> bool:
+        packed = zlib.compress(b"<a/>")[2:-4]
+        head = b"Content-Encoding: identity\r\nContent-Encoding: deflate\r\n\r\n"
+        writer.write(http_bytes(packed).replace(b"\r\n\r\n", b"\r\n" + head, 1))
+        return True
+
+    transport = make()
+    async with raw_server(serve) as url:
+        assert (await transport.post(url, {}, b"<a/>", QUICK)).body == b"<a/>"
     await transport.aclose()

@@ -74,3 +74,29 @@ async def test_send_through_a_proxy_that_hangs_is_no_unresolved_send(transport: 
         with pytest.raises(ConnectError) as caught:
             await client.send("+79991234567", "Hi")
     assert (caught.value.outcome, caught.value.unresolved, unresolved) == (Outcome.NOT_SENT, None, [])
+
+
+@pytest.mark.parametrize(
+    "make", [HttpxTransport, AiohttpTransport, _given], ids=["httpx", "aiohttp", "a given one of httpx"]
+)
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", "did not answer as an HTTP proxy"),
+        (b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n", "did not answer as an HTTP proxy"),
+        (b"HTTP/1.1 407 Who?\r\nX: " + b"y" * 9_000 + b"\r\n\r\n", r"refused to connect to sms\.test \(HTTP 407\)"),
+        (b"HTTP/1.1 403 No\r\n" + b"Set-Cookie: c=v\r\n" * 200 + b"\r\n", r"refused to connect .* \(HTTP 403\)"),
+    ],
+    ids=["SSH", "broken headers", "9 kB", "200 cookies"],
+)
+async def test_what_a_proxy_answers_is_said_however_long_its_headers(make: Make, answer: bytes, words: str) -> None:
+    async def serve(_: RawRequest, writer: asyncio.StreamWriter) -> bool:
+        writer.write(answer)
+        await writer.drain()
+        return False
+
+    async with raw_server(serve) as url:
+        transport = make(proxy=url)
+        with pytest.raises(ConnectError, match=rf"the proxy 127\.0\.0\.1:[0-9]+ {words}, nothing was sent"):
+            await transport.post(SERVICE, {}, b"<a/>", Timeout.of(5))
+        await transport.aclose()

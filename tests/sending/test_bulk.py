@@ -34,6 +34,7 @@ from smsc_async import (
     Undeliverable,
     Viber,
 )
+from smsc_async._sending import Workers
 from tests.doubles import FakeService, answer, make_client, query_of
 from tests.virtual import virtual_time
 
@@ -50,16 +51,17 @@ def _lines(service: FakeService) -> list[list[str]]:
     return [query_of(request)["list"].split("\n") for request in service.requests]
 
 
-async def test_messages_are_sent_in_chunks_of_forty_nine_and_outcomes_are_in_order() -> None:
+@pytest.mark.parametrize(("workers", "sizes"), [(1, [49, 49, 22]), (2, [49, 49, 22]), ("auto", [44, 44, 32])])
+async def test_messages_are_sent_in_chunks_and_outcomes_are_in_order(workers: Workers, sizes: list[int]) -> None:
     service = FakeService()
     messages = _messages(120)
-    outcomes = await _all(make_client(service).send_batch(messages, sender="shop", via=Viber()))
+    outcomes = await _all(make_client(service).send_batch(messages, sender="shop", via=Viber(), workers=workers))
     assert [outcome.message for outcome in outcomes] == messages
-    assert [len(lines) for lines in _lines(service)] == [49, 49, 22]
+    assert [len(lines) for lines in _lines(service)] == sizes
     assert _lines(service)[0][0] == "+79990000000:text 0"
     ids = [str(request.fields["id"]) for request in service.requests]
     assert len(set(ids)) == 3
-    expected = [MessageRef(message.phone, ids[position // 49]) for position, message in enumerate(messages)]
+    expected = [MessageRef(message.phone, ids[position // sizes[0]]) for position, message in enumerate(messages)]
     assert [outcome.ref for outcome in outcomes] == expected
     assert {outcome.error for outcome in outcomes} == {None}
     assert {str(request.fields["sender"]) for request in service.requests} == {"shop"}
@@ -83,7 +85,8 @@ async def test_empty_batch_makes_no_request() -> None:
     assert service.urls == []
 
 
-async def test_endless_source_is_read_one_chunk_at_a_time() -> None:
+@pytest.mark.parametrize(("workers", "count"), [(1, 49 + 49 + 49), ("auto", 44 + 2 * 44)])
+async def test_endless_source_is_read_one_wave_at_a_time(workers: Workers, count: int) -> None:
     taken: list[Message] = []
 
     def endless() -> Iterator[Message]:
@@ -94,10 +97,10 @@ async def test_endless_source_is_read_one_chunk_at_a_time() -> None:
             number += 1
 
     service = FakeService()
-    async for outcome in make_client(service).send_batch(endless()):
+    async for outcome in make_client(service).send_batch(endless(), workers=workers):
         if outcome.message.text == "text 120":
             break
-    assert len(taken) == 147
+    assert len(taken) == count
     assert len(service.requests) == 3
 
 
@@ -275,11 +278,11 @@ async def test_refused_recipients_have_errors_and_the_others_references() -> Non
 
 
 @virtual_time
-async def test_requests_of_a_batch_are_made_one_at_a_time_and_each_has_the_deadline() -> None:
+async def test_requests_of_one_worker_are_made_one_at_a_time_and_each_has_the_deadline() -> None:
     service = FakeService(latency=3)
     client = make_client(service, batch_size=1)
     start = trio.current_time()
-    outcomes = await _all(client.send_batch(_messages(4), deadline=5, timeout=Timeout(read=4)))
+    outcomes = await _all(client.send_batch(_messages(4), deadline=5, timeout=Timeout(read=4), workers=1))
     assert {outcome.error for outcome in outcomes} == {None}
     assert trio.current_time() - start == pytest.approx(12)
     assert service.peak == 1
@@ -326,7 +329,7 @@ async def test_cost_batch_yields_one_cost_per_request_and_sends_nothing() -> Non
 async def test_errors_of_cost_batch_are_outcomes_too() -> None:
     service = FakeService([answer("get_sms_cost2", cost="1"), ConnectError("gone"), answer("get_sms_cost2", error="2")])
     client = make_client(service, batch_size=1, retries=0)
-    chunks: list[ChunkCost] = [chunk async for chunk in client.cost_batch(_messages(4))]
+    chunks: list[ChunkCost] = [chunk async for chunk in client.cost_batch(_messages(4), workers=1)]
     assert [type(chunk.error) for chunk in chunks] == [type(None), ConnectError, AuthenticationFailed, BreakerOpen]
     assert len(service.requests) == 3
     with pytest.raises(ValueError, match="freq needs period"):

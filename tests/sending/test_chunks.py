@@ -33,6 +33,7 @@ from smsc_async import (
     WrongEventLoop,
 )
 from smsc_async._sending.chunks import Chunk, Chunker, failed, left_out, sent, to_cost, to_send
+from smsc_async._sending.divider import Divider
 
 
 def _messages(count: int, first: int = 0) -> list[Message]:
@@ -78,6 +79,38 @@ def test_text_that_a_line_can_not_carry_is_a_chunk_of_its_own_in_order(text: str
     before, after = _messages(2)
     alone = Message("+79991112233", text)
     assert _divided([before, alone, after]) == [Chunk((before,)), Chunk((alone,), is_list=False), Chunk((after,))]
+
+
+def _requests(messages: list[Message], options: dict[str, object], size: int = 50) -> list[list[str] | ValueError]:
+    divider = Divider(size, to_send, options)
+    requests = [each for message in messages for each in divider.add(message)] + divider.rest()
+    return [
+        each.made if isinstance(each.made, ValueError) else [ref.phone for ref in each.operation().refs()]
+        for each in requests
+    ]
+
+
+def test_a_message_that_contradicts_the_arguments_has_a_request_of_its_own_in_order() -> None:
+    wrong = Message("a@example.com", "no SMS")
+    phones = [message.phone for message in _messages(5)]
+    given = [*_messages(2), wrong, *_messages(2, 2), wrong, *_messages(1, 4)]
+    first, error, second, other, third = _requests(given, {})
+    assert [first, second, third] == [phones[:2], phones[2:4], phones[4:]]
+    assert isinstance(error, ValueError)
+    assert isinstance(other, ValueError)
+    assert error.__traceback__ is None  # its frames hold the messages
+
+
+def test_a_contradiction_of_all_messages_is_the_error_of_each() -> None:
+    requests = _requests(_messages(3), {"via": Email(sender="a@b.c", subject="s")}, 2)
+    assert [type(each) for each in requests] == [ValueError] * 3
+
+
+def test_an_operation_that_cant_be_made_is_raised_when_it_is_needed() -> None:
+    divider = Divider(1, to_send, {})
+    (request,) = divider.add(Message("a@example.com", "no SMS"))
+    with pytest.raises(ValueError, match="a phone in international format"):
+        request.operation()
 
 
 def test_operation_of_a_list_and_of_a_single_message() -> None:

@@ -78,6 +78,26 @@ async def test_a_batch_is_divided_into_requests_with_one_task_each(make_post: Ca
     assert post.service.phones == [message.phone.removeprefix("+") for message in messages]
 
 
+async def test_a_message_that_turns_out_wrong_ends_a_batch_after_the_tasks_before_it(post: Post) -> None:
+    queued: list[Any] = []
+    given = [Message(PHONE, "Hello"), Message("a@example.com", "no SMS"), Message("+79991234568", "Hello")]
+
+    async def put() -> None:
+        async for task in post.tasks.send_batch(given):
+            queued.append(task)  # noqa: PERF401 - a message is wrong
+
+    with pytest.raises(ValueError, match="a phone in international format"):
+        await put()
+    assert len(queued) == await post.redis.xlen(post.broker.queue_name) == 1
+
+
+async def test_four_requests_of_a_batch_leave_room_for_other_calls(post: Post) -> None:
+    messages = [Message(f"+7999{number:07d}", "Hello") for number in range(5 * 22)]
+    assert len([task async for task in post.tasks.send_batch(messages)]) == 5
+    limit = Rules().bad_sends.count
+    assert limit - limit // 22 * 22 > 10
+
+
 async def test_wrong_arguments_are_refused_before_anything_is_queued(post: Post) -> None:
     with pytest.raises(ValueError, match="recipient"):
         await post.tasks.send("nobody, really", "Hello")
