@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, Final
 
 from ._client import Client
@@ -11,9 +12,9 @@ from ._watching import Source, Unfinished, Watched, Watcher, source_of
 from .guards import Guards
 
 with suppress(ModuleNotFoundError):  # the extra [sandbox]; a `ManualClock` doesn't need it
-    from .sandbox import Sandbox
+    from .sandbox import Account, Sandbox
 
-__all__ = ["ManualClock", "client"]
+__all__ = ["ManualClock", "ServedSandbox", "client"]
 
 _URL: Final = "https://smscentre.com/sys/soap.php"
 _LATEST: Final = 1e12  # seconds; later ones would be too coarse for short waits
@@ -53,6 +54,29 @@ class ManualClock(MovableClock):
             ValueError: The seconds are less than 0, not finite, or too many.
         """
         return super().advance(_checked("seconds", seconds, _LATEST - self.now()))
+
+
+@dataclass(frozen=True, slots=True)
+class ServedSandbox:
+    """A sandbox that is served over HTTP, as the pytest fixture `smsc_sandbox_server` returns it.
+
+    Attributes:
+        sandbox: The sandbox.
+        url: The URL of its SOAP service.
+    """
+
+    sandbox: "Sandbox"
+    url: str
+
+    @property
+    def account(self) -> "Account":
+        """Its first account, with the `apikey`, `login` and `password` to pass to the application."""
+        return self.sandbox.accounts[0]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables `SMSC_URL` and `SMSC_APIKEY`, for an application whose client takes no arguments."""
+        return {"SMSC_URL": self.url, "SMSC_APIKEY": self.account.apikey}
 
 
 def client(sandbox: "Sandbox", **options: Any) -> Client:

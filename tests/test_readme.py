@@ -12,6 +12,9 @@ from typing import Final
 import pytest
 
 from tests.parts import need
+from tests.plugged import Plugged
+
+pytest_plugins = ["pytester"]
 
 ROOT: Final = Path(__file__).parent.parent
 README: Final = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -71,6 +74,13 @@ def test_a_block_of_the_readme_runs_as_a_script_and_reaches_nothing_but_loopback
     need(block.lower())
     ran = _run(block, tmp_path)
     assert (ran.returncode, ran.stderr) == (0, "")
+
+
+def test_the_test_file_of_the_readme_passes(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    (code,) = [block for block in BLOCKS if "smsc_sandbox_server" in block]
+    plugged = Plugged(pytester, monkeypatch)
+    plugged.write(code)
+    plugged.passes(2 * code.count("def test_"))  # on asyncio and on trio
 
 
 @pytest.mark.parametrize("code", [*BLOCKS, *EXAMPLES.values()], ids=[*map(str, range(len(BLOCKS))), *EXAMPLES])

@@ -22,6 +22,7 @@ from ._fault import Fault, FaultKind
 from ._faults import Faults, InjectedFault, ScriptEntry
 from ._limits import Block, Limits, LimitUse, Streak, Window
 from ._messages import AcceptedMessage
+from ._shared_server import SandboxServer
 
 __all__ = [
     "MAGIC_NUMBERS",
@@ -39,6 +40,7 @@ __all__ = [
     "Limits",
     "MagicNumber",
     "Sandbox",
+    "SandboxServer",
     "ScriptEntry",
     "ServiceChannel",
     "Share",

@@ -30,6 +30,7 @@ _VIRTUAL_ERROR = 200
 _EXPIRED = 3
 _DELIVERED = 1
 _READ = 2
+_UNDELIVERABLE = 20
 
 STATUS_NAMES: Mapping[int, str] = MappingProxyType(
     {
@@ -201,6 +202,16 @@ class DeliveryPlan:
     def instant(cls, status: int = _DELIVERED, err: int = 0) -> "DeliveryPlan":
         """Return a plan in which each message takes this status as soon as it is due."""
         return cls(outcomes=(Share(status, err, 1),), to_operator=0, to_decision=0, spread=0, read_share=0)
+
+    @classmethod
+    def delivered(cls) -> "DeliveryPlan":
+        """Return a plan in which every message is delivered as soon as it is due."""
+        return cls.instant()
+
+    @classmethod
+    def undelivered(cls) -> "DeliveryPlan":
+        """Return a plan in which no message is delivered: each takes status 20, undeliverable, as soon as it is due."""
+        return cls.instant(_UNDELIVERABLE, ERRORS[_UNDELIVERABLE])
 
     def draw(
         self,

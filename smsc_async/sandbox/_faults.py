@@ -40,8 +40,8 @@ class InjectedFault:
     def __init__(self, id: int, fault: Fault, seed: int) -> None:  # noqa: A002 - the word of the API
         self.id = id
         self.fault = fault
-        self.seen = 0
-        self.used = 0
+        self.seen: int = 0
+        self.used: int = 0
         self.sow(seed)
 
     def __repr__(self) -> str:
@@ -49,7 +49,7 @@ class InjectedFault:
 
     def sow(self, seed: int) -> None:
         """Start the random numbers of this fault anew; they do not depend on the other faults."""
-        self.dice = random.Random(f"{seed}/{self.id}")  # noqa: S311 - repeatable on purpose
+        self.dice: random.Random = random.Random(f"{seed}/{self.id}")  # noqa: S311 - repeatable on purpose
 
     def as_json(self) -> dict[str, Any]:
         """Return its JSON form: that of the fault, with `id`, `seen` and `used`."""

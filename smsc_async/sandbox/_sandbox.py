@@ -31,6 +31,7 @@ from ._lookup import Lookup
 from ._messages import AcceptedMessage
 from ._outbox import MessageFilter
 from ._sandbox_clock import SandboxClock, clock_after
+from ._sent import SentAssertions
 from ._service import Service
 from ._soap import SoapEndpoint
 
@@ -42,7 +43,7 @@ _LONG: Final = 1_000  # events
 _LATEST: Final = 253_402_000_000.0  # days before the end of the year 9999
 
 
-class Sandbox:
+class Sandbox(SentAssertions):
     """The emulated service, in this process.
 
     Args:
@@ -94,7 +95,7 @@ class Sandbox:
         self._access = Access(token, allowed_hosts)
         self._seed = seed
         self._keep = keep
-        self.faults = Faults(seed)
+        self.faults: Faults = Faults(seed)
         self._first_faults = tuple(checked_faults(faults))
         self.faults.reset(self._first_faults, seed)
         self._event_log = event_log = None if state is None else EventLog(Path(state), seed)

@@ -7,9 +7,15 @@ from collections.abc import Awaitable, Iterator
 from threading import Thread
 from typing import Any, Final
 
-import uvicorn
 from starlette.types import Receive, Scope, Send
-from uvicorn.protocols.http.h11_impl import H11Protocol
+
+try:
+    import uvicorn
+    from uvicorn.protocols.http.h11_impl import H11Protocol
+except ModuleNotFoundError as _error:
+    if _error.name != "uvicorn":
+        raise
+    raise ModuleNotFoundError("serving a sandbox needs an extra package: pip install 'smsc-async[sandbox]'") from None
 
 from ._connection import put_connection, until_gone
 
@@ -77,6 +83,7 @@ def serve(app: Any, host: str, port: int) -> Iterator[str]:
             uvicorn.Config(
                 app,
                 http=ServedProtocol,
+                interface="asgi3",
                 lifespan="off",
                 ws="none",
                 log_config=None,

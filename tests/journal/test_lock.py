@@ -331,7 +331,7 @@ async def test_a_journal_is_refused_in_words_where_files_cannot_be_locked(
 
 def test_everything_but_a_journal_is_imported_without_file_locks() -> None:
     code = (
-        "import sys; sys.modules['fcntl'] = None; import smsc_async, smsc_async.__main__, smsc_async._cli.app; "
-        "smsc_async.Client(apikey='demo')"
+        "import sys; sys.modules['fcntl'] = None; import smsc_async.__main__, smsc_async._cli.app; "
+        "from smsc_async import *; Client(apikey='demo')"
     )
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, timeout=60)  # noqa: S603 - our own code

@@ -59,6 +59,14 @@ def test_virtual_message_ends_with_error_200() -> None:
     assert draw(STEADY, virtual=True, phone="79000000000")[-1] == Change(100, 0, 0)
 
 
+def test_everything_and_nothing_is_delivered_as_soon_as_it_is_due() -> None:
+    for phone in ("79991234567", "79991234568"):
+        assert draw(DeliveryPlan.delivered(), phone=phone, send_at=130.0)[-1] == Change(130, 1)
+        assert draw(DeliveryPlan.undelivered(), phone=phone, send_at=130.0)[-1] == Change(130, 20, 1)
+    assert draw(DeliveryPlan.delivered(), reports_reading=True)[-1] == Change(100, 1)
+    assert draw(DeliveryPlan.undelivered(), phone="79000000001")[-1] == Change(100, 1)  # its result is fixed
+
+
 def test_instant_plan_sets_the_final_status_when_due() -> None:
     assert draw(DeliveryPlan.instant(22, 249), send_at=130.0)[1:] == (Change(130, 0), Change(130, 22, 249))
 

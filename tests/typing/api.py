@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from taskiq import AsyncTaskiqTask
 from taskiq_redis import RedisStreamBroker
 
+import smsc_async
 from smsc_async import (
     After,
     ApiError,
@@ -193,3 +194,7 @@ def phones() -> None:
     assert_type(phone, Phone)
     assert_type(Phone("+79991234567"), Phone)
     Message(phone, "Hi")
+
+
+def a_name_that_does_not_exist_is_reported() -> object:
+    return smsc_async.Cliemt  # type: ignore[attr-defined]
