@@ -19,6 +19,7 @@ from urllib.request import ProxyHandler, build_opener
 import anyio
 import anyio.to_thread
 import typer
+from pydantic import SecretStr
 
 from . import output
 from .arguments import AsJson, amount
@@ -72,8 +73,10 @@ def sandbox(
         typer.Option(help="A host name by which programs may use /_sandbox/, such as 'sandbox'; repeat for more."),
     ] = None,
     token: Annotated[
-        str | None,
-        typer.Option(envvar="SMSC_SANDBOX_TOKEN", show_envvar=True, help="A token that /_sandbox/ requires."),
+        SecretStr | None,
+        typer.Option(
+            parser=SecretStr, envvar="SMSC_SANDBOX_TOKEN", metavar="TOKEN", help="A token that /_sandbox/ requires."
+        ),
     ] = None,
     no_token: Annotated[
         bool, typer.Option("--no-token", help="Listen where other machines can connect, without a token.")

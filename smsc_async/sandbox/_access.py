@@ -65,7 +65,7 @@ class Access:
         host, port = _split(f"//{hosts[0]}") if len(hosts) == 1 else ("", None)
         if not self._is_allowed(host, scope.get("server")):
             return 403, "this Host is not allowed: use localhost, or start the sandbox with --allowed-host"
-        port = port or _PORTS[scope["scheme"]]
+        port = port or _PORTS.get(scope["scheme"])
         if origins and [(host, port)] != [_origin(origin) for origin in origins]:
             return 403, "a web page of another Origin may not use the sandbox"
         if self._token is not None and not self._knows_token(headers.getlist("Authorization")):

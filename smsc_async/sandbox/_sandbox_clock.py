@@ -1,13 +1,17 @@
 """The clock of a sandbox: Unix time that tests can move forward, also for the clients that wait by it."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import Final
 
 from smsc_async._clock import disk_time, steady_clock
+from smsc_async._model import is_seconds, wrong
 from smsc_async._movable_clock import MovableClock
 
 from ._event_log import EventLog
 
 __all__ = ["SandboxClock", "clock_after"]
+
+_LATEST: Final = 253_402_000_000.0  # days before the end of the year 9999
 
 
 class SandboxClock(MovableClock):
@@ -25,6 +29,18 @@ class SandboxClock(MovableClock):
     ) -> None:
         super().__init__(base, is_busy=is_busy, calm=calm)
         self._move(skipped)
+
+    def advance(self, seconds: float) -> Awaitable[None]:
+        """Move the clock forward by `seconds`; see `MovableClock.advance`.
+
+        Raises:
+            ValueError: The seconds are no number, less than 0, or too many.
+        """
+        if not is_seconds(seconds):
+            raise wrong("seconds", "a number, at least 0, because time moves forward only", seconds)
+        if self.now() + seconds > _LATEST:
+            raise ValueError("the clock of a sandbox does not go beyond the year 9999")
+        return super().advance(seconds)
 
     def unix_time(self) -> float:
         """Return the Unix time of the sandbox, for clients that compare it with the times in its answers."""

@@ -12,7 +12,8 @@ import httpx
 import pytest
 
 from smsc_async import Client, HTTPStatusError, testing
-from smsc_async.sandbox import DeliveryPlan, Limits, Sandbox
+from smsc_async.sandbox import DeliveryPlan, Fault, Limits, Sandbox
+from smsc_async.sandbox._api.models import FaultRequest
 
 PHONE, OTHER = "+79991234567", "+79991234568"
 
@@ -162,6 +163,10 @@ async def test_faults_are_added_listed_and_removed(sandbox: Sandbox, api: httpx.
     await api.post("faults", json={"kind": "soap_fault", "faultcode": "Client"})
     assert (await api.delete("faults")).status_code == 204
     assert (await api.get("faults")).json() == {"faults": []}
+
+
+def test_a_fault_has_the_same_parameters_over_http() -> None:
+    assert set(FaultRequest.model_fields) == set(Fault.model_fields)
 
 
 async def test_limits_are_shown_with_their_fill(sandbox: Sandbox, api: httpx.AsyncClient) -> None:

@@ -177,10 +177,8 @@ class FaultState(_Model):
         return cls(**fault.as_json())
 
 
-class FaultRequest(BaseModel):
+class FaultRequest(_Model):
     """A fault to inject; which parameters it has depends on its kind, see docs/testing.md."""
-
-    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
 
     kind: FaultKind
     operation: OperationName | None = Field(default=None, description="Only requests of this operation.")
@@ -192,6 +190,11 @@ class FaultRequest(BaseModel):
     at: int | None = Field(default=None, ge=0, description="Of cut: how many bytes of the body arrive.")
     status: int | None = Field(default=None, ge=200, le=599, description="Of http: the HTTP status.")
     code: int | None = Field(default=None, ge=1, le=9, description="Of error: the error of the service.")
+    faultcode: Literal["Server", "Client"] | None = Field(default=None, description="Of soap_fault.")
+    namespace: ShortText | None = Field(default=None, description="Of drifted_namespace: the new namespace.")
+    executed: bool | None = Field(
+        default=None, description="Of http, empty and soap_fault: whether the service executes the request."
+    )
 
 
 class FaultStates(_Model):
