@@ -1,7 +1,6 @@
 """Watching messages until their status is final: the task group that makes the requests a `Plan` chooses."""
 
 import math
-from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from types import TracebackType
 from typing import Final, Self, TypeAlias
@@ -17,24 +16,19 @@ from smsc_async._model import (
     ClientClosed,
     DeliveryReport,
     GetStatus,
-    MessageNotFound,
-    MessageRef,
     OnProgress,
-    Outcome,
     Scope,
     SmscError,
-    least_pause,
     refs_of,
 )
 
 from .plan import Plan
 from .registry import Expiries, Registry, Source, Unfinished, Update, Watched, source_of, watched
+from .updates import Updates
 
 __all__ = ["Watcher", "last_report"]
 
-_BUFFER: Final = 64
 _FED_AT_ONCE: Final = 100
-_PACE: Final = 0.05
 # A shorter pause may be lost to rounding when it is added to a time.
 _SHORTEST_PAUSE: Final = 0.001
 
@@ -91,22 +85,21 @@ class Watcher:
         self._ask = ask
         self._source = source_of(source)
         self._workers = workers
-        self._grace = grace
         self._clock = clock
         self._closed = closed
         self._on_progress = on_progress
         self._registry = Registry()
         self._plan = plan
-        self._lost_lasts = lost_lasts
+        self._updates = Updates(
+            self._registry, plan, workers=workers, lost_lasts=lost_lasts, grace=grace, wake=self._wake
+        )
         self._expiries = Expiries(self._registry, timeout)
         self._late: set[int] = set()  # expired before this watch began: each is requested once before it expires
-        self._handed_over: deque[tuple[int, Update]] = deque()
         self._news = anyio.Event()
         self._group: TaskGroup | None = None
         self._scope = anyio.CancelScope()
         self._worker_count = 1
         self._error: Exception | None = None
-        self._took = 0.0
         self._fed = False
         self._is_over = False
         self._offset = 0.0
@@ -151,7 +144,7 @@ class Watcher:
     async def __aenter__(self) -> Self:
         if self._group is not None:
             raise RuntimeError("a watch can be entered only once; start another one with its `unfinished`")
-        self._offset = unix_time(self._clock) - self._clock.now()
+        self._offset = self._updates.offset = unix_time(self._clock) - self._clock.now()
         self._group = await anyio.create_task_group().__aenter__()
         self._group.start_soon(self._run)
         return self
@@ -178,7 +171,7 @@ class Watcher:
             raise RuntimeError("updates can be taken only inside the `async with` block of the watch")
         await checkpoint()
         self._expire()
-        while not self._handed_over:
+        while not self._updates:
             if self._error is not None:
                 raise self._error from None
             if self._fed and not len(self._registry):
@@ -186,14 +179,9 @@ class Watcher:
             await self._rest(self._expiries.next_at() - self._offset)
             self._expire()
         # No await from here on, so that no update is lost if the consumer is cancelled.
-        if len(self._handed_over) == _BUFFER:
-            self._wake()
-        key, update = self._handed_over[0]
-        if update.is_last and self._on_progress is not None:
+        if self._updates.first().is_last and self._on_progress is not None:
             self._on_progress(self.done + 1, self.total)  # if it raises, the update stays in the queue
-        self._handed_over.popleft()
-        self._registry.take(key, update)
-        return update
+        return self._updates.take()
 
     async def _run(self) -> None:
         with self._scope:
@@ -247,7 +235,7 @@ class Watcher:
         """Request one message at a time, as long as the watch lasts."""
         try:
             while self._error is None:
-                now, has_room = self._clock.now(), len(self._handed_over) < _BUFFER
+                now, has_room = self._clock.now(), self._updates.has_room
                 key = self._plan.pick(now) if has_room else None
                 if key is None:
                     await self._rest(self._plan.next_at(now) if has_room else math.inf)
@@ -282,9 +270,12 @@ class Watcher:
         try:
             report = await self._ask(GetStatus(ref=ref))
         except SmscError as error:
-            return self._failed(key, ref, error)
+            lost = self._updates.failed(key, ref, error, self._clock.now())
+            if error.scope is Scope.ALL:
+                self._end(error)
+            return lost
         else:
-            self._answered(key, report, start)
+            self._updates.answered(key, report, start, self._clock.now())
             return 0.0
         finally:
             if key in self._late and self._error is None:  # if the watch has ended, the next one requests it
@@ -293,49 +284,13 @@ class Watcher:
                 self._wake()
             self._registry.release(key)
 
-    def _answered(self, key: int, report: DeliveryReport, start: float) -> None:
-        now = self._clock.now()
-        # The number of workers divided by the recent duration of a request is the capacity per second.
-        self._took += (now - start - self._took) * (_PACE if self._took else 1.0)
-        self._plan.capacity(self._workers / self._took if self._took else 0.0)
-        changed = self._registry.is_news(key, int(report.status))
-        at = None if report.changed_at is None else report.changed_at.timestamp() - self._offset
-        self._plan.answered(key, now, final=report.is_final, changed=changed, final_at=at)
-        if changed or report.is_final:
-            self._hand_over(key, Update(report.ref, report, is_last=report.is_final))
-
-    def _failed(self, key: int, ref: MessageRef, error: SmscError) -> float:
-        now, lost = self._clock.now(), self._lost_lasts if error.outcome is Outcome.UNKNOWN else 0.0
-        if error.scope is Scope.MESSAGE:
-            self._refused(key, ref, error, now)
-        else:
-            arrival = None if error.outcome is Outcome.NOT_SENT else now + lost
-            self._plan.failed(key, now, arrival=arrival, pause=least_pause(error, self._plan.interval))
-        if error.scope is Scope.ALL:
-            self._end(error)
-        return lost
-
-    def _refused(self, key: int, ref: MessageRef, error: SmscError, now: float) -> None:
-        if isinstance(error, MessageNotFound) and now + self._offset < self._registry.since(key) + self._grace:
-            self._plan.answered(key, now, final=False)
-        else:
-            self._plan.remove(key)  # without an answer: the plan must not record it as final
-            self._hand_over(key, Update(ref, error=error, is_last=True))
-
     def _expire(self) -> None:
         """Hand over an update for each expired message, while there is room."""
-        while len(self._handed_over) < _BUFFER:
+        while self._updates.has_room:
             key = self._expiries.pop(self._clock.now() + self._offset)
             if key is None:
                 return
-            self._plan.remove(key)
-            self._hand_over(key, Update(self._registry.ref(key), expired=True, is_last=True))
-
-    def _hand_over(self, key: int, update: Update) -> None:
-        """Hand over an update, unless the message has had its last one."""
-        if self._registry.hand_over(key, update):
-            self._handed_over.append((key, update))
-            self._wake()
+            self._updates.expired(key)
 
 
 async def last_report(watcher: Watcher) -> DeliveryReport:
