@@ -43,6 +43,8 @@ PURE: Final = {"_model", "_protocol", "guards._limits", "guards._rules", "guards
     "_watching.plan",
     "_watching.curve",
     "_watching.buckets",
+    "_watching.updates",
+    "_watching.worth",
     "_sending.chunks",
     "_sending.evidence",
     "_journal.rows",

@@ -13,13 +13,10 @@ from typing import Final, Literal
 from smsc_async._model import Backoff, is_seconds
 
 from .buckets import Bucket, MessageTable, Position
-from .curve import EDGES, Curve, Worth, bin_at, edge_near
+from .curve import EDGES, Curve, bin_at, edge_near
+from .worth import Worth
 
 _FIRST_CAPACITY: Final = 20.0  # requests per second, before it is measured
-_ROUNDS: Final = 5.5  # with a backlog a request is worth this part of the time that one for each message takes,
-_CHEAPEST: Final = 2.7  # but at least this many seconds of delay,
-_DEAREST: Final = 18.0  # and at most as many
-_SIMILAR: Final = 0.8
 _SHARED: Final = 2  # if its limit is larger, a young message leaves one request to others
 _TURN: Final = 16  # requests from one bucket without comparing it with the others
 _BACKOFF: Final = Backoff(2.0, 60.0)
@@ -83,7 +80,7 @@ class Plan:
         self._turn = 0  # how many more requests are made from this bucket
         self._wake = math.inf  # before this time, no message in a bucket is due
         if delay_per_request == "auto":
-            self._worth = Worth(_CHEAPEST, by_age=True, spread=self._limit)
+            self._worth = Worth.auto(self._limit)
         else:
             self._worth = Worth(delay_per_request)
         self._lessons = self.curve.lessons
@@ -337,11 +334,7 @@ class Plan:
         """Apply changes of the backlog and of the curve, which other plans may update too."""
         worth = self._worth
         if self._auto:
-            round_lasts = self._size / self.requests_a_second
-            spread = self._limit if round_lasts * self._most < self.interval else None
-            seconds = min(max(round_lasts / _ROUNDS, _CHEAPEST), _DEAREST)
-            if spread is not worth.spread or not _SIMILAR < seconds / worth.seconds < 1 / _SIMILAR:
-                worth = Worth(seconds, by_age=True, spread=spread)
+            worth = worth.for_backlog(self._size / self.requests_a_second, self._limit)
         if worth is not self._worth or self.curve.lessons != self._lessons:
             self._worth, self._lessons = worth, self.curve.lessons
             self._waits = self.curve.waits(worth)
