@@ -3,7 +3,7 @@
 from enum import IntEnum, StrEnum
 from typing import Self
 
-__all__ = ["DeliveryError", "MessageStatus", "Resend"]
+__all__ = ["DeliveryError", "MessageStatus", "MessageType", "Resend"]
 
 
 class _OpenCode(IntEnum):
@@ -68,6 +68,33 @@ class MessageStatus(_OpenCode):
 
 _DELIVERED = frozenset({1, 2, 4})
 _FINAL = _DELIVERED | {3, 20, 22, 23, 24, 25}
+
+
+class MessageType(_OpenCode):
+    """The kind of a message, in a callback.
+
+    Attributes:
+        phrase: What the number means, in English.
+    """
+
+    def __new__(cls, value: int, phrase: str = "") -> Self:
+        """Make a member from a number and its phrase."""
+        member = int.__new__(cls, value)
+        member._value_ = value
+        member.phrase = phrase
+        return member
+
+    SMS = 0, "SMS"
+    FLASH = 1, "flash SMS"
+    BINARY = 2, "binary SMS"
+    WAP_PUSH = 3, "WAP push"
+    HLR = 4, "HLR request"
+    PING = 5, "ping"
+    MMS = 6, "MMS"
+    CALL = 7, "voice call"
+    EMAIL = 8, "e-mail"
+    VIBER = 10, "Viber"
+    SOCIAL = 12, "social network"
 
 
 class Resend(StrEnum):
