@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 from smsc_async._model import Backoff, is_seconds
 
-from .buckets import Bucket, MessageTable, Position
+from .buckets import Bucket, MessageTable, Position, scouts_of
 from .curve import EDGES, Curve, bin_at, edge_near
 from .worth import Worth
 
@@ -20,9 +20,6 @@ _FIRST_CAPACITY: Final = 20.0  # requests per second, before it is measured
 _SHARED: Final = 2  # if its limit is larger, a young message leaves one request to others
 _TURN: Final = 16  # requests from one bucket without comparing it with the others
 _BACKOFF: Final = Backoff(2.0, 60.0)
-_SCOUTED: Final = 20  # one of 20 waiting messages is requested early, if no other is requested,
-_FEW_SCOUTED: Final = 5  # and one of 5 more,
-_FEW: Final = 20  # but not more than 20
 _NEWS: Final = 0.5
 _PACE: Final = 0.2
 _SURGE: Final = 0.3  # more of the last answers were final than expected by this share: an outage ended
@@ -305,8 +302,7 @@ class Plan:
         Young messages are not sampled, since their limit allows only the requests they need.
         """
         old = [bucket for bucket in self._buckets.values() if bucket.size and self._is_old(bucket, now)]
-        waiting = sum(bucket.size for bucket in old)
-        scouts = waiting // _SCOUTED + min(waiting // _FEW_SCOUTED, _FEW)
+        scouts = scouts_of(sum(bucket.size for bucket in old))
         if scouts:
             most = max(old, key=lambda bucket: bucket.size)
             due = self._scouted + self._waits[most.number] / scouts
