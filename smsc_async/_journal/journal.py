@@ -35,7 +35,7 @@ from smsc_async.guards import Guards, Rules
 from .file import JOURNAL
 from .guard_store import JournalGuardStore
 from .requests import JobTerms, Numbering, cost_of, digest_of_rows, divide, operation_of
-from .rows import ChunkPlan, ChunkState, JournalRow, PlannedMessage, RowPlan, Summary
+from .rows import ChunkPlan, ChunkState, JournalRow, PlannedMessage, RowPlan, Summary, status_note
 from .sender import JournalSender, client_of, counted
 from .store import JournalStore
 
@@ -340,11 +340,4 @@ class Journal:
         self._file.plan(json.dumps([source, terms]), chunks, faulty)
 
     async def _note_update(self, update: Update) -> None:
-        report, unknown, ref = update.report, update.error, update.ref
-        words = None if unknown is None else f"its status is unknown: {type(unknown).__name__}: {unknown}"
-        final_at = None
-        if report is not None and report.is_final:
-            final_at = report.changed_at or datetime.now(UTC)
-        status = None if report is None else int(report.status)
-        error = None if report is None or report.error is None else int(report.error)
-        await self._run_blocking(self._file.note_status, ref.phone, ref.id, status, error, words, final_at)
+        await self._run_blocking(self._file.note_status, *status_note(update, datetime.now(UTC)))
