@@ -228,7 +228,9 @@ class Journal:
         pending = await self._run_blocking(self._file.pending)
         unfinished = (Unfinished(ref=MessageRef(phone, id_), since=at) for phone, id_, at in pending)
         with anyio.move_on_after(timeout):
-            async with client.watch(unfinished, timeout=None, delay_per_request=delay_per_request) as updates:
+            async with client.watch(
+                unfinished, timeout=None, delay_per_request=delay_per_request, confirm_pushes=True
+            ) as updates:
                 async for update in updates:
                     await self._note_update(update)
                     if update.is_last:

@@ -311,5 +311,5 @@ def status_note(update: Update, now: datetime) -> tuple[str, str, int | None, in
     if report is None:
         return ref.phone, ref.id, None, None, words, None
     error = None if report.error is None else int(report.error)
-    final_at = (report.changed_at or now) if report.is_final else None
+    final_at = (report.changed_at or now) if update.is_last else None
     return ref.phone, ref.id, int(report.status), error, words, final_at

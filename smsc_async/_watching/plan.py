@@ -166,6 +166,17 @@ class Plan:
         self.curve.answered()
         self._reschedule()
 
+    def reported(self, key: int, now: float) -> None:
+        """Remove a message that is final, which was found out without a request. An unknown key is ignored."""
+        if not self._table.has(key):
+            return
+        self._leave(key)
+        start = self._table.bucket[key]
+        self.curve.final(start, max(edge_near(now - self._table.sent[key]), start))
+        self._forget(key)
+        self.curve.answered()
+        self._reschedule()
+
     def failed(self, key: int, now: float, *, arrival: float | None = None, pause: float = 0.0) -> None:
         """Retry after 2 s, doubled with each consecutive failure up to a minute. An unknown key is ignored.
 

@@ -19,12 +19,13 @@ from smsc_async._model import (
     OnProgress,
     Scope,
     SmscError,
+    StatusPush,
     refs_of,
 )
 
 from .plan import Plan
 from .registry import Expiries, Registry, Source, Unfinished, Update, Watched, source_of, watched
-from .updates import Updates
+from .updates import Updates, check_push
 
 __all__ = ["Watcher", "last_report"]
 
@@ -64,6 +65,9 @@ class Watcher:
         timeout: See `Client.watch`.
         grace: The seconds for which the service may not know a message yet.
         clock: The clock by which it waits.
+        confirm_pushes: See `Client.watch`.
+        entered: The watches of the client inside their blocks; it adds and removes itself.
+        delivered: Called with the report of a final status that was pushed.
         closed: Waits until no more requests can be made, and raises the error that ends the watch.
         on_progress: See `Client.watch`.
     """
@@ -79,6 +83,9 @@ class Watcher:
         timeout: float | None,
         grace: float,
         clock: Clock,
+        confirm_pushes: bool = False,
+        entered: "set[Watcher] | None" = None,
+        delivered: Callable[[DeliveryReport], object] | None = None,
         closed: Callable[[], Awaitable[None]] = anyio.sleep_forever,
         on_progress: OnProgress | None = None,
     ) -> None:
@@ -86,6 +93,9 @@ class Watcher:
         self._source = source_of(source)
         self._workers = workers
         self._clock = clock
+        self._confirm_pushes = confirm_pushes
+        self._entered: set[Watcher] = set() if entered is None else entered
+        self._delivered = delivered
         self._closed = closed
         self._on_progress = on_progress
         self._registry = Registry()
@@ -136,9 +146,33 @@ class Watcher:
     def hint(self, message: AnyRef) -> None:
         """Request this message first, because it may have changed. A message that isn't watched is ignored."""
         for each in refs_of(message):
-            key = self._registry.key(each)
-            if key is not None:
+            for key in self._registry.keys(each):
                 self._plan.hint(key, self._clock.now())
+                self._wake()
+
+    @without_arguments
+    def notify(self, push: StatusPush) -> None:
+        """Hand over the status that a callback reported, without a request.
+
+        Phones match by their digits. A push about another message is ignored, and so is one that is older than what is
+        known. Only the message and its status are proved, so the report of the update has nothing else.
+
+        Call it on the event loop of the watch.
+
+        Raises:
+            ValueError: It is not a `StatusPush`.
+        """
+        check_push(push)
+        now, is_last = self._clock.now(), push.is_final and not self._confirm_pushes
+        for key in self._registry.keys(push.ref):
+            if not self._updates.pushed(key, push.status, now, is_last=is_last):
+                continue
+            if is_last:
+                self._late.discard(key)
+                if self._delivered is not None:
+                    self._delivered(DeliveryReport(ref=self._registry.ref(key), status=push.status))
+            elif push.is_final:
+                self._plan.hint(key, now)
                 self._wake()
 
     async def __aenter__(self) -> Self:
@@ -147,6 +181,7 @@ class Watcher:
         self._offset = self._updates.offset = unix_time(self._clock) - self._clock.now()
         self._group = await anyio.create_task_group().__aenter__()
         self._group.start_soon(self._run)
+        self._entered.add(self)
         return self
 
     async def __aexit__(
@@ -154,6 +189,7 @@ class Watcher:
     ) -> bool | None:
         assert self._group is not None  # noqa: S101 - entered
         self._is_over = True
+        self._entered.discard(self)
         # Not the group's own scope: the task that leaves the block would be cancelled too, and debuggers and coverage
         # lose sight of tasks that are woken by an exception.
         self._scope.cancel()
@@ -267,6 +303,7 @@ class Watcher:
         """Request a status; return the seconds for which the request may still occupy its worker's slot."""
         start, ref = self._clock.now(), self._registry.ref(key)
         self._registry.hold(key)
+        self._updates.asked(key)
         try:
             report = await self._ask(GetStatus(ref=ref))
         except SmscError as error:
