@@ -26,6 +26,7 @@ ARROWS: Final = {
     "_sending": "_call _network _protocol _model",
     "_base_client": "_watching _sending _call _network guards _model",
     "_client": "_base_client _watching _sending _call _network guards _model",
+    "callbacks": "_protocol _model",
     "_journal": "_client _watching _sending _call _network guards _protocol _model",
     "testing": "_client _watching guards sandbox _model",
     "taskiq": "_tasks _client _watching _sending _call _network guards _protocol _model",
@@ -148,7 +149,7 @@ def _undocumented(node: ast.AST, path: str) -> Iterator[str]:
 
 def test_every_module_is_in_a_room_of_the_table() -> None:
     assert {_room(name) for name in MODULES} == {*ARROWS, *LEAVES}
-    assert len(ARROWS) <= 17
+    assert len(ARROWS) <= 18
 
 
 def test_arrows_point_down_only() -> None:

@@ -11,6 +11,13 @@ class _OpenCode(IntEnum):
 
     phrase: str
 
+    def __new__(cls, value: int, phrase: str = "") -> Self:
+        """Make a member from a number and its phrase."""
+        member = int.__new__(cls, value)
+        member._value_ = value
+        member.phrase = phrase
+        return member
+
     @classmethod
     def _missing_(cls, value: object) -> Self | None:
         if not isinstance(value, int):
@@ -33,13 +40,6 @@ class MessageStatus(_OpenCode):
     Attributes:
         phrase: What the code means, in English.
     """
-
-    def __new__(cls, value: int, phrase: str = "") -> Self:
-        """Make a member from a number and its phrase."""
-        member = int.__new__(cls, value)
-        member._value_ = value
-        member.phrase = phrase
-        return member
 
     NOT_FOUND = -3, "no such message for this phone and id"
     PAUSED = -2, "held back, the mailing is paused"
@@ -76,13 +76,6 @@ class MessageType(_OpenCode):
     Attributes:
         phrase: What the number means, in English.
     """
-
-    def __new__(cls, value: int, phrase: str = "") -> Self:
-        """Make a member from a number and its phrase."""
-        member = int.__new__(cls, value)
-        member._value_ = value
-        member.phrase = phrase
-        return member
 
     SMS = 0, "SMS"
     FLASH = 1, "flash SMS"

@@ -1,6 +1,6 @@
 """What the service reports to the URL of an account: a status, an incoming message, a call; frozen values.
 
-Only some fields of a callback are signed. The others are hints: whoever has recorded a callback can repeat it and
+Only some fields of a callback are signed. The others are hints: anyone who has recorded a callback can repeat it and
 change them.
 """
 
