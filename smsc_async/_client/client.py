@@ -260,9 +260,9 @@ class Client(BulkClient):
             timeout=timeout,
             grace=grace,
             clock=self._caller.clock,
-            confirm_pushes=confirm_pushes,
             entered=self._watches.entered,
             delivered=self._caller.observing.delivered,
+            confirm_pushes=confirm_pushes,
             closed=self._caller.closing.wait,
             on_progress=on_progress,
         )

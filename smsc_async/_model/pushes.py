@@ -66,7 +66,8 @@ class StatusPush(Result):
     """The status of a message has changed.
 
     `ref` and `status` are signed. Everything else is a hint: request the status where it matters. The same push may
-    arrive several times, and an older one after a newer one.
+    arrive several times, and an older one after a newer one; nothing proves to which of two messages with one phone and
+    one id it belongs.
 
     Attributes:
         ref: The message; the phone as the service spells it, which may be without +.

@@ -65,9 +65,9 @@ class Watcher:
         timeout: See `Client.watch`.
         grace: The seconds for which the service may not know a message yet.
         clock: The clock by which it waits.
-        confirm_pushes: See `Client.watch`.
         entered: The watches of the client inside their blocks; it adds and removes itself.
         delivered: Called with the report of a final status that was pushed.
+        confirm_pushes: See `Client.watch`.
         closed: Waits until no more requests can be made, and raises the error that ends the watch.
         on_progress: See `Client.watch`.
     """
@@ -83,9 +83,9 @@ class Watcher:
         timeout: float | None,
         grace: float,
         clock: Clock,
+        entered: "set[Watcher]",
+        delivered: Callable[[DeliveryReport], object],
         confirm_pushes: bool = False,
-        entered: "set[Watcher] | None" = None,
-        delivered: Callable[[DeliveryReport], object] | None = None,
         closed: Callable[[], Awaitable[None]] = anyio.sleep_forever,
         on_progress: OnProgress | None = None,
     ) -> None:
@@ -94,7 +94,7 @@ class Watcher:
         self._workers = workers
         self._clock = clock
         self._confirm_pushes = confirm_pushes
-        self._entered: set[Watcher] = set() if entered is None else entered
+        self._entered = entered
         self._delivered = delivered
         self._closed = closed
         self._on_progress = on_progress
@@ -169,8 +169,7 @@ class Watcher:
                 continue
             if is_last:
                 self._late.discard(key)
-                if self._delivered is not None:
-                    self._delivered(DeliveryReport(ref=self._registry.ref(key), status=push.status))
+                self._delivered(DeliveryReport(ref=self._registry.ref(key), status=push.status))
             elif push.is_final:
                 self._plan.hint(key, now)
                 self._wake()

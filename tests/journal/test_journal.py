@@ -272,7 +272,7 @@ async def test_a_journal_is_only_open_inside_its_block(path: Path) -> None:
 
 
 async def test_a_push_is_confirmed_so_that_the_journal_has_the_error_and_the_time_of_a_delivery(path: Path) -> None:
-    failing = DeliveryPlan(outcomes=(Share(1, 6, 20),), to_operator=0, to_decision=0, spread=0)
+    failing = DeliveryPlan(outcomes=(Share(20, 6, 1),), to_operator=0, to_decision=0, spread=0)
     async with Journal(path) as journal, client(Sandbox(delivery=failing)) as sender:
         await journal.plan(MESSAGES[:1])
         await journal.send(sender)
