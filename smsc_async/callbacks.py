@@ -75,7 +75,7 @@ class Callbacks:
         # A colon joins the signed values, so the end of one secret would belong to a value of the other.
         if any(one.endswith(f":{other}") for one in values for other in values):
             raise ValueError("no secret must end with a colon and another secret; choose another one")
-        self._charset = charset
+        self._charset: CallbackCharset = charset
         if not isinstance(allow_crc32, bool):
             raise wrong("allow_crc32", "True or False", allow_crc32)
         self._allow_crc32 = allow_crc32

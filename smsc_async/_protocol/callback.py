@@ -110,7 +110,7 @@ def verified_form(
 
 
 def _form(fields: Mapping[str, object]) -> CallbackForm:
-    forms = {form for name, form in _OWN.items() if name in fields}
+    forms: set[CallbackForm] = {form for name, form in _OWN.items() if name in fields}
     if len(forms) != 1:
         what = "fields of two forms" if forms else "none of the fields status, mes and waitcall"
         raise InvalidCallbackSignature(f"the callback has {what}")
