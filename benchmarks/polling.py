@@ -29,7 +29,7 @@ from typing import Final
 from benchmarks.polling_disturbed import Disturbed
 from benchmarks.polling_picture import draw
 from benchmarks.polling_rivals import CAPACITY, CURVES, SEED, Outcome, average, batches, plan, run
-from smsc_async._watching import Curve
+from smsc_async._watching.curve import Curve
 
 TRAINED: Final = 100
 WITHIN: Final = 1.005  # a figure is rounded

@@ -4,7 +4,8 @@ import itertools
 import math
 from typing import Final
 
-from smsc_async._watching.curve import EDGES, Curve, Worth, edge_near
+from smsc_async._watching.curve import EDGES, Curve, edge_near
+from smsc_async._watching.worth import Worth
 
 WIDTH: Final = 860
 TOP: Final = 44  # of a panel

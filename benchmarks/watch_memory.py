@@ -81,6 +81,8 @@ async def measure(count: int) -> None:
         timeout=1e7,
         grace=30.0,
         clock=RealClock(),
+        entered=set(),
+        delivered=print,
     )
     async with watcher as updates:
         while updates.total < count:

@@ -52,7 +52,7 @@ from ._model import (
 )
 from ._network import Timeout, Transport
 from ._sending import OnUnknown, ReconcileDelays, Reconciler
-from ._watching import Curve
+from ._watching import Watches
 from .guards import Guards, LimitsInForce
 
 if TYPE_CHECKING:
@@ -223,7 +223,7 @@ class Session:
         """
         if on_unknown is not UNSET:
             checked(on_unknown=on_unknown)
-        _ = self._curve  # shared too, so it has to exist
+        _ = self._watches  # shared too, so it has to exist
         new = copy(self)
         new.__dict__.update(
             _is_derived=True,
@@ -245,9 +245,9 @@ class Session:
         return self._guards
 
     @cached_property
-    def _curve(self) -> Curve:
-        """What the watches of this client have learnt about delivery times; created by the first watch."""
-        return Curve()
+    def _watches(self) -> Watches:
+        """The watches of this client; created by the first one."""
+        return Watches()
 
     def __repr__(self) -> str:
         return f"<smsc_async.{type(self).__name__} {self._url}{' (closed)' if self._caller.closed else ''}>"

@@ -12,13 +12,21 @@ from typing import Any, Final
 import pytest
 
 import smsc_async
+import smsc_async.callbacks
 import smsc_async.guards
 import smsc_async.sandbox
 import smsc_async.taskiq
 import smsc_async.testing
 from smsc_async import Balance, Client, DeliveryReport, MessageRef, MessageStatus, QueryOptions, Result, SentMessage
 
-MODULES: Final = (smsc_async, smsc_async.guards, smsc_async.sandbox, smsc_async.taskiq, smsc_async.testing)
+MODULES: Final = (
+    smsc_async,
+    smsc_async.callbacks,
+    smsc_async.guards,
+    smsc_async.sandbox,
+    smsc_async.taskiq,
+    smsc_async.testing,
+)
 PUBLIC: Final = [(module, name) for module in MODULES for name in module.__all__]
 REF: Final = MessageRef("+79991234567", "a1")
 EXPORTED: Final = {id(getattr(module, name)) for module, name in PUBLIC}

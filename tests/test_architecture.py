@@ -26,6 +26,7 @@ ARROWS: Final = {
     "_sending": "_call _network _protocol _model",
     "_base_client": "_watching _sending _call _network guards _model",
     "_client": "_base_client _watching _sending _call _network guards _model",
+    "callbacks": "_protocol _model",
     "_journal": "_client _watching _sending _call _network guards _protocol _model",
     "testing": "_client _watching guards sandbox _model",
     "pytest_plugin": "testing sandbox __init__",
@@ -44,6 +45,8 @@ PURE: Final = {"_model", "_protocol", "guards._limits", "guards._rules", "guards
     "_watching.plan",
     "_watching.curve",
     "_watching.buckets",
+    "_watching.updates",
+    "_watching.worth",
     "_sending.chunks",
     "_sending.evidence",
     "_journal.rows",
@@ -164,7 +167,7 @@ def _undocumented(node: ast.AST, path: str) -> Iterator[str]:
 
 def test_every_module_is_in_a_room_of_the_table() -> None:
     assert {_room(name) for name in MODULES} == {*ARROWS, *LEAVES}
-    assert len(ARROWS) <= 18
+    assert len(ARROWS) <= 19
 
 
 def test_arrows_point_down_only() -> None:

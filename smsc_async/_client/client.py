@@ -22,6 +22,7 @@ from smsc_async._model import (
     SentMessage,
     Sms,
     SmscError,
+    StatusPush,
     UnresolvedSend,
     Unset,
     listing_options,
@@ -228,6 +229,7 @@ class Client(BulkClient):
         timeout: float | None = _DAY,
         grace: float = 30.0,
         delay_per_request: float | Literal["auto"] = "auto",
+        confirm_pushes: bool = False,
         on_progress: OnProgress | None = None,
     ) -> Watcher:
         """Follow the delivery of many messages until their status is final; see `Watcher` for its use.
@@ -241,22 +243,38 @@ class Client(BulkClient):
             grace: The seconds for which the service may not know a message yet.
             delay_per_request: The seconds of delay of an update that one request is worth: more means fewer requests.
                 "auto" depends on age and backlog, and leaves one of five requests for a young message to others.
+            confirm_pushes: Whether a final status that `notify` passed on is confirmed by a request, which also returns
+                what a push doesn't prove, such as the error. The push is then not the last update of its message.
             on_progress: Is called after each last update: how many messages have had theirs, how many are watched.
         """
-        checked(grace=grace, on_progress=on_progress)
+        checked(grace=grace, confirm_pushes=confirm_pushes, on_progress=on_progress)
         self._caller.bind()
         return Watcher(
             self._poll,
             messages,
             workers=self._workers,
-            plan=Plan(delay_per_request=delay_per_request, interval_limit=self._limits.status, curve=self._curve),
+            plan=Plan(
+                delay_per_request=delay_per_request, interval_limit=self._limits.status, curve=self._watches.curve
+            ),
             lost_lasts=self._limits.lost_lasts,
             timeout=timeout,
             grace=grace,
             clock=self._caller.clock,
+            entered=self._watches.entered,
+            delivered=self._caller.observing.delivered,
+            confirm_pushes=confirm_pushes,
             closed=self._caller.closing.wait,
             on_progress=on_progress,
         )
+
+    @without_arguments
+    def notify(self, push: StatusPush) -> None:
+        """Pass the status that a callback reported to every watch of this client; see `Watcher.notify`.
+
+        Raises:
+            ValueError: It is not a `StatusPush`.
+        """
+        self._watches.notify(push)
 
     @without_frames
     async def wait_final(self, message: AnyRef, timeout: float | None = _DAY) -> DeliveryReport:

@@ -35,7 +35,7 @@ from smsc_async.guards import Guards, Rules
 from .file import JOURNAL
 from .guard_store import JournalGuardStore
 from .requests import JobTerms, Numbering, cost_of, digest_of_rows, divide, operation_of
-from .rows import ChunkPlan, ChunkState, JournalRow, PlannedMessage, RowPlan, Summary
+from .rows import ChunkPlan, ChunkState, JournalRow, PlannedMessage, RowPlan, Summary, status_note
 from .sender import JournalSender, client_of, counted
 from .store import JournalStore
 
@@ -228,7 +228,9 @@ class Journal:
         pending = await self._run_blocking(self._file.pending)
         unfinished = (Unfinished(ref=MessageRef(phone, id_), since=at) for phone, id_, at in pending)
         with anyio.move_on_after(timeout):
-            async with client.watch(unfinished, timeout=None, delay_per_request=delay_per_request) as updates:
+            async with client.watch(
+                unfinished, timeout=None, delay_per_request=delay_per_request, confirm_pushes=True
+            ) as updates:
                 async for update in updates:
                     await self._note_update(update)
                     if update.is_last:
@@ -340,11 +342,4 @@ class Journal:
         self._file.plan(json.dumps([source, terms]), chunks, faulty)
 
     async def _note_update(self, update: Update) -> None:
-        report, unknown, ref = update.report, update.error, update.ref
-        words = None if unknown is None else f"its status is unknown: {type(unknown).__name__}: {unknown}"
-        final_at = None
-        if report is not None and report.is_final:
-            final_at = report.changed_at or datetime.now(UTC)
-        status = None if report is None else int(report.status)
-        error = None if report is None or report.error is None else int(report.error)
-        await self._run_blocking(self._file.note_status, ref.phone, ref.id, status, error, words, final_at)
+        await self._run_blocking(self._file.note_status, *status_note(update, datetime.now(UTC)))

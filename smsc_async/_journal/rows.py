@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 
 from smsc_async._clock import DiskTime
 from smsc_async._model import DeliveryError, FrozenModel, Message, MessageId, MessageStatus, has_one_phone
+from smsc_async._watching import Update
 
 __all__ = [
     "ONE_PHONE",
@@ -29,6 +30,7 @@ __all__ = [
     "history_of",
     "moment",
     "row_of",
+    "status_note",
 ]
 
 
@@ -300,3 +302,14 @@ def row_of(values: tuple[Any, ...]) -> JournalRow:
         accepted_at=accepted_at,
         final_at=final_at,
     )
+
+
+def status_note(update: Update, now: datetime) -> tuple[str, str, int | None, int | None, str | None, datetime | None]:
+    """Return phone, id, status, delivery error, words about an error, and since when the status is final."""
+    report, unknown, ref = update.report, update.error, update.ref
+    words = None if unknown is None else f"its status is unknown: {type(unknown).__name__}: {unknown}"
+    if report is None:
+        return ref.phone, ref.id, None, None, words, None
+    error = None if report.error is None else int(report.error)
+    final_at = (report.changed_at or now) if update.is_last else None
+    return ref.phone, ref.id, int(report.status), error, words, final_at

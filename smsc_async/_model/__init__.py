@@ -17,7 +17,7 @@ from .channels import (
     WapPush,
     WhatsApp,
 )
-from .codes import DeliveryError, MessageStatus, Resend
+from .codes import DeliveryError, MessageStatus, MessageType, Resend
 from .credentials import ApiKey, Credentials, CredentialsSource, Login, checked_secret
 from .details import read_code
 from .exceptions import (
@@ -108,6 +108,7 @@ from .operations import (
 )
 from .parameters import Dispatch, MessageList, QueryOptions, listing_options
 from .phone import Phone
+from .pushes import CallConfirmed, HlrDetails, IncomingMessage, InvalidCallbackSignature, StatusPush
 from .recipient_details import RecipientDetails
 from .repeating import Backoff, least_pause
 from .results import (
@@ -144,6 +145,7 @@ from .types import (
     is_whole,
     many,
     recipient_key,
+    spellings,
 )
 from .unresolved import UnresolvedSend
 
@@ -174,6 +176,7 @@ __all__ = [
     "Binary",
     "BreakerOpen",
     "CallAttempted",
+    "CallConfirmed",
     "CallFinished",
     "CallRetried",
     "CallStarted",
@@ -203,7 +206,10 @@ __all__ = [
     "GuardStoreError",
     "HTTPStatusError",
     "Hlr",
+    "HlrDetails",
+    "IncomingMessage",
     "InsufficientFunds",
+    "InvalidCallbackSignature",
     "InvalidDate",
     "InvalidParameters",
     "InvalidPhone",
@@ -221,6 +227,7 @@ __all__ = [
     "MessageNotFound",
     "MessageRef",
     "MessageStatus",
+    "MessageType",
     "Mms",
     "Money",
     "Observer",
@@ -253,6 +260,7 @@ __all__ = [
     "SoapFault",
     "Social",
     "SpendLimitReached",
+    "StatusPush",
     "StatusTooOften",
     "SubscriberFlood",
     "Telegram",
@@ -299,5 +307,6 @@ __all__ = [
     "recipient_key",
     "ref_of",
     "refs_of",
+    "spellings",
     "wrong",
 ]

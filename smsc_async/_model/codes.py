@@ -3,13 +3,20 @@
 from enum import IntEnum, StrEnum
 from typing import Self
 
-__all__ = ["DeliveryError", "MessageStatus", "Resend"]
+__all__ = ["DeliveryError", "MessageStatus", "MessageType", "Resend"]
 
 
 class _OpenCode(IntEnum):
     """An `IntEnum` with a phrase, which makes a generic member for an unknown number."""
 
     phrase: str
+
+    def __new__(cls, value: int, phrase: str = "") -> Self:
+        """Make a member from a number and its phrase."""
+        member = int.__new__(cls, value)
+        member._value_ = value
+        member.phrase = phrase
+        return member
 
     @classmethod
     def _missing_(cls, value: object) -> Self | None:
@@ -33,13 +40,6 @@ class MessageStatus(_OpenCode):
     Attributes:
         phrase: What the code means, in English.
     """
-
-    def __new__(cls, value: int, phrase: str = "") -> Self:
-        """Make a member from a number and its phrase."""
-        member = int.__new__(cls, value)
-        member._value_ = value
-        member.phrase = phrase
-        return member
 
     NOT_FOUND = -3, "no such message for this phone and id"
     PAUSED = -2, "held back, the mailing is paused"
@@ -68,6 +68,26 @@ class MessageStatus(_OpenCode):
 
 _DELIVERED = frozenset({1, 2, 4})
 _FINAL = _DELIVERED | {3, 20, 22, 23, 24, 25}
+
+
+class MessageType(_OpenCode):
+    """The kind of a message, in a callback.
+
+    Attributes:
+        phrase: What the number means, in English.
+    """
+
+    SMS = 0, "SMS"
+    FLASH = 1, "flash SMS"
+    BINARY = 2, "binary SMS"
+    WAP_PUSH = 3, "WAP push"
+    HLR = 4, "HLR request"
+    PING = 5, "ping"
+    MMS = 6, "MMS"
+    CALL = 7, "voice call"
+    EMAIL = 8, "e-mail"
+    VIBER = 10, "Viber"
+    SOCIAL = 12, "social network"
 
 
 class Resend(StrEnum):

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from pydantic import JsonValue
 
-__all__ = ["Detail", "moment", "number", "read_amount", "read_code", "read_count", "read_price"]
+__all__ = ["Detail", "moment", "number", "read_amount", "read_code", "read_count", "read_moment", "read_price"]
 
 
 class Detail(NamedTuple):
@@ -63,7 +63,8 @@ _DIGITS: Final = {str(each): each for each in range(-9, 300)}
 def moment(extra: dict[str, JsonValue], stamp_name: str, text_name: str, zone: tzinfo) -> datetime | None:
     """Remove a moment from `extra` and return it; a value that can't be read stays there."""
     stamp, text = _removed(extra, stamp_name), _removed(extra, text_name)
-    at, local = _from_timestamp(stamp), _from_local_text(text, zone)
+    at = read_moment(stamp) if isinstance(stamp, str) else None
+    local = _from_local_text(text, zone)
     if stamp not in _NO_TIME and at is None:
         extra[stamp_name] = stamp
     if text != "" and local is None:
@@ -85,8 +86,9 @@ def _removed(extra: dict[str, JsonValue], name: str) -> JsonValue:
     return value.strip() if isinstance(value, str) else value
 
 
-def _from_timestamp(value: JsonValue) -> datetime | None:
-    return datetime.fromtimestamp(int(value), UTC) if isinstance(value, str) and _STAMP.fullmatch(value) else None
+def read_moment(text: str) -> datetime | None:
+    """Return the moment of a timestamp in Unix seconds."""
+    return datetime.fromtimestamp(int(text), UTC) if _STAMP.fullmatch(text) else None
 
 
 def _from_local_text(value: JsonValue, zone: tzinfo) -> datetime | None:

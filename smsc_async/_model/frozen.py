@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 _PRIVATE: Final = frozenset(
     {
-        *("phone", "to", "text", "extra", "imgcode", "userip", "pp"),
+        *("phone", "to", "text", "extra", "imgcode", "userip", "pp", "imsi", "msc"),
         *("data", "udh", "url", "title", "subject", "file_url", "code"),
     }
 )

@@ -39,11 +39,11 @@ DeliveryErrorCode: TypeAlias = Annotated[DeliveryError, BeforeValidator(number)]
 
 
 class Result(FrozenModel):
-    """The base of all answers.
+    """The base of all answers and callbacks.
 
     Attributes:
-        extra: Under the service's names, as received (strings, lists and mappings of them): the fields of the answer
-            that this version doesn't know, and those of an odd form, whose attribute is None: `cost` for "3,50".
+        extra: Under the service's names, as received (strings, lists and mappings of them): the fields that this
+            version doesn't know, and those of an odd form, whose attribute is None: `cost` for "3,50".
     """
 
     # The aliases are the service's names, so they count only in `parse`.

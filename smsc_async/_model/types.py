@@ -54,6 +54,7 @@ __all__ = [
     "no_bool",
     "recipient_key",
     "spelled",
+    "spellings",
     "whole",
 ]
 
@@ -258,6 +259,14 @@ def recipient_key(recipient: str) -> str:
     if len(digits) == _RUSSIAN_DIGITS and digits.startswith("8") and recipient == digits:
         return "7" + digits[1:]
     return digits
+
+
+def spellings(recipient: str) -> list[str]:
+    """Return the spellings that have the same key as this one: with and without + for a phone."""
+    key = recipient_key(recipient)
+    if not is_phone(recipient):
+        return [recipient] if recipient == key else [recipient, key]
+    return [each for each in (key, f"+{key}", f"8{key[1:]}") if recipient_key(each) == key]
 
 
 def is_phone(recipient: str) -> bool:

@@ -1,6 +1,7 @@
 """The protocol: operations as SOAP envelopes, in both directions, without I/O."""
 
 from .binding import Incoming, Request, RequestFault, decode, encode, encode_answer, encode_fault, namespace_of, receive
+from .callback import CHARSETS, CallbackCharset, encode_callback, read_callback, verified_form
 from .contract import CONTRACT
 from .envelope import SoapVersion
 from .masking import mask_credentials
@@ -9,7 +10,9 @@ from .tags import reads_at_once
 from .wsdl import differences, read_wsdl, target_namespace, write_wsdl
 
 __all__ = [
+    "CHARSETS",
     "CONTRACT",
+    "CallbackCharset",
     "Incoming",
     "Request",
     "RequestFault",
@@ -18,13 +21,16 @@ __all__ = [
     "differences",
     "encode",
     "encode_answer",
+    "encode_callback",
     "encode_fault",
     "fits_in_list",
     "mask_credentials",
     "namespace_of",
+    "read_callback",
     "read_wsdl",
     "reads_at_once",
     "receive",
     "target_namespace",
+    "verified_form",
     "write_wsdl",
 ]

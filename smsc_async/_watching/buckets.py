@@ -5,6 +5,9 @@ import heapq
 from array import array
 from typing import Final
 
+_SCOUTED: Final = 20  # one of 20 waiting messages is requested early, if no other is requested,
+_FEW_SCOUTED: Final = 5  # and one of 5 more,
+_FEW: Final = 20  # but not more than 20
 _STALE: Final = 64  # a bucket may always have this many entries of messages that were removed elsewhere
 
 
@@ -87,3 +90,8 @@ class Bucket:
         since, key = entry
         table = self._table
         return table.position[key] == Position.BUCKET and table.bucket[key] == self.number and table.since[key] == since
+
+
+def scouts_of(waiting: int) -> int:
+    """Return how many of the waiting messages are requested early, as a sample."""
+    return waiting // _SCOUTED + min(waiting // _FEW_SCOUTED, _FEW)

@@ -7,8 +7,9 @@ as a request is worth: the less likely a change is, the longer the wait.
 
 import itertools
 import math
-from dataclasses import dataclass
 from typing import Final
+
+from .worth import Worth
 
 PER_OCTAVE: Final = 6
 FIRST: Final = 0.5
@@ -29,11 +30,6 @@ _FIRST_LESSON: Final = 8  # answers
 _LONGEST_LESSON: Final = 500
 _KEPT_WAITS: Final = 16
 _FEW_PENDING: Final = 0.5
-_YOUNG: Final = 10.0  # a request is not worth more than this part of the age of the message,
-_PATIENCE: Final = 10_000.0  # nor less than this part
-_FIRST_REQUEST: Final = 0.06  # of the interval of the limit, not before the first request for a message is made,
-_LATEST_FIRST: Final = 3.2  # though this does not delay it by more than 3.2 s;
-_LAST_REQUEST: Final = 0.64  # of the interval, nor the last one that the limit allows;
 _MOSTLY_FINAL: Final = 0.9  # if this share of the messages is final before such a first request, it is made earlier
 
 
@@ -63,35 +59,6 @@ def _smooth(values: list[float]) -> list[float]:
     """Return the values, each averaged with its neighbours; beyond the ends the last value repeats."""
     padded = [values[0], values[0], *values, values[-1], values[-1]]
     return [sum(map(float.__mul__, _KERNEL, padded[number : number + 5])) for number in range(len(values))]
-
-
-@dataclass(frozen=True, slots=True)
-class Worth:
-    """How much delay a request is worth.
-
-    Attributes:
-        seconds: The seconds of delay.
-        by_age: Whether it is worth less for a young message, and more for an old one.
-        spread: The limit of a message, (requests, seconds), over which its first requests are spread; None: not at all.
-    """
-
-    seconds: float
-    by_age: bool = False
-    spread: tuple[int, float] | None = None
-
-    def at(self, age: float) -> float:
-        """Return the seconds of delay that a request at this age is worth."""
-        return max(min(age / _YOUNG, self.seconds), age / _PATIENCE) if self.by_age else self.seconds
-
-    def shortest(self, age: float) -> float:
-        """Return the wait after a pending answer at this age that leaves requests for the rest of the interval."""
-        if self.spread is None:
-            return 0.0
-        most, interval = self.spread
-        first = min(_FIRST_REQUEST * interval, _LATEST_FIRST)
-        growth = (_LAST_REQUEST * interval / first) ** (1 / max(most - 1, 1))  # of the age, from request to request
-        wait = age * (growth - 1) if age else first
-        return wait if age + wait < interval else 0.0
 
 
 class Curve:

@@ -12,20 +12,14 @@ from typing import Final, Literal
 
 from smsc_async._model import Backoff, is_seconds
 
-from .buckets import Bucket, MessageTable, Position
-from .curve import EDGES, Curve, Worth, bin_at, edge_near
+from .buckets import Bucket, MessageTable, Position, scouts_of
+from .curve import EDGES, Curve, bin_at, edge_near
+from .worth import Worth
 
 _FIRST_CAPACITY: Final = 20.0  # requests per second, before it is measured
-_ROUNDS: Final = 5.5  # with a backlog a request is worth this part of the time that one for each message takes,
-_CHEAPEST: Final = 2.7  # but at least this many seconds of delay,
-_DEAREST: Final = 18.0  # and at most as many
-_SIMILAR: Final = 0.8
 _SHARED: Final = 2  # if its limit is larger, a young message leaves one request to others
 _TURN: Final = 16  # requests from one bucket without comparing it with the others
 _BACKOFF: Final = Backoff(2.0, 60.0)
-_SCOUTED: Final = 20  # one of 20 waiting messages is requested early, if no other is requested,
-_FEW_SCOUTED: Final = 5  # and one of 5 more,
-_FEW: Final = 20  # but not more than 20
 _NEWS: Final = 0.5
 _PACE: Final = 0.2
 _SURGE: Final = 0.3  # more of the last answers were final than expected by this share: an outage ended
@@ -83,7 +77,7 @@ class Plan:
         self._turn = 0  # how many more requests are made from this bucket
         self._wake = math.inf  # before this time, no message in a bucket is due
         if delay_per_request == "auto":
-            self._worth = Worth(_CHEAPEST, by_age=True, spread=self._limit)
+            self._worth = Worth.auto(self._limit)
         else:
             self._worth = Worth(delay_per_request)
         self._lessons = self.curve.lessons
@@ -169,6 +163,17 @@ class Plan:
         else:
             self.curve.survived(start, end)
             self._pending(key, now, 0 if changed and start else end)
+        self.curve.answered()
+        self._reschedule()
+
+    def reported(self, key: int, now: float) -> None:
+        """Remove a message that is final, which was found out without a request. An unknown key is ignored."""
+        if not self._table.has(key):
+            return
+        self._leave(key)
+        start = self._table.bucket[key]
+        self.curve.final(start, max(edge_near(now - self._table.sent[key]), start))
+        self._forget(key)
         self.curve.answered()
         self._reschedule()
 
@@ -308,8 +313,7 @@ class Plan:
         Young messages are not sampled, since their limit allows only the requests they need.
         """
         old = [bucket for bucket in self._buckets.values() if bucket.size and self._is_old(bucket, now)]
-        waiting = sum(bucket.size for bucket in old)
-        scouts = waiting // _SCOUTED + min(waiting // _FEW_SCOUTED, _FEW)
+        scouts = scouts_of(sum(bucket.size for bucket in old))
         if scouts:
             most = max(old, key=lambda bucket: bucket.size)
             due = self._scouted + self._waits[most.number] / scouts
@@ -337,11 +341,7 @@ class Plan:
         """Apply changes of the backlog and of the curve, which other plans may update too."""
         worth = self._worth
         if self._auto:
-            round_lasts = self._size / self.requests_a_second
-            spread = self._limit if round_lasts * self._most < self.interval else None
-            seconds = min(max(round_lasts / _ROUNDS, _CHEAPEST), _DEAREST)
-            if spread is not worth.spread or not _SIMILAR < seconds / worth.seconds < 1 / _SIMILAR:
-                worth = Worth(seconds, by_age=True, spread=spread)
+            worth = worth.for_backlog(self._size / self.requests_a_second, self._limit)
         if worth is not self._worth or self.curve.lessons != self._lessons:
             self._worth, self._lessons = worth, self.curve.lessons
             self._waits = self.curve.waits(worth)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from heapq import heapify, heappop, heappush
-from typing import Final, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from smsc_async._model import (
     AnyRef,
@@ -21,6 +21,7 @@ from smsc_async._model import (
     is_seconds,
     many,
     refs_of,
+    spellings,
     wrong,
 )
 
@@ -76,10 +77,11 @@ class Update:
 
     Attributes:
         ref: The message.
-        report: The answer of the service, None for an error or an expiry.
+        report: The answer of the service, None for an error or an expiry. That of a push has only `ref` and `status`.
         error: The error that ends the watching of this message, None if there is a report.
         expired: Whether the `timeout` of the watch is over and the message is still pending.
         is_last: Whether this is the last update about the message.
+        source: "push" if a callback reported the status, else "poll".
     """
 
     ref: MessageRef
@@ -87,6 +89,7 @@ class Update:
     error: SmscError | None = None
     expired: bool = False
     is_last: bool = False
+    source: Literal["poll", "push"] = "poll"
 
     @property
     def status(self) -> MessageStatus | None:
@@ -139,9 +142,10 @@ class Registry:
         self.entered += 1
         return key
 
-    def key(self, ref: MessageRef) -> int | None:
-        """Return the key of a message, None if it isn't watched."""
-        return self._keys.get(str(ref).encode())
+    def keys(self, ref: MessageRef) -> list[int]:
+        """Return the keys under which a message is watched, one for each spelling of its phone."""
+        names = (f"{phone}:{ref.id}".encode() for phone in spellings(ref.phone))
+        return [self._keys[name] for name in names if name in self._keys]
 
     def hold(self, key: int) -> None:
         """Prevent reuse of the key for another message until `release` has been called as often."""
@@ -164,9 +168,10 @@ class Registry:
         """Return whether its last update has not been handed over."""
         return self._state[key] == _OPEN
 
-    def is_news(self, key: int, status: int) -> bool:
-        """Return whether this status differs from the one handed over last."""
-        return self._handed_over[key] != status
+    def status(self, key: int) -> int | None:
+        """Return the status handed over last, None for none."""
+        status = self._handed_over[key]
+        return None if status == _NO_STATUS else status
 
     def hand_over(self, key: int, update: Update) -> bool:
         """Record an update that is handed over; return False if the message has had its last update."""

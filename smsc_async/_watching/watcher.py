@@ -1,7 +1,6 @@
 """Watching messages until their status is final: the task group that makes the requests a `Plan` chooses."""
 
 import math
-from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from types import TracebackType
 from typing import Final, Self, TypeAlias
@@ -17,24 +16,20 @@ from smsc_async._model import (
     ClientClosed,
     DeliveryReport,
     GetStatus,
-    MessageNotFound,
-    MessageRef,
     OnProgress,
-    Outcome,
     Scope,
     SmscError,
-    least_pause,
+    StatusPush,
     refs_of,
 )
 
 from .plan import Plan
 from .registry import Expiries, Registry, Source, Unfinished, Update, Watched, source_of, watched
+from .updates import Updates, check_push
 
 __all__ = ["Watcher", "last_report"]
 
-_BUFFER: Final = 64
 _FED_AT_ONCE: Final = 100
-_PACE: Final = 0.05
 # A shorter pause may be lost to rounding when it is added to a time.
 _SHORTEST_PAUSE: Final = 0.001
 
@@ -70,6 +65,9 @@ class Watcher:
         timeout: See `Client.watch`.
         grace: The seconds for which the service may not know a message yet.
         clock: The clock by which it waits.
+        entered: The watches of the client inside their blocks; it adds and removes itself.
+        delivered: Called with the report of a final status that was pushed.
+        confirm_pushes: See `Client.watch`.
         closed: Waits until no more requests can be made, and raises the error that ends the watch.
         on_progress: See `Client.watch`.
     """
@@ -85,28 +83,33 @@ class Watcher:
         timeout: float | None,
         grace: float,
         clock: Clock,
+        entered: "set[Watcher]",
+        delivered: Callable[[DeliveryReport], object],
+        confirm_pushes: bool = False,
         closed: Callable[[], Awaitable[None]] = anyio.sleep_forever,
         on_progress: OnProgress | None = None,
     ) -> None:
         self._ask = ask
         self._source = source_of(source)
         self._workers = workers
-        self._grace = grace
         self._clock = clock
+        self._confirm_pushes = confirm_pushes
+        self._entered = entered
+        self._delivered = delivered
         self._closed = closed
         self._on_progress = on_progress
         self._registry = Registry()
         self._plan = plan
-        self._lost_lasts = lost_lasts
+        self._updates = Updates(
+            self._registry, plan, workers=workers, lost_lasts=lost_lasts, grace=grace, wake=self._wake
+        )
         self._expiries = Expiries(self._registry, timeout)
         self._late: set[int] = set()  # expired before this watch began: each is requested once before it expires
-        self._handed_over: deque[tuple[int, Update]] = deque()
         self._news = anyio.Event()
         self._group: TaskGroup | None = None
         self._scope = anyio.CancelScope()
         self._worker_count = 1
         self._error: Exception | None = None
-        self._took = 0.0
         self._fed = False
         self._is_over = False
         self._offset = 0.0
@@ -143,17 +146,41 @@ class Watcher:
     def hint(self, message: AnyRef) -> None:
         """Request this message first, because it may have changed. A message that isn't watched is ignored."""
         for each in refs_of(message):
-            key = self._registry.key(each)
-            if key is not None:
+            for key in self._registry.keys(each):
                 self._plan.hint(key, self._clock.now())
+                self._wake()
+
+    @without_arguments
+    def notify(self, push: StatusPush) -> None:
+        """Hand over the status that a callback reported, without a request.
+
+        Phones match by their digits. A push about another message is ignored, and so is one that is older than what is
+        known. Only the message and its status are proved, so the report of the update has nothing else.
+
+        Call it on the event loop of the watch.
+
+        Raises:
+            ValueError: It is not a `StatusPush`.
+        """
+        check_push(push)
+        now, is_last = self._clock.now(), push.is_final and not self._confirm_pushes
+        for key in self._registry.keys(push.ref):
+            if not self._updates.pushed(key, push.status, now, is_last=is_last):
+                continue
+            if is_last:
+                self._late.discard(key)
+                self._delivered(DeliveryReport(ref=self._registry.ref(key), status=push.status))
+            elif push.is_final:
+                self._plan.hint(key, now)
                 self._wake()
 
     async def __aenter__(self) -> Self:
         if self._group is not None:
             raise RuntimeError("a watch can be entered only once; start another one with its `unfinished`")
-        self._offset = unix_time(self._clock) - self._clock.now()
+        self._offset = self._updates.offset = unix_time(self._clock) - self._clock.now()
         self._group = await anyio.create_task_group().__aenter__()
         self._group.start_soon(self._run)
+        self._entered.add(self)
         return self
 
     async def __aexit__(
@@ -161,6 +188,7 @@ class Watcher:
     ) -> bool | None:
         assert self._group is not None  # noqa: S101 - entered
         self._is_over = True
+        self._entered.discard(self)
         # Not the group's own scope: the task that leaves the block would be cancelled too, and debuggers and coverage
         # lose sight of tasks that are woken by an exception.
         self._scope.cancel()
@@ -178,7 +206,7 @@ class Watcher:
             raise RuntimeError("updates can be taken only inside the `async with` block of the watch")
         await checkpoint()
         self._expire()
-        while not self._handed_over:
+        while not self._updates:
             if self._error is not None:
                 raise self._error from None
             if self._fed and not len(self._registry):
@@ -186,14 +214,9 @@ class Watcher:
             await self._rest(self._expiries.next_at() - self._offset)
             self._expire()
         # No await from here on, so that no update is lost if the consumer is cancelled.
-        if len(self._handed_over) == _BUFFER:
-            self._wake()
-        key, update = self._handed_over[0]
-        if update.is_last and self._on_progress is not None:
+        if self._updates.first().is_last and self._on_progress is not None:
             self._on_progress(self.done + 1, self.total)  # if it raises, the update stays in the queue
-        self._handed_over.popleft()
-        self._registry.take(key, update)
-        return update
+        return self._updates.take()
 
     async def _run(self) -> None:
         with self._scope:
@@ -247,7 +270,7 @@ class Watcher:
         """Request one message at a time, as long as the watch lasts."""
         try:
             while self._error is None:
-                now, has_room = self._clock.now(), len(self._handed_over) < _BUFFER
+                now, has_room = self._clock.now(), self._updates.has_room
                 key = self._plan.pick(now) if has_room else None
                 if key is None:
                     await self._rest(self._plan.next_at(now) if has_room else math.inf)
@@ -279,12 +302,16 @@ class Watcher:
         """Request a status; return the seconds for which the request may still occupy its worker's slot."""
         start, ref = self._clock.now(), self._registry.ref(key)
         self._registry.hold(key)
+        self._updates.asked(key)
         try:
             report = await self._ask(GetStatus(ref=ref))
         except SmscError as error:
-            return self._failed(key, ref, error)
+            lost = self._updates.failed(key, ref, error, self._clock.now())
+            if error.scope is Scope.ALL:
+                self._end(error)
+            return lost
         else:
-            self._answered(key, report, start)
+            self._updates.answered(key, report, start, self._clock.now())
             return 0.0
         finally:
             if key in self._late and self._error is None:  # if the watch has ended, the next one requests it
@@ -293,49 +320,13 @@ class Watcher:
                 self._wake()
             self._registry.release(key)
 
-    def _answered(self, key: int, report: DeliveryReport, start: float) -> None:
-        now = self._clock.now()
-        # The number of workers divided by the recent duration of a request is the capacity per second.
-        self._took += (now - start - self._took) * (_PACE if self._took else 1.0)
-        self._plan.capacity(self._workers / self._took if self._took else 0.0)
-        changed = self._registry.is_news(key, int(report.status))
-        at = None if report.changed_at is None else report.changed_at.timestamp() - self._offset
-        self._plan.answered(key, now, final=report.is_final, changed=changed, final_at=at)
-        if changed or report.is_final:
-            self._hand_over(key, Update(report.ref, report, is_last=report.is_final))
-
-    def _failed(self, key: int, ref: MessageRef, error: SmscError) -> float:
-        now, lost = self._clock.now(), self._lost_lasts if error.outcome is Outcome.UNKNOWN else 0.0
-        if error.scope is Scope.MESSAGE:
-            self._refused(key, ref, error, now)
-        else:
-            arrival = None if error.outcome is Outcome.NOT_SENT else now + lost
-            self._plan.failed(key, now, arrival=arrival, pause=least_pause(error, self._plan.interval))
-        if error.scope is Scope.ALL:
-            self._end(error)
-        return lost
-
-    def _refused(self, key: int, ref: MessageRef, error: SmscError, now: float) -> None:
-        if isinstance(error, MessageNotFound) and now + self._offset < self._registry.since(key) + self._grace:
-            self._plan.answered(key, now, final=False)
-        else:
-            self._plan.remove(key)  # without an answer: the plan must not record it as final
-            self._hand_over(key, Update(ref, error=error, is_last=True))
-
     def _expire(self) -> None:
         """Hand over an update for each expired message, while there is room."""
-        while len(self._handed_over) < _BUFFER:
+        while self._updates.has_room:
             key = self._expiries.pop(self._clock.now() + self._offset)
             if key is None:
                 return
-            self._plan.remove(key)
-            self._hand_over(key, Update(self._registry.ref(key), expired=True, is_last=True))
-
-    def _hand_over(self, key: int, update: Update) -> None:
-        """Hand over an update, unless the message has had its last one."""
-        if self._registry.hand_over(key, update):
-            self._handed_over.append((key, update))
-            self._wake()
+            self._updates.expired(key)
 
 
 async def last_report(watcher: Watcher) -> DeliveryReport:

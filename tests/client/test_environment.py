@@ -151,7 +151,7 @@ async def test_a_client_with_other_options_shares_the_connections_and_the_guards
         assert (other._timeout, other._deadline) == (Timeout.of(5), None)
         assert (client._timeout, client._deadline) == (Timeout(), 90.0)
         assert other.guards is client.guards
-        assert other._curve is client._curve
+        assert other._watches.curve is client._watches.curve
         assert (other._reconciler._on_unknown, client._reconciler._on_unknown) == ("resend", "raise")
         await other.send(PHONE, "Hi")
         same = other.with_options()

@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from smsc_async import (
@@ -27,7 +28,8 @@ from smsc_async import (
     UnresolvedSend,
 )
 from smsc_async._model.operations import new_id
-from smsc_async.sandbox import DeliveryPlan, Sandbox
+from smsc_async.callbacks import StatusPush
+from smsc_async.sandbox import DeliveryPlan, Sandbox, Share
 from tests.doubles import FakeService, answer, make_client, query_of
 
 MESSAGES = [Message(f"+7916123456{number}", f"Hi {number}") for number in range(3)]
@@ -267,3 +269,25 @@ async def test_a_journal_is_only_open_inside_its_block(path: Path) -> None:
     async with journal:
         with pytest.raises(RuntimeError, match="this journal is already open"):
             await journal.__aenter__()
+
+
+async def test_a_push_is_confirmed_so_that_the_journal_has_the_error_and_the_time_of_a_delivery(path: Path) -> None:
+    failing = DeliveryPlan(outcomes=(Share(20, 6, 1),), to_operator=0, to_decision=0, spread=0)
+    async with Journal(path) as journal, client(Sandbox(delivery=failing)) as sender:
+        await journal.plan(MESSAGES[:1])
+        await journal.send(sender)
+        (row,) = await journal.rows()
+
+        async def notify() -> None:
+            while not sender._watches.entered:
+                await anyio.lowlevel.checkpoint()
+            (watcher,) = sender._watches.entered
+            while not watcher.total:
+                await anyio.lowlevel.checkpoint()
+            sender.notify(StatusPush(ref=MessageRef(row.phone, str(row.id)), status=MessageStatus.UNDELIVERABLE))
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(notify)
+            await journal.follow(sender)
+        (row,) = await journal.rows()
+    assert (row.state, row.status, row.delivery_error) == (RowState.FINAL, MessageStatus.UNDELIVERABLE, 6)

@@ -7,7 +7,7 @@ import pickle
 import pytest
 from pydantic import TypeAdapter
 
-from smsc_async._model.codes import DeliveryError, MessageStatus, Resend
+from smsc_async._model.codes import DeliveryError, MessageStatus, MessageType, Resend
 
 FINAL = {1, 2, 3, 4, 20, 22, 23, 24, 25}
 ADVICE = {
@@ -24,6 +24,11 @@ def test_every_documented_status_has_a_name() -> None:
     assert {int(status) for status in MessageStatus} == {-3, -2, -1, 0} | FINAL
 
 
+def test_every_documented_type_has_a_name() -> None:
+    assert {int(kind) for kind in MessageType} == {0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12}
+    assert all(kind.phrase for kind in MessageType)
+
+
 @pytest.mark.parametrize("status", MessageStatus)
 def test_final_and_delivered_follow_the_table(status: MessageStatus) -> None:
     assert status.is_final is (status in FINAL)
@@ -36,9 +41,9 @@ def test_every_documented_delivery_error_has_its_advice() -> None:
     assert all(error.phrase for error in DeliveryError)
 
 
-@pytest.mark.parametrize("kind", [MessageStatus, DeliveryError])
+@pytest.mark.parametrize("kind", [MessageStatus, MessageType, DeliveryError])
 @pytest.mark.parametrize("number", [77, 100_000, -9])
-def test_unknown_number_is_kept(kind: type[MessageStatus | DeliveryError], number: int) -> None:
+def test_unknown_number_is_kept(kind: type[MessageStatus | MessageType | DeliveryError], number: int) -> None:
     code = kind(number)
     assert (code, code.value, code.phrase) == (number, number, f"undocumented code {number}")
     assert code.name == (f"UNKNOWN_{number}" if number >= 0 else f"UNKNOWN_MINUS_{-number}")
@@ -53,8 +58,18 @@ def test_unknown_status_counts_as_open_and_unknown_error_gives_no_advice() -> No
     assert DeliveryError(77).resend is Resend.UNKNOWN
 
 
-@pytest.mark.parametrize("code", [MessageStatus.DELIVERED, MessageStatus(77), DeliveryError.SPAM, DeliveryError(-77)])
-def test_code_survives_pickle_copies_and_json(code: MessageStatus | DeliveryError) -> None:
+@pytest.mark.parametrize(
+    "code",
+    [
+        MessageStatus.DELIVERED,
+        MessageStatus(77),
+        MessageType.CALL,
+        MessageType(77),
+        DeliveryError.SPAM,
+        DeliveryError(-77),
+    ],
+)
+def test_code_survives_pickle_copies_and_json(code: MessageStatus | MessageType | DeliveryError) -> None:
     again = pickle.loads(pickle.dumps(code))  # noqa: S301 - our own bytes
     assert (again, type(again), again.name, again.phrase) == (code, type(code), code.name, code.phrase)
     assert copy.deepcopy(code) == code

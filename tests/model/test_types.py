@@ -27,6 +27,7 @@ from smsc_async._model.types import (
     is_group,
     is_phone,
     recipient_key,
+    spellings,
 )
 
 recipient = TypeAdapter[str](Recipient)
@@ -102,6 +103,23 @@ def test_kinds_of_recipients_are_told_apart() -> None:
 )
 def test_spellings_of_one_recipient_have_one_key(one: str, other: str) -> None:
     assert recipient_key(one) == recipient_key(other)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("79991234567", {"79991234567", "+79991234567", "89991234567"}),
+        ("89991234567", {"79991234567", "+79991234567", "89991234567"}),
+        ("+89991234567", {"+89991234567"}),
+        ("+4930123456", {"4930123456", "+4930123456"}),
+        ("Ann@Example.com", {"Ann@Example.com", "ann@example.com"}),
+        ("#79991", {"#79991"}),
+    ],
+)
+def test_the_spellings_of_a_recipient_have_its_key(given: str, expected: set[str]) -> None:
+    assert set(spellings(given)) == expected
+    assert len(spellings(given)) == len(expected)
+    assert {recipient_key(each) for each in expected} == {recipient_key(given)}
 
 
 @pytest.mark.parametrize(

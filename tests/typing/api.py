@@ -54,6 +54,14 @@ from smsc_async import (
     Viber,
     Watcher,
 )
+from smsc_async.callbacks import (
+    Callbacks,
+    CallConfirmed,
+    HlrDetails,
+    IncomingMessage,
+    MessageType,
+    StatusPush,
+)
 from smsc_async.taskiq import FollowResult, SendResult, SmscTasks
 from smsc_async.testing import ManualClock
 
@@ -187,6 +195,30 @@ async def mistakes(client: Client) -> None:
     client.with_options(retries=1)  # type: ignore[call-arg]
     Client(transport="slow")  # type: ignore[arg-type]
     Client("key")  # type: ignore[call-arg]
+
+
+def pushes(client: Client, watcher: Watcher, callbacks: Callbacks) -> None:
+    Callbacks(["secret", SecretStr("old")], charset="utf-8", allow_crc32=False)
+    push = callbacks.unwrap(b"", b"", "application/json")
+    assert_type(push, StatusPush | IncomingMessage | CallConfirmed)
+    if isinstance(push, StatusPush):
+        assert_type(push.ref, MessageRef)
+        assert_type(push.status, MessageStatus)
+        assert_type(push.at, datetime | None)
+        assert_type(push.error, DeliveryError | None)
+        assert_type(push.type, MessageType | None)
+        assert_type(push.cost, Decimal | None)
+        assert_type(push.hlr, HlrDetails | None)
+        assert_type(push.is_reachable, bool | None)
+        client.notify(push)
+        watcher.notify(push)
+    elif isinstance(push, IncomingMessage):
+        assert_type(push.text, str)
+        assert_type(push.id, str | None)
+    else:
+        assert_type(push.at, datetime)
+    client.watch([], confirm_pushes=True)
+    Callbacks("secret", charset="cp1251")  # type: ignore[arg-type]
 
 
 def phones() -> None:

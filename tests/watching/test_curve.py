@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smsc_async._watching.curve import BINS, EDGES, Curve, Worth, bin_at, edge_near
+from smsc_async._watching.curve import BINS, EDGES, Curve, bin_at, edge_near
 from smsc_async._watching.plan import Plan
+from smsc_async._watching.worth import Worth
 from tests.watching.life import LIMIT
 
 

@@ -211,8 +211,8 @@ async def test_watches_of_one_client_share_their_curve() -> None:
         both.start_soon(take, second, [])
     for number in range(2, 6):
         await client.wait_delivered(MessageRef("+79991234567", number))
-    assert client._curve._answers == 10
-    assert client._curve.lessons == 1
+    assert client._watches.curve._answers == 10
+    assert client._watches.curve.lessons == 1
     assert client.watch([])._plan._waits is client.watch([])._plan._waits  # computed once
 
 
@@ -220,7 +220,7 @@ async def test_watches_of_one_client_share_their_curve() -> None:
 async def test_the_curve_learns_nothing_from_a_message_that_is_not_found() -> None:
     client = make_client(FakeService([answer("get_status", error="3")] * 9))
     await collect(client, [ONE], grace=0)
-    assert client._curve._answers == 0
+    assert client._watches.curve._answers == 0
 
 
 @virtual_time
