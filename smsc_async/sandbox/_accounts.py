@@ -77,17 +77,17 @@ class Account:
 
     def accepts(self, psw: str) -> bool:
         """Return whether this is the password or its MD5 hex."""
-        if isinstance(self.password, Digest):
-            return any(Digest.of(self.login, each) == self.password for each in (psw, _md5(psw)))
+        if isinstance(self.password, SecretDigest):
+            return any(SecretDigest.of(self.login, each) == self.password for each in (psw, _md5(psw)))
         return psw in {self.password, _md5(self.password)}
 
 
-def digests(account: Account) -> "tuple[Digest, Digest]":
+def digests(account: Account) -> "tuple[SecretDigest, SecretDigest]":
     """Return the digests of the password and of the apikey, the latter empty for none."""
     password, apikey = account.password, account.apikey
     return (
-        password if isinstance(password, Digest) else Digest.of(account.login, _md5(password)),
-        apikey if isinstance(apikey, Digest) else Digest.of("", apikey),
+        password if isinstance(password, SecretDigest) else SecretDigest.of(account.login, _md5(password)),
+        apikey if isinstance(apikey, SecretDigest) else SecretDigest.of("", apikey),
     )
 
 
@@ -112,8 +112,8 @@ def account_of_json(stored: Mapping[str, Any]) -> Account:
     return Account(
         **{
             **stored,
-            "password": Digest(stored["password"]),
-            "apikey": Digest(stored["apikey"]),
+            "password": SecretDigest(stored["password"]),
+            "apikey": SecretDigest(stored["apikey"]),
             "balance": Decimal(stored["balance"]),
             "prices": {prefix: Decimal(price) for prefix, price in stored["prices"].items()},
             "groups": {int(number): tuple(phones) for number, phones in stored["groups"].items()},
@@ -121,13 +121,13 @@ def account_of_json(stored: Mapping[str, Any]) -> Account:
     )
 
 
-class Digest(str):
+class SecretDigest(str):
     """The digest of a password or an apikey, in place of it: the file with the state holds no credentials."""
 
     __slots__ = ()
 
     @classmethod
-    def of(cls, salt: str, secret: str) -> "Digest":
+    def of(cls, salt: str, secret: str) -> "SecretDigest":
         """Return the digest of a secret, empty for an empty one."""
         made = hashlib.blake2b(secret.encode("utf-8", "surrogatepass"), key=salt.encode("utf-8", "surrogatepass")[:64])
         return cls(made.hexdigest() if secret else "")
@@ -146,7 +146,7 @@ class Accounts:
 
     def __init__(self, accounts: Iterable[Account]) -> None:
         self._by_login: dict[str, Account] = {}
-        self._by_apikey: dict[Digest, Account] = {}
+        self._by_apikey: dict[SecretDigest, Account] = {}
         self._balances: dict[str, Decimal] = {}
         for account in accounts:
             if account.login in self._by_login:
@@ -204,7 +204,7 @@ class Accounts:
             ServiceError: Error 1 when they are missing, error 2 when they are wrong.
         """
         if apikey:
-            account = self._by_apikey.get(Digest.of("", apikey))
+            account = self._by_apikey.get(SecretDigest.of("", apikey))
         elif login and psw:
             account = self._by_login.get(login)
             account = account if account is not None and account.accepts(psw) else None
