@@ -4,7 +4,6 @@ from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, 
 from contextlib import aclosing
 from typing import Any, Final, Literal, TypeAlias, TypeVar
 
-import anyio
 import anyio.lowlevel
 
 from smsc_async._call import checked
@@ -26,6 +25,7 @@ from smsc_async._model import (
     ref_of,
 )
 
+from .at_once import at_once
 from .chunks import ChunkCost, CostTerms, MessageOutcome, SendTerms, failed, left_out, sent, to_cost, to_send
 from .divider import ChunkRequest, Divider
 from .waves import Abandoning, Concurrency, EachCall, Waves
@@ -165,23 +165,13 @@ async def statuses_of(
             on_progress(len(answers), len(operations))
         await anyio.lowlevel.checkpoint()  # if the guards refuse every call, nothing else yields to the loop
 
-    failures: list[Exception] = []
-
     async def work() -> None:
-        try:
-            for position, operation in waiting:
-                await ask(position, operation)
-        except Exception as error:  # noqa: BLE001 - raised below, and not in an exception group
-            failures.append(error)
-            group.cancel_scope.cancel()
+        for position, operation in waiting:
+            await ask(position, operation)
 
     # One request first: with wrong credentials all workers would fail at once, and five failures block the IP address.
     for position, operation in waiting:
         await ask(position, operation)
         break
-    async with anyio.create_task_group() as group:
-        for _ in range(min(workers, len(operations))):
-            group.start_soon(work)
-    if failures:
-        raise failures[0]
+    await at_once([work] * min(workers, len(operations)))
     return [answers[position] for position in range(len(operations))]

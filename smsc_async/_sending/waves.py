@@ -5,11 +5,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Generic, Literal, Self, TypeAlias, TypeVar
 
-import anyio
-import anyio.lowlevel
-
 from smsc_async._model import Outcome, Result, SmscError, is_count, wrong
 
+from .at_once import at_once
 from .chunks import left_out
 from .divider import ChunkRequest
 
@@ -140,30 +138,17 @@ class Waves(Generic[Op, R]):
         """Make all requests at once."""
         abandon = None if self._abandoning is None else self._abandoning()
         answers: dict[int, R | SmscError | ValueError] = {}
-        failures: list[BaseException] = []
 
         async def answer(number: int, request: ChunkRequest[Op]) -> None:
-            try:
-                answers[number] = await self._answer(request)
-            except anyio.get_cancelled_exc_class():
-                raise
-            except BaseException as failure:  # noqa: BLE001 - raised below, and not in an exception group
-                failures.append(failure)
-                group.cancel_scope.cancel()
+            answers[number] = await self._answer(request)
 
-        is_known = False
         try:
-            async with anyio.create_task_group() as group:
-                for number, request in enumerate(wave):
-                    group.start_soon(answer, number, request)
-                    await anyio.lowlevel.checkpoint()  # on trio too, the earlier ones reserve their slots first
-            is_known = not failures
-        finally:
-            for number, each in answers.items() if not is_known else ():
+            await at_once(partial(answer, number, request) for number, request in enumerate(wave))
+        except BaseException:
+            for number, each in answers.items():
                 if abandon is not None and isinstance(each, Result):
                     abandon(wave[number].operation())
-        if failures:
-            raise failures[0]
+            raise
         return [answers[number] for number in range(len(wave))]
 
     async def _answer(self, request: ChunkRequest[Op]) -> R | SmscError | ValueError:
