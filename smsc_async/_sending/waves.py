@@ -43,7 +43,7 @@ class Concurrency:
         """Return what a batch may have in flight.
 
         Args:
-            workers: The most requests, "auto" to leave 4 requests and 10 messages to other calls.
+            workers: The most requests, no more than fit; "auto" to leave 4 requests and 10 messages to other calls.
             size: The most messages in a request.
             in_flight: The limit of requests in flight.
             bad_sends: The limit of messages in flight, any of which may be refused; None for no limit.
@@ -62,6 +62,8 @@ class Concurrency:
             return max(choices, key=lambda choice: choice.requests * choice.messages)
         if not is_count(workers):
             raise wrong("workers", "a whole number, at least 1, or 'auto'", workers)
+        if bad_sends is not None:
+            in_flight = min(in_flight, max(bad_sends // size, 1))  # the others would wait until their deadline
         return cls(min(workers, in_flight), size)
 
 

@@ -71,8 +71,12 @@ def _accepted(request: Incoming) -> Reply:
         ("auto", 49, 14, 10, (1, 5)),
         ("auto", 49, 14, 1, (1, 1)),
         (1, 49, 14, 99, (1, 49)),
-        (3, 49, 14, 99, (3, 49)),
-        (99, 49, 14, 99, (14, 49)),
+        (3, 33, 14, 99, (3, 33)),
+        (3, 34, 14, 99, (2, 34)),
+        (99, 49, 14, 99, (2, 49)),
+        (99, 49, 14, 48, (1, 49)),
+        (99, 7, 14, 99, (14, 7)),
+        (99, 49, 14, None, (14, 49)),
     ],
 )
 def test_a_batch_leaves_room_for_other_calls_unless_the_number_of_workers_is_given(
@@ -112,6 +116,16 @@ async def test_after_the_first_request_a_batch_keeps_several_in_flight(
     assert service.peak == peak
     assert trio.current_time() - start == pytest.approx(seconds)
     assert await _is_idle(client)
+
+
+@pytest.mark.parametrize("latency", [5, 25])
+@virtual_time
+async def test_no_request_of_a_batch_waits_for_another_one_in_the_guards_until_its_deadline(latency: int) -> None:
+    service = FakeService(latency=latency)
+    client = make_client(service, guards=Guards(), deadline=30)
+    outcomes = await _all(client.send_batch(_messages(15 * 49), workers=14))
+    assert all(outcome.ref for outcome in outcomes)
+    assert trio.current_time() == pytest.approx(8 * latency)
 
 
 @virtual_time
