@@ -31,7 +31,7 @@ Assumptions:
 """
 
 from collections.abc import AsyncGenerator, Callable, Iterable
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final, Literal, Unpack
@@ -46,6 +46,7 @@ from ._clock import disk_time
 from ._frames import PrivateDict, each_without_frames, without_frames
 from ._model import (
     Channel,
+    Many,
     Message,
     MessageRef,
     Outcome,
@@ -58,10 +59,9 @@ from ._model import (
     SmscError,
     UnresolvedSend,
     is_group,
-    many,
     ref_of,
 )
-from ._sending import Divider, SendTerms, to_send
+from ._sending import Divider, SendTerms, each_item, requests_of, to_send
 from .guards import Guards, LimitsInForce, Rules
 
 try:
@@ -210,7 +210,7 @@ class SmscTasks:
     @each_without_frames
     async def send_batch(
         self,
-        messages: Iterable[Message],
+        messages: Many[Message],
         *,
         sender: str | None = None,
         at: Schedule | datetime | None = None,
@@ -222,28 +222,24 @@ class SmscTasks:
 
         Raises:
             ValueError: An argument or a message is wrong; earlier tasks are queued.
+            Exception: The source of the messages failed; what it returned before is queued.
             taskiq.exceptions.SendTaskError: Redis did not confirm a task, so it may or may not be queued.
         """
         arguments = PrivateDict({"sender": sender, "at": at, "via": via, "cost": cost, **options})
         SendTerms.model_validate(arguments)
-        divider = Divider(self._batch_size, to_send, arguments)
-        for message in many("messages", "Message objects", messages):
-            for request in divider.add(message):
+        async with aclosing(requests_of(messages, Divider(self._batch_size, to_send, arguments))) as requests:
+            async for request in requests:
                 yield await self._put(request.operation())
-        for request in divider.rest():
-            yield await self._put(request.operation())
 
     @without_frames
-    async def follow(
-        self, refs: Iterable[MessageRef], *, timeout: float | None = _DAY
-    ) -> AsyncTaskiqTask[FollowResult]:
+    async def follow(self, refs: Many[MessageRef], *, timeout: float | None = _DAY) -> AsyncTaskiqTask[FollowResult]:
         """Queue a task that follows up to 100 messages until their status is final, or for `timeout` seconds.
 
         Raises:
             ValueError: There are more than 100 messages, or the timeout is wrong.
             taskiq.exceptions.SendTaskError: Redis has not confirmed it.
         """
-        names = [str(ref_of(ref)) for ref in many("refs", "messages", refs)]
+        names = [str(ref_of(ref)) async for ref in each_item(refs, "messages", name="refs")]
         if len(names) > _MOST_REFS:
             raise ValueError(f"one task follows at most {_MOST_REFS} messages; split them into several tasks")
         checked(timeout=timeout)

@@ -51,9 +51,9 @@ class BulkClient(Session):
             via: The channel of all messages.
             cost: As in `send`, for each request.
             allow_duplicate: As in `send`.
-            workers: The most requests in flight, no more than fit within the limits of the guards. "auto" for as many as
-                fit and leave room for other calls: the limits less 4 requests and 10 messages, which is two requests of
-                44, and ten of `batch_size` if the rule `bad_sends` is off.
+            workers: The most requests in flight, no more than fit within the limits of the guards. "auto" for as many
+                as fit and leave room for other calls: the limits less 4 requests and 10 messages, which is two requests
+                of 44, and ten of `batch_size` if the rule `bad_sends` is off.
             timeout: The timeout of each request.
             deadline: The deadline of each request, including its repetitions.
             **options: The other parameters:

@@ -1,6 +1,6 @@
 """Bulk calls, and the reconciliation of sends whose answer was lost."""
 
-from .bulk import AskStatus, cost_in_chunks, each_item, send_in_chunks, statuses_of
+from .bulk import AskStatus, cost_in_chunks, each_item, requests_of, send_in_chunks, statuses_of
 from .chunks import BatchTerms, Chunk, ChunkCost, Chunker, CostTerms, MessageOutcome, SendTerms, goes_with, to_send
 from .divider import Divider
 from .reconcile import OnUnknown, ReconcileDelays, Reconciler
@@ -24,6 +24,7 @@ __all__ = [
     "cost_in_chunks",
     "each_item",
     "goes_with",
+    "requests_of",
     "send_in_chunks",
     "statuses_of",
     "to_send",

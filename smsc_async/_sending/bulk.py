@@ -30,7 +30,7 @@ from .chunks import ChunkCost, CostTerms, MessageOutcome, SendTerms, failed, lef
 from .divider import ChunkRequest, Divider
 from .waves import Abandoning, Concurrency, EachCall, Waves
 
-__all__ = ["AskStatus", "cost_in_chunks", "each_item", "send_in_chunks", "statuses_of"]
+__all__ = ["AskStatus", "cost_in_chunks", "each_item", "requests_of", "send_in_chunks", "statuses_of"]
 
 T = TypeVar("T")
 Op = TypeVar("Op")
@@ -51,13 +51,15 @@ def _check_options(call: EachCall, check_times: CheckTimes) -> None:
 _AT_ONCE: Final = 50  # a few milliseconds of work
 
 
-async def each_item(items: Many[T], what: str = "Message objects") -> AsyncGenerator[T, None]:
+async def each_item(
+    items: Many[T], what: str = "Message objects", *, name: str = "messages"
+) -> AsyncGenerator[T, None]:
     """Yield the caller's items, of which there may be very many, and let the event loop run in between.
 
     Raises:
         ValueError: They are not iterable.
     """
-    items, number = many("messages", what, items), 0
+    items, number = many(name, what, items), 0
     if isinstance(items, AsyncIterable):
         async for item in items:
             yield item
@@ -75,7 +77,7 @@ async def _take_turns(number: int) -> None:
         await anyio.lowlevel.checkpoint()
 
 
-async def _requests(messages: Many[Message], divider: Divider[Op]) -> AsyncGenerator[ChunkRequest[Op], None]:
+async def requests_of(messages: Many[Message], divider: Divider[Op]) -> AsyncGenerator[ChunkRequest[Op], None]:
     """Yield the requests; if the source fails, yield those of what it returned before, and then raise its error."""
     try:
         async with aclosing(each_item(messages)) as each:
@@ -104,7 +106,7 @@ async def send_in_chunks(
     SendTerms.model_validate(arguments)
     _check_options(call, check_times)
     most = concurrency()
-    async with aclosing(_requests(messages, Divider(most.messages, to_send, arguments))) as requests:
+    async with aclosing(requests_of(messages, Divider(most.messages, to_send, arguments))) as requests:
         waves: Waves[AnySend, SentMessage] = Waves(requests, call, most.requests, abandoning)
         while wave := await waves.next():
             for request, answer in wave:
@@ -128,7 +130,7 @@ async def cost_in_chunks(
     CostTerms.model_validate(arguments)
     _check_options(call, check_times)
     most = concurrency()
-    async with aclosing(_requests(messages, Divider(most.messages, to_cost, arguments))) as requests:
+    async with aclosing(requests_of(messages, Divider(most.messages, to_cost, arguments))) as requests:
         waves: Waves[GetCost | GetListCost, Cost] = Waves(requests, call, most.requests)
         while wave := await waves.next():
             for request, answer in wave:

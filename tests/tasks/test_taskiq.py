@@ -3,9 +3,9 @@
 import asyncio
 import math
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 import anyio
 import httpx
@@ -30,6 +30,8 @@ from smsc_async._tasks.claims import Busy, Claim, Over
 from smsc_async.taskiq import FollowResult, SendResult
 from tests.odd_answers import ODD, OddTransport
 from tests.tasks.taskiq_post import IDLE, PHONE, URL, Post, queued_message
+
+T = TypeVar("T")
 
 
 async def result_of(task: AsyncTaskiqTask[Any]) -> Any:
@@ -87,6 +89,36 @@ async def test_a_message_that_turns_out_wrong_ends_a_batch_after_the_tasks_befor
             queued.append(task)  # noqa: PERF401 - a message is wrong
 
     with pytest.raises(ValueError, match="a phone in international format"):
+        await put()
+    assert len(queued) == await post.redis.xlen(post.broker.queue_name) == 1
+
+
+async def test_a_batch_and_what_is_followed_may_come_from_an_async_source(post: Post) -> None:
+    messages = [Message(f"+7999123456{number}", "Hello") for number in range(3)]
+
+    async def source(items: Iterable[T]) -> AsyncIterator[T]:
+        for item in items:
+            yield item
+
+    (task,) = [task async for task in post.tasks.send_batch(source(messages))]
+    await post.deliver()
+    refs = (await result_of(task)).sent.refs
+    assert [ref.phone for ref in refs] == [message.phone for message in messages]
+    await post.tasks.follow(source(refs))
+
+
+async def test_what_a_source_has_returned_is_queued_before_its_failure_is_raised(post: Post) -> None:
+    queued: list[Any] = []
+
+    def source() -> Iterator[Message]:
+        yield Message(PHONE, "Hello")
+        raise LookupError("the table is gone")
+
+    async def put() -> None:
+        async for task in post.tasks.send_batch(source()):
+            queued.append(task)  # noqa: PERF401 - the source fails
+
+    with pytest.raises(LookupError, match="gone"):
         await put()
     assert len(queued) == await post.redis.xlen(post.broker.queue_name) == 1
 
