@@ -106,8 +106,9 @@ async def send_in_chunks(
     SendTerms.model_validate(arguments)
     _check_options(call, check_times)
     most = concurrency()
-    async with aclosing(requests_of(messages, Divider(most.messages, to_send, arguments))) as requests:
-        waves: Waves[AnySend, SentMessage] = Waves(requests, call, most.requests, abandoning)
+    divider = Divider(most.messages, to_send, arguments)
+    async with aclosing(requests_of(messages, divider)) as requests:
+        waves: Waves[AnySend, SentMessage] = Waves(requests, divider, call, most.requests, abandoning)
         while wave := await waves.next():
             for request, answer in wave:
                 if isinstance(answer, SentMessage):
@@ -130,8 +131,9 @@ async def cost_in_chunks(
     CostTerms.model_validate(arguments)
     _check_options(call, check_times)
     most = concurrency()
-    async with aclosing(requests_of(messages, Divider(most.messages, to_cost, arguments))) as requests:
-        waves: Waves[GetCost | GetListCost, Cost] = Waves(requests, call, most.requests)
+    divider = Divider(most.messages, to_cost, arguments)
+    async with aclosing(requests_of(messages, divider)) as requests:
+        waves: Waves[GetCost | GetListCost, Cost] = Waves(requests, divider, call, most.requests)
         while wave := await waves.next():
             for request, answer in wave:
                 if isinstance(answer, Cost):

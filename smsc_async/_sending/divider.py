@@ -63,6 +63,12 @@ class Divider(Generic[O_co]):
         """Return the requests for the messages held so far."""
         return [request for chunk in self._chunker.rest() for request in self._requests(chunk)]
 
+    def divided(self, request: ChunkRequest[O_co], size: int) -> list[ChunkRequest[O_co]]:
+        """Return requests for the same messages, with at most `size` in each."""
+        chunker = Chunker(size)
+        parts = [part for message in request.chunk.messages for part in chunker.add(message)] + chunker.rest()
+        return [smaller for part in parts for smaller in self._requests(part)]
+
     def _requests(self, chunk: Chunk) -> list[ChunkRequest[O_co]]:
         # To check each message by itself would take longer than all else that is done for it.
         try:

@@ -1,5 +1,6 @@
 """Waves: the requests of a bulk job that are in flight together; all are answered before an outcome is yielded."""
 
+from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
@@ -9,7 +10,7 @@ from smsc_async._model import Outcome, Result, SmscError, is_count, wrong
 
 from .at_once import at_once
 from .chunks import left_out
-from .divider import ChunkRequest
+from .divider import ChunkRequest, Divider
 
 __all__ = ["Abandoning", "Concurrency", "EachCall", "Waves", "Workers"]
 
@@ -72,10 +73,12 @@ class Waves(Generic[Op, R]):
 
     The first request is made alone, and so is each further one until the service has accepted one: with wrong
     credentials all would fail, and five failures block the IP address. No wave has two messages to one recipient, so
-    that these arrive in order.
+    that these arrive in order. After a wave of which none was accepted, the messages of which may count as refused, the
+    next request has few messages: one that is accepted ends the count.
 
     Args:
         requests: The requests.
+        divider: Divides a request into smaller ones.
         call: Executes one operation.
         most: The most requests in a wave.
         abandoning: See `Abandoning`; None for requests that change nothing.
@@ -84,19 +87,22 @@ class Waves(Generic[Op, R]):
     def __init__(
         self,
         requests: AsyncGenerator[ChunkRequest[Op], None],
+        divider: Divider[Op],
         call: EachCall,
         most: int,
         abandoning: Abandoning[Op] | None = None,
     ) -> None:
         self._requests = requests
+        self._divider = divider
         self._call = call
         self._most = most
         self._abandoning = abandoning
-        self._next: ChunkRequest[Op] | None = None
+        self._ready: deque[ChunkRequest[Op]] = deque()
         self._failure: Exception | None = None
         self._ending: SmscError | None = None
         self._has_left = False
         self._is_proved = False
+        self._is_careful = False
 
     async def next(self) -> list[tuple[ChunkRequest[Op], R | SmscError | ValueError]]:
         """Make the requests of the next wave; return each with its answer, in order, and nothing after the last wave.
@@ -106,7 +112,7 @@ class Waves(Generic[Op, R]):
             SmscError: The first request was definitely not sent.
             Exception: The source of the messages failed; the requests before that were made.
         """
-        wave = await self._take(self._most if self._is_proved else 1)
+        wave = await self._take(self._most if self._is_proved and not self._is_careful else 1)
         if not wave and self._failure is not None:
             raise self._failure
         answers = [await self._answer(wave[0])] if len(wave) == 1 else await self._answers(wave)
@@ -114,6 +120,8 @@ class Waves(Generic[Op, R]):
             if isinstance(answer, ValueError) or (isinstance(answer, SmscError) and answer.outcome is Outcome.NOT_SENT):
                 raise answer
         self._has_left = True
+        is_any_accepted = any(isinstance(answer, Result) for answer in answers)
+        self._is_careful = not is_any_accepted and (self._is_careful or len(wave) > 1)
         return list(zip(wave, answers, strict=True))
 
     async def _take(self, most: int) -> list[ChunkRequest[Op]]:
@@ -121,20 +129,24 @@ class Waves(Generic[Op, R]):
         wave: list[ChunkRequest[Op]] = []
         recipients: set[str] = set()
         while len(wave) < most:
-            if self._next is None and self._failure is None:
-                try:
-                    self._next = await anext(self._requests, None)
-                except Exception as failure:  # noqa: BLE001 - raised after the requests before it
-                    self._failure = failure
-            if self._next is None:
+            if not self._ready and self._failure is None:
+                await self._read()
+            if self._is_careful and self._ready:
+                self._ready.extendleft(reversed(self._divider.divided(self._ready.popleft(), _FREE_MESSAGES)))
+            if not self._ready or not recipients.isdisjoint(self._ready[0].chunk.recipients):
                 break
-            chunk = self._next.chunk
-            if not recipients.isdisjoint(chunk.recipients):
-                break
-            recipients |= chunk.recipients
-            wave.append(self._next)
-            self._next = None
+            wave.append(self._ready.popleft())
+            recipients |= wave[-1].chunk.recipients
         return wave
+
+    async def _read(self) -> None:
+        """Read one request, if there is one more."""
+        try:
+            self._ready.append(await anext(self._requests))
+        except StopAsyncIteration:
+            pass
+        except Exception as failure:  # noqa: BLE001 - raised after the requests before it
+            self._failure = failure
 
     async def _answers(self, wave: list[ChunkRequest[Op]]) -> list[R | SmscError | ValueError]:
         """Make all requests at once."""

@@ -354,6 +354,23 @@ async def test_a_fault_in_the_middle_of_a_wave_sends_no_message_twice_and_each_h
     assert await _is_idle(client)
 
 
+@pytest.mark.parametrize("lost", [["gone", "gone"], ["gone", "gone", "lost"], ["lost", "lost"]])
+@virtual_time
+async def test_a_batch_goes_on_after_a_wave_that_was_lost(lost: list[str]) -> None:
+    """Its messages may count as refused, so the next request is small enough for the rest of the limit."""
+    network = Network()
+    post, of_sends = network.post, iter(["ok", *lost])
+
+    async def fail_sends(*request: Any) -> Reply:
+        network.script = [next(of_sends, "ok")] if b"<ns1:send2>" in request[2] else []
+        return await post(*request)
+
+    network.post = fail_sends  # type: ignore[assignment,method-assign]
+    outcomes = await _bulk(network.client(guards=Guards()), 1000, workers="auto")
+    assert [outcome.message for outcome in outcomes] == _messages(1000)
+    assert network.accepted == sum(outcome.ref is not None for outcome in outcomes) == 1000 - 44 * lost.count("gone")
+
+
 @pytest.mark.parametrize("after", [0.05, 0.15, 0.25, 0.35])
 @virtual_time
 async def test_a_batch_that_is_killed_in_a_wave_and_resolved_afterwards_has_sent_each_message_at_most_once(
