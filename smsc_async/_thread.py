@@ -7,11 +7,12 @@ from typing import Final, TypeVar
 import anyio.to_thread
 from anyio.lowlevel import RunVar
 
-__all__ = ["in_own_thread"]
+__all__ = ["in_own_thread", "is_thread_at_work"]
 
 T = TypeVar("T")
 _MOST: Final = 4
 _limiter: RunVar[anyio.CapacityLimiter] = RunVar("smsc_async_threads")
+_calls: Final[set[object]] = set()
 
 
 async def in_own_thread(work: Callable[[], T]) -> T:
@@ -25,7 +26,16 @@ async def in_own_thread(work: Callable[[], T]) -> T:
     if limiter is None:
         limiter = anyio.CapacityLimiter(_MOST)
         _limiter.set(limiter)
-    return await anyio.to_thread.run_sync(_alone, work, abandon_on_cancel=True, limiter=limiter)
+    _calls.add(call := object())
+    try:
+        return await anyio.to_thread.run_sync(_alone, work, abandon_on_cancel=True, limiter=limiter)
+    finally:
+        _calls.discard(call)
+
+
+def is_thread_at_work() -> bool:
+    """Return whether a caller on any event loop waits for such a thread."""
+    return bool(_calls)
 
 
 def _alone(work: Callable[[], T]) -> T:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from ._client import Client
 from ._model import AnyRef
 from ._movable_clock import MovableClock
+from ._thread import is_thread_at_work
 from ._watching import Source, Unfinished, Watched, Watcher, source_of
 from .guards import Guards
 
@@ -42,7 +43,7 @@ class ManualClock(MovableClock):
 
     def __init__(self, start: float = 0.0) -> None:
         time = _checked("start", start, _LATEST)
-        super().__init__(lambda: time, speed=0.0)
+        super().__init__(lambda: time, speed=0.0, is_busy=is_thread_at_work)
 
     def advance(self, seconds: float) -> Awaitable[None]:
         """Move the clock forward, and wake all waiting tasks whose time has come, in order of time.

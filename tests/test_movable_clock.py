@@ -13,6 +13,7 @@ from anyio.lowlevel import checkpoint
 
 from smsc_async import ReadTimeout
 from smsc_async._movable_clock import MovableClock
+from smsc_async._thread import in_own_thread
 from smsc_async.testing import ManualClock
 from tests.doubles import FakeService, make_client
 
@@ -123,6 +124,20 @@ async def test_a_wait_whose_time_is_lost_to_rounding_ends_too() -> None:
         group.start_soon(sleep)
         await clock.advance(5)
         assert woken == [pytest.approx(2.77)]
+
+
+@on_each_loop
+async def test_an_awaited_advance_waits_for_a_thread_that_reads_an_answer() -> None:
+    clock, results = ManualClock(), list[int]()
+
+    async def read() -> None:
+        with clock.deadline(90):
+            results.append(await in_own_thread(lambda: sum(range(2_000_000))))  # as long as a page of a gateway takes
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(read)
+        await clock.advance(100)
+        assert len(results) == 1
 
 
 @on_each_loop

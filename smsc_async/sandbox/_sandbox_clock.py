@@ -6,6 +6,7 @@ from typing import Final
 from smsc_async._clock import disk_time, steady_clock
 from smsc_async._model import is_seconds, wrong
 from smsc_async._movable_clock import MovableClock
+from smsc_async._thread import is_thread_at_work
 
 from ._event_log import EventLog
 
@@ -27,7 +28,7 @@ class SandboxClock(MovableClock):
     def __init__(
         self, base: Callable[[], float], skipped: float, *, is_busy: Callable[[], bool], calm: Callable[[], float]
     ) -> None:
-        super().__init__(base, is_busy=is_busy, calm=calm)
+        super().__init__(base, is_busy=lambda: is_busy() or is_thread_at_work(), calm=calm)
         self._move(skipped)
 
     def advance(self, seconds: float) -> Awaitable[None]:

@@ -215,6 +215,15 @@ async def test_garbage(sandbox: Sandbox, client: Client) -> None:
 
 
 @everywhere()
+async def test_garbage_while_time_passes(sandbox: Sandbox, client: Client) -> None:
+    sandbox.faults.add("garbage", operation="send", times=1)
+    async with anyio.create_task_group() as group:
+        group.start_soon(client.send, PHONE, "Hi")
+        await sandbox.advance(3600)  # longer than the deadline of the call
+    assert [entry.method for entry in sandbox.script][:2] == ["send_sms", "get_status"]
+
+
+@everywhere()
 async def test_slow_drip(sandbox: Sandbox, client: Client) -> None:
     sandbox.faults.add("slow_drip", seconds=80, operation="send", times=1)
     async with anyio.create_task_group() as group:
