@@ -37,7 +37,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
-    """Fail a test that has passed although a fault of its sandbox was never used."""
+    """Fail a test whose marker has no effect, or that has passed although a fault of its sandbox was never used."""
+    with _in_one_sentence():
+        _check_effect(item)
     result = yield
     # The fixture of a user's own, of the same name, is not in the stash.
     sandbox: Any = item.stash.get(_SANDBOX, None) or (getattr(item, "funcargs", None) or {}).get("smsc_sandbox")
@@ -114,6 +116,17 @@ def _given(item: pytest.Item) -> Mapping[str, Any]:
             raise ValueError(f"@pytest.mark.smsc has the keyword arguments {names}, and not {', '.join(unknown)}")
         given = {**mark.kwargs, **given}
     return given
+
+
+def _check_effect(item: pytest.Item) -> None:
+    """Refuse arguments that describe the sandbox of a test whose fixture `smsc_sandbox` is the user's own."""
+    if _SANDBOX in item.stash or "smsc_sandbox" not in (getattr(item, "funcargs", None) or {}):
+        return
+    names = ", ".join(name for name in _ARGUMENTS if name in _given(item) and name != "allow_unused_faults")
+    if names:
+        raise ValueError(
+            f"@pytest.mark.smsc: {names} has no effect on a fixture smsc_sandbox of your own: pass it there"
+        )
 
 
 def _made(given: Mapping[str, Any]) -> "Sandbox":

@@ -272,6 +272,42 @@ class TestOther:
     assert "keyword arguments delivery, faults, balance, at, allow_unused_faults, and not misspelled" in shown
 
 
+def test_a_marker_without_effect_on_a_fixture_of_the_users_own_fails_the_test(plugged: Plugged) -> None:
+    plugged.write(
+        """
+import pytest
+
+from smsc_async.sandbox import Limits, Sandbox
+
+pytestmark = pytest.mark.smsc(faults=["empty operation=cost"], balance=4, allow_unused_faults=True)
+
+class TestOwn:
+    @pytest.fixture
+    def smsc_sandbox(self):
+        return Sandbox(limits=Limits.off())
+
+    def test_own(self, smsc_client):
+        raise AssertionError("it has begun")
+
+    def test_neither(self):
+        pass
+
+class TestExtended:
+    @pytest.fixture
+    def smsc_sandbox(self, smsc_sandbox):
+        return smsc_sandbox
+
+    def test_extended(self, smsc_sandbox):
+        assert smsc_sandbox.accounts[0].balance == 4
+"""
+    )
+    ran = plugged.run()
+    assert ran.parseoutcomes() == {"passed": 2, "failed": 1}
+    words = "@pytest.mark.smsc: faults, balance has no effect on a fixture smsc_sandbox of your own: pass it there"
+    assert words in ran.stdout.str()
+    assert "it has begun" not in ran.stdout.str()
+
+
 WRONG = {
     "'undelivered'": "@pytest.mark.smsc has the keyword arguments delivery, faults, balance, at, allow_unused_faults, "
     "and not 'undelivered'",
