@@ -11,6 +11,8 @@ from pydantic import BaseModel, Field, model_validator
 
 from smsc_async._model import FrozenModel, wrong
 
+from ._recipients import split
+
 __all__ = ["Fault", "FaultKind", "OperationName"]
 
 OperationName: TypeAlias = Literal["send", "cost", "status", "balance"]
@@ -125,6 +127,8 @@ class Fault(FrozenModel):
                 if default is _REQUIRED:
                     raise ValueError(f"{self.kind} needs {name}, such as '{self.kind} {name}=3'")
                 self.__dict__[name] = default
+        if self.phone is not None and len([*split(self.phone)]) != 1:
+            raise ValueError("phone must be one recipient, such as '+79991234567': add a fault for each")
         if self.kind is FaultKind.FOREIGN_ID:
             if self.operation not in {None, "send"}:
                 raise ValueError("foreign_id is a fault of operation=send: no other answer has an id")
@@ -147,6 +151,8 @@ class Fault(FrozenModel):
         pairs = [each.partition("=") for each in others]
         if not all(name and sign and value for name, sign, value in pairs):
             raise ValueError(f"fault must be {_FORM}: each parameter is name=value")
+        if len({name for name, _, _ in pairs}) < len(pairs):
+            raise ValueError(f"fault must be {_FORM}, each parameter at most once")
         return cls(kind, **{name: _value(name, value) for name, _, value in pairs})
 
     @property

@@ -106,7 +106,7 @@ class Faults:
         self._seed = seed
         self._list: list[InjectedFault] = []
         self._last_id = 0
-        self._blocked: dict[str, float] = {}
+        self._blocked: dict[str, tuple[float, InjectedFault]] = {}
         self._script: deque[ScriptEntry] = deque(maxlen=_LONGEST_SCRIPT)
 
     def __iter__(self) -> Iterator[InjectedFault]:
@@ -153,7 +153,7 @@ class Faults:
         return added
 
     def remove(self, fault: InjectedFault | int) -> None:
-        """Remove a fault, or the one with this id.
+        """Remove a fault, or the one with this id, which ends its blocks of IP addresses.
 
         Raises:
             ValueError: It is not in the list.
@@ -165,9 +165,8 @@ class Faults:
         self._list = kept
 
     def clear(self) -> None:
-        """Remove all faults, and end the blocks of IP addresses."""
+        """Remove all faults, which ends their blocks of IP addresses."""
         self._list = []
-        self._blocked.clear()
 
     def reset(self, faults: Iterable[Fault | str], seed: int) -> None:
         """Begin anew with these faults."""
@@ -192,8 +191,9 @@ class Faults:
     ) -> InjectedFault | None:
         """Return the fault that affects this request, None for none."""
         operation, phones = _OPERATIONS[method], set(_phones(fields))
-        if self._blocked.get(source, now) > now:
-            return InjectedFault(0, Fault(FaultKind.BLOCK), self._seed)
+        until, block = self._blocked.get(source, (now, None))
+        if until > now and block in self._list:
+            return block
         # Each of them counts the request, so that one fault does not change what another one does.
         striking = [each for each in self._list if each.strikes(operation, phones, namespace)]
         if not striking:
@@ -201,7 +201,7 @@ class Faults:
         first = striking[0]
         first.used += 1
         if first.fault.kind is FaultKind.BLOCK:
-            self._blocked[source] = now + (first.fault.seconds or 0.0)
+            self._blocked[source] = now + (first.fault.seconds or 0.0), first
         return first
 
     def record(self, entry: ScriptEntry) -> None:

@@ -92,6 +92,18 @@ async def test_a_fault_is_removed_by_itself_or_its_id_and_all_are_cleared() -> N
     assert (len(sandbox.faults), sandbox.faults.add("empty").id) == (0, 5)
 
 
+async def test_a_block_ends_when_its_fault_is_removed() -> None:
+    sandbox = Sandbox()
+    block = sandbox.faults.add("block", times=1)
+    async with client_of(sandbox) as client:
+        for _ in range(2):
+            with pytest.raises(SmscError, match="error 4"):
+                await client.balance()
+        sandbox.faults.remove(block)
+        await client.balance()
+    assert [entry.fault for entry in sandbox.script] == ["block", "block", None]
+
+
 def test_a_fault_is_added_in_each_of_its_forms() -> None:
     faults = Sandbox().faults
     made = [
