@@ -1,13 +1,14 @@
 """Work on a separate thread, while the event loop continues."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Final, TypeVar
 
 import anyio.to_thread
 from anyio.lowlevel import RunVar
 
-__all__ = ["in_own_thread", "is_thread_at_work"]
+__all__ = ["in_own_thread", "is_thread_at_work", "waiting_for_thread"]
 
 T = TypeVar("T")
 _MOST: Final = 4
@@ -26,15 +27,22 @@ async def in_own_thread(work: Callable[[], T]) -> T:
     if limiter is None:
         limiter = anyio.CapacityLimiter(_MOST)
         _limiter.set(limiter)
+    with waiting_for_thread():
+        return await anyio.to_thread.run_sync(_alone, work, abandon_on_cancel=True, limiter=limiter)
+
+
+@contextmanager
+def waiting_for_thread() -> Iterator[None]:
+    """Count a caller that waits for the work of a thread."""
     _calls.add(call := object())
     try:
-        return await anyio.to_thread.run_sync(_alone, work, abandon_on_cancel=True, limiter=limiter)
+        yield
     finally:
         _calls.discard(call)
 
 
 def is_thread_at_work() -> bool:
-    """Return whether a caller on any event loop waits for such a thread."""
+    """Return whether a caller on any event loop waits for the work of a thread."""
     return bool(_calls)
 
 

@@ -29,6 +29,7 @@ from smsc_async._model import (
 )
 from smsc_async._private_file import resolved
 from smsc_async._sending import each_item
+from smsc_async._thread import waiting_for_thread
 from smsc_async._watching import Unfinished, Update
 from smsc_async.guards import Guards, Rules
 
@@ -321,7 +322,8 @@ class Journal:
     @without_frames
     async def _run_blocking(self, function: Callable[..., T], *arguments: Any) -> T:
         """Call a function in a thread, one at a time; a cancellation waits until it has finished."""
-        return await anyio.to_thread.run_sync(function, *arguments, limiter=self._limiter)
+        with waiting_for_thread():
+            return await anyio.to_thread.run_sync(function, *arguments, limiter=self._limiter)
 
     def _is_planned(self, source: str, terms: str) -> bool:
         known = self._file.get("identity")

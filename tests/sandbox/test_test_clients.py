@@ -3,6 +3,8 @@
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import anyio
 import pytest
@@ -12,6 +14,8 @@ from smsc_async import (
     Client,
     DuplicateSend,
     Guards,
+    Journal,
+    Message,
     MessageRef,
     MessageStatus,
     StatusTooOften,
@@ -170,3 +174,18 @@ async def test_an_error_says_in_the_time_of_the_sandbox_until_when_a_limit_is_fu
             await client.status(ref)
     until = datetime.fromtimestamp(sandbox.now() + 61.2, UTC)
     assert f"free at {until:%Y-%m-%d %H:%M}" in str(caught.value)
+
+
+@quick
+async def test_an_awaited_advance_waits_for_a_bulk_job_that_is_written_to_its_journal() -> None:
+    sandbox = Sandbox()
+    with TemporaryDirectory() as folder:
+        async with (
+            testing.client(sandbox) as client,
+            Journal(Path(folder, "job.db")) as journal,
+            anyio.create_task_group() as group,
+        ):
+            await journal.plan([Message(f"+7999{number:07}", f"Hi {number}") for number in range(60)])
+            group.start_soon(journal.send, client)
+            await sandbox.advance(1)
+            assert (await journal.summary()).accepted == len(sandbox.messages) == 60
