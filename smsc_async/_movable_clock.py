@@ -17,6 +17,7 @@ __all__ = ["MovableClock", "call_soon"]
 _CALM: Final = 50  # passes of the event loop
 _PATIENCE: Final = 5.0  # real seconds
 _POLL: Final = 0.001  # real seconds
+_CALM_ELSEWHERE: Final = 0.02  # real seconds, in which another thread takes its turn
 
 
 def _never() -> bool:
@@ -87,7 +88,7 @@ class MovableClock:
         with self._lock:
             self._start, self._origin = self._now(), self._base()
             self._speed = speed
-        self._wake_soon()
+        self.wake_soon()
 
     def advance(self, seconds: float) -> Awaitable[None]:
         """Move the clock forward by `seconds`.
@@ -96,10 +97,8 @@ class MovableClock:
         clock goes step by step instead: each wait ends at its own time, in order, and so do those that the woken tasks
         then begin within these seconds.
         """
-        move = _Move(self, seconds)
         self._move(seconds)
-        self._wake_soon()
-        return move
+        return _Move(self, seconds)
 
     def take_back(self, seconds: float) -> None:
         """Undo a move that nobody has noticed yet."""
@@ -107,23 +106,26 @@ class MovableClock:
 
     async def step(self, seconds: float) -> None:
         """Move the clock forward from wait to wait, and let all that each of them wakes run until it waits again."""
-        give_up = anyio.current_time() + _PATIENCE
+        give_up, here = anyio.current_time() + _PATIENCE, current_token()
         await self.until_calm(give_up)
         while seconds > 0.0:
             with self._lock:
-                following = min((time for time, _ in self._waits.values()), default=math.inf)
+                waits = list(self._waits.values())
+            following = min((time for time, _ in waits), default=math.inf)
+            is_alone = all(loop == here for _, loop in waits)
             pause = min(max(following - self._now(), 0.0), seconds)
             self._move(pause)
             if pause < seconds and self._now() < following:  # lost to rounding
                 self._move(following - self._now() + math.ulp(following))
             seconds -= pause
-            self._wake(current_token())
-            self._wake_soon()
-            await self.until_calm(give_up)
+            self._wake(here)
+            self.wake_soon()
+            await self.until_calm(give_up, 0.0 if is_alone else _CALM_ELSEWHERE)
 
-    async def until_calm(self, give_up: float = -math.inf) -> None:
+    async def until_calm(self, give_up: float = -math.inf, calm: float = 0.0) -> None:
         """Let tasks run until none of them uses the clock any more, or this time of the event loop has come."""
-        calm, uses, passes, since = self._calm(), self._uses, 0, anyio.current_time()
+        calm = max(calm, self._calm())
+        uses, passes, since = self._uses, 0, anyio.current_time()
         while passes < _CALM or anyio.current_time() - since < calm:
             is_busy = self._is_busy()
             await (anyio.sleep(_POLL) if is_busy or calm else checkpoint())
@@ -146,7 +148,7 @@ class MovableClock:
         now: Callable[[], float] = getattr(here.native_token, "time", anyio.current_time)
         return now() + (time - self._now()) / self._speed
 
-    def _wake_soon(self) -> None:
+    def wake_soon(self) -> None:
         """Let each event loop end the waits whose time has come."""
         with self._lock:
             tokens = [token for _, token in self._waits.values()]
@@ -176,13 +178,15 @@ class _Move:
         try:
             call_soon(current_token(), self._see)
         except NoEventLoopError:
-            self._is_seen = True
+            self._see()
 
     def __await__(self) -> Generator[Any, Any, None]:
         return self._go().__await__()
 
     def _see(self) -> None:
-        self._is_seen = True
+        if not self._is_seen:
+            self._is_seen = True
+            self._clock.wake_soon()
 
     async def _go(self) -> None:
         if self._is_seen:

@@ -187,6 +187,30 @@ def test_an_advance_in_another_thread_wakes_what_waits_here(backend: str) -> Non
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_an_advance_that_is_awaited_in_another_thread_goes_step_by_step_here(backend: str) -> None:
+    for _ in range(5):
+        clock, is_waiting = ManualClock(), threading.Event()
+        pauses = Pauses(clock)
+
+        async def wait(pauses: Pauses = pauses, is_waiting: threading.Event = is_waiting) -> None:
+            with pauses.clock.deadline(5.5):
+                async with anyio.create_task_group() as group:
+                    group.start_soon(pauses.run)
+                    await checkpoint()
+                    is_waiting.set()
+
+        async def advance(clock: ManualClock = clock) -> None:
+            await clock.advance(100)
+
+        thread = threading.Thread(target=anyio.run, args=(wait,), kwargs={"backend": backend})
+        thread.start()
+        assert is_waiting.wait(5)
+        anyio.run(advance)
+        thread.join(5)
+        assert pauses.woken == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_what_waited_on_an_event_loop_that_has_ended_is_ignored(backend: str) -> None:
     clock, kept = ManualClock(), list[anyio.CancelScope]()
 
