@@ -191,8 +191,6 @@ def releases(
     """
     if completion.arrival is RequestArrival.UNSENT:
         return [_NO_RELEASE] * len(demands)
-    if completion == _ABSENT:
-        late = 0.0  # it was looked for until it could no longer arrive
     found = []
     for (rule, *_), amount in zip(demands, amounts, strict=True):
         if rule == "spend":

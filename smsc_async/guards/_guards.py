@@ -175,7 +175,9 @@ class Guards:
         return holds
 
     def _releases(self, reservation: Reservation, completion: Completion) -> list[Release]:
-        return releases(reservation.demands, reservation.amounts, completion, late=self.late_arrival, slack=self.margin)
+        # What was looked for and not found can no longer arrive.
+        late = 0.0 if completion.accepted == 0 else self.late_arrival
+        return releases(reservation.demands, reservation.amounts, completion, late=late, slack=self.margin)
 
     def _release(self, reservation: Reservation, given: list[Release]) -> None:
         try:
