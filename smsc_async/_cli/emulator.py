@@ -13,11 +13,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any, Final
-from urllib.parse import urlsplit
 from urllib.request import ProxyHandler, build_opener
 
 import anyio
 import anyio.to_thread
+import httpx
 import typer
 from pydantic import SecretStr
 
@@ -31,6 +31,7 @@ __all__ = ["demo", "sandbox"]
 
 _PATIENCE: Final = 60.0  # seconds
 _PAUSE: Final = 0.05  # seconds
+_LAST_PORT: Final = 65_535
 _DIRECT: Final = build_opener(ProxyHandler({}))
 
 
@@ -150,10 +151,15 @@ def _shown_requests() -> Iterator[None]:
 
 
 def _ready_url(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    try:
+        parts = httpx.URL(url)
+        host, port = parts.raw_host.decode("ascii"), parts.port or 0
+        is_host = bool(host.encode("idna")) and "%" not in host  # a character that no host name has
+    except (httpx.InvalidURL, UnicodeError):
+        is_host, port = False, 0
+    if not is_host or parts.scheme not in {"http", "https"} or parts.userinfo or port > _LAST_PORT:
         raise ValueError("--wait needs the URL of a sandbox, such as http://127.0.0.1:8025")
-    return f"{parts.scheme}://{parts.netloc}/readyz"
+    return f"{parts.scheme}://{parts.netloc.decode()}/readyz"
 
 
 async def _until_ready(url: str) -> None:
