@@ -254,6 +254,7 @@ async def test_accounts_are_shown_changed_and_added(sandbox: Sandbox, api: httpx
     }
     assert (await api.put("accounts/demo", json={"balance": "2.50"})).json() == {**shown, "balance": "2.5"}
     assert (await _client(sandbox).balance()).amount == 2.5
+    assert (await api.put("accounts/demo", json={"balance": "-0"})).json()["balance"] == "0"
     assert (await api.put("accounts/bob", json={"balance": 1})).json() == {
         "error": "an account needs a login and a password"
     }
@@ -327,6 +328,14 @@ async def test_a_body_that_is_no_json_object_is_refused(api: httpx.AsyncClient, 
     answer = await api.post("clock", content=body, headers={"Content-Type": "application/json"})
     assert answer.status_code in {400, 422}
     assert list(answer.json()) == ["error"]
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'{"speed": 1}'])
+async def test_what_a_body_must_be_is_said(api: httpx.AsyncClient, body: bytes) -> None:
+    content_type = "application/x-www-form-urlencoded" if body == b'{"speed": 1}' else "application/json"
+    answer = await api.post("clock", content=body, headers={"Content-Type": content_type})
+    words = "the body must be a JSON object, with the header Content-Type: application/json"
+    assert (answer.status_code, answer.json()) == (422, {"error": words})
 
 
 async def test_a_password_is_in_no_error(api: httpx.AsyncClient) -> None:
