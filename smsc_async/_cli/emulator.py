@@ -5,6 +5,7 @@ import dataclasses
 import gc
 import importlib
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext
 from functools import partial
@@ -13,11 +14,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
 from urllib.request import ProxyHandler, build_opener
 
 import anyio
 import anyio.to_thread
-import httpx
 import typer
 from pydantic import SecretStr
 
@@ -31,7 +32,7 @@ __all__ = ["demo", "sandbox"]
 
 _PATIENCE: Final = 60.0  # seconds
 _PAUSE: Final = 0.05  # seconds
-_LAST_PORT: Final = 65_535
+_HOST: Final = re.compile(r"[\w.:%-]+", re.ASCII)
 _DIRECT: Final = build_opener(ProxyHandler({}))
 
 
@@ -152,14 +153,14 @@ def _shown_requests() -> Iterator[None]:
 
 def _ready_url(url: str) -> str:
     try:
-        parts = httpx.URL(url)
-        host, port = parts.raw_host.decode("ascii"), parts.port or 0
-        is_host = bool(host.encode("idna")) and "%" not in host  # a character that no host name has
-    except (httpx.InvalidURL, UnicodeError):
-        is_host, port = False, 0
-    if not is_host or parts.scheme not in {"http", "https"} or parts.userinfo or port > _LAST_PORT:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+        is_host = bool(_HOST.fullmatch(host) and host.encode("idna"))  # as the socket does
+    except ValueError:
+        is_host = False
+    if not is_host or parts.scheme not in {"http", "https"} or "@" in parts.netloc:
         raise ValueError("--wait needs the URL of a sandbox, such as http://127.0.0.1:8025")
-    return f"{parts.scheme}://{parts.netloc.decode()}/readyz"
+    return f"{parts.scheme}://{parts.netloc}/readyz"
 
 
 async def _until_ready(url: str) -> None:

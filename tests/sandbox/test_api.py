@@ -10,10 +10,13 @@ from typing import Any
 import anyio
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from smsc_async import Client, HTTPStatusError, testing
-from smsc_async.sandbox import DeliveryPlan, Fault, Limits, Sandbox
+from smsc_async.sandbox import DeliveryPlan, Fault, Limits, Sandbox, _api
+from smsc_async.sandbox._api import make_api
 from smsc_async.sandbox._api.models import FaultRequest
+from smsc_async.sandbox._lookup import Lookup
 
 PHONE, OTHER = "+79991234567", "+79991234568"
 
@@ -416,3 +419,21 @@ async def test_requests_of_the_service_and_of_the_api_do_not_disturb_each_other(
     assert again.messages[-10:] == sandbox.messages[-10:]
     assert again.balances == sandbox.balances
     again.close()
+
+
+async def test_several_first_requests_make_the_api_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Sandbox] = []
+
+    def make(sandbox: Sandbox, lookup: Lookup) -> FastAPI:
+        made.append(sandbox)
+        return make_api(sandbox, lookup)
+
+    monkeypatch.setattr(_api, "make_api", make)
+    sandbox = Sandbox()
+    async with (
+        httpx.AsyncClient(transport=sandbox.transport(), base_url="http://localhost/_sandbox/api/") as api,
+        anyio.create_task_group() as group,
+    ):
+        for _ in range(8):
+            group.start_soon(api.get, "clock")
+    assert made == [sandbox]

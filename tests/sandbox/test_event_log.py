@@ -9,6 +9,7 @@ import pytest
 from smsc_async import Client, SmscError, TooManyRequests
 from smsc_async.sandbox import Account, DeliveryPlan, Sandbox
 from smsc_async.sandbox._event_log import EventLog
+from smsc_async.sandbox._fields import Value
 
 PHONE, OTHER = "+79991234567", "+79991234568"
 
@@ -100,7 +101,7 @@ def test_state_holds_no_credentials(tmp_path: Path, sandboxes: list[Sandbox]) ->
     for credentials in ({"apikey": "secretkey"}, {"login": "bob", "psw": "secretpassword"}, {"apikey": "secretwrong"}):
         sandbox._service.arrive("get_balance", credentials, now=1000.0)
     send = {"apikey": "secretkey", "phones": PHONE, "mes": "password=5"}
-    queries = ("psw=secretpassword&cost=2", "cost=2&apike%79=secretkey", ["psw=secretpassword"])
+    queries: tuple[Value, ...] = ("psw=secretpassword&cost=2", "cost=2&apike%79=secretkey", ["psw=secretpassword"])
     for seconds, query in enumerate(queries):
         sandbox._service.arrive("send_sms2", {**send, "query": query}, now=1100.0 + 61 * seconds)
     kept = (tmp_path / "state").read_text(encoding="utf-8")
