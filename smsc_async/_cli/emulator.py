@@ -5,6 +5,7 @@ import dataclasses
 import gc
 import importlib
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext
 from functools import partial
@@ -31,6 +32,7 @@ __all__ = ["demo", "sandbox"]
 
 _PATIENCE: Final = 60.0  # seconds
 _PAUSE: Final = 0.05  # seconds
+_HOST: Final = re.compile(r"[\w.:%-]+", re.ASCII)
 _DIRECT: Final = build_opener(ProxyHandler({}))
 
 
@@ -150,8 +152,13 @@ def _shown_requests() -> Iterator[None]:
 
 
 def _ready_url(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+        is_host = bool(_HOST.fullmatch(host) and host.encode("idna"))  # as the socket does
+    except ValueError:
+        is_host = False
+    if not is_host or parts.scheme not in {"http", "https"} or "@" in parts.netloc:
         raise ValueError("--wait needs the URL of a sandbox, such as http://127.0.0.1:8025")
     return f"{parts.scheme}://{parts.netloc}/readyz"
 

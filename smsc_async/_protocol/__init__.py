@@ -4,7 +4,7 @@ from .binding import Incoming, Request, RequestFault, decode, encode, encode_ans
 from .callback import CHARSETS, CallbackCharset, encode_callback, read_callback, verified_form
 from .contract import CONTRACT
 from .envelope import SoapVersion
-from .masking import mask_credentials
+from .masking import mask_credentials, mask_query
 from .query import fits_in_list
 from .tags import reads_at_once
 from .wsdl import differences, read_wsdl, target_namespace, write_wsdl
@@ -25,6 +25,7 @@ __all__ = [
     "encode_fault",
     "fits_in_list",
     "mask_credentials",
+    "mask_query",
     "namespace_of",
     "read_callback",
     "read_wsdl",

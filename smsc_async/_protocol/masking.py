@@ -8,11 +8,16 @@ from smsc_async._model import MalformedEnvelope
 
 from .envelope import child_elements, read_root, split_tag, write_root
 
-__all__ = ["mask_credentials"]
+__all__ = ["mask_credentials", "mask_query"]
 
 _MASK: Final = "***"
-_SECRET: Final = {"psw", "password", "apikey", "passwd", "token", "secret"}
-_IN_QUERY: Final = re.compile(rf"\b({'|'.join(sorted(_SECRET))})=[^&]*", re.IGNORECASE)
+_SECRET: Final = {"psw", "password", "apikey", "pass", "passwd", "pwd", "token", "secret"}
+# The name of a parameter as PHP's parse_str reads it: each character may be encoded, and an index may follow.
+_NAME: Final = "|".join("".join(f"(?:{each}|%{ord(each):x}|%{ord(each) - 32:x})" for each in name) for name in _SECRET)
+_SPACE: Final = r"(?:\s|\+|%20)*"
+_ASSIGNED: Final = rf"(?:{_NAME})(?:(?:\[|%5b)\w*(?:\]|%5d))?{_SPACE}="
+_IN_TEXT: Final = re.compile(rf"(?<![a-z_])({_ASSIGNED})[^&]*", re.IGNORECASE)
+_IN_QUERY: Final = re.compile(rf"((?:^|&){_SPACE}{_ASSIGNED})[^&]*", re.IGNORECASE)
 
 
 def mask_credentials(data: bytes) -> str:
@@ -39,6 +44,11 @@ def mask_credentials(data: bytes) -> str:
     return write_root(root)
 
 
+def mask_query(query: str) -> str:
+    """Return the parameter `query` with each password and apikey in it replaced, and all others as they were."""
+    return _IN_QUERY.sub(rf"\1{_MASK}", query)
+
+
 def _is_secret(tag: str) -> bool:
     return split_tag(tag)[1].lower() in _SECRET
 
@@ -55,7 +65,7 @@ def _mask_parts(element: Any) -> None:
         if _is_secret(name):
             element.set(name, _MASK)
     if element.text and "=" in element.text:
-        element.text = _IN_QUERY.sub(rf"\1={_MASK}", element.text)
+        element.text = _IN_TEXT.sub(rf"\1{_MASK}", element.text)
 
 
 def _leaves(element: Any) -> Iterator[Any]:

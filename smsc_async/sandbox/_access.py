@@ -139,25 +139,27 @@ async def _body(receive: Receive) -> bytes | None:
 
 
 def _origin(origin: str) -> tuple[str, int | None]:
-    scheme = origin.partition(":")[0]
-    host, port = _split(origin)
+    scheme, _, netloc = origin.partition("://")
+    host, port = _split(f"//{netloc}") if scheme in _PORTS else ("", None)
     return host, port or _PORTS.get(scheme)
 
 
 def _split(url: str) -> tuple[str, int | None]:
-    """Return the host and the port of a URL, an empty host if there is none."""
+    """Return the host and the port of a URL that has nothing else, an empty host for any other."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
     except ValueError:
         return "", None
-    return ("", None) if parts.path or parts.query or parts.fragment or "@" in parts.netloc else (host, port)
+    name = f"[{host}]" if ":" in host else host
+    return (host, port) if url.lower() in {f"//{name}", f"//{name}:", f"//{name}:{port}"} else ("", None)
 
 
 def _host_name(host: object) -> str:
     if isinstance(host, str):
         name = host.lower().removeprefix("[").removesuffix("]")
-        if _split(f"//[{name}]" if ":" in name else f"//{name}") == (name, None) and name:
+        url = f"//[{name}]" if ":" in name else f"//{name}"
+        if name and not any(each in " *" for each in name) and _split(url) == (name, None):
             return name
     raise wrong("each of allowed_hosts", "a host name without a port, such as 'sandbox'", host)
 

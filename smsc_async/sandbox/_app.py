@@ -1,6 +1,7 @@
 """The ASGI application: the service on every path, but for the API and the paths by which a program waits for it."""
 
 from collections.abc import Callable
+from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 import anyio.to_thread
@@ -50,12 +51,20 @@ class _Later:
 
     def __init__(self, make: Callable[[], ASGIApp]) -> None:
         self._make = make
+        self._lock = Lock()
         self._app: ASGIApp | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._app is None:
-            self._app = await anyio.to_thread.run_sync(self._make)
-        await self._app(scope, receive, send)
+        app = self._app
+        if app is None:
+            app = await anyio.to_thread.run_sync(self._made)
+        await app(scope, receive, send)
+
+    def _made(self) -> ASGIApp:
+        with self._lock:  # several first requests may come at once, on several event loops
+            if self._app is None:
+                self._app = self._make()
+            return self._app
 
 
 def make_app(soap: SoapEndpoint, traffic: Traffic, access: Access, make_api: Callable[[], ASGIApp]) -> Starlette:

@@ -105,5 +105,5 @@ def read_text(fields: Mapping[str, Value], name: str) -> str:
 
 
 def plain(amount: Decimal) -> str:
-    """Write an amount as the service does: no exponent, no trailing zeros."""
-    return f"{amount.normalize():f}"
+    """Write an amount as the service does: no exponent, no trailing zeros, no minus before zero."""
+    return f"{amount.normalize() + 0:f}"

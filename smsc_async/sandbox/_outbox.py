@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from ._delivery import Change, flat, status_in
 from ._messages import AcceptedMessage
-from ._recipients import canonical
+from ._recipients import as_stored, canonical
 
 __all__ = ["MessageFilter", "Outbox"]
 
@@ -88,7 +88,7 @@ class Outbox:
             text = wanted.text.casefold()
             found = [message for message, own in zip(found, texts, strict=False) if text in own]
         if wanted.phone is not None:
-            phone = canonical(wanted.phone)
+            phone = as_stored(wanted.phone)
             found = [message for message in found if message.phone == phone]
         if wanted.id is not None:
             found = [message for message in found if message.id == wanted.id]

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from ._channels import ServiceChannel
 
-__all__ = ["Addressee", "canonical", "read_recipients", "split"]
+__all__ = ["Addressee", "as_stored", "canonical", "read_recipients", "split"]
 
 _ENTRY = re.compile(r"[^,;]+")
 _GROUP = re.compile(r"[Gg]([0-9]{1,20})")
@@ -15,6 +15,8 @@ _TELEGRAM = re.compile(r"#[0-9]{1,20}|@?[A-Za-z][A-Za-z0-9_]{3,31}")
 # E.164 allows 15 digits; 7 is Russia and Kazakhstan, whose numbers have 11.
 _NUMBER = re.compile(r"7[0-9]{10}|[1-689][0-9]{7,14}")
 _PUNCTUATION = str.maketrans("", "", " ()-\t\u00a0")
+# What people write around the digits of a number, with hyphens and dashes of all lengths.
+_NOTATION = re.compile(r"\s*(?:tel:)?\+?[0-9\s()./\-\u2010-\u2015]+")
 _TRUNK_LENGTH = 11
 _SHORT_LENGTH = 10
 
@@ -42,6 +44,16 @@ def canonical(address: str) -> str:
     Look-ups and comparisons use it, so that `+7...`, `7...` and `8...` are one subscriber.
     """
     return _digits(address) or address.strip().lower()
+
+
+def as_stored(address: str) -> str:
+    """Return the canonical form of an address, of which a number may be in any notation, also with a `+`.
+
+    Tests search by it; the service itself reads a number with a `+` only if digits follow.
+    """
+    if not _NOTATION.fullmatch(address):
+        return canonical(address)
+    return canonical("".join(each for each in address if each in "+0123456789"))
 
 
 def read_recipients(

@@ -7,7 +7,7 @@ from smsc_async._model import wrong
 
 from ._faults import ScriptEntry
 from ._messages import AcceptedMessage
-from ._recipients import canonical
+from ._recipients import as_stored
 
 __all__ = ["SentAssertions"]
 
@@ -42,7 +42,7 @@ class SentAssertions:
             raise wrong("phone", "a string such as '+79991234567'", phone)
         if not isinstance(given[1], str | None):
             raise wrong("contains", "a part of the text, or None", contains)
-        address = canonical(phone)
+        address = as_stored(phone)
         for message in reversed(self.messages):
             if message.phone == address and (contains or "") in message.text:
                 return message

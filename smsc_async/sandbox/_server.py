@@ -69,7 +69,11 @@ class ServedProtocol(H11Protocol):
         app, connection = self.app, ServedConnection(transport)
 
         async def with_connection(scope: Scope, receive: Receive, send: Send) -> None:
-            await app(put_connection(scope, connection), receive, send)
+            try:
+                await app(put_connection(scope, connection), receive, send)
+            except asyncio.CancelledError:  # the server stops while this request waits
+                with contextlib.suppress(asyncio.CancelledError):  # again, when the event loop ends
+                    await connection.cut(receive)
 
         self.app = with_connection
         super().connection_made(connection)  # type: ignore[arg-type]

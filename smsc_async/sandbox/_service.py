@@ -8,6 +8,8 @@ from math import inf
 from threading import Lock
 from typing import Any
 
+from smsc_async._protocol import mask_query
+
 from ._accounts import Account, Accounts, account_as_json, account_of_json
 from ._delivery import DeliveryPlan
 from ._events import AccountPut, Arrival, Departure, Event, StatusSet, StoredMessages
@@ -176,8 +178,7 @@ class Service:
         self._state.now = now
         answer = self._executor.execute(visit)
         if self._event_log is not None:
-            private = {name: value for name, value in known.items() if name not in CREDENTIALS}
-            self._event_log(Arrival(method, now, source, answer.login, answer.error, private, visit.number))
+            self._event_log(Arrival(method, now, source, answer.login, answer.error, _private(known), visit.number))
         return answer
 
     def leave(self, answer: Answer) -> None:
@@ -235,3 +236,12 @@ class Service:
     def _write_departure(self, ticket: int | None) -> None:
         if self._event_log is not None:
             self._event_log(Departure(ticket))
+
+
+def _private(fields: Mapping[str, Value]) -> dict[str, Value]:
+    """Return the fields of a request without credentials; they have the same effect."""
+    private = {name: value for name, value in fields.items() if name not in CREDENTIALS}
+    query = private.get("query")
+    if query is not None:
+        private["query"] = mask_query(query) if isinstance(query, str) else []  # which is wrong, whatever it contains
+    return private

@@ -78,13 +78,35 @@ def test_a_host_that_others_can_connect_to_needs_a_token_or_a_decision(served: l
         (["--allowed-host", "sandbox:80"], "each of allowed_hosts must be a host name without a port"),
         (["--keep", "0"], "--keep"),
         (["--wait", "127.0.0.1:8025"], "--wait needs the URL of a sandbox"),
-        (["--wait", "ftp://127.0.0.1"], "--wait needs the URL of a sandbox"),
+        (["--allowed-host", "*"], "each of allowed_hosts must be a host name without a port"),
     ],
 )
 def test_a_wrong_argument_is_exit_code_2(arguments: list[str], words: str) -> None:
     result = run("sandbox", "--port", "0", *arguments)
     assert result.exit_code == 2
     assert words in result.stderr
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "ftp://127.0.0.1",
+        "http://",
+        "http://:8025",
+        "http://127.0.0.1:99999",
+        "http://127.0.0.1:port",
+        "http://[::1",
+        "http://exa mple",
+        "http://user:canary@127.0.0.1:8025",
+        "http://" + "a" * 70,
+        "http://a..test",
+    ],
+)
+def test_wait_refuses_what_can_be_no_url_of_a_sandbox(url: str) -> None:
+    result = run("sandbox", "--wait", url)
+    assert result.exit_code == 2
+    assert result.stderr == "--wait needs the URL of a sandbox, such as http://127.0.0.1:8025\n"
 
 
 def test_the_number_of_messages_to_keep_is_passed_on(served: list[Sandbox]) -> None:

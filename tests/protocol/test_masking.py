@@ -2,7 +2,7 @@
 
 import pytest
 
-from smsc_async._protocol import mask_credentials
+from smsc_async._protocol import mask_credentials, mask_query
 
 SOAP = "http://schemas.xmlsoap.org/soap/envelope/"
 
@@ -26,6 +26,10 @@ def _envelope(body: str, header: str = "") -> bytes:
         '<send><psw href="#a"/><other id="a"><b>canary</b></other></send>',
         "<send><query>cost=3&amp;psw=canary&amp;apikey=canary</query></send>",
         "<send><query>PSW=canary</query></send>",
+        "<send><query>cost=3&amp;%70sw=canary&amp;apike%59=canary</query></send>",
+        "<send><query>cost=3;psw=canary</query></send>",
+        "<send><query> psw = canary&amp;+psw%20=canary&amp;psw[]=canary&amp;psw%5B0%5D=canary</query></send>",
+        "<send><pass>canary</pass><pwd>canary</pwd></send>",
         '<send psw="canary" x:apikey="canary"/>',
         "<!-- canary --><send/>",
         "<?pi canary?><send/>",
@@ -60,3 +64,14 @@ def test_another_encoding_is_read(encoding: str) -> None:
 @pytest.mark.parametrize("data", [b"", b"canary", b"<psw>canary", b'<!DOCTYPE a [<!ENTITY b "canary">]><a>&b;</a>'])
 def test_what_cannot_be_read_is_not_stored(data: bytes) -> None:
     assert mask_credentials(data) == ""
+
+
+@pytest.mark.parametrize("name", ["psw", "PSW", "%70sw", "+psw", "%20apikey", " password ", "psw[]", "psw%5B0%5D"])
+def test_a_query_has_no_password_and_is_otherwise_as_it_was(name: str) -> None:
+    assert mask_query(f"{name}=canary&cost=3") == f"{name}=***&cost=3"
+    assert mask_query(f"cost=3&{name}=can=ary;%26&op=1") == f"cost=3&{name}=***&op=1"
+
+
+@pytest.mark.parametrize("query", ["", "cost=3", "list=79990000000:Your password=1234&op=1", "mypsw=1", "psw"])
+def test_a_query_without_a_password_is_as_it_was(query: str) -> None:
+    assert mask_query(query) == query

@@ -55,6 +55,13 @@ async def test_the_loopback_is_allowed_on_any_port(host: str) -> None:
         "localhost:x",
         "localhost:99999",
         "[::1",
+        "[::1].evil.test",
+        "[::1]evil.test:80",
+        "loc\talhost",
+        "localhost\\evil.test",
+        "localhost.",
+        "127.0.0.1:8025:1",
+        "localhost, evil.test",
         "sandbox",
     ],
 )
@@ -88,7 +95,22 @@ async def test_an_origin_that_is_the_host_is_allowed(origin: str) -> None:
 
 @pytest.mark.parametrize(
     "origin",
-    ["http://evil.test", "null", "", "http://127.0.0.1:8026", "http://localhost:8025", f"http://{HOST}/x", "http://["],
+    [
+        "http://evil.test",
+        "null",
+        "",
+        "http://127.0.0.1:8026",
+        "http://localhost:8025",
+        f"http://{HOST}/x",
+        "http://[",
+        f"http://{HOST}@evil.test",
+        f"//{HOST}",
+        HOST,
+        f"ftp://{HOST}",
+        f"chrome-extension://{HOST}",
+        f"http:{HOST}",
+        f"http://{HOST} http://evil.test",
+    ],
 )
 async def test_another_origin_is_refused(origin: str) -> None:
     status, body = await _ask(Sandbox(), ("Host", HOST), ("Origin", origin))
@@ -141,7 +163,10 @@ def test_what_can_be_no_token_is_refused(token: Any) -> None:
         Sandbox(token=token)
 
 
-@pytest.mark.parametrize("hosts", [["sandbox:80"], ["http://sandbox"], [""], ["a/b"], [5], ["a b@c"], "sandbox", 5])
+@pytest.mark.parametrize(
+    "hosts",
+    [["sandbox:80"], ["http://sandbox"], [""], ["a/b"], [5], ["a b@c"], ["*"], ["*.test"], ["a b"], "sandbox", 5],
+)
 def test_what_can_be_no_host_is_refused(hosts: Any) -> None:
     with pytest.raises(ValueError, match="allowed_hosts"):
         Sandbox(allowed_hosts=hosts)

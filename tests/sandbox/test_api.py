@@ -10,10 +10,13 @@ from typing import Any
 import anyio
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from smsc_async import Client, HTTPStatusError, testing
-from smsc_async.sandbox import DeliveryPlan, Fault, Limits, Sandbox
+from smsc_async.sandbox import DeliveryPlan, Fault, Limits, Sandbox, _api
+from smsc_async.sandbox._api import make_api
 from smsc_async.sandbox._api.models import FaultRequest
+from smsc_async.sandbox._lookup import Lookup
 
 PHONE, OTHER = "+79991234567", "+79991234568"
 
@@ -254,6 +257,7 @@ async def test_accounts_are_shown_changed_and_added(sandbox: Sandbox, api: httpx
     }
     assert (await api.put("accounts/demo", json={"balance": "2.50"})).json() == {**shown, "balance": "2.5"}
     assert (await _client(sandbox).balance()).amount == 2.5
+    assert (await api.put("accounts/demo", json={"balance": "-0"})).json()["balance"] == "0"
     assert (await api.put("accounts/bob", json={"balance": 1})).json() == {
         "error": "an account needs a login and a password"
     }
@@ -327,6 +331,14 @@ async def test_a_body_that_is_no_json_object_is_refused(api: httpx.AsyncClient, 
     answer = await api.post("clock", content=body, headers={"Content-Type": "application/json"})
     assert answer.status_code in {400, 422}
     assert list(answer.json()) == ["error"]
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'{"speed": 1}'])
+async def test_what_a_body_must_be_is_said(api: httpx.AsyncClient, body: bytes) -> None:
+    content_type = "application/x-www-form-urlencoded" if body == b'{"speed": 1}' else "application/json"
+    answer = await api.post("clock", content=body, headers={"Content-Type": content_type})
+    words = "the body must be a JSON object, with the header Content-Type: application/json"
+    assert (answer.status_code, answer.json()) == (422, {"error": words})
 
 
 async def test_a_password_is_in_no_error(api: httpx.AsyncClient) -> None:
@@ -407,3 +419,21 @@ async def test_requests_of_the_service_and_of_the_api_do_not_disturb_each_other(
     assert again.messages[-10:] == sandbox.messages[-10:]
     assert again.balances == sandbox.balances
     again.close()
+
+
+async def test_several_first_requests_make_the_api_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Sandbox] = []
+
+    def make(sandbox: Sandbox, lookup: Lookup) -> FastAPI:
+        made.append(sandbox)
+        return make_api(sandbox, lookup)
+
+    monkeypatch.setattr(_api, "make_api", make)
+    sandbox = Sandbox()
+    async with (
+        httpx.AsyncClient(transport=sandbox.transport(), base_url="http://localhost/_sandbox/api/") as api,
+        anyio.create_task_group() as group,
+    ):
+        for _ in range(8):
+            group.start_soon(api.get, "clock")
+    assert made == [sandbox]

@@ -33,6 +33,7 @@ async def test_messages_are_found_by_what_a_test_knows(sandbox: Sandbox) -> None
     for wanted, found in [
         ({}, [3, 2, 1]),
         ({"phone": "8 (999) 123-45-67"}, [3, 1]),
+        ({"phone": "+7 (999) 123-45-67"}, [3, 1]),
         ({"phone": "79991234567", "text": "CODE"}, [1]),
         ({"text": "привет"}, [3]),
         ({"id": "mine"}, [3]),

@@ -15,7 +15,7 @@ from smsc_async import Client, ConnectionLost, ReadTimeout, SmscError, testing
 from smsc_async._model.credentials import ApiKey
 from smsc_async._model.operations import GetBalance
 from smsc_async._protocol.binding import encode
-from smsc_async.sandbox import Sandbox
+from smsc_async.sandbox import Sandbox, _server
 from tests.virtual import virtual_time
 
 URL = "http://127.0.0.1/sys/soap.php"
@@ -123,3 +123,28 @@ async def test_a_page_of_an_unregistered_status_has_its_number() -> None:
     async with httpx.AsyncClient(transport=Sandbox(faults=["http status=499"]).transport()) as http:
         reply = await http.post(URL, content=BALANCE)
     assert (reply.status_code, b"<h1>499</h1>" in reply.content) == (499, True)
+
+
+@pytest.mark.parametrize("path", ["/_sandbox/api/messages?wait=60", "/sys/soap.php"])
+def test_a_server_that_stops_cuts_what_still_waits(
+    path: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_server, "_GRACE", 0)
+    sandbox = Sandbox(latency=60, namespace=URL)
+    with httpx.Client(timeout=10) as http:
+
+        def ask() -> None:
+            with pytest.raises(httpx.RemoteProtocolError):
+                http.request("POST" if "soap" in path else "GET", f"{base}{path}", content=BALANCE)
+            cut.append(path)
+
+        cut: list[str] = []
+        thread = threading.Thread(target=ask)
+        with sandbox.serve() as url:
+            base = url.removesuffix("/sys/soap.php")
+            thread.start()
+            while not (sandbox._changes._listeners or sandbox._service.in_flight):
+                threading.Event().wait(0.01)
+        thread.join()
+    assert cut == [path]
+    assert not [record for record in caplog.records if "Exception in ASGI" in record.getMessage()]

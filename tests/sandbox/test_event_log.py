@@ -9,6 +9,7 @@ import pytest
 from smsc_async import Client, SmscError, TooManyRequests
 from smsc_async.sandbox import Account, DeliveryPlan, Sandbox
 from smsc_async.sandbox._event_log import EventLog
+from smsc_async.sandbox._fields import Value
 
 PHONE, OTHER = "+79991234567", "+79991234568"
 
@@ -99,9 +100,19 @@ def test_state_holds_no_credentials(tmp_path: Path, sandboxes: list[Sandbox]) ->
     sandboxes.append(sandbox)
     for credentials in ({"apikey": "secretkey"}, {"login": "bob", "psw": "secretpassword"}, {"apikey": "secretwrong"}):
         sandbox._service.arrive("get_balance", credentials, now=1000.0)
+    send = {"apikey": "secretkey", "phones": PHONE, "mes": "password=5"}
+    queries: tuple[Value, ...] = ("psw=secretpassword&cost=2", "cost=2&apike%79=secretkey", ["psw=secretpassword"])
+    for seconds, query in enumerate(queries):
+        sandbox._service.arrive("send_sms2", {**send, "query": query}, now=1100.0 + 61 * seconds)
     kept = (tmp_path / "state").read_text(encoding="utf-8")
-    assert kept.count('"bob"') == 2
+    assert kept.count('"bob"') == 5
     assert "secret" not in kept
+    again = Sandbox(accounts=[account], state=tmp_path / "state")
+    sandboxes.append(again)
+    assert again.messages == sandbox.messages
+    assert again.counts == sandbox.counts
+    assert (again.counts["send_sms2", 0], again.counts["send_sms2", 1]) == (2, 1)
+    assert [message.text for message in again.messages] == ["password=5"] * 2
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smsc_async.sandbox._channels import ServiceChannel
-from smsc_async.sandbox._recipients import Addressee, canonical, read_recipients, split
+from smsc_async.sandbox._recipients import Addressee, as_stored, canonical, read_recipients, split
 
 
 def addresses(
@@ -74,3 +74,27 @@ def test_any_phones_are_read_without_duplicates(phones: str) -> None:
     for channel in (ServiceChannel.SMS, ServiceChannel.MAIL, ServiceChannel.TELEGRAM):
         found = read_recipients(phones, channel, {1: ("79991234567",)})
         assert len(set(found)) == len(found)
+
+
+@pytest.mark.parametrize(
+    ("written", "stored"),
+    [
+        ("+7 (999) 123-45-67", "79991234567"),
+        ("+7\u2011999\u2011123\u201345\u201367", "79991234567"),
+        ("+7.999.123.45.67", "79991234567"),
+        ("tel:+7-999-123-45-67", "79991234567"),
+        ("8/999/123.45.67", "79991234567"),
+        ("+84 912 345 678", "84912345678"),
+        ("Anna@Example.test", "anna@example.test"),
+        ("@Anna_99", "@anna_99"),
+        ("#12345678", "#12345678"),
+        ("5+79991234567", "5+79991234567"),
+        ("", ""),
+    ],
+)
+def test_a_number_is_searched_in_any_notation(written: str, stored: str) -> None:
+    assert as_stored(written) == stored
+
+
+def test_the_service_reads_a_number_with_a_plus_only_if_digits_follow() -> None:
+    assert addresses("+7 (999) 123-45-67") == ["7 (999) 123-45-67?"]

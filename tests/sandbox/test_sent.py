@@ -23,7 +23,7 @@ async def client(sandbox: Sandbox) -> AsyncIterator[Client]:
         yield client
 
 
-@pytest.mark.parametrize("phone", [PHONE, "79991234567", "8 (999) 123-45-67"])
+@pytest.mark.parametrize("phone", [PHONE, "79991234567", "8 (999) 123-45-67", "+7 999 123-45-67"])
 async def test_a_phone_may_be_written_in_any_way(sandbox: Sandbox, client: Client, phone: str) -> None:
     await client.send(PHONE, "Your code is 4821")
     message = sandbox.assert_sent(phone, contains="4821")

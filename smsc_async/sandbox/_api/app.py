@@ -52,6 +52,7 @@ Find what was sent, wait for it, change its delivery result, move the clock, inj
   there is one, has to be the same.
 - Request bodies are JSON of at most 65,536 bytes.
 """
+_NO_OBJECT: Final = {"missing", "model_attributes_type"}
 Key = Annotated[int, Path(ge=1, description="The key of a message.")]
 Login = Annotated[str, Path(pattern=r"^[!-~]{1,100}$", description="The login of an account.")]
 Number = Annotated[int, Path(ge=1)]
@@ -302,7 +303,13 @@ def _accounts(sandbox: "Sandbox") -> APIRouter:
 
 async def _invalid(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for it
-    return JSONResponse({"error": "; ".join(_words(each["loc"][1:], each["msg"]) for each in error.errors())}, 422)
+    problems = error.errors()
+    words = "; ".join(_words(each["loc"][1:], each["msg"]) for each in problems)
+    if any(
+        (each["loc"] == ("body",) and each["type"] in _NO_OBJECT) or each["type"] == "json_invalid" for each in problems
+    ):
+        words = "the body must be a JSON object, with the header Content-Type: application/json"
+    return JSONResponse({"error": words}, 422)
 
 
 async def _refused(_: Request, error: Exception) -> JSONResponse:

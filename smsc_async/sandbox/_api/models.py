@@ -13,6 +13,7 @@ from smsc_async.sandbox._delivery import STATUS_NAMES, Change
 from smsc_async.sandbox._exchanges import Exchange
 from smsc_async.sandbox._fault import FaultKind, OperationName
 from smsc_async.sandbox._faults import InjectedFault
+from smsc_async.sandbox._fields import plain
 from smsc_async.sandbox._limits import LimitUse
 from smsc_async.sandbox._messages import AcceptedMessage
 
@@ -39,7 +40,7 @@ __all__ = [
 ]
 
 _LATEST = 253_402_300_799.0  # the last second of the year 9999
-MoneyText: TypeAlias = Annotated[Decimal, PlainSerializer(lambda amount: f"{amount.normalize():f}", return_type=str)]
+MoneyText: TypeAlias = Annotated[Decimal, PlainSerializer(plain, return_type=str)]
 ShortText: TypeAlias = Annotated[str, StringConstraints(max_length=200)]
 
 
