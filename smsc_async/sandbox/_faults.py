@@ -11,7 +11,7 @@ from smsc_async._model import wrong
 
 from ._fault import Fault, FaultKind, OperationName
 from ._fields import Value
-from ._recipients import canonical, split
+from ._recipients import as_stored, canonical, split
 
 __all__ = ["Faults", "InjectedFault", "ScriptEntry"]
 
@@ -60,7 +60,7 @@ class InjectedFault:
         fault = self.fault
         if fault.operation not in {None, operation} or fault.namespace == namespace:
             return False
-        if fault.phone is not None and canonical(fault.phone) not in phones:
+        if fault.phone is not None and as_stored(fault.phone) not in phones:
             return False
         self.seen += 1
         if self.seen <= fault.after or (fault.times is not None and self.used >= fault.times):

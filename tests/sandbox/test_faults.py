@@ -44,8 +44,9 @@ async def test_a_fault_affects_only_the_requests_of_its_operation() -> None:
     assert [each.used for each in sandbox.faults] == [1, 1]
 
 
-async def test_a_fault_affects_only_the_requests_about_its_phone_in_any_spelling() -> None:
-    sandbox = Sandbox(faults=[f"lose_request phone={OTHER}"])
+@pytest.mark.parametrize("phone", [OTHER, "+7 999 123-45-68", "8 (999) 1234568"])
+async def test_a_fault_affects_only_the_requests_about_its_phone_in_any_spelling(phone: str) -> None:
+    sandbox = Sandbox(faults=[Fault("lose_request", phone=phone)])
     assert await lost(sandbox) == [False]
     assert await lost(sandbox, to="89991234568") == [True]
     async with client_of(sandbox) as client:
