@@ -55,7 +55,7 @@ def test_demo_through_a_pipe_follows_every_message_without_error_9() -> None:
     report = json.loads(ran.stdout)
     assert sum(report["outcomes"].values()) == report["messages"] == 49
     assert (report["refused"], report["pending"], report["too_often"]) == (0, 0, 0)
-    assert report["requests"]["send_sms2"] == 1
+    assert report["requests"]["send_sms2"] == 2
     assert report["status_requests_a_message"] == round(report["requests"]["get_status"] / 49, 3)
     assert report["peak_memory_mb"] > 10
     assert Decimal(report["balance_before"]) - Decimal(report["balance_after"]) == Decimal(report["cost"]) > 0

@@ -9,7 +9,7 @@ from tests.redis_server import RedisServer
 @pytest.mark.slow
 async def test_processes_that_are_killed_at_random_never_break_a_limit() -> None:
     with RedisServer() as redis:
-        service, kills = await prove(redis.url, windows=6, window=1.0, processes=3, pause=2.0, seed=1)
+        service, kills = await prove(redis.url, windows=8, window=1.0, processes=3, pause=2.0, seed=1)
     assert kills >= 1
     assert len(service.by_process) == 3
     assert service.arrivals > 20
