@@ -301,5 +301,5 @@ def test_answer_that_is_not_understood_is_not_repeated(kind: type[Result], field
 
 
 def test_a_repr_shows_the_names_and_no_values_of_what_is_extra() -> None:
-    balance = Balance.from_wire({"balance": "5", "note": "private", "list": ["private"]})
+    balance = Balance.parse({"balance": "5", "note": "private", "list": ["private"]})
     assert repr(balance) == "Balance(extra={'note': <7 characters>, 'list': <1 item>}, amount=Decimal('5'))"
