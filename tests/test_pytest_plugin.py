@@ -123,6 +123,7 @@ def test_the_fixtures_work_with_each_way_to_run_async_tests(plugged: Plugged, mo
     plugged.passes(tests * 2 if mode == "anyio" else tests, f"--asyncio-mode={mode.replace('anyio', 'strict')}")
 
 
+@pytest.mark.slow
 def test_an_unused_plugin_imports_nothing_and_registers_its_marker_and_fixtures(plugged: Plugged) -> None:
     plugged.write(
         """
@@ -145,6 +146,7 @@ def test_what_is_imported():
     assert "_smsc_server" not in shown
 
 
+@pytest.mark.slow
 def test_coverage_counts_what_the_application_imports(plugged: Plugged) -> None:
     if not is_installed("coverage"):
         missing("coverage is not installed: pip install '.[test-all]'")
@@ -168,6 +170,7 @@ async def test_hello(smsc_sandbox, smsc_client):
     assert re.search(r"\bsmsc_async/_model/messages\.py +[0-9]+ +[0-9]+ +[1-9][0-9]*%$", shown, re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_tests_that_are_not_async_use_the_sandbox_over_http(plugged: Plugged) -> None:
     plugged.write(
         """
@@ -330,6 +333,7 @@ WRONG = {
 }
 
 
+@pytest.mark.slow
 def test_a_wrong_argument_of_the_marker_is_named(plugged: Plugged) -> None:
     head = "import pytest\nfrom datetime import datetime\nfrom decimal import Decimal\n"
     tests = [
@@ -345,6 +349,7 @@ def test_a_wrong_argument_of_the_marker_is_named(plugged: Plugged) -> None:
     assert "Traceback" not in ran.stdout.str()
 
 
+@pytest.mark.slow
 def test_a_failed_assertion_shows_the_line_of_the_test_and_what_was_sent_instead(plugged: Plugged) -> None:
     plugged.write(
         """
@@ -363,6 +368,7 @@ async def test_the_code_is_sent(smsc_sandbox, smsc_client):
     assert "_sent.py" not in shown
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("library", "fixture", "words"),
     [
@@ -399,6 +405,7 @@ sys.meta_path.insert(0, Missing())
         plugged.passes(1)
 
 
+@pytest.mark.slow
 def test_the_workers_of_xdist_have_sandboxes_of_their_own(plugged: Plugged) -> None:
     plugged.write(
         """
