@@ -120,8 +120,10 @@ class Waves(Generic[Op, R]):
             if isinstance(answer, ValueError) or (isinstance(answer, SmscError) and answer.outcome is Outcome.NOT_SENT):
                 raise answer
         self._has_left = True
-        is_any_accepted = any(isinstance(answer, Result) for answer in answers)
-        self._is_careful = not is_any_accepted and (self._is_careful or len(wave) > 1)
+        if any(isinstance(answer, Result) for answer in answers):
+            self._is_careful = False
+        elif self._abandoning is not None and len(wave) > 1:  # a read counts as no refused message
+            self._is_careful = True
         return list(zip(wave, answers, strict=True))
 
     async def _take(self, most: int) -> list[ChunkRequest[Op]]:

@@ -371,6 +371,14 @@ async def test_a_batch_goes_on_after_a_wave_that_was_lost(lost: list[str]) -> No
     assert network.accepted == sum(outcome.ref is not None for outcome in outcomes) == 1000 - 44 * lost.count("gone")
 
 
+@virtual_time
+async def test_costs_keep_their_chunks_after_a_wave_that_was_lost() -> None:
+    network = Network("ok", "gone", "gone")
+    costs = [each async for each in network.client(guards=Guards()).cost_batch(_messages(5 * 44))]
+    assert [len(each.messages) for each in costs] == [44] * 5
+    assert [each.error is None for each in costs] == [True, False, False, True, True]
+
+
 @pytest.mark.parametrize("after", [0.05, 0.15, 0.25, 0.35])
 @virtual_time
 async def test_a_batch_that_is_killed_in_a_wave_and_resolved_afterwards_has_sent_each_message_at_most_once(
