@@ -116,7 +116,9 @@ def plugged(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Plugg
     return Plugged(pytester, monkeypatch)
 
 
-@pytest.mark.parametrize("mode", MARKS)
+@pytest.mark.parametrize(
+    "mode", ["anyio", *(pytest.param(mode, marks=pytest.mark.slow) for mode in ("auto", "strict"))]
+)
 def test_the_fixtures_work_with_each_way_to_run_async_tests(plugged: Plugged, mode: str) -> None:
     plugged.write(ASYNC_TESTS.replace("\nPHONE", f"\n{MARKS[mode]}\nPHONE"))
     tests = ASYNC_TESTS.count("async def test_")

@@ -54,7 +54,11 @@ def start(*arguments: str, stdout: int, stderr: int = subprocess.PIPE, **environ
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize(
     ("kind", "reason", "options"),
-    [("full", "No space left on device", ()), ("closed", "Broken pipe", ("--json",)), ("closed", "Broken pipe", ())],
+    [
+        ("full", "No space left on device", ()),
+        ("closed", "Broken pipe", ("--json",)),
+        pytest.param("closed", "Broken pipe", (), marks=pytest.mark.slow),
+    ],
 )
 def test_an_accepted_send_that_can_not_be_printed_is_no_failed_send(
     sandbox: Sandbox,  # noqa: F811 - a fixture
@@ -81,7 +85,7 @@ def test_a_result_that_can_not_be_printed_has_its_own_exit_code() -> None:
 
 @needs_full
 @pytest.mark.usefixtures("folder", "sandbox")
-@pytest.mark.parametrize("kind", ["full", "closed"])
+@pytest.mark.parametrize("kind", ["full", pytest.param("closed", marks=pytest.mark.slow)])
 def test_a_broken_stderr_changes_no_exit_code(kind: str) -> None:
     write(f"{PHONES[0]},Hi", f"{PHONES[1]},Hi")
     job = ("send-file", "messages.csv", "--delay-per-request", "0.01", "--journal", "job.db")
@@ -127,7 +131,9 @@ def test_an_update_that_can_not_be_printed_is_printed_by_the_next_run() -> None:
 
 
 @pytest.mark.usefixtures("folder")
-@pytest.mark.parametrize("encoding", ["ascii", "cp1251", "utf-8"])
+@pytest.mark.parametrize(
+    "encoding", ["cp1251", *(pytest.param(name, marks=pytest.mark.slow) for name in ("ascii", "utf-8"))]
+)
 def test_what_the_console_can_not_show_is_escaped(encoding: str) -> None:
     with Path("out.txt").open("wb") as stdout:
         assert start("parts", "Привет ✓", stdout=stdout.fileno(), PYTHONIOENCODING=encoding) == (0, "")

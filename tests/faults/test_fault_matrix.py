@@ -89,7 +89,12 @@ def test_no_broken_network_makes_a_read_return_a_wrong_value(verb: Verb, lasts: 
 
 
 @pytest.mark.parametrize(
-    ("verb", "situation"), [*product(["send"], SITUATIONS), *product(SENDS[1:], SITUATIONS[3:6])], ids=str
+    ("verb", "situation"),
+    [
+        *product(["send"], SITUATIONS),
+        *(pytest.param(*case, marks=pytest.mark.slow) for case in product(SENDS[1:], SITUATIONS[3:6])),
+    ],
+    ids=str,
 )
 def test_send_cancelled_at_any_await_leaves_an_unresolved_send_that_resolves_to_the_truth(
     verb: Verb, situation: Fault | None

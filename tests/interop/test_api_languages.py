@@ -92,12 +92,12 @@ def test_curl_with_a_token(served: str) -> None:
     assert _run(curl, "-sS", f"http://{served}/readyz") == "ok"
 
 
-@pytest.mark.parametrize("path", ["../../../etc/passwd", "messages/../../../../etc/passwd", "%2e%2e/%2e%2e/etc/passwd"])
-def test_curl_finds_no_file(served: str, path: str) -> None:
+def test_curl_finds_no_file(served: str) -> None:
     curl = _program("curl")
-    url = f"http://{served}/_sandbox/api/{path}"
-    status = _run(curl, "-sS", "--path-as-is", "-o", "/dev/null", "-w", "%{http_code}", url)
-    assert status in {"404", "422"}
+    for path in ("../../../etc/passwd", "messages/../../../../etc/passwd", "%2e%2e/%2e%2e/etc/passwd"):
+        url = f"http://{served}/_sandbox/api/{path}"
+        status = _run(curl, "-sS", "--path-as-is", "-o", "/dev/null", "-w", "%{http_code}", url)
+        assert status in {"404", "422"}, path
 
 
 def test_node_as_in_the_guide(served: str, tmp_path: Path) -> None:

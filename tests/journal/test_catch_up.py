@@ -25,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("no_threads")
 @pytest.mark.parametrize("without_lock", [True, False])
 @pytest.mark.parametrize("sent", [1, 7, 40])
 @pytest.mark.parametrize("batch_size", [1, 3, 49])
-@pytest.mark.parametrize("start", ["+7", "7"])
+@pytest.mark.parametrize("start", ["+7", pytest.param("7", marks=pytest.mark.slow)])
 def test_a_restored_copy_sends_nothing_twice(
     path: Path, batch_size: int, sent: int, start: str, *, without_lock: bool
 ) -> None:
@@ -58,7 +58,9 @@ def test_a_copy_made_while_the_job_runs_sends_nothing_twice(path: Path) -> None:
     run(main)
 
 
-@pytest.mark.parametrize(("number", "before"), [(99, 0), (100, 0), (100, 5)])
+@pytest.mark.parametrize(
+    ("number", "before"), [(99, 0), *(pytest.param(100, before, marks=pytest.mark.slow) for before in (0, 5))]
+)
 def test_a_run_of_refused_messages_does_not_hide_what_was_sent_after_it(path: Path, number: int, before: int) -> None:
     async def main() -> None:
         messages = [

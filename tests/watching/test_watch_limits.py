@@ -65,7 +65,7 @@ async def watched(client: Client, refs: list[MessageRef]) -> list[Update]:
 
 
 @pytest.mark.parametrize("rules", RULES.values(), ids=RULES)
-@pytest.mark.parametrize("fault", ["", "gone", "lost"])
+@pytest.mark.parametrize("fault", ["", "lost", pytest.param("gone", marks=pytest.mark.slow)])
 @virtual_time
 async def test_a_watch_keeps_the_limits_in_force_and_ends_in_time(
     rules: Rules | None, fault: str, waits: list[str]
