@@ -178,7 +178,9 @@ def _misnamed(kind: type[BaseModel], data: object) -> list[InitErrorDetails]:
     pydantic would call the `__init__` with the others, and Python's error quotes the unknown names.
     """
     fields = kind.__pydantic_fields__
-    if not kind.__pydantic_custom_init__ or not isinstance(data, Mapping) or data.keys() == fields.keys():
+    if type(data) is dict and data.keys() == fields.keys():
+        return []
+    if not kind.__pydantic_custom_init__ or not isinstance(data, Mapping):
         return []
     named = issubclass(kind, Choice) and data.get("kind") == kind.__name__
     missing = [name for name, field in fields.items() if field.is_required() and name not in data]

@@ -317,7 +317,13 @@ class MessageRef(FrozenModel):
     @classmethod
     def of_checked(cls, phone: str, id: str) -> "MessageRef":  # noqa: A002 - the service's own word
         """Return the reference of values that were checked before, such as those of an operation."""
-        return cls.model_construct(phone=phone, id=id)
+        # A third of the time of `model_construct`; a batch has thousands.
+        ref, put = cls.__new__(cls), object.__setattr__
+        put(ref, "__dict__", {"phone": phone, "id": id})
+        put(ref, "__pydantic_fields_set__", {"phone", "id"})
+        put(ref, "__pydantic_extra__", None)
+        put(ref, "__pydantic_private__", None)
+        return ref
 
     @classmethod
     @without_arguments

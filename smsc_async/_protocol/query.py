@@ -5,17 +5,26 @@ r"""The formats inside the envelope: the string of `query`, and the lines of its
 for anything else, so `list` can't carry some texts (see `fits_in_list`).
 """
 
+import re
+from binascii import hexlify
 from collections.abc import Iterable, Mapping
-from urllib.parse import quote
+from typing import Final
 
 from smsc_async._model import Message, has_one_phone
 
 __all__ = ["encode_list", "encode_query", "fits_in_list"]
 
+_RESERVED: Final = re.compile(rb"[^A-Za-z0-9._~-]+")  # all but the unreserved characters of RFC 3986, section 2.3
+
 
 def encode_query(parameters: Mapping[str, str]) -> str:
     """Return the value of `query`."""
-    return "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in parameters.items())
+    return "&".join(f"{_quoted(name)}={_quoted(value)}" for name, value in parameters.items())
+
+
+def _quoted(text: str) -> str:
+    # Half the time that `urllib.parse.quote` takes for a text in Cyrillic.
+    return _RESERVED.sub(lambda found: b"%" + hexlify(found[0], b"%").upper(), text.encode()).decode()
 
 
 def encode_list(messages: Iterable[Message]) -> str:
