@@ -30,7 +30,7 @@ PATH: Final = "/sys/soap.php"
 # 0.3 % of the messages take longer than 9 s, less than 0.01 % longer than about 15 s.
 PLAN = DeliveryPlan(to_operator=0.4, to_decision=3.5, spread=0.35)
 TIMEOUT = 600.0  # seconds
-DELAY_PER_REQUEST = 0.4  # seconds of delay that one status request is worth; less would use up the limit by 15 s
+DELAY_PER_REQUEST = 0.3  # seconds of delay that one status request is worth; much less would use up the limit by 15 s
 BALANCE = Decimal(10)  # for each message, more than twice what it costs
 _TOO_OFTEN: Final = 9
 _NAMES: Final = ("Anna", "Boris", "Clara", "Daniil", "Elena", "Fjodor", "Galina", "Ivan")
