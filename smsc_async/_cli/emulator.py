@@ -33,7 +33,6 @@ __all__ = ["demo", "sandbox"]
 _PATIENCE: Final = 60.0  # seconds
 _PAUSE: Final = 0.05  # seconds
 _HOST: Final = re.compile(r"[\w.:%-]+", re.ASCII)
-_DIRECT: Final = build_opener(ProxyHandler({}))
 
 
 def demo(
@@ -172,8 +171,9 @@ async def _until_ready(url: str) -> None:
 
 
 def _is_ready(url: str) -> bool:
+    direct = build_opener(ProxyHandler({}))  # not at import: it reads the certificates, which takes 20 ms
     try:
-        with _DIRECT.open(url, timeout=5) as answer:
+        with direct.open(url, timeout=5) as answer:
             return bool(answer.read(3) == b"ok")
     except (OSError, HTTPException):
         return False

@@ -133,6 +133,11 @@ class SecretDigest(str):
         return cls(made.hexdigest() if secret else "")
 
 
+def _secrets(account: Account) -> set[str]:
+    own = {each for each in (account.password, account.apikey) if each and not isinstance(each, SecretDigest)}
+    return own | {_md5(account.password)} if account.password in own else own
+
+
 def _md5(text: str) -> str:
     return hashlib.md5(text.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
 
@@ -148,6 +153,7 @@ class Accounts:
         self._by_login: dict[str, Account] = {}
         self._by_apikey: dict[SecretDigest, Account] = {}
         self._balances: dict[str, Decimal] = {}
+        self._secrets: set[str] = set()
         for account in accounts:
             if account.login in self._by_login:
                 raise ValueError("two accounts share a login or an apikey")
@@ -160,6 +166,11 @@ class Accounts:
     def balances(self) -> Mapping[str, Decimal]:
         """The remaining balance of each login."""
         return MappingProxyType(self._balances)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The passwords and apikeys, also former ones; not those that are known by their digests only."""
+        return tuple(self._secrets)
 
     def put(self, account: Account) -> None:
         """Add a customer, or replace the one with this login; its balance becomes that of the account.
@@ -177,6 +188,7 @@ class Accounts:
         if account.apikey:
             self._by_apikey[digests(account)[1]] = account
         self._balances[account.login] = account.balance
+        self._secrets.update(_secrets(account))
 
     def set_balance(self, account: Account, balance: Decimal) -> None:
         """Change the balance of a customer."""

@@ -15,8 +15,9 @@ A line is written before its answer leaves. It is passed to the operating system
 nothing; a power failure may lose lines. The file holds no credentials: only the login of an authenticated request, only
 the error of any other, and digests of the passwords and apikeys of customers that were added.
 
-The file is pruned: when it has grown by as many lines as messages are kept, and when messages were deleted, a snapshot
-is written to another file, which then takes its place.
+The file is pruned: when it has grown by as many lines as messages are kept, or by 1 MB and an eighth of the snapshot,
+which bounds how long a replay takes, and when messages were deleted, a snapshot is written to another file, which then
+takes its place.
 """
 
 import json
@@ -36,6 +37,8 @@ from ._events import Event, StateSnapshot, StoredMessages, read_event, write_eve
 __all__ = ["EventLog"]
 
 _VERSION: Final = 2
+_SHORT: Final = 1_000_000  # bytes
+_SHARE: Final = 8
 _READ: Final = {1, _VERSION}  # all events of version 1 are events of version 2
 
 
@@ -66,6 +69,12 @@ class EventLog:
         self._this_start: DiskTime | None = None
         self.start: DiskTime | None = None
         self.lines = 0
+        self._snapshot_size = self._growth = 0  # bytes
+
+    @property
+    def is_long(self) -> bool:
+        """Whether it has so many bytes after its last snapshot that it takes long to replay them."""
+        return self._growth > max(_SHORT, self._snapshot_size // _SHARE)
 
     def read(self) -> Iterator[Event]:
         """Yield the events in the file; an incomplete last line was never answered and is removed."""
@@ -79,7 +88,7 @@ class EventLog:
                 if isinstance(entry, DiskTime):
                     self.start = entry
                 elif entry is not None:
-                    self._count(entry)
+                    self._count(entry, len(line))
                     yield entry
         with self._path.open("r+b") as file:
             file.truncate(whole)
@@ -93,8 +102,7 @@ class EventLog:
         if self._new_start is not None:
             self._put(self._new_start._asdict())
             self._new_start = None
-        self._put(write_event(entry))
-        self._count(entry)
+        self._count(entry, self._put(write_event(entry)))
 
     def rewrite(self, events: Iterable[Event]) -> None:
         """Put events, which begin with a snapshot, in place of all that are in the file."""
@@ -110,6 +118,7 @@ class EventLog:
                 file.write(_line(write_event(event)))
             file.flush()
             os.fsync(file.fileno())
+            self._snapshot_size, self._growth = file.tell(), 0
         new.replace(self._path)
         self._new_start, self.lines = None, 0
 
@@ -123,13 +132,21 @@ class EventLog:
             self._file.close()
             self._file = None
 
-    def _put(self, line: dict[str, Any]) -> None:
+    def _put(self, line: dict[str, Any]) -> int:
         assert self._file is not None  # noqa: S101 - opened by `write`
-        self._file.write(_line(line))
+        size = self._file.write(_line(line))
         self._file.flush()
+        return size
 
-    def _count(self, event: Event) -> None:
-        self.lines = 0 if isinstance(event, StateSnapshot | StoredMessages) else self.lines + 1
+    def _count(self, event: Event, size: int) -> None:
+        if isinstance(event, StateSnapshot):
+            self._snapshot_size = 0
+        if isinstance(event, StateSnapshot | StoredMessages):
+            self._snapshot_size += size
+            self.lines = self._growth = 0
+        else:
+            self.lines += 1
+            self._growth += size
 
     def _entry(self, line: bytes, number: int) -> Event | DiskTime | None:
         try:

@@ -1,8 +1,8 @@
 """A fault that the sandbox injects: what goes wrong, and with which requests; as an object, as text and as JSON."""
 
-import re
 import shlex
 from collections.abc import Mapping
+from contextlib import suppress
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Annotated, Any, Final, Literal, Self, TypeAlias
@@ -70,7 +70,6 @@ _NOT_EXECUTED: Final = frozenset(
     {FaultKind.LOSE_REQUEST, FaultKind.ERROR, FaultKind.BLOCK, FaultKind.DRIFTED_NAMESPACE}
 )
 _FORM: Final = "a kind and parameters, such as 'lose_answer operation=send probability=0.1'"
-_NUMBER: Final = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 _WORDS: Final[Mapping[str, bool]] = {"true": True, "false": False}
 
 
@@ -101,13 +100,13 @@ class Fault(FrozenModel):
     kind: FaultKind
     operation: OperationName | None = None
     phone: str | None = None
-    times: Annotated[int, Field(ge=1)] | None = None
-    after: Annotated[int, Field(ge=0)] = 0
-    probability: Annotated[float, Field(gt=0, le=1)] = 1.0
-    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
-    at: Annotated[int, Field(ge=0)] | None = None
-    status: Annotated[int, Field(ge=200, le=599)] | None = None
-    code: Annotated[int, Field(ge=1, le=9)] | None = None
+    times: Annotated[int, Field(ge=1, strict=True)] | None = None
+    after: Annotated[int, Field(ge=0, strict=True)] = 0
+    probability: Annotated[float, Field(gt=0, le=1, strict=True)] = 1.0
+    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)] | None = None
+    at: Annotated[int, Field(ge=0, strict=True)] | None = None
+    status: Annotated[int, Field(ge=200, le=599, strict=True)] | None = None
+    code: Annotated[int, Field(ge=1, le=9, strict=True)] | None = None
     faultcode: Literal["Server", "Client"] | None = None
     namespace: Annotated[str, Field(pattern=r"^[!-~]+$")] | None = None
     executed: bool | None = None
@@ -175,8 +174,9 @@ class Fault(FrozenModel):
 def _value(name: str, text: str) -> object:
     if name in {"phone", "namespace", "faultcode", "operation"}:
         return text
-    if _NUMBER.fullmatch(text):
-        return float(text) if "." in text else int(text)
+    for number in (int, float):
+        with suppress(ValueError):
+            return number(text)
     return _WORDS.get(text.lower(), text)
 
 

@@ -299,7 +299,7 @@ class Sandbox(SentAssertions):
     def _write(self, event: Event) -> None:
         assert self._event_log is not None  # noqa: S101 - otherwise nothing is written
         self._event_log.write(event)
-        if self._event_log.lines > self._keep:
+        if self._event_log.lines > self._keep or self._event_log.is_long:
             self._prune()
 
     def _prune(self) -> None:

@@ -95,7 +95,7 @@ class SoapEndpoint:
             exchange = Exchange(self._service.next_request(), self._clock.now(), source=source)
         response: Response | None = None
         try:
-            response = await self._execute(request, _Body(body, encoding), exchange)
+            response = await self._execute(request, _Body(body, encoding, self._service.accounts.secrets), exchange)
         finally:
             status = None if response is None or isinstance(response, CutResponse) else response.status_code
             self._exchanges.finish(exchange, time.perf_counter() - started, status, _shown(response))
@@ -154,13 +154,15 @@ class _Body:
     Args:
         data: Its bytes.
         encoding: How they are compressed, None if they are not.
+        secrets: The credentials of all customers.
 
     Attributes:
         run: Runs what takes as long as the body is.
     """
 
-    def __init__(self, data: bytes, encoding: str | None) -> None:
+    def __init__(self, data: bytes, encoding: str | None, secrets: Collection[str]) -> None:
         self._data = data
+        self._secrets = secrets
         self._encoding = encoding
         self.run: Run = at_once if encoding is None and reads_at_once(data) else in_own_thread
 
@@ -168,7 +170,7 @@ class _Body:
         """Read the request, and keep it without its credentials."""
         data = _unpacked(self._data, self._encoding)
         if len(data) <= _LONGEST_SHOWN:
-            exchange.request = mask_credentials(data)
+            exchange.request = mask_credentials(data, self._secrets)
         return receive(data, namespaces=namespaces)
 
 

@@ -33,12 +33,24 @@ def _envelope(body: str, header: str = "") -> bytes:
         '<send psw="canary" x:apikey="canary"/>',
         "<!-- canary --><send/>",
         "<?pi canary?><send/>",
+        "<send><psw>canary</psw><pin>canary</pin><x:key y='canary'>a</x:key> canary<mes>psw canary</mes></send>",
+        "<send psw=' canary '><pin>canary</pin><query>k=canary&amp;cost=3</query></send>",
     ],
 )
 def test_no_password_is_left(body: str) -> None:
     masked = mask_credentials(_envelope(body))
     assert "canary" not in masked
     assert masked.startswith("<e:Envelope")
+
+
+def test_a_known_secret_is_masked_in_every_place() -> None:
+    masked = mask_credentials(_envelope("<send><pin>canary</pin><key><b a='canary1'/>x</key></send>"), ["canary"])
+    assert '<send><pin>***</pin><key><b a="***1"/>x</key></send>' in masked
+
+
+def test_a_short_secret_is_masked_in_its_own_place_only() -> None:
+    masked = mask_credentials(_envelope("<send><login>demo</login><psw>demo</psw></send>"), ["demo"])
+    assert "<send><login>demo</login><psw>***</psw></send>" in masked
 
 
 def test_the_rest_is_as_it_was() -> None:

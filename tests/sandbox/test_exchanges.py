@@ -33,6 +33,19 @@ async def test_a_wrong_login_is_kept_without_what_was_given() -> None:
     assert "canary" not in exchange.request
 
 
+@pytest.mark.parametrize(
+    "secret", ["canarypassword", "canarykey", "7e6f391a27dc3f38e93db5d6dcf10ae3"], ids=["password", "apikey", "md5"]
+)
+@pytest.mark.parametrize("fields", ["<pin>{}</pin>", "<query>k={}</query>", "<x><y>{}</y></x>", "<x y='{}'/>"])
+async def test_the_secret_of_an_account_is_not_kept_in_whatever_field_it_was_sent(secret: str, fields: str) -> None:
+    sandbox = Sandbox()
+    sandbox.put_account("bob", password="canarypassword", apikey="canarykey")
+    await _post(sandbox, _call(f"<apikey>demo</apikey>{fields.format(secret)}"))
+    (exchange,) = sandbox.requests
+    assert secret not in exchange.request
+    assert "***" in exchange.request.replace("<apikey>***</apikey>", "")
+
+
 async def test_an_unreadable_request_is_kept_with_its_fault() -> None:
     sandbox = Sandbox()
     await _post(sandbox, b"<psw>canary")

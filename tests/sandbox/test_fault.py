@@ -88,6 +88,7 @@ def test_whether_a_request_is_executed_depends_on_the_kind_and_on_the_parameter(
         ("lose_answer times=0", "times must be at least 1"),
         ("lose_answer times=1.5", "times must be a whole number"),
         ("lose_answer operation=sent", "operation must be 'send', 'cost', 'status' or 'balance'"),
+        ("lose_answer times=true", "times must be a whole number, not bool"),
         ("error code=10", "code must be at most 9"),
         ("http status=100", "status must be at least 200"),
         ("drifted_namespace namespace=' '", "namespace"),
@@ -97,6 +98,23 @@ def test_whether_a_request_is_executed_depends_on_the_kind_and_on_the_parameter(
 def test_a_wrong_fault_is_refused_with_what_to_pass(text: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         Fault.parse(text)
+
+
+@pytest.mark.parametrize("name", ["times", "after", "probability"])
+def test_a_boolean_is_no_number(name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} must be a (whole )?number, not bool"):
+        Fault("lose_answer", **{name: True})
+
+
+@pytest.mark.parametrize(("kind", "name"), [("delay", "seconds"), ("cut", "at"), ("http", "status"), ("error", "code")])
+def test_a_boolean_is_no_number_of_a_kind(kind: str, name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} must be a (whole )?number, not bool"):
+        Fault(kind, **{name: True})
+
+
+@pytest.mark.parametrize("text", ["0.25", ".25", "+0.25", "25e-2", "2.5E-1"])
+def test_a_number_may_be_written_in_each_usual_way(text: str) -> None:
+    assert Fault.parse(f"delay seconds={text} probability={text}") == Fault("delay", seconds=0.25, probability=0.25)
 
 
 def test_only_a_string_is_a_text() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from smsc_async.sandbox import Account, Limits, Sandbox
+from smsc_async.sandbox import Account, Limits, Sandbox, _event_log
 from smsc_async.sandbox._events import read_event
 
 PHONE, OTHER = "79991234567", "79991234568"
@@ -126,6 +126,23 @@ def test_the_log_is_pruned_when_it_is_long(start: Callable[..., Sandbox], tmp_pa
     assert _seen(again)[1:] == _seen(sandbox)[1:]
     assert again.messages == sandbox.messages[-len(again.messages) :]
     assert len(again.messages) >= 20
+
+
+def test_the_log_is_pruned_when_it_has_few_long_lines(
+    start: Callable[..., Sandbox], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_event_log, "_SHORT", 5_000)
+    sandbox = start()
+    for number in range(40):
+        _send(sandbox, ",".join(f"79991{number:03}{each:03}" for each in range(20)))
+    lines = [json.loads(line) for line in (tmp_path / "state").read_text(encoding="utf-8").splitlines()]
+    assert "snapshot" in lines[1]
+    assert 0 < sum("method" in line for line in lines) < 20
+    again = start()
+    assert _seen(again) == _seen(sandbox)
+    for number in range(40, 80):  # the sizes are those of the file that was read
+        _send(again, ",".join(f"79991{number:03}{each:03}" for each in range(20)))
+    assert len(start().messages) == 1600
 
 
 def test_closing_shortens_a_long_log(start: Callable[..., Sandbox], tmp_path: Path) -> None:

@@ -132,9 +132,9 @@ class MessageStates(_Model):
 class StatusChange(_Model):
     """A status for a message."""
 
-    status: int = Field(description="-3 to 4, or 20, 22 to 25.")
+    status: int = Field(strict=True, description="-3 to 4, or 20, 22 to 25.")
     err: int | None = Field(
-        default=None, ge=0, le=999, description="The delivery error; by default that of the status."
+        default=None, strict=True, ge=0, le=999, description="The delivery error; by default that of the status."
     )
 
 
@@ -148,10 +148,10 @@ class ClockState(_Model):
 class ClockChange(_Model):
     """What to change in the clock: `advance` it, or its `speed`, or both."""
 
-    advance: Annotated[float, Field(ge=0, le=315_360_000)] | None = Field(
+    advance: Annotated[float, Field(strict=True, ge=0, le=315_360_000)] | None = Field(
         default=None, description="Seconds by which to move it forward, at most ten years."
     )
-    speed: Annotated[float, Field(ge=0, le=86_400)] | None = Field(
+    speed: Annotated[float, Field(strict=True, ge=0, le=86_400)] | None = Field(
         default=None, description="How many of its seconds pass in a real second; 0 to stop it."
     )
 
@@ -184,13 +184,13 @@ class FaultRequest(_Model):
     kind: FaultKind
     operation: OperationName | None = Field(default=None, description="Only requests of this operation.")
     phone: ShortText | None = Field(default=None, description="Only requests about this phone.")
-    times: int | None = Field(default=None, ge=1, description="How many requests are affected.")
-    after: int = Field(default=0, ge=0, description="How many matching requests are unaffected before the first one.")
-    probability: float = Field(default=1.0, gt=0, le=1)
-    seconds: float | None = Field(default=None, ge=0, le=86_400, description="Of delay, slow_drip and block.")
-    at: int | None = Field(default=None, ge=0, description="Of cut: how many bytes of the body arrive.")
-    status: int | None = Field(default=None, ge=200, le=599, description="Of http: the HTTP status.")
-    code: int | None = Field(default=None, ge=1, le=9, description="Of error: the error of the service.")
+    times: int | None = Field(default=None, strict=True, ge=1, description="How many requests are affected.")
+    after: int = Field(default=0, strict=True, ge=0, description="How many matching requests are unaffected at first.")
+    probability: float = Field(default=1.0, strict=True, gt=0, le=1)
+    seconds: float | None = Field(default=None, strict=True, ge=0, le=86_400, description="Of delay, slow_drip, block.")
+    at: int | None = Field(default=None, strict=True, ge=0, description="Of cut: how many bytes of the body arrive.")
+    status: int | None = Field(default=None, strict=True, ge=200, le=599, description="Of http: the HTTP status.")
+    code: int | None = Field(default=None, strict=True, ge=1, le=9, description="Of error: the error of the service.")
     faultcode: Literal["Server", "Client"] | None = Field(default=None, description="Of soap_fault.")
     namespace: ShortText | None = Field(default=None, description="Of drifted_namespace: the new namespace.")
     executed: bool | None = Field(
@@ -334,7 +334,7 @@ class AccountChange(_Model):
         Field(default=None, description='By the leading digits; the longest match counts, "" is the default.')
     )
     sender: Annotated[str, Field(pattern=r"^[ -~]{1,15}$")] | None = None
-    zone: Annotated[float, Field(ge=-15, le=12)] | None = None
+    zone: Annotated[float, Field(strict=True, ge=-15, le=12)] | None = None
     virtual: bool | None = None
 
     def changes(self) -> Mapping[str, Any]:
