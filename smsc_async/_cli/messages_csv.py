@@ -41,7 +41,7 @@ class BadRow:
     """A row that can't be sent.
 
     Attributes:
-        row: Its number; the header is row 1, as in a spreadsheet.
+        row: Its number, as in a spreadsheet; the header is row 1 unless empty rows precede it.
         reason: Why, without the phone and the text.
         cells: The cells of `bad_file`.
     """

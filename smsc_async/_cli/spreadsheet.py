@@ -62,7 +62,7 @@ class Sheet:
 
     Attributes:
         columns: The names in the header, in lower case.
-        rows: The other rows that are not empty, each with its number (the header is row 1) and its cells; there may be
+        rows: The rows after the header that are not empty, each with its number in the file and its cells; there may be
             more or fewer cells than columns.
         dialect: How the file is written.
     """
@@ -113,9 +113,10 @@ def read_sheet(
     before = 0  # lines before the row that is read, which may have several
     rows = []
     try:
-        columns = _names(next(lines, []))
+        empty, header = _first(lines)
+        columns = _names(header)
         before = lines.line_num
-        for number, cells in enumerate(lines, 2):
+        for number, cells in enumerate(lines, empty + 2):
             before = lines.line_num
             # Empty rows count, so that the numbers are those of the spreadsheet.
             if any(map(str.strip, cells)):
@@ -204,9 +205,14 @@ def _decoded(content: bytes, encoding: str | None) -> tuple[str, str]:
 
 def _header(text: str, delimiter: str) -> tuple[str, ...]:
     try:
-        return _names(next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True), []))
+        return _names(_first(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))[1])
     except csv.Error:
         return ()
+
+
+def _first(rows: Iterable[list[str]]) -> tuple[int, list[str]]:
+    """Return how many empty rows are before the header, and the header."""
+    return next(((empty, row) for empty, row in enumerate(rows) if any(map(str.strip, row))), (0, []))
 
 
 def _names(header: list[str]) -> tuple[str, ...]:

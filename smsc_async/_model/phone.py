@@ -16,6 +16,7 @@ __all__ = ["Phone"]
 _INTERNATIONAL: Final = re.compile(r"\+[1-9][0-9]{4,14}")  # E.164: at most 15 digits
 _LABEL: Final = re.compile(r"[^\d+＋]*")  # noqa: RUF001 - such as "tel. "
 _TWO_ZEROS: Final = re.compile(r"[^\d+＋]*[0０٠۰]{2}(.+)", re.DOTALL)  # noqa: RUF001 - digits of other scripts
+_SPACES: Final = re.compile(r"[\t\u1680\u2000-\u200a\u202f\u205f]")  # those that phonenumbers does not know
 _PLUS: Final = re.compile("[+＋]")  # noqa: RUF001 - a full-width plus
 _MISSING: Final = "phones as people write them need an extra package: pip install 'smsc-async[phones]'"
 _NO_REGION: Final = "begin it with + and the country code, or pass the country, such as region='RU' (--region RU)"
@@ -98,6 +99,7 @@ def _read(library: ModuleType, text: str, region: str | None) -> str:
     """Return a number in international form."""
     if any(map(str.isalpha, _LABEL.sub("", text, count=1))):
         raise ValueError("the phone has letters after its first digit; pass one number without an extension or a name")
+    text = _SPACES.sub(" ", text)
     number = _parsed(library, text, region)
     zeros = _TWO_ZEROS.fullmatch(text)
     if number is None and zeros:  # 00 is how most countries dial abroad, and no national number begins with it

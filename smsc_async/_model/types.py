@@ -198,7 +198,9 @@ def _message_id(value: Any) -> Any:
         raise ValueError(f"must be a string or a whole number, not {kind_of(value)}")  # noqa: TRY004 - as above
     # PHP takes "0" for empty, so the service would assign an id of its own.
     if not _ID.fullmatch(value) or not value.strip("0"):
-        raise ValueError(f"must be a number from 1 to {_MAX_ID}, or a string of up to 40 of A-Z a-z 0-9 . _ -, not '0'")
+        raise ValueError(
+            f"must be a number from 1 to {_MAX_ID}, or a string of up to 40 of A-Z a-z 0-9 . _ -, but not 0"
+        )
     return value
 
 

@@ -109,6 +109,14 @@ def test_empty_cells_beyond_the_header_and_empty_rows_are_left_out() -> None:
     assert sheet.rows == ((2, ["1", "a"]), (4, ["2", "b", "x"]), (5, ["3"]))
 
 
+@pytest.mark.parametrize("above", [b"\r\n", b";;\r\n", b"\n \n"])
+def test_empty_rows_above_the_header_count_and_are_left_out(above: bytes) -> None:
+    sheet = read_sheet(above + b"phone;text\r\n1;a\r\n", KNOWN)
+    assert sheet.columns == ("phone", "text")
+    assert sheet.rows == ((2 + above.count(b"\n"), ["1", "a"]),)
+    assert sheet.dialect.delimiter == ";"
+
+
 def test_a_header_is_needed_for_a_sheet() -> None:
     assert is_sheet(b"id;x;phone\n", ("phone", "id"))
     assert is_sheet(b"id!phone\n", ("phone", "id"), delimiter="!")

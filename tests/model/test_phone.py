@@ -33,6 +33,8 @@ NUMBER = "+79991234567"
         "9991234567",
         "999.123.45.67",
         "+7\u00a0999\u00a0123\u201145\u201167",  # no-break spaces and hyphens, of a web page
+        "8\u202f999\u2009123\u200745\u200a67",  # narrow, thin, figure and hair spaces, of a typesetter
+        "+7\t999\t123-45-67",
         "\u202a+79991234567\u202c",  # as copied from an address book
         "\ufeff+7 999 1234567 ",
         "\uff17\uff19\uff19\uff19\uff11\uff12\uff13\uff14\uff15\uff16\uff17",  # full-width digits
@@ -87,6 +89,8 @@ def test_a_number_with_a_country_code_needs_no_region(text: str, region: str | N
         ("+8 999 123 45 67", "RU", "this is no valid phone number"),
         ("00 00", None, "this is no valid phone number$"),
         ("+7 999", None, "this is no valid phone number$"),
+        ("+79991234567\n+79991234568", "RU", "this is no valid phone number"),
+        ("+79991234567\t+79991234568", "RU", "this is no valid phone number"),
         ("+79991234567, +79991234568", "RU", "this is no valid phone number"),
         ("+7 999 123-45-67 доб. 12", "RU", "has letters after its first digit"),
         ("+7 999 123-45-67 x12", "RU", "has letters after its first digit"),
