@@ -80,7 +80,7 @@ class _Inbox(Route):
 
 
 def make_app(
-    sandbox: "Sandbox", soap: SoapEndpoint, traffic: Traffic, access: Access, lookup: Lookup, limits: Limits
+    sandbox: "Sandbox", soap: SoapEndpoint, traffic: Traffic, access: Access, lookup: Lookup, *, limits: Limits
 ) -> Starlette:
     """Return the application.
 

@@ -127,7 +127,7 @@ class Sandbox(SentAssertions):
             latency=latency,
             namespace=namespace,
         )
-        self.app: Starlette = make_app(self, soap, traffic, self._access, lookup, limits)
+        self.app: Starlette = make_app(self, soap, traffic, self._access, lookup, limits=limits)
 
     @property
     def accounts(self) -> tuple[Account, ...]:

@@ -20,6 +20,7 @@ from smsc_async.sandbox._delivery import Change
 from smsc_async.sandbox._lookup import Lookup
 from smsc_async.sandbox._messages import AcceptedMessage
 from smsc_async.sandbox._outbox import MessageFilter
+from smsc_async.sandbox._sandbox_clock import Jump
 
 from .words import day
 
@@ -90,7 +91,7 @@ class Live:
         self._due = self._strip_due = 0.0
         now, messages = sandbox.now(), sandbox.messages
         self._last_key = messages[-1].key if messages else 0
-        self._last_day = day(messages[-1].accepted_at) if messages else ""
+        self._last_place = self._place(messages[-1]) if messages else None
         self._coming = [(change.at, each.key) for each in messages for change in _coming(each, now)]
         heapify(self._coming)
         self._edits, _ = lookup.changes.edited_since(0)
@@ -159,13 +160,13 @@ class Live:
         for message in found:
             for change in _coming(message, now):
                 heappush(self._coming, (change.at, message.key))
-        last_day = day(found[-1].accepted_at)
-        if len(found) > _ROWS or last_day != self._last_day:
+        last_place = self._place(found[-1])
+        if len(found) > _ROWS or last_place != self._last_place:
             self._add("refresh", str(len(found)))
         else:
             for message in found:
                 self._add("message", self._renderer.row(message, now))
-        self._last_key, self._last_day = found[-1].key, last_day
+        self._last_key, self._last_place = found[-1].key, last_place
 
     def _collect_statuses(self, now: float) -> None:
         self._edits, edited = self._lookup.changes.edited_since(self._edits)
@@ -180,6 +181,10 @@ class Live:
             for key in keys:
                 for message in self._lookup.search(MessageFilter(key=key)):
                     self._add(f"s{key}", self._renderer.status(message, now))
+
+    def _place(self, message: AcceptedMessage) -> tuple[str, Sequence[Jump]]:
+        """Return what has to be the same for two messages between which the list has no line."""
+        return day(message.accepted_at), self._sandbox.clock.jumps[-1:]
 
     def _add(self, name: str, data: str) -> None:
         self._events.append(LiveEvent(self._number + 1, name, data))

@@ -40,6 +40,11 @@ document.addEventListener("htmx:sseError", () => setLive(false));
 document.addEventListener("htmx:sendError", () => toast("The sandbox does not answer", "xcircle"));
 document.addEventListener("htmx:sseMessage", remember);
 
+// At / only those who accept HTML get the inbox; all others get the service.
+document.addEventListener("htmx:configRequest", ({ detail }) => {
+  detail.headers.Accept = "text/html";
+});
+
 // ---- New messages
 document.addEventListener("htmx:sseBeforeMessage", (event) => {
   const { type, data } = event.detail;
