@@ -67,6 +67,10 @@ IMPURE: Final = {
     "sandbox._desk",
     "sandbox._exchanges",
     "sandbox._lookup",
+    "sandbox._pages.answers",
+    "sandbox._pages.app",
+    "sandbox._pages.live",
+    "sandbox._pages.render",
     "sandbox._sandbox",
     "sandbox._server",
     "sandbox._service",
@@ -95,6 +99,7 @@ ONLY_IN: Final = {
     "typer": {"__main__", "_cli"},
     "rich": {"__main__", "_cli"},
     "fastapi": {"sandbox._api"},
+    "jinja2": {"sandbox._pages.render"},
     "starlette": {*IMPURE, "_cli"},
     "uvicorn": {*IMPURE, "_cli"},
 }

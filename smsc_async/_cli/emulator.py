@@ -129,7 +129,7 @@ def sandbox(
 
 
 def _demonstration() -> ModuleType:
-    if not all(map(find_spec, ("starlette", "uvicorn", "fastapi"))):
+    if not all(map(find_spec, ("starlette", "uvicorn", "fastapi", "jinja2"))):
         fail(USAGE, "the demo and the sandbox need extra packages: pip install 'smsc-async[cli,sandbox]'")
     return importlib.import_module(f"{__package__}.demo")
 

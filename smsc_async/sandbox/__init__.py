@@ -10,7 +10,7 @@ The default account has the login, the password and the apikey `demo`. Some numb
 try:
     from ._sandbox import Sandbox
 except ModuleNotFoundError as _error:  # pragma: no cover - tested in a process of its own, without the extra
-    if _error.name not in {"starlette", "fastapi"}:
+    if _error.name not in {"starlette", "fastapi", "jinja2"}:
         raise
     raise ModuleNotFoundError("the sandbox needs an extra package: pip install 'smsc-async[sandbox]'") from None
 

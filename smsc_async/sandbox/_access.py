@@ -4,23 +4,29 @@ The Host is checked because of DNS rebinding: a web page whose name suddenly mea
 because a browser lets each web page send requests to this machine.
 """
 
+import hashlib
 import hmac
 import ipaddress
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Callable, Iterable
+from http.cookies import CookieError, SimpleCookie
+from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 from starlette.datastructures import Headers
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from smsc_async._model import wrong
 
-__all__ = ["Access", "Gate", "is_loopback"]
+__all__ = ["Access", "Gate", "Refuse", "is_loopback"]
 
 _LONGEST_BODY: Final = 65_536
 _PORTS: Final = {"http": 80, "https": 443}
+_SAFE: Final = {"GET", "HEAD"}
+_UNAUTHORIZED: Final = 401
+Refuse: TypeAlias = Callable[[Scope, int, str], Response]
+"""Returns the answer to a request that is refused, with its HTTP status and the reason."""
 
 
 def is_loopback(host: str) -> bool:
@@ -60,6 +66,35 @@ class Access:
 
     def refusal(self, scope: Scope) -> tuple[int, str] | None:
         """Return the HTTP status and the reason with which a request is refused, None if it is not."""
+        refusal = self.foreign(scope)
+        if refusal is None and self._token is not None and not self._knows_token(scope):
+            return _UNAUTHORIZED, "this sandbox needs its token: Authorization: Bearer <token>"
+        return refusal
+
+    def page_refusal(self, scope: Scope) -> tuple[int, str] | None:
+        """Return the same for a request of a page, which has a cookie in place of the token.
+
+        What changes something has to come from a page of the sandbox itself.
+        """
+        refusal = self.foreign(scope)
+        if refusal is None and scope["method"] not in _SAFE and "origin" not in Headers(scope=scope):
+            return 403, "only a page of this sandbox may do this; programs use /_sandbox/api"
+        if refusal is None and not (self._token is None or self._has_cookie(scope) or self._knows_token(scope)):
+            return _UNAUTHORIZED, "this sandbox needs its token"
+        return refusal
+
+    def cookie(self, scope: Scope, token: str) -> tuple[str, str] | None:
+        """Return the name and the value of the cookie that stands for the token, None if this is not the token.
+
+        The value is derived from the token, which can't be found from it, so that it outlives a restart. Cookies have
+        no ports, so that the name has one.
+        """
+        if self._token is None or not hmac.compare_digest(token.encode("utf-8", "replace"), self._own()):
+            return None
+        return _cookie_name(scope), self._derived()
+
+    def foreign(self, scope: Scope) -> tuple[int, str] | None:
+        """Return the same for the Host and the Origin only."""
         headers = Headers(scope=scope)
         hosts, origins = headers.getlist("Host"), headers.getlist("Origin")
         host, port = _split(f"//{hosts[0]}") if len(hosts) == 1 else ("", None)
@@ -68,17 +103,30 @@ class Access:
         port = port or _PORTS.get(scope["scheme"])
         if origins and [(host, port)] != [_origin(origin) for origin in origins]:
             return 403, "a web page of another Origin may not use the sandbox"
-        if self._token is not None and not self._knows_token(headers.getlist("Authorization")):
-            return 401, "this sandbox needs its token: Authorization: Bearer <token>"
         return None
 
     def _is_allowed(self, host: str, server: tuple[str, int | None] | None) -> bool:
         return bool(host) and (is_loopback(host) or host in self._hosts or (server is not None and host == server[0]))
 
-    def _knows_token(self, given: list[str]) -> bool:
+    def _knows_token(self, scope: Scope) -> bool:
+        given = Headers(scope=scope).getlist("Authorization")
         kind, _, token = given[0].partition(" ") if len(given) == 1 else ("", "", "")
-        own = b"" if self._token is None else self._token.get_secret_value().encode()
-        return kind.lower() == "bearer" and hmac.compare_digest(token.strip().encode("latin-1", "replace"), own)
+        return kind.lower() == "bearer" and hmac.compare_digest(token.strip().encode("latin-1", "replace"), self._own())
+
+    def _has_cookie(self, scope: Scope) -> bool:
+        try:
+            given = SimpleCookie("; ".join(Headers(scope=scope).getlist("Cookie"))).get(_cookie_name(scope))
+        except CookieError:
+            return False
+        return given is not None and hmac.compare_digest(
+            given.value.encode("utf-8", "replace"), self._derived().encode()
+        )
+
+    def _own(self) -> bytes:
+        return b"" if self._token is None else self._token.get_secret_value().encode()
+
+    def _derived(self) -> str:
+        return hmac.new(self._own(), b"the cookie of the sandbox's pages", hashlib.sha256).hexdigest()
 
 
 class Gate:
@@ -86,25 +134,27 @@ class Gate:
 
     Args:
         app: The application.
-        access: The rules.
+        check: Returns the HTTP status and the reason with which a request is refused, None if it is not.
+        refuse: Returns the answer then, by default JSON.
     """
 
-    def __init__(self, app: ASGIApp, access: Access) -> None:
+    def __init__(
+        self, app: ASGIApp, check: Callable[[Scope], tuple[int, str] | None], refuse: Refuse | None = None
+    ) -> None:
         self._app = app
-        self._access = access
+        self._check = check
+        self._refuse = refuse or _as_json
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or refuse it."""
-        refusal = self._access.refusal(scope)
+        refusal = self._check(scope)
         body = b"" if refusal else await _body(receive)
         if refusal is None and body is None:
             refusal = 413, f"the body has more than {_LONGEST_BODY} bytes"
         if refusal is None:
             await self._app(scope, _Given(body or b"", receive), send)
             return
-        status, reason = refusal
-        headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {"Connection": "close"}  # noqa: PLR2004
-        await JSONResponse({"error": reason}, status, headers)(scope, receive, send)
+        await self._refuse(scope, *refusal)(scope, receive, send)
 
 
 class _Given:
@@ -136,6 +186,16 @@ async def _body(receive: Receive) -> bytes | None:
             return None
         if not message.get("more_body"):
             return body
+
+
+def _as_json(_: Scope, status: int, reason: str) -> Response:
+    headers = {"WWW-Authenticate": "Bearer"} if status == _UNAUTHORIZED else {"Connection": "close"}
+    return JSONResponse({"error": reason}, status, headers)
+
+
+def _cookie_name(scope: Scope) -> str:
+    port = urlsplit(f"//{Headers(scope=scope).get('Host', '')}").port
+    return f"smsc_sandbox_{port or _PORTS.get(scope['scheme'])}"
 
 
 def _origin(origin: str) -> tuple[str, int | None]:

@@ -6,21 +6,23 @@ from typing import TYPE_CHECKING, Final
 
 import anyio.to_thread
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Mount, Route
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Match, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ._access import Access, Gate
 from ._connection import Traffic
+from ._limits import Limits
 from ._lookup import Lookup
 from ._soap import SoapEndpoint
 
 if TYPE_CHECKING:
     from ._sandbox import Sandbox
 
-__all__ = ["api_of", "make_app"]
+__all__ = ["make_app"]
 
 _METHODS: Final = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
@@ -67,28 +69,46 @@ class _Later:
             return self._app
 
 
-def make_app(soap: SoapEndpoint, traffic: Traffic, access: Access, make_api: Callable[[], ASGIApp]) -> Starlette:
+class _Inbox(Route):
+    """`/` for a browser, unless it asks for the WSDL; the service for all others."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Return whether a request is one of a browser for the inbox."""
+        match, child = super().matches(scope)
+        is_wanted = match is Match.FULL and "text/html" in Headers(scope=scope).get("Accept", "")
+        return (match, child) if is_wanted and scope["query_string"].lower() != b"wsdl" else (Match.NONE, {})
+
+
+def make_app(
+    sandbox: "Sandbox", soap: SoapEndpoint, traffic: Traffic, access: Access, lookup: Lookup, *, limits: Limits
+) -> Starlette:
     """Return the application.
 
     Args:
+        sandbox: The sandbox.
         soap: The service.
         traffic: Counts the requests of the service.
-        access: Who may use the API.
-        make_api: Makes the API.
+        access: Who may use the API and the pages.
+        lookup: Finds messages.
+        limits: The limits of the service.
     """
+
+    def api() -> ASGIApp:
+        from ._api import make_api  # noqa: PLC0415 - FastAPI, which most sandboxes in a process do not need
+
+        return make_api(sandbox, lookup)
+
+    def pages() -> ASGIApp:
+        from ._pages import make_pages  # noqa: PLC0415 - Jinja2, likewise
+
+        return make_pages(sandbox, lookup, access, limits)
+
     ready = [Route(path, _ready) for path in ("/livez", "/readyz", "/_sandbox/livez", "/_sandbox/readyz")]
-    api = Mount("/_sandbox/api", Gate(_Later(make_api), access))
+    api_route = Mount("/_sandbox/api", Gate(_Later(api), access.refusal))
+    web = _Later(pages)
+    inbox: BaseRoute = _Inbox("/", web, methods=["GET"])
     service = Route("/{path:path}", soap.answer, methods=_METHODS, middleware=[Middleware(_Counted, traffic=traffic)])
-    return Starlette(
-        routes=[*ready, api, Mount("/_sandbox", Gate(JSONResponse({"error": "Not Found"}, 404), access)), service]
-    )
-
-
-def api_of(sandbox: "Sandbox", lookup: Lookup) -> ASGIApp:
-    """Return the API of a sandbox."""
-    from ._api import make_api  # noqa: PLC0415 - FastAPI, which most sandboxes in a process do not need
-
-    return make_api(sandbox, lookup)
+    return Starlette(routes=[*ready, api_route, inbox, Mount("/_sandbox", web), service])
 
 
 async def _ready(_: Request) -> Response:

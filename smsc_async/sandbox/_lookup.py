@@ -28,6 +28,11 @@ class Lookup:
         self._clock = clock
         self._changes = changes
 
+    @property
+    def changes(self) -> Changes:
+        """What is notified of new messages and changed ones."""
+        return self._changes
+
     def search(self, wanted: MessageFilter) -> list[AcceptedMessage]:
         """Return the messages that match, the newest first."""
         return self._service.search(wanted, self._clock.now())

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from ._delivery import Change, flat, status_in
 from ._messages import AcceptedMessage
-from ._recipients import as_stored, canonical
+from ._recipients import as_stored, canonical, digits_of
 
 __all__ = ["MessageFilter", "Outbox"]
 
@@ -19,6 +19,7 @@ class MessageFilter:
     Attributes:
         phone: The recipient; numbers are compared by their digits.
         text: A part of the text, in upper or lower case.
+        anywhere: A part of the text, the recipient, the id or the sender.
         id: The message id.
         status: The status.
         login: The customer.
@@ -29,6 +30,7 @@ class MessageFilter:
 
     phone: str | None = field(default=None, repr=False)
     text: str | None = field(default=None, repr=False)
+    anywhere: str | None = field(default=None, repr=False)
     id: str | None = None
     status: int | None = None
     login: str | None = field(default=None, repr=False)
@@ -84,6 +86,8 @@ class Outbox:
         elif wanted.after >= first:
             index = wanted.after - first + 1
             found, texts = found[index:], texts[index:]
+        if wanted.anywhere is not None:
+            found, texts = _having(found, texts, wanted.anywhere)
         if wanted.text is not None:
             text = wanted.text.casefold()
             found = [message for message, own in zip(found, texts, strict=False) if text in own]
@@ -131,3 +135,16 @@ class Outbox:
             entry = (message.login, message.phone, message.id)
             if self._newest[entry].key == message.key:
                 del self._newest[entry]
+
+
+def _having(
+    messages: list[AcceptedMessage], texts: list[str], anywhere: str
+) -> tuple[list[AcceptedMessage], list[str]]:
+    """Return the messages, and their texts, of which something that people search by contains this."""
+    words, phone = anywhere.casefold(), digits_of(anywhere)
+    pairs = [
+        (message, text)
+        for message, text in zip(messages, texts, strict=False)
+        if words in text or phone in message.phone or anywhere in message.id or words in message.sender.casefold()
+    ]
+    return [message for message, _ in pairs], [text for _, text in pairs]

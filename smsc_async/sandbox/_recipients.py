@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from ._channels import ServiceChannel
 
-__all__ = ["Addressee", "as_stored", "canonical", "read_recipients", "split"]
+__all__ = ["Addressee", "as_stored", "canonical", "digits_of", "read_recipients", "split"]
 
 _ENTRY = re.compile(r"[^,;]+")
 _GROUP = re.compile(r"[Gg]([0-9]{1,20})")
@@ -54,6 +54,15 @@ def as_stored(address: str) -> str:
     if not _NOTATION.fullmatch(address):
         return canonical(address)
     return canonical("".join(each for each in address if each in "+0123456789"))
+
+
+def digits_of(address: str) -> str:
+    """Return a part of an address as it is found in stored ones: of a number in any notation, the digits."""
+    if not _NOTATION.fullmatch(address):
+        return address.strip().lower()
+    stored = as_stored(address)
+    digits = stored if stored.isdecimal() else "".join(each for each in address if each in "0123456789")
+    return digits or address.strip()
 
 
 def read_recipients(

@@ -16,9 +16,9 @@ from smsc_async._model import is_seconds, wrong
 
 from ._access import Access, is_loopback
 from ._accounts import Account
-from ._app import api_of, make_app
+from ._app import make_app
 from ._arguments import check, checked_accounts, checked_faults
-from ._changes import Changes
+from ._changes import ALL_MESSAGES, Changes
 from ._connection import InProcessTransport, Traffic
 from ._delivery import ERRORS, STATUS_NAMES, DeliveryPlan
 from ._event_log import EventLog
@@ -111,9 +111,11 @@ class Sandbox(SentAssertions):
         # Time that was skipped before a restart stays skipped.
         skipped = max(0.0, last - base()) if last else 0.0
         self._traffic = traffic = Traffic()
-        self.clock: SandboxClock = SandboxClock(base, skipped, is_busy=traffic.is_busy, calm=traffic.calm)
-        self._changes = Changes()
-        self._lookup = Lookup(self._service, self.clock, self._changes)
+        self._changes = changes = Changes()
+        self.clock: SandboxClock = SandboxClock(
+            base, skipped, is_busy=traffic.is_busy, calm=traffic.calm, moved=changes.notify
+        )
+        self._lookup = lookup = Lookup(self._service, self.clock, changes)
         self._exchanges = Exchanges()
         soap = SoapEndpoint(
             self._service,
@@ -121,11 +123,11 @@ class Sandbox(SentAssertions):
             traffic,
             self.faults,
             self._exchanges,
-            changes=self._changes,
+            changes=changes,
             latency=latency,
             namespace=namespace,
         )
-        self.app: Starlette = make_app(soap, traffic, self._access, lambda: api_of(self, self._lookup))
+        self.app: Starlette = make_app(self, soap, traffic, self._access, lookup, limits=limits)
 
     @property
     def accounts(self) -> tuple[Account, ...]:
@@ -252,7 +254,7 @@ class Sandbox(SentAssertions):
             message = self._service.set_status(key, status, given, self.clock.now())
         if message is None:
             raise LookupError(f"there is no message with the key {key}; {self._accepted()}")
-        self._changes.notify()
+        self._changes.notify(key)
         return message
 
     def put_account(self, login: str, **values: Any) -> Account:
@@ -281,7 +283,7 @@ class Sandbox(SentAssertions):
         with self._service.lock:
             self._service.delete_messages()
             self._prune()
-        self._changes.notify()
+        self._changes.notify(ALL_MESSAGES)
 
     def reset(self) -> None:
         """Begin anew, as after the start: no messages, requests and counts, the first accounts and faults.
@@ -294,7 +296,7 @@ class Sandbox(SentAssertions):
             self._exchanges.clear()
             self._prune()
         self.clock.speed = 1.0
-        self._changes.notify()
+        self._changes.notify(ALL_MESSAGES)
 
     def _write(self, event: Event) -> None:
         assert self._event_log is not None  # noqa: S101 - otherwise nothing is written

@@ -22,6 +22,7 @@ from ._connection import put_connection, until_gone
 __all__ = ["ServedProtocol", "serve"]
 
 _PATH: Final = "/sys/soap.php"
+_EVENTS: Final = "/_sandbox/events"
 _GRACE: Final = 2  # seconds
 
 
@@ -77,6 +78,12 @@ class ServedProtocol(H11Protocol):
 
         self.app = with_connection
         super().connection_made(connection)  # type: ignore[arg-type]
+
+    def shutdown(self) -> None:
+        """Finish the present answer, and close the connection; events for a page would never end."""
+        super().shutdown()
+        if self.cycle is not None and self.scope["path"].endswith(_EVENTS):
+            self.transport.close()
 
 
 @contextlib.contextmanager

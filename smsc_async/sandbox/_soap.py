@@ -99,6 +99,7 @@ class SoapEndpoint:
         finally:
             status = None if response is None or isinstance(response, CutResponse) else response.status_code
             self._exchanges.finish(exchange, time.perf_counter() - started, status, _shown(response))
+            self._changes.notify()
         return response
 
     async def _execute(self, request: Request, body: "_Body", exchange: Exchange) -> Response:
