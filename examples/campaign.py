@@ -13,8 +13,9 @@ error 9.
 A restart of Redis adds up to two minutes and twice the window, so up to four minutes by default: the guards may
 have lost what they have counted, so a message alone waits for 30 s and twice the window, and each task is tried again
 once a minute. Requests of several messages wait until a message alone is accepted, or for ten minutes. Therefore one is
-queued after each restart, as the one-time codes of an application would be. What the campaign waits for is written to
-stderr every ten seconds.
+queued after each restart, as the one-time codes of an application would be. How far the campaign is, and the wait after
+a restart, is written to stderr every ten seconds. The last message may be one that a killed worker left: it waits for
+the lease of that worker, and again for the window if it has to be sent again.
 """
 
 import argparse
