@@ -10,12 +10,13 @@ own, with its state in a file. Its network delays each request, so that kills ha
 acceptance of requests. Exits with 1 if a message was accepted twice or not at all, or if the service ever returned
 error 9.
 
-A restart of Redis adds up to two minutes and twice the window, so up to four minutes by default: the guards may
-have lost what they have counted, so a message alone waits for 30 s and twice the window, and each task is tried again
-once a minute. Requests of several messages wait until a message alone is accepted, or for ten minutes. Therefore one is
-queued after each restart, as the one-time codes of an application would be. How far the campaign is, and the wait after
-a restart, is written to stderr every ten seconds. The last message may be one that a killed worker left: it waits for
-the lease of that worker, and again for the window if it has to be sent again.
+Requests of several messages may have to wait for ten minutes, or until a message alone is accepted: after a restart of
+Redis, because the guards may have lost what they have counted, and after four of them were left by killed workers,
+because 88 messages that may be bad leave no room for 22 more. Therefore a message is queued alone whenever none was
+accepted for a while, as the one-time codes of an application would be. After a restart it waits for 30 s and twice the
+window; the others follow within a minute. So a restart adds up to four minutes by default, a wait for killed workers
+one or two, and the last message may wait for the lease of a killed worker and for the window. How far the campaign is,
+and the wait after a restart, is written to stderr every ten seconds.
 """
 
 import argparse
@@ -31,7 +32,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from ctypes import c_longlong
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -59,6 +60,10 @@ SLACK: Final = 5.0
 """Seconds by which the lease of a task is longer than its deadline and LATE."""
 AT_ONCE: Final = 2
 REPORT_EVERY: Final = 10.0
+STALLED: Final = 10.0
+"""Seconds without an accepted message after which one is queued alone."""
+TRIED_EVERY: Final = 60.0
+"""Seconds within which each postponed task is tried again."""
 NOTICED: Final = 30.0
 """Seconds for which all rules of the guards wait after a loss of what they have counted; see `RedisStore`."""
 MARGIN: Final = 1.2
@@ -100,8 +105,8 @@ class Plan:
 
     @property
     def at_first(self) -> int:
-        """The number of messages that are queued at first; each of the others follows a restart of Redis."""
-        return self.messages - self.restarts
+        """The number of messages that are queued at first; the others are queued alone, as codes."""
+        return self.messages - min(self.restarts + self.kills + self.service_kills, self.messages // 10)
 
     def chance(self) -> random.Random:
         """Return a generator of random numbers."""
@@ -351,13 +356,25 @@ async def queue_alone(tasks: SmscTasks, number: int) -> Task:
         await asyncio.sleep(0.1)
 
 
+async def queue_codes(codes: list[Task], tasks: SmscTasks, service: Service, plan: Plan) -> None:
+    """Queue a message alone whenever none was accepted for a while, and wait until the lists can go on."""
+    for number in range(plan.at_first, plan.messages):
+        accepted = -1
+        while accepted < service.accepted:
+            accepted = service.accepted
+            await asyncio.sleep(STALLED)
+        codes.append(await queue_alone(tasks, number))
+        await results(codes[-1:])
+        await asyncio.sleep(TRIED_EVERY)
+
+
 async def kill_now_and_then(
     running: list[BaseProcess], add_worker: Callable[[], BaseProcess], service: Service, redis_url: str, plan: Plan
 ) -> None:
     """Kill a worker whenever the service has accepted a random number of messages, and start another one."""
     chance = plan.chance()
     async with Redis.from_url(redis_url, decode_responses=True) as redis:
-        for moment in sorted(chance.uniform(0, 0.95) * plan.messages for _ in range(plan.kills)):
+        for moment in sorted(chance.uniform(0, 0.95) * plan.at_first for _ in range(plan.kills)):
             index = chance.randrange(len(running))
             # Neither the service nor Redis has an event for this.
             while service.accepted < moment or not await is_at_work(running[index], redis):  # noqa: ASYNC110 - see above
@@ -376,30 +393,13 @@ async def is_at_work(worker: BaseProcess, redis: Redis) -> bool:
     return False
 
 
-async def moments(name: str, times: int, service: Service, plan: Plan) -> AsyncGenerator[int, None]:
-    """Yield a number whenever the service has accepted a random number of messages."""
-    chance = random.Random(f"{name} {plan.seed}")  # noqa: S311 - repeatable on purpose
-    for number, moment in enumerate(sorted(chance.uniform(0.2, 0.8) * plan.at_first for _ in range(times))):
+async def restart_now_and_then(server: RedisServer | Service, times: int, service: Service, plan: Plan) -> None:
+    """Kill a server whenever the service has accepted a random number of messages, and start it again."""
+    chance = random.Random(f"{type(server).__name__} {plan.seed}")  # noqa: S311 - repeatable on purpose
+    for moment in sorted(chance.uniform(0.2, 0.8) * plan.at_first for _ in range(times)):
         while service.accepted < moment:  # noqa: ASYNC110 - it has no event for it
             await asyncio.sleep(0.02)
-        yield number
-
-
-async def restart_service(service: Service, plan: Plan) -> None:
-    """Kill the service now and then, and start it again."""
-    async with contextlib.aclosing(moments("service", plan.service_kills, service, plan)) as chosen:
-        async for _ in chosen:
-            service.restart()
-
-
-async def restart_redis(server: RedisServer, tasks: SmscTasks, service: Service, plan: Plan) -> list[Task]:
-    """Kill Redis now and then, and start it again; return the tasks that were queued after that."""
-    queued = []
-    async with contextlib.aclosing(moments("Redis", plan.restarts, service, plan)) as chosen:
-        async for number in chosen:
-            server.restart()
-            queued.append(await queue_alone(tasks, plan.at_first + number))
-    return queued
+        server.restart()
 
 
 async def report(redis_url: str, service: Service, plan: Plan) -> None:
@@ -456,9 +456,15 @@ async def run(plan: Plan) -> Outcome:
                 asyncio.create_task(report(server.url, service, plan)),
             ]
             queued = await queue(tasks, plan)
-            beside.append(asyncio.create_task(restart_service(service, plan)))
-            restarting = asyncio.create_task(restart_redis(server, tasks, service, plan))
-            done = await results(queued) + await results(await restarting)
+            codes: list[Task] = []
+            coding = asyncio.create_task(queue_codes(codes, tasks, service, plan))
+            for victim, times in ((server, plan.restarts), (service, plan.service_kills)):
+                beside.append(asyncio.create_task(restart_now_and_then(victim, times, service, plan)))
+            done = await results(queued)
+            coding.cancel()
+            # If that was between queueing one and noting it, it is queued twice under one id, and so sent once.
+            codes += [await queue_alone(tasks, number) for number in range(plan.at_first + len(codes), plan.messages)]
+            done += await results(codes)
             seconds = time.monotonic() - start
             for each in beside:
                 each.cancel()
