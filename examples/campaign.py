@@ -9,6 +9,14 @@ Needs redis-server on this machine, and starts its own. The service is the sandb
 own, with its state in a file. Its network delays each request, so that kills happen before, at and after the
 acceptance of requests. Exits with 1 if a message was accepted twice or not at all, or if the service ever returned
 error 9.
+
+Requests of several messages may have to wait for ten minutes, or until a message alone is accepted: after a restart of
+Redis, because the guards may have lost what they have counted, and after four of them were left by killed workers,
+because 88 messages that may be bad leave no room for 22 more. Therefore a message is queued alone whenever none was
+accepted for a while, as the one-time codes of an application would be. After a restart it waits for 30 s and twice the
+window; the others follow within a minute. So a restart adds up to four minutes by default, a wait for killed workers
+one or two, and the last message may wait for the lease of a killed worker and for the window. How far the campaign is,
+and the wait after a restart, is written to stderr every ten seconds.
 """
 
 import argparse
@@ -39,17 +47,26 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 from taskiq import AsyncTaskiqTask
 from taskiq.api import run_receiver_task
-from taskiq.exceptions import TaskiqError
+from taskiq.exceptions import SendTaskError, TaskiqError
 from taskiq_redis import RedisAsyncResultBackend, RedisStreamBroker
 
-from smsc_async import Client, Message, Rule, Rules
-from smsc_async.sandbox import Account, Limits, Sandbox, Window
+from smsc_async import Client, GuardStoreError, Message, Rule, Rules
+from smsc_async.guards import GuardReport, RedisAdmin
+from smsc_async.sandbox import Account, Limits, Sandbox, Streak, Window
 from smsc_async.taskiq import SendResult, SmscTasks
 
 LATE: Final = 1.0
 SLACK: Final = 5.0
 """Seconds by which the lease of a task is longer than its deadline and LATE."""
 AT_ONCE: Final = 2
+REPORT_EVERY: Final = 10.0
+STALLED: Final = 10.0
+"""Seconds without an accepted message after which one is queued alone."""
+TRIED_EVERY: Final = 60.0
+"""Seconds within which each postponed task is tried again."""
+NOTICED: Final = 30.0
+"""Seconds for which all rules of the guards wait after a loss of what they have counted; see `RedisStore`."""
+MARGIN: Final = 1.2
 FIRST_PHONE: Final = 79_100_000_000
 SPAWN: Final = multiprocessing.get_context("spawn")
 Task = AsyncTaskiqTask[SendResult]
@@ -68,7 +85,8 @@ class Plan:
         seed: Seed of the random numbers.
         batch: The maximum of messages in one request.
         singles: The share of the messages that are sent alone.
-        window: Seconds in which the service refuses a duplicate, and a sixth status request for one message.
+        window: Seconds in which the service refuses a duplicate, and a sixth status request for one message. Messages
+            to one subscriber are in a row if they have gaps shorter than twice as many.
         deadline: Seconds in which a worker completes a send, or gives up until the next try.
         latency: Seconds that the service takes for an answer; its network adds a delay of up to as many.
     """
@@ -84,6 +102,11 @@ class Plan:
     window: float = 60.0
     deadline: float = 6.0
     latency: float = 0.04
+
+    @property
+    def at_first(self) -> int:
+        """The number of messages that are queued at first; the others are queued alone, as codes."""
+        return self.messages - min(self.restarts + self.kills + self.service_kills, self.messages // 10)
 
     def chance(self) -> random.Random:
         """Return a generator of random numbers."""
@@ -130,7 +153,12 @@ def make_tasks(redis_url: str, service_url: str, plan: Plan) -> tuple[RedisStrea
         xread_count=AT_ONCE,  # tasks that a worker has fetched but not started are kept from the others
     )
     broker = broker.with_result_backend(RedisAsyncResultBackend(redis_url))
-    rules = replace(Rules(), identical_send=Rule(1, plan.window, "raise"), status=Rule(5, plan.window))
+    rules = replace(
+        Rules(),
+        identical_send=Rule(1, plan.window, "raise"),
+        status=Rule(5, plan.window),
+        subscriber=Rule(50, 2 * plan.window, "raise"),
+    )
     tasks = SmscTasks(
         broker,
         lambda guards: Client(apikey="demo", url=service_url, guards=guards),
@@ -169,7 +197,12 @@ def slow_network(app: ASGIApp, longest: float, chance: random.Random) -> ASGIApp
 
 def make_sandbox(plan: Plan, state: Path) -> Sandbox:
     """Make the service, or continue the one that was killed."""
-    limits = replace(Limits(), identical_send=Window(1, plan.window), status=Window(5, plan.window))
+    limits = replace(
+        Limits(),
+        identical_send=Window(1, plan.window),
+        status=Window(5, plan.window),
+        subscriber=Streak(50, 2 * plan.window),
+    )
     account = replace(Account.demo(), balance=Decimal(100 * plan.messages))
     return Sandbox(accounts=[account], limits=limits, latency=plan.latency, state=state)
 
@@ -291,11 +324,16 @@ def _answers(port: int) -> bool:
     return False
 
 
+def message_of(number: int) -> Message:
+    """Return one of the messages."""
+    return Message(f"+{FIRST_PHONE + number}", f"Your lot is {number}")
+
+
 async def queue(tasks: SmscTasks, plan: Plan) -> list[Task]:
-    """Queue all messages, most of them in batches, and some alone between the batches."""
+    """Queue the messages, most of them in batches, and some alone between the batches."""
     chance = plan.chance()
-    messages = [Message(f"+{FIRST_PHONE + number}", f"Your lot is {number}") for number in range(plan.messages)]
-    alone = {number for number in range(plan.messages) if chance.random() < plan.singles}
+    messages = [message_of(number) for number in range(plan.at_first)]
+    alone = {number for number in range(plan.at_first) if chance.random() < plan.singles}
     queued = []
     batch: list[Message] = []
     for number, message in enumerate(messages):
@@ -303,10 +341,31 @@ async def queue(tasks: SmscTasks, plan: Plan) -> list[Task]:
             queued.append(await tasks.send(message.phone, message.text))
         else:
             batch.append(message)
-        if len(batch) == plan.batch or number == plan.messages - 1:
+        if len(batch) == plan.batch or number == plan.at_first - 1:
             queued += [task async for task in tasks.send_batch(batch)]
             batch = []
     return queued
+
+
+async def queue_alone(tasks: SmscTasks, number: int) -> Task:
+    """Queue one message, also if Redis does not confirm it at once: its id makes that safe."""
+    message = message_of(number)
+    while True:
+        with contextlib.suppress(SendTaskError):  # the connections to the Redis that was killed are closed
+            return await tasks.send(message.phone, message.text, id=f"alone-{number}")
+        await asyncio.sleep(0.1)
+
+
+async def queue_codes(codes: list[Task], tasks: SmscTasks, service: Service, plan: Plan) -> None:
+    """Queue a message alone whenever none was accepted for a while, and wait until the lists can go on."""
+    for number in range(plan.at_first, plan.messages):
+        accepted = -1
+        while accepted < service.accepted:
+            accepted = service.accepted
+            await asyncio.sleep(STALLED)
+        codes.append(await queue_alone(tasks, number))
+        await results(codes[-1:])
+        await asyncio.sleep(TRIED_EVERY)
 
 
 async def kill_now_and_then(
@@ -315,7 +374,7 @@ async def kill_now_and_then(
     """Kill a worker whenever the service has accepted a random number of messages, and start another one."""
     chance = plan.chance()
     async with Redis.from_url(redis_url, decode_responses=True) as redis:
-        for moment in sorted(chance.uniform(0, 0.95) * plan.messages for _ in range(plan.kills)):
+        for moment in sorted(chance.uniform(0, 0.95) * plan.at_first for _ in range(plan.kills)):
             index = chance.randrange(len(running))
             # Neither the service nor Redis has an event for this.
             while service.accepted < moment or not await is_at_work(running[index], redis):  # noqa: ASYNC110 - see above
@@ -336,11 +395,33 @@ async def is_at_work(worker: BaseProcess, redis: Redis) -> bool:
 
 async def restart_now_and_then(server: RedisServer | Service, times: int, service: Service, plan: Plan) -> None:
     """Kill a server whenever the service has accepted a random number of messages, and start it again."""
-    chance = random.Random(f"{type(server)} {plan.seed}")  # noqa: S311 - repeatable on purpose
-    for moment in sorted(chance.uniform(0.2, 0.8) * plan.messages for _ in range(times)):
+    chance = random.Random(f"{type(server).__name__} {plan.seed}")  # noqa: S311 - repeatable on purpose
+    for moment in sorted(chance.uniform(0.2, 0.8) * plan.at_first for _ in range(times)):
         while service.accepted < moment:  # noqa: ASYNC110 - it has no event for it
             await asyncio.sleep(0.02)
         server.restart()
+
+
+async def report(redis_url: str, service: Service, plan: Plan) -> None:
+    """Write now and then how far the campaign is, and what it waits for."""
+    admin, start = RedisAdmin.from_url(redis_url), time.monotonic()
+    while True:
+        await asyncio.sleep(REPORT_EVERY)
+        words = f"{time.monotonic() - start:.0f} s: {service.accepted} of {plan.messages} messages accepted"
+        with contextlib.suppress(GuardStoreError):  # Redis is being started
+            words += wait_after_loss(await admin.report(), plan)
+        print(words, file=sys.stderr)  # noqa: T201 - the output of the command
+
+
+def wait_after_loss(guards: GuardReport, plan: Plan) -> str:
+    """Return what the campaign waits for after a restart of Redis, in words."""
+    if guards.lost_at is None:
+        return ""
+    passed = (guards.taken_at - guards.lost_at).total_seconds()
+    left = NOTICED + 2 * plan.window + MARGIN - passed
+    single = f"single messages are sent in {left:.0f} s, " if left > 0 else ""
+    lists = "lists when one was accepted and their task is tried again (once a minute)"
+    return f"; Redis was restarted {passed:.0f} s ago: {single}{lists}"
 
 
 async def results(tasks: list[Task]) -> list[SendResult]:
@@ -370,13 +451,22 @@ async def run(plan: Plan) -> Outcome:
         try:
             running = [add_worker() for _ in range(plan.workers)]
             start = time.monotonic()
-            killing = [asyncio.create_task(kill_now_and_then(running, add_worker, service, server.url, plan))]
+            beside = [
+                asyncio.create_task(kill_now_and_then(running, add_worker, service, server.url, plan)),
+                asyncio.create_task(report(server.url, service, plan)),
+            ]
             queued = await queue(tasks, plan)
+            codes: list[Task] = []
+            coding = asyncio.create_task(queue_codes(codes, tasks, service, plan))
             for victim, times in ((server, plan.restarts), (service, plan.service_kills)):
-                killing.append(asyncio.create_task(restart_now_and_then(victim, times, service, plan)))
+                beside.append(asyncio.create_task(restart_now_and_then(victim, times, service, plan)))
             done = await results(queued)
+            coding.cancel()
+            # If that was between queueing one and noting it, it is queued twice under one id, and so sent once.
+            codes += [await queue_alone(tasks, number) for number in range(plan.at_first + len(codes), plan.messages)]
+            done += await results(codes)
             seconds = time.monotonic() - start
-            for each in killing:
+            for each in beside:
                 each.cancel()
         finally:
             for worker in added:

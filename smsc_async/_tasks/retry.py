@@ -2,7 +2,16 @@
 
 from typing import Final
 
-from smsc_async._model import AddressBlocked, Backoff, Outcome, Scope, SendingPaused, SmscError, least_pause
+from smsc_async._model import (
+    AddressBlocked,
+    Backoff,
+    GuardStoreError,
+    Outcome,
+    Scope,
+    SendingPaused,
+    SmscError,
+    least_pause,
+)
 
 __all__ = ["pause_after"]
 
@@ -30,6 +39,9 @@ def pause_after(error: SmscError, tries: int, window: float) -> float | None:
         if error.outcome is Outcome.REJECTED:
             return None
         # A breaker may close early: the next accepted send ends a series of failures.
+        after = min(after, _BACKOFF.longest)
+    elif isinstance(error, GuardStoreError):
+        # So may the wait after a loss of histories, which for a list of messages is ten minutes otherwise.
         after = min(after, _BACKOFF.longest)
     elif error.scope is Scope.MESSAGE:
         return None

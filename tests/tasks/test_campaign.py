@@ -1,4 +1,4 @@
-"""The example of a campaign sends each message once while workers and the service are killed."""
+"""The example of a campaign sends each message once while workers, the service and Redis are killed."""
 
 import subprocess
 import sys
@@ -9,14 +9,26 @@ import pytest
 ROOT = Path(__file__).parent.parent.parent
 
 
+def run(**given: float) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ROOT / "examples" / "campaign.py")]
+    command += [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
+    return subprocess.run(  # noqa: S603 - our own words
+        command, capture_output=True, text=True, timeout=300, check=False
+    )
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("server")
 def test_a_campaign_whose_workers_and_service_are_killed_is_sent_exactly_once() -> None:
-    given = {"messages": 300, "workers": 2, "kills": 3, "service-kills": 1, "window": 2.0, "deadline": 2.0}
-    command = [sys.executable, str(ROOT / "examples" / "campaign.py")]
-    command += [f"--{name}={value}" for name, value in given.items()]
-    ran = subprocess.run(  # noqa: S603 - our own words
-        command, capture_output=True, text=True, timeout=300, check=False
-    )
+    ran = run(messages=300, workers=2, kills=3, service_kills=1, window=2.0, deadline=2.0)
     assert ran.returncode == 0, ran.stdout + ran.stderr[-2000:]
     assert "accepted 300, doubled 0, lost 0, error 9: 0, wrong results 0" in ran.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("server")
+def test_a_campaign_of_lists_goes_on_after_a_restart_of_redis_and_says_what_it_waits_for() -> None:
+    ran = run(messages=300, workers=2, kills=1, restarts=1, window=1.0, deadline=2.0, singles=0.0)
+    assert ran.returncode == 0, ran.stdout + ran.stderr[-2000:]
+    assert "accepted 300, doubled 0, lost 0, error 9: 0, wrong results 0" in ran.stdout
+    assert "single messages are sent in" in ran.stderr

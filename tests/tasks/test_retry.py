@@ -28,7 +28,8 @@ from smsc_async._tasks import pause_after
         (AddressBlocked("x", code=4), 600, 600),
         (BreakerOpen("x", retry_after=600.0), 60, 60),
         (ClientClosed("x"), 0.5, 1),
-        (GuardStoreError("x", retry_after=300.0), 300, 300),
+        (GuardStoreError("x", retry_after=40.0), 40, 40),
+        (GuardStoreError("x", retry_after=631.0), 60, 60),
     ],
 )
 def test_an_error_that_may_pass_has_its_pause(error: SmscError, least: float, most: float) -> None:
