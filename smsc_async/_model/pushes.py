@@ -12,7 +12,8 @@ from pydantic import BeforeValidator, Field, JsonValue
 from .codes import MessageType
 from .details import Detail, number, read_code, read_moment, read_price
 from .frozen import FrozenModel
-from .results import DeliveryErrorCode, Result, Status, Wire
+from .reports import DeliveryErrorCode, Status
+from .results import Result, Wire
 from .types import MessageRef, Money
 
 __all__ = ["CallConfirmed", "HlrDetails", "IncomingMessage", "InvalidCallbackSignature", "StatusPush"]
