@@ -3,21 +3,26 @@
 from datetime import datetime, tzinfo
 from typing import Annotated, ClassVar, Self, TypeAlias
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, computed_field
 
 from .codes import DeliveryError, MessageStatus
 from .details import Detail, moment, number, read_code, read_count, read_price
 from .results import Result, Wire
 from .types import MessageRef, Money
 
-__all__ = ["DeliveryErrorCode", "DeliveryReport", "Status"]
+__all__ = ["DeliveryErrorCode", "DeliveryReport", "Status", "phrase_of"]
 
 Status: TypeAlias = Annotated[MessageStatus, BeforeValidator(number)]
 DeliveryErrorCode: TypeAlias = Annotated[DeliveryError, BeforeValidator(number)]
 
 
+def phrase_of(status: MessageStatus, error: DeliveryError | None) -> str:
+    """Return what a status means, in English, and the error if there is one."""
+    return f"{status.phrase} ({error.phrase})" if error else status.phrase
+
+
 class DeliveryReport(Result):
-    """The status of one message.
+    """The status of one message; dumps and JSON have `is_final`, `is_delivered` and `phrase` too.
 
     Attributes:
         ref: The message.
@@ -51,15 +56,23 @@ class DeliveryReport(Result):
     operator: Annotated[str | None, Field(validation_alias="operator")] = None
     region: Annotated[str | None, Field(validation_alias="region")] = None
 
+    @computed_field(repr=False)  # type: ignore[prop-decorator]
     @property
     def is_final(self) -> bool:
         """Whether the status is final: the message was delivered, or it never will be."""
         return self.status.is_final
 
+    @computed_field(repr=False)  # type: ignore[prop-decorator]
     @property
     def is_delivered(self) -> bool:
         """Whether the message reached its recipient."""
         return self.status.is_delivered
+
+    @computed_field(repr=False)  # type: ignore[prop-decorator]
+    @property
+    def phrase(self) -> str:
+        """What the status means, in English, and the error if there is one: "impossible to deliver (...)"."""
+        return phrase_of(self.status, self.error)
 
     @classmethod
     def from_wire(cls, wire: Wire, *, ref: MessageRef, timezone: tzinfo) -> Self:

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, ClassVar, Final, Self, TypeAlias, cast
 
-from pydantic import ConfigDict, Field, JsonValue, ValidationError
+from pydantic import ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from .details import Detail, read_amount, read_code, read_count, read_price
 from .frozen import FrozenModel, wrong
@@ -46,6 +46,15 @@ class Result(FrozenModel):
     _readers: ClassVar[Mapping[str, Callable[[str], object]]]
 
     extra: dict[str, JsonValue] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_computed(cls, data: Any) -> Any:
+        """Leave out what a dump holds besides the values of the fields."""
+        computed = cls.__pydantic_computed_fields__.keys()
+        if not isinstance(data, Mapping) or computed.isdisjoint(data):
+            return data
+        return {name: value for name, value in data.items() if name not in computed}
 
     @classmethod
     def __pydantic_init_subclass__(cls, **options: Any) -> None:
