@@ -41,7 +41,7 @@ except ModuleNotFoundError as missing:
 __all__ = ["add_callback_routes", "client_key", "context", "error_middleware"]
 
 client_key: Final[web.AppKey[Client]] = web.AppKey("smsc_client", Client)
-"""The client of the application: `app[client_key]`, and in an application within another `request.config_dict[client_key]`."""
+"""The client of the application: `app[client_key]`, in an application within it `request.config_dict[client_key]`."""
 
 
 def context(make_client: Callable[[], Client]) -> Callable[[web.Application], AsyncIterator[None]]:
@@ -79,8 +79,8 @@ async def error_middleware(
 
     `Retry-After` is there where the end is known. No answer holds a phone, a text or a detail of the account.
 
-    A middleware of your own that is later in the list sees the errors first. What is no failure of the service remains
-    an error of the application: `ValueError`, `WrongEventLoop`, `JournalError`; and any error after an answer has begun.
+    A middleware of your own that is later in the list sees the errors first. What is no failure of the service stays an
+    error of the application: `ValueError`, `WrongEventLoop`, `JournalError`; also any error after an answer has begun.
     """
     try:
         return await handler(request)

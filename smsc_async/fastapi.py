@@ -98,6 +98,11 @@ def lifespan(make_client: Callable[[], Client]) -> Callable[[FastAPI], AbstractA
     return running
 
 
+def _client_of(app: FastAPI) -> Client | None:
+    override = app.dependency_overrides.get(get_client)
+    return getattr(app.state, _NAME, None) if override is None else _overriding(override)
+
+
 def _overriding(override: Callable[..., Any]) -> Client | None:
     """Return the client that an override returns, None if only a request can find it out."""
     if iscoroutinefunction(override) or signature(override).parameters:
@@ -174,12 +179,12 @@ def callback_router(
             return PlainTextResponse("the body is not complete", 400)
         if body is None:
             return PlainTextResponse("the body is too large", 413)
-        client = getattr(request.app.state, _NAME, None)
+        client = _client_of(request.app)
         status = await receiver.receive(
             request.scope["query_string"],
             body,
             request.headers.get("content-type", ""),
-            client.notify if isinstance(client, Client) else None,
+            None if client is None else client.notify,
         )
         return PlainTextResponse(status.phrase, status)
 
