@@ -132,7 +132,7 @@ def add_callback_routes(
     async def receive(request: web.Request) -> web.Response:
         try:
             body = await read_body(request.content.iter_any())
-        except (ClientError, OSError):
+        except (web.RequestPayloadError, ClientError, OSError):
             return web.Response(status=400, text="the body is not complete")
         if body is None:
             return web.Response(status=413, text="the body is too large")

@@ -10,7 +10,7 @@ async def notify(number: int, phone: Annotated[Phone, Body()], client: SmscClien
 """
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, nullcontext
 from inspect import iscoroutinefunction, signature
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
@@ -174,7 +174,8 @@ def callback_router(
     @router.api_route(path, methods=["GET", "POST"], include_in_schema=False)
     async def receive(request: Request) -> Response:
         try:
-            body = await read_body(request.stream())
+            async with aclosing(request.stream()) as chunks:
+                body = await read_body(chunks)
         except ClientDisconnect:
             return PlainTextResponse("the body is not complete", 400)
         if body is None:

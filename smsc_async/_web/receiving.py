@@ -54,7 +54,7 @@ class StatusQueue:
         try:
             self._entry.send_nowait(push)
         except anyio.WouldBlock:
-            _log.warning("%d statuses wait for on_status; further callbacks are answered 503", _MOST_QUEUED)
+            _log.warning("%d statuses wait for on_status; further ones are answered 503", _MOST_QUEUED)
             return False
         return True
 
@@ -84,7 +84,7 @@ class StatusQueue:
     def _end(self) -> None:
         left = self._exit.statistics().current_buffer_used + self._is_passing_on
         if left:
-            _log.error("%d statuses that were answered 200 were not passed on to on_status before the end", left)
+            _log.error("statuses that were answered 200, and not passed on to on_status before the end: %d", left)
         self.is_closed = True
         self._entry.close()
         self._exit.close()

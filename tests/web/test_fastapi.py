@@ -158,6 +158,7 @@ def test_a_websocket_has_the_client_too_and_keeps_its_errors(smsc_client: Client
     async def talk(socket: WebSocket, client: SmscClient) -> None:
         await socket.accept()
         await socket.send_text(str((await client.balance()).amount))
+        await socket.receive_text()
         raise ConnectError("refused")
 
     http = TestClient(chat)
@@ -166,6 +167,7 @@ def test_a_websocket_has_the_client_too_and_keeps_its_errors(smsc_client: Client
     def converse() -> None:
         with http.websocket_connect("/") as socket:
             received.append(socket.receive_text())
+            socket.send_text("thanks")
             socket.receive_text()
 
     with pytest.raises((ConnectError, WebSocketDisconnect)):

@@ -54,8 +54,7 @@ async def test_a_callback_reaches_the_loop_of_a_watch_also_with_an_overridden_cl
         client = make_client(FakeService(latency=9999))
         app = _shop()
         if is_overridden:
-            app.dependency_overrides[get_client] = lambda client=client: client
-            app.dependency_overrides[get_client] = client_of(client)
+            app.dependency_overrides[get_client] = _returning(client)
         else:
             app.state.smsc_client = client
         async with client.watch([ONE]) as updates, browser(app) as service:
@@ -68,7 +67,7 @@ async def test_a_callback_reaches_the_loop_of_a_watch_also_with_an_overridden_cl
         assert [(update.source, update.status.is_delivered) for update in taken] == [("push", True)]
 
 
-def client_of(client: Client) -> Any:
+def _returning(client: Client) -> Any:
     return lambda: client
 
 
@@ -141,7 +140,7 @@ def test_statuses_are_drained_at_shutdown_while_the_client_is_open_and_the_appli
     router_shop: list[FastAPI] = []
 
     async def ask(_push: StatusPush) -> None:
-        await anyio.sleep(0)
+        await anyio.lowlevel.checkpoint()
         try:
             balances.append(await router_shop[0].state.smsc_client.balance())
         except Exception as error:  # noqa: BLE001 - it is asserted that there is none
