@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 import pytest
 import pytest_aiohttp  # noqa: F401 - or skip the tests
-from aiohttp import web
+from aiohttp import ServerDisconnectedError, web
 from aiohttp.test_utils import TestClient, TestServer
 
 from smsc_async import Client, ConnectError, DuplicateSend, JournalError, SmscError, WrongEventLoop
@@ -217,18 +217,24 @@ async def test_a_callback_by_get_or_post_is_passed_on_and_reaches_the_loop_of_a_
     assert pushes[0].text == INCOMING["mes"]
 
 
-async def test_what_is_forged_or_too_large_or_cannot_be_read_is_refused(aiohttp_client: Http) -> None:
-    http = await aiohttp_client(_receiving(on_incoming=print))
+async def test_what_is_forged_or_too_large_or_not_to_be_read_is_refused(aiohttp_client: Http) -> None:
+    messages: list[IncomingMessage] = []
+    http = await aiohttp_client(_receiving(on_incoming=messages.append))
     statuses = [
         (await http.post(URL, data=signed(secret="guessed"), headers=FORM)).status,
         (await http.get(URL)).status,
         (await http.get(f"{URL}?%ff%%%&=&=")).status,
         (await http.post(URL, data=b"x" * 65_537)).status,
-        (await http.post(URL, data=b"no gzip", headers={"Content-Encoding": "gzip"}, skip_auto_headers=["x"])).status,
         (await http.put(URL, data=signed())).status,
         (await http.head(URL)).status,
     ]
-    assert statuses == [403, 403, 403, 413, 400, 405, 405]
+    assert statuses == [403, 403, 403, 413, 405, 405]
+    try:
+        answer = await http.post(URL, data=signed(INCOMING), headers={**FORM, "Content-Encoding": "gzip"})
+        assert answer.status == 400
+    except ServerDisconnectedError:  # aiohttp drops a connection with such a body, and the answer with it
+        pass
+    assert messages == []
 
 
 async def test_a_client_that_goes_away_within_the_body_is_no_error_of_the_application(

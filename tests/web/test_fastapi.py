@@ -172,7 +172,7 @@ def test_a_websocket_has_the_client_too_and_keeps_its_errors(smsc_client: Client
 
     with pytest.raises((ConnectError, WebSocketDisconnect)):
         converse()
-    assert received == ["10000.00"]
+    assert received == ["10000"]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import anyio
 import pytest
 from fastapi import APIRouter, FastAPI
 
-from smsc_async import Client, Update
+from smsc_async import Client, MessageStatus, Update
 from smsc_async.callbacks import Callbacks, CallConfirmed, IncomingMessage, StatusPush
 from smsc_async.fastapi import callback_router, get_client, lifespan
 from tests.callbacks.samples import CALL, INCOMING, SECRET, STATUS, signed
@@ -64,7 +64,7 @@ async def test_a_callback_reaches_the_loop_of_a_watch_also_with_an_overridden_cl
             assert (await service.post(URL, content=body, headers=FORM)).status_code == 200
             with anyio.fail_after(10):
                 taken: list[Update] = [update async for update in updates]
-        assert [(update.source, update.status.is_delivered) for update in taken] == [("push", True)]
+        assert [(update.source, update.status) for update in taken] == [("push", MessageStatus.DELIVERED)]
 
 
 def _returning(client: Client) -> Any:
