@@ -90,7 +90,7 @@ def test_the_help_of_a_send_lists_every_option_with_its_meaning(method: Callable
         (SentMessage(id="a1", refs=(REF,)), {*SentMessage.model_fields, "ref"}),
         (
             DeliveryReport(ref=REF, status=MessageStatus.SENT),
-            {*DeliveryReport.model_fields, "is_final", "is_delivered"},
+            {*DeliveryReport.model_fields, "is_final", "is_delivered", "phrase"},
         ),
         (Balance(amount=Decimal(1)), {"amount"}),
         (REF, {"phone", "id"}),

@@ -27,10 +27,13 @@ ARROWS: Final = {
     "_base_client": "_watching _sending _call _network guards _model",
     "_client": "_base_client _watching _sending _call _network guards _model",
     "callbacks": "_protocol _model",
+    "_web": "callbacks _client _model",
     "_journal": "_client _watching _sending _call _network guards _protocol _model",
     "testing": "_client _watching guards sandbox _model",
     "pytest_plugin": "testing sandbox __init__",
     "taskiq": "_tasks _client _watching _sending _call _network guards _protocol _model",
+    "fastapi": "_web callbacks __init__",
+    "aiohttp": "_web callbacks __init__",
     "__init__": "_journal _client _watching _sending _network guards _model",
     "_cli": "_journal _client _watching _sending _call _network guards _protocol _model sandbox",
     "__main__": "_cli",
@@ -91,16 +94,16 @@ ONLY_IN: Final = {
         "sandbox._connection",
         "sandbox._sandbox",
     },
-    "aiohttp": {"_network.aiohttp", "_network.connector"},
+    "aiohttp": {"_network.aiohttp", "_network.connector", "aiohttp"},
     "yarl": {"_network.aiohttp"},
     "certifi": {"_network.tls"},
     "sqlite3": {"_journal.database"},
     "phonenumbers": {"_model.phone"},
     "typer": {"__main__", "_cli"},
     "rich": {"__main__", "_cli"},
-    "fastapi": {"sandbox._api"},
+    "fastapi": {"sandbox._api", "fastapi"},
     "jinja2": {"sandbox._pages.render"},
-    "starlette": {*IMPURE, "_cli"},
+    "starlette": {*IMPURE, "_cli", "fastapi"},
     "uvicorn": {*IMPURE, "_cli"},
 }
 UNWORLDLY: Final = {"asyncio", "anyio", "trio", "logging", "time", "socket", "threading"}
@@ -172,7 +175,7 @@ def _undocumented(node: ast.AST, path: str) -> Iterator[str]:
 
 def test_every_module_is_in_a_room_of_the_table() -> None:
     assert {_room(name) for name in MODULES} == {*ARROWS, *LEAVES}
-    assert len(ARROWS) <= 19
+    assert len(ARROWS) <= 22
 
 
 def test_arrows_point_down_only() -> None:

@@ -1,4 +1,4 @@
-"""Every Python block of the README and of two pages of docs/ runs as a script, and no example can reach the service."""
+"""Every Python block of the README and docs/ runs, as a script or as a test, and no example can reach the service."""
 
 import ast
 import os
@@ -20,7 +20,10 @@ ROOT: Final = Path(__file__).parent.parent
 README: Final = (ROOT / "README.md").read_text(encoding="utf-8")
 TESTING: Final = (ROOT / "docs" / "testing.md").read_text(encoding="utf-8")
 API: Final = (ROOT / "docs" / "sandbox-api.md").read_text(encoding="utf-8")
+WEB: Final = (ROOT / "docs" / "web.md").read_text(encoding="utf-8")
 BLOCKS: Final = re.findall(r"^```python\n(.*?)^```", README + TESTING + API, re.MULTILINE | re.DOTALL)
+FILES: Final = dict(re.findall(r"^```python\n# (\w+)\.py\n(.*?)^```", WEB, re.MULTILINE | re.DOTALL))
+"""The applications of docs/web.md and their tests."""
 EXAMPLES: Final = {path.name: path.read_text(encoding="utf-8") for path in sorted((ROOT / "examples").glob("*.py"))}
 OFFLINE: Final = '''
 import sys
@@ -81,6 +84,19 @@ def test_the_test_file_of_the_readme_passes(pytester: pytest.Pytester, monkeypat
     plugged = Plugged(pytester, monkeypatch)
     plugged.write(code)
     plugged.passes(2 * code.count("def test_"))  # on asyncio and on trio
+
+
+@pytest.mark.parametrize("name", ["shop", "parcels"])
+def test_an_application_of_the_documentation_passes_its_test(
+    name: str, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    need({"shop": "phonenumbers", "parcels": "pytest_aiohttp"}[name])
+    plugged = Plugged(pytester, monkeypatch)
+    plugged.configure(filterwarnings="ignore", asyncio_mode="auto")  # about the version of httpx
+    for file in (name, f"test_{name}"):
+        plugged.write(FILES[file], file)
+    monkeypatch.setenv("PYTHONPATH", f"{pytester.path}:{os.environ['PYTHONPATH']}")
+    plugged.passes(1)
 
 
 @pytest.mark.parametrize("code", [*BLOCKS, *EXAMPLES.values()], ids=[*map(str, range(len(BLOCKS))), *EXAMPLES])

@@ -295,6 +295,5 @@ class Client(BulkClient):
         """
         report = await self.wait_final(message, timeout)
         if not report.is_delivered:
-            because = "" if not report.error else f" ({report.error.phrase})"
-            raise DeliveryFailed(f"the message was not delivered: {report.status.phrase}{because}", report=report)
+            raise DeliveryFailed(f"the message was not delivered: {report.phrase}", report=report)
         return report

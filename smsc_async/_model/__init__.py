@@ -111,11 +111,11 @@ from .phone import Phone
 from .pushes import CallConfirmed, HlrDetails, IncomingMessage, InvalidCallbackSignature, StatusPush
 from .recipient_details import RecipientDetails
 from .repeating import Backoff, least_pause
+from .reports import DeliveryReport
 from .results import (
     AnyRef,
     Balance,
     Cost,
-    DeliveryReport,
     RecipientError,
     Refusals,
     Result,

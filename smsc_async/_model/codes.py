@@ -1,7 +1,10 @@
 """The codes of the service as open enums: an undocumented number is kept, not an error."""
 
 from enum import IntEnum, StrEnum
-from typing import Self
+from typing import Any, Self
+
+from pydantic import GetJsonSchemaHandler
+from pydantic_core import CoreSchema
 
 __all__ = ["DeliveryError", "MessageStatus", "MessageType", "Resend"]
 
@@ -17,6 +20,12 @@ class _OpenCode(IntEnum):
         member._value_ = value
         member.phrase = phrase
         return member
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, _schema: CoreSchema, _handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        # No `enum`, as numbers may be added.
+        known = ", ".join(f"{member.value}: {member.phrase}" for member in cls)
+        return {"type": "integer", "title": cls.__name__, "description": known}
 
     @classmethod
     def _missing_(cls, value: object) -> Self | None:

@@ -53,7 +53,7 @@ from .api_errors import (
     Undeliverable,
 )
 from .outcome import Outcome, Scope, SmscError
-from .results import DeliveryReport
+from .reports import DeliveryReport
 from .types import MessageRef
 
 __all__ = [

@@ -30,7 +30,8 @@ from .exceptions import (
 )
 from .messages import Message
 from .parameters import CREDENTIALS, Asked, Dispatch, Extra, MessageList, ToRecipients, checked_extra
-from .results import Balance, Cost, DeliveryReport, RecipientError, Refusals, Result, SentMessage, Wire
+from .reports import DeliveryReport
+from .results import Balance, Cost, RecipientError, Refusals, Result, SentMessage, Wire
 from .schedule import At, LocalTime, Schedule
 from .types import MessageId, MessageRef, Sender, is_aware, is_group, whole
 

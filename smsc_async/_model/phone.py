@@ -4,8 +4,8 @@ import re
 from types import ModuleType
 from typing import Any, Final, Self
 
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
-from pydantic_core import CoreSchema, core_schema
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
+from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 
 from smsc_async._frames import without_arguments
 
@@ -78,7 +78,16 @@ class Phone(str):
 
     @classmethod
     def __get_pydantic_core_schema__(cls, _source: object, _handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.no_info_plain_validator_function(cls.parse, serialization=core_schema.to_string_ser_schema())
+        def read(value: Any) -> Phone:
+            try:
+                return cls.parse(value)
+            except ValueError as error:
+                words = str(error)
+            explained = PydanticCustomError("wrong_argument", "{text}", {"text": words})
+            lines = [InitErrorDetails(type=explained, input=None)]
+            raise ValidationError.from_exception_data(cls.__name__, lines, hide_input=True)
+
+        return core_schema.no_info_plain_validator_function(read, serialization=core_schema.to_string_ser_schema())
 
     @classmethod
     def __get_pydantic_json_schema__(cls, _schema: CoreSchema, _handler: GetJsonSchemaHandler) -> dict[str, Any]:

@@ -7,12 +7,13 @@ change them.
 from datetime import datetime
 from typing import Annotated, ClassVar, Final, Self, TypeAlias
 
-from pydantic import BeforeValidator, Field, JsonValue
+from pydantic import BeforeValidator, Field, JsonValue, computed_field
 
 from .codes import MessageType
 from .details import Detail, number, read_code, read_moment, read_price
 from .frozen import FrozenModel
-from .results import DeliveryErrorCode, Result, Status, Wire
+from .reports import DeliveryErrorCode, Status, phrase_of
+from .results import Result, Wire
 from .types import MessageRef, Money
 
 __all__ = ["CallConfirmed", "HlrDetails", "IncomingMessage", "InvalidCallbackSignature", "StatusPush"]
@@ -63,7 +64,7 @@ class HlrDetails(FrozenModel):
 
 
 class StatusPush(Result):
-    """The status of a message has changed.
+    """The status of a message has changed; dumps and JSON have `is_final`, `is_delivered` and `phrase` too.
 
     `ref` and `status` are signed. Everything else is a hint: request the status where it matters. The same push may
     arrive several times, and an older one after a newer one; nothing proves to which of two messages with one phone and
@@ -91,6 +92,7 @@ class StatusPush(Result):
     sender: Annotated[str | None, Field(validation_alias="sender_id")] = None
     hlr: HlrDetails | None = None
 
+    @computed_field(repr=False)  # type: ignore[prop-decorator]
     @property
     def is_final(self) -> bool:
         """Whether the status is final: the message was delivered, or it never will be.
@@ -99,10 +101,17 @@ class StatusPush(Result):
         """
         return self.status.is_final and not (self._is_request and self.status.is_delivered and self.error is None)
 
+    @computed_field(repr=False)  # type: ignore[prop-decorator]
     @property
     def is_delivered(self) -> bool:
         """Whether the message reached its recipient; after an HLR request or a ping, whether it is reachable."""
         return self.is_final and self.status.is_delivered and not (self._is_request and self.error)
+
+    @computed_field(repr=False)  # type: ignore[prop-decorator]
+    @property
+    def phrase(self) -> str:
+        """What the status means, in English, and the error if there is one (a hint)."""
+        return phrase_of(self.status, self.error)
 
     @property
     def is_reachable(self) -> bool | None:

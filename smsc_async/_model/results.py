@@ -7,13 +7,11 @@ a report, the amount of a price or a balance.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime, tzinfo
 from typing import Annotated, Any, ClassVar, Final, Self, TypeAlias, cast
 
-from pydantic import BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import ConfigDict, Field, JsonValue, ValidationError, model_validator
 
-from .codes import DeliveryError, MessageStatus
-from .details import Detail, moment, number, read_amount, read_code, read_count, read_price
+from .details import Detail, read_amount, read_code, read_count, read_price
 from .frozen import FrozenModel, wrong
 from .recipient_details import RecipientDetails, read_details
 from .types import MessageRef, Money, is_group, is_message_id, is_phone, recipient_key
@@ -22,7 +20,6 @@ __all__ = [
     "AnyRef",
     "Balance",
     "Cost",
-    "DeliveryReport",
     "RecipientError",
     "Result",
     "SentMessage",
@@ -32,10 +29,6 @@ __all__ = [
 ]
 
 Wire: TypeAlias = Mapping[str, JsonValue]
-
-
-Status: TypeAlias = Annotated[MessageStatus, BeforeValidator(number)]
-DeliveryErrorCode: TypeAlias = Annotated[DeliveryError, BeforeValidator(number)]
 
 
 class Result(FrozenModel):
@@ -53,6 +46,15 @@ class Result(FrozenModel):
     _readers: ClassVar[Mapping[str, Callable[[str], object]]]
 
     extra: dict[str, JsonValue] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_computed(cls, data: Any) -> Any:
+        """Leave out what a dump holds besides the values of the fields."""
+        computed = cls.__pydantic_computed_fields__.keys()
+        if not isinstance(data, Mapping) or computed.isdisjoint(data):
+            return data
+        return {name: value for name, value in data.items() if name not in computed}
 
     @classmethod
     def __pydantic_init_subclass__(cls, **options: Any) -> None:
@@ -262,60 +264,6 @@ class Refusals:
             return None
         key = recipient_key(recipient)
         return self._by_key.get(key) or (self._by_tail.get(key[-_TAIL:]) if is_phone(key) else None)
-
-
-class DeliveryReport(Result):
-    """The status of one message.
-
-    Attributes:
-        ref: The message.
-        status: Its status; an undocumented number is kept.
-        error: Why it wasn't delivered, None if the service doesn't say; 0 is `DeliveryError.NONE`.
-        changed_at: When the status last changed, aware.
-        sent_at: When it was sent, aware (with `detail=1`).
-        phone: The subscriber's number as the service spells it (with `detail=1`).
-        cost: Its cost (with `detail=1`).
-        sender: The sender's name (with `detail=1`).
-        status_name: The service's name of the status (with `detail=1`).
-        text: The text (with `detail=1`).
-        parts: Its number of SMS, or the seconds of a voice message (with `detail=1`).
-        operator: The subscriber's operator (with `detail=2`).
-        region: Where the number is registered (with `detail=2`).
-    """
-
-    required: ClassVar[tuple[str, ...]] = ("status",)
-
-    ref: MessageRef
-    status: Annotated[Status, Field(validation_alias="status"), Detail(read_code)]
-    error: Annotated[DeliveryErrorCode | None, Field(validation_alias="err"), Detail(read_code)] = None
-    changed_at: datetime | None = None
-    sent_at: datetime | None = None
-    phone: Annotated[str | None, Field(validation_alias="phone")] = None
-    cost: Annotated[Money | None, Field(validation_alias="cost"), Detail(read_price)] = None
-    sender: Annotated[str | None, Field(validation_alias="sender_id")] = None
-    status_name: Annotated[str | None, Field(validation_alias="status_name")] = None
-    text: Annotated[str | None, Field(validation_alias="message")] = None
-    parts: Annotated[int | None, Field(validation_alias="sms_cnt"), Detail(read_count)] = None
-    operator: Annotated[str | None, Field(validation_alias="operator")] = None
-    region: Annotated[str | None, Field(validation_alias="region")] = None
-
-    @property
-    def is_final(self) -> bool:
-        """Whether the status is final: the message was delivered, or it never will be."""
-        return self.status.is_final
-
-    @property
-    def is_delivered(self) -> bool:
-        """Whether the message reached its recipient."""
-        return self.status.is_delivered
-
-    @classmethod
-    def from_wire(cls, wire: Wire, *, ref: MessageRef, timezone: tzinfo) -> Self:
-        """Read an answer of `get_status` or `get_status2`; local times without a timestamp are in `timezone`."""
-        known, extra = cls._split(wire)
-        changed_at = moment(extra, "last_timestamp", "last_date", timezone)
-        sent_at = moment(extra, "send_timestamp", "send_date", timezone)
-        return cls._of(known, extra, ref=ref, changed_at=changed_at, sent_at=sent_at)
 
 
 AnyRef: TypeAlias = MessageRef | SentMessage | str

@@ -52,7 +52,7 @@ from smsc_async._model.exceptions import (
     WrongEventLoop,
 )
 from smsc_async._model.operations import BALANCE_ERRORS, SENDING_ERRORS, STATUS_ERRORS, api_error
-from smsc_async._model.results import DeliveryReport
+from smsc_async._model.reports import DeliveryReport
 from smsc_async._model.types import MessageRef
 from smsc_async._model.unresolved import UnresolvedSend
 from tests.errors import ERRORS

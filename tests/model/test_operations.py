@@ -25,7 +25,8 @@ from smsc_async._model.operations import (
     is_own_id,
     new_id,
 )
-from smsc_async._model.results import Balance, Cost, DeliveryReport, SentMessage
+from smsc_async._model.reports import DeliveryReport
+from smsc_async._model.results import Balance, Cost, SentMessage
 from smsc_async._model.schedule import After, At, Between, LocalTime, Schedule
 from smsc_async._model.types import MessageRef
 

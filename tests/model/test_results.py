@@ -9,10 +9,10 @@ import pytest
 from pydantic import JsonValue
 
 from smsc_async._model.codes import DeliveryError, MessageStatus
+from smsc_async._model.reports import DeliveryReport
 from smsc_async._model.results import (
     Balance,
     Cost,
-    DeliveryReport,
     RecipientError,
     Refusals,
     Result,

@@ -1,0 +1,1 @@
+"""The integrations of FastAPI and aiohttp, tested with these frameworks."""
