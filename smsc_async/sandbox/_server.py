@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Iterator
 from threading import Thread
 from typing import Any, Final
 
+from anyio.from_thread import start_blocking_portal
 from starlette.types import Receive, Scope, Send
 
 try:
@@ -17,9 +18,10 @@ except ModuleNotFoundError as _error:
         raise
     raise ModuleNotFoundError("serving a sandbox needs an extra package: pip install 'smsc-async[sandbox]'") from None
 
+from ._callbacks import Callbacks
 from ._connection import put_connection, until_gone
 
-__all__ = ["ServedProtocol", "serve"]
+__all__ = ["ServedProtocol", "sending", "serve"]
 
 _PATH: Final = "/sys/soap.php"
 _EVENTS: Final = "/_sandbox/events"
@@ -87,8 +89,21 @@ class ServedProtocol(H11Protocol):
 
 
 @contextlib.contextmanager
-def serve(app: Any, host: str, port: int) -> Iterator[str]:
+def sending(callbacks: Callbacks) -> Iterator[None]:
+    """Send callbacks on a thread of their own, so that they never hold up the service."""
+    with start_blocking_portal() as portal, portal.wrap_async_context_manager(callbacks):
+        yield
+
+
+@contextlib.contextmanager
+def serve(app: Any, host: str, port: int, callbacks: Callbacks | None = None) -> Iterator[str]:
     """Serve an application on a thread of its own, and return the URL of the SOAP service."""
+    with sending(callbacks) if callbacks else contextlib.nullcontext(), _listening(app, host, port) as url:
+        yield url
+
+
+@contextlib.contextmanager
+def _listening(app: Any, host: str, port: int) -> Iterator[str]:
     with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
         server = uvicorn.Server(
             uvicorn.Config(
