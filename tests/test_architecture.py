@@ -60,6 +60,7 @@ IMPURE: Final = {
     "sandbox.__init__",
     "sandbox._access",
     "sandbox._api.app",
+    "sandbox._api.callbacks",
     "sandbox._app",
     "sandbox._callbacks.delivery",
     "sandbox._callbacks.poster",

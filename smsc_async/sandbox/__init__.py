@@ -19,10 +19,11 @@ from ._callbacks import (
     Callback,
     CallbackAnswer,
     CallbackAttempt,
+    CallbackHash,
     CallbackPoster,
-    Callbacks,
     CallbackSettings,
     HttpxPoster,
+    SandboxCallbacks,
 )
 from ._channels import ServiceChannel
 from ._delivery import MAGIC_NUMBERS, Change, DeliveryPlan, MagicNumber, Share
@@ -41,9 +42,9 @@ __all__ = [
     "Callback",
     "CallbackAnswer",
     "CallbackAttempt",
+    "CallbackHash",
     "CallbackPoster",
     "CallbackSettings",
-    "Callbacks",
     "Change",
     "DeliveryPlan",
     "Exchange",
@@ -56,6 +57,7 @@ __all__ = [
     "Limits",
     "MagicNumber",
     "Sandbox",
+    "SandboxCallbacks",
     "SandboxServer",
     "ScriptEntry",
     "ServiceChannel",

@@ -18,7 +18,7 @@ from ._access import Access, is_loopback
 from ._accounts import Account
 from ._app import make_app
 from ._arguments import check, checked_accounts, checked_faults
-from ._callbacks import Callbacks
+from ._callbacks import SandboxCallbacks
 from ._changes import ALL_MESSAGES, Changes
 from ._connection import InProcessTransport, Traffic
 from ._delivery import ERRORS, STATUS_NAMES, DeliveryPlan
@@ -60,8 +60,7 @@ class Sandbox(SentAssertions):
         keep: How many of the newest messages are kept, at least, in memory and in the file.
         faults: The faults to inject, such as `["lose_answer operation=send times=1"]`; see `Fault`.
         token: The token for `/_sandbox/`; None for none.
-        allowed_hosts: Host names by which `/_sandbox/` may be used, beside those of the loopback and the address that
-            the server listens on, such as the name of a container.
+        allowed_hosts: Further host names by which `/_sandbox/` may be used, such as the name of a container.
 
     Raises:
         ValueError: An argument is wrong, or the file is not the state of a sandbox with these arguments.
@@ -71,7 +70,7 @@ class Sandbox(SentAssertions):
         clock: The clock, for `Client(clock=)` and `Guards(clock=)`; its `speed` is how many of its seconds pass in a
             real second.
         faults: The faults that are injected into requests: `sandbox.faults.add("lose_answer", operation="send")`.
-        callbacks: What is reported to the URL of your application, see `Callbacks`.
+        callbacks: What is reported to the URL of your application, see `SandboxCallbacks`.
     """
 
     def __init__(
@@ -116,7 +115,7 @@ class Sandbox(SentAssertions):
         self.clock: SandboxClock = SandboxClock(
             base, skipped, is_busy=traffic.is_busy, calm=traffic.calm, moved=changes.notify
         )
-        self.callbacks: Callbacks = Callbacks(self._service, self.clock, changes, self.faults, traffic)
+        self.callbacks: SandboxCallbacks = SandboxCallbacks(self._service, self.clock, changes, self.faults, traffic)
         self._lookup = lookup = Lookup(self._service, self.clock, changes)
         self._exchanges = Exchanges()
         soap = SoapEndpoint(

@@ -18,7 +18,7 @@ except ModuleNotFoundError as _error:
         raise
     raise ModuleNotFoundError("serving a sandbox needs an extra package: pip install 'smsc-async[sandbox]'") from None
 
-from ._callbacks import Callbacks
+from ._callbacks import SandboxCallbacks
 from ._connection import put_connection, until_gone
 
 __all__ = ["ServedProtocol", "sending", "serve"]
@@ -89,14 +89,14 @@ class ServedProtocol(H11Protocol):
 
 
 @contextlib.contextmanager
-def sending(callbacks: Callbacks) -> Iterator[None]:
+def sending(callbacks: SandboxCallbacks) -> Iterator[None]:
     """Send callbacks on a thread of their own, so that they never hold up the service."""
     with start_blocking_portal() as portal, portal.wrap_async_context_manager(callbacks):
         yield
 
 
 @contextlib.contextmanager
-def serve(app: Any, host: str, port: int, callbacks: Callbacks | None = None) -> Iterator[str]:
+def serve(app: Any, host: str, port: int, callbacks: SandboxCallbacks | None = None) -> Iterator[str]:
     """Serve an application on a thread of its own, and return the URL of the SOAP service."""
     with sending(callbacks) if callbacks else contextlib.nullcontext(), _listening(app, host, port) as url:
         yield url

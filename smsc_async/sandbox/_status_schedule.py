@@ -74,16 +74,14 @@ class StatusSchedule:
         """
         with self._lock:
             while self._heap and self._heap[0][0] <= now:
-                at, key, index = heappop(self._heap)
+                _, key, index = heappop(self._heap)
                 if self._next.get(key) != index:
                     continue
                 message = find(key)
-                life = () if message is None else message.life
-                if message is None:
-                    del self._next[key]
-                elif index < len(life) and life[index].at == at:
+                if message is not None:
                     self._put(message, index + 1)
-                    return message, life[index]
+                    return message, message.life[index]
+                del self._next[key]
         return None
 
     def _put(self, message: AcceptedMessage, index: int) -> None:

@@ -114,6 +114,28 @@ def test_the_number_of_messages_to_keep_is_passed_on(served: list[Sandbox]) -> N
     assert served[-1]._keep == 7
 
 
+def test_callbacks_are_set_by_options_and_their_secret_also_by_the_environment(served: list[Sandbox]) -> None:
+    secret = {"SMSC_SANDBOX_CALLBACK_SECRET": "canary"}
+    for arguments, env in ((["--callback-secret", "canary"], {}), ([], secret)):
+        result = run("sandbox", "--port", "0", "--callback", "http://app/?charset=utf-8", *arguments, env=env)
+        assert (result.exit_code, result.output) == (0, "")
+        settings = served[-1].callbacks.settings
+        assert settings is not None
+        assert (settings.url, settings.secret.get_secret_value()) == ("http://app/?charset=utf-8", "canary")
+        assert (settings.hash, settings.charset) == ("md5", "utf-8")
+    refused = [
+        run("sandbox", "--port", "0", "--callback", "http://app/"),
+        run("sandbox", "--port", "0", "--callback", "app", env=secret),
+        run("sandbox", "--port", "0", "--callback", "http://app/", "--callback-hash", "sha3", env=secret),
+    ]
+    assert [result.exit_code for result in refused] == [2, 2, 2]
+    assert [result.stderr.split(" must")[0].split(":")[0] for result in refused] == [
+        "--callback needs a secret",
+        "url",
+        "hash",
+    ]
+
+
 class _Late(BaseHTTPRequestHandler):
     answers: list[tuple[int, bytes]]
 

@@ -1,6 +1,6 @@
 """What an application receives from a sandbox: status changes, incoming messages and calls, by the sandbox's clock."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -9,9 +9,10 @@ import anyio
 import httpx
 import pytest
 
-from smsc_async import Hlr, MessageStatus, testing
+from smsc_async import Email, Hlr, MessageStatus, WhatsApp, testing
 from smsc_async.callbacks import CallConfirmed, IncomingMessage, MessageType, StatusPush
 from smsc_async.sandbox import MAGIC_NUMBERS, CallbackAnswer, DeliveryPlan, HttpxPoster, Sandbox
+from smsc_async.sandbox._messages import found_by_hlr
 from tests.sandbox.receiver import NOW, PHONE, SECRET, URL, Receiver, still_sandbox
 
 PLAN = DeliveryPlan(outcomes=DeliveryPlan.delivered().outcomes, to_operator=1, to_decision=4, spread=0)
@@ -265,6 +266,54 @@ async def test_deleted_messages_and_a_reset_push_nothing() -> None:
     assert [push.status for push in receiver.taken] == [0, 1]
 
 
+async def test_a_burst_waits_in_the_schedule_and_the_oldest_callbacks_are_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("smsc_async.sandbox._callbacks.delivery.MOST_WAITING", 3)
+    monkeypatch.setattr("smsc_async.sandbox._callbacks.queue._KEPT", 15)
+    sandbox = still_sandbox()
+    receiver = Receiver(sandbox)
+    receiver.set()
+    async with testing.client(sandbox) as client:
+        await client.send([f"+7999123450{number}" for number in range(10)], "Hi")
+    async with sandbox.callbacks:
+        await sandbox.advance(1)
+    pushed = [(push.ref.phone[-1], int(push.status)) for push in receiver.taken]
+    assert pushed == [(str(number), status) for number in range(10) for status in (0, 1)]
+    assert [each.id for each in sandbox.callbacks.all] == list(range(6, 21))
+
+
+async def test_a_message_that_is_not_kept_any_more_is_not_pushed() -> None:
+    sandbox = still_sandbox(keep=1)
+    receiver = Receiver(sandbox)
+    receiver.set()
+    async with testing.client(sandbox) as client:
+        await client.send(PHONE, "one")
+        await client.send(PHONE, "two")
+    async with sandbox.callbacks:
+        await sandbox.advance(1)
+    assert {each.message for each in sandbox.callbacks.all} == {2}
+
+
+async def test_a_push_about_a_channel_without_a_documented_number_has_no_type() -> None:
+    sandbox = still_sandbox()
+    receiver = Receiver(sandbox)
+    receiver.set()
+    async with sandbox.callbacks, testing.client(sandbox) as client:
+        await client.send(PHONE, "Hi", via=WhatsApp())
+        await client.send("ann@example.com", "Hi", via=Email(subject="Hi", sender="bob@example.com"))
+        await sandbox.advance(1)
+    assert [(push.ref.phone, push.type) for push in receiver.taken if push.status == 1] == [
+        (ONE, None),
+        ("ann@example.com", MessageType.EMAIL),
+    ]
+
+
+def test_an_hlr_request_finds_out_nothing_about_an_address() -> None:
+    assert found_by_hlr("ann@example.com") == {}
+    assert found_by_hlr("491701234567")["cn"] == "Тестовая сеть"
+
+
 async def test_a_message_without_a_status_is_not_pushed() -> None:
     sandbox = still_sandbox()
     receiver = Receiver(sandbox)
@@ -324,10 +373,11 @@ def test_a_wrong_setting_is_refused(change: Mapping[str, Any], words: str) -> No
 def test_a_wrong_phone_is_refused(phone: Any) -> None:
     callbacks = Sandbox().callbacks
     callbacks.set(URL, secret=SECRET)
-    for report in (callbacks.call, lambda given: callbacks.incoming(given, "Hi")):
-        with pytest.raises(ValueError, match="^phone must"):
-            report(phone)
-    with pytest.raises(ValueError, match="^to must"):
+    with pytest.raises(ValueError, match=r"^phone must"):
+        callbacks.call(phone)
+    with pytest.raises(ValueError, match=r"^phone must"):
+        callbacks.incoming(phone, "Hi")
+    with pytest.raises(ValueError, match=r"^to must"):
         callbacks.incoming(PHONE, "Hi", to=phone)
 
 
@@ -335,7 +385,7 @@ def test_a_wrong_phone_is_refused(phone: Any) -> None:
 def test_a_wrong_text_is_refused(text: Any) -> None:
     callbacks = Sandbox().callbacks
     callbacks.set(URL, secret=SECRET)
-    with pytest.raises(ValueError, match="^text must be a string of 1 to 1000 characters$"):
+    with pytest.raises(ValueError, match=r"^text must be a string of 1 to 1000 characters$"):
         callbacks.incoming(PHONE, text)
 
 
@@ -359,10 +409,11 @@ def test_neither_the_secret_nor_a_phone_is_in_a_repr() -> None:
 
 async def test_a_poster_over_http_follows_no_redirect_and_reads_a_bounded_answer() -> None:
     class Endless(httpx.AsyncByteStream):
-        closed = False
+        def __init__(self) -> None:
+            self.closed = False
 
-        async def __aiter__(self) -> Any:
-            while True:
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            for _ in range(10_000):
                 yield b"a" * 10_000
 
         async def aclose(self) -> None:

@@ -29,11 +29,11 @@ Number = Annotated[int, Path(ge=1)]
 T = TypeVar("T")
 
 
-class _Model(BaseModel):
+class _CallbackModel(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class CallbackTarget(_Model):
+class CallbackTarget(_CallbackModel):
     """Where callbacks are sent, without the secret."""
 
     url: str
@@ -47,7 +47,7 @@ class CallbackTarget(_Model):
         return cls(url=settings.url, hash=settings.hash, charset=settings.charset, method=settings.method)
 
 
-class CallbackChange(_Model):
+class CallbackChange(_CallbackModel):
     """Where to send callbacks, and how to sign them."""
 
     url: Annotated[str, Field(max_length=2000)] = Field(description="The URL of your application, http or https.")
@@ -59,7 +59,7 @@ class CallbackChange(_Model):
     method: CallbackMethod = Field(default="POST", description="POST for a form, GET for a query.")
 
 
-class AttemptState(_Model):
+class AttemptState(_CallbackModel):
     """A callback as it was sent once, and what the application has answered."""
 
     at: datetime
@@ -82,7 +82,7 @@ class AttemptState(_Model):
         )
 
 
-class CallbackReport(_Model):
+class CallbackReport(_CallbackModel):
     """A callback with the answers of the application."""
 
     id: int
@@ -111,14 +111,14 @@ class CallbackReport(_Model):
         )
 
 
-class CallbackReports(_Model):
+class CallbackReports(_CallbackModel):
     """The last callbacks that match."""
 
     callbacks: list[CallbackReport] = Field(description="The newest first, at most `limit`.")
     total: int
 
 
-class CallbackQuery(_Model):
+class CallbackQuery(_CallbackModel):
     """Which callbacks to return; what is left out matches any."""
 
     message: int | None = Field(default=None, ge=1, description="The key of the message.")
@@ -128,7 +128,7 @@ class CallbackQuery(_Model):
     limit: Annotated[int, Field(ge=1, le=1000, description="How many to return, at most.")] = 100
 
 
-class Incoming(_Model):
+class IncomingText(_CallbackModel):
     """A message of a subscriber to the account."""
 
     phone: ShortText
@@ -136,7 +136,7 @@ class Incoming(_Model):
     to: ShortText | None = Field(default=None, description="The number of the account to which it was sent.")
 
 
-class Call(_Model):
+class Call(_CallbackModel):
     """A call by which a subscriber confirms a number."""
 
     phone: ShortText
@@ -194,7 +194,7 @@ def callback_routes(sandbox: "Sandbox") -> APIRouter:
         return CallbackReport.of(_attempt(lambda: callbacks.again(id)))
 
     @router.post("/incoming", status_code=201)
-    def add_incoming(incoming: Incoming) -> CallbackReport:
+    def add_incoming(incoming: IncomingText) -> CallbackReport:
         """Report a message that a subscriber has sent to the account."""
         to = {} if incoming.to is None else {"to": incoming.to}
         return CallbackReport.of(_attempt(lambda: callbacks.incoming(incoming.phone, incoming.text, **to)))

@@ -117,7 +117,7 @@ class Callback:
 
 
 def settings_of(url: object, secret: object, *, digest: object, charset: object, method: object) -> CallbackSettings:
-    """Return the settings that these arguments of `Callbacks.set` describe.
+    """Return the settings that these arguments of `SandboxCallbacks.set` describe.
 
     Raises:
         ValueError: An argument is wrong.

@@ -36,7 +36,7 @@ from .fields import call_fields, incoming_fields, status_fields
 from .poster import CallbackPoster, HttpxPoster
 from .queue import MOST_WAITING, CallbackQueue
 
-__all__ = ["Callbacks"]
+__all__ = ["SandboxCallbacks"]
 
 _log = logging.getLogger("smsc_async.sandbox")
 _RETRIES: Final = (10.0, 60.0, 300.0, 1_800.0, 7_200.0)  # seconds of the sandbox
@@ -47,7 +47,7 @@ _NUMBER: Final = "70000000000"
 _FORGED: Final = "not the secret of the account"  # with which a forger signs
 
 
-class Callbacks:
+class SandboxCallbacks:
     """What the service reports to the URL of an application: changes of status, incoming messages, calls.
 
         sandbox.callbacks.set("http://127.0.0.1:8000/sms", secret="...")
@@ -209,13 +209,14 @@ class Callbacks:
         while True:
             with self._changes.listen() as changed:
                 is_mine = bool(self._groups) and self._groups[-1][1] is group
-                callback = self._next() if is_mine else None
-                if callback is None:
-                    with self._clock.deadline(self._next_at() if is_mine else inf):
+                settings = self._settings if is_mine else None
+                callback = None if settings is None else self._next()
+                if callback is None or settings is None:
+                    with self._clock.deadline(inf if settings is None else self._next_at()):
                         await changed.wait()
                     continue
             with self._traffic.request():
-                await self._send(callback)
+                await self._send(callback, settings)
 
     def _next_at(self) -> float:
         return min(self._queue.next_at, self._service.schedule.next_at)
@@ -255,11 +256,7 @@ class Callbacks:
             kind, at, fields, message=message, fault=None if fault is None else fault.kind, delay=delay
         )
 
-    async def _send(self, callback: Callback) -> None:
-        settings = self._settings
-        if settings is None:  # removed a moment ago
-            self._queue.end(callback, CallbackState.GIVEN_UP)
-            return
+    async def _send(self, callback: Callback, settings: CallbackSettings) -> None:
         is_first = not callback.attempts
         try:
             if is_first and callback.fault is FaultKind.FORGE_CALLBACK:
