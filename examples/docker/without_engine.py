@@ -82,8 +82,8 @@ class Image:
 
     def here(self, text: str) -> str:
         """Return a text with the paths and the port of this machine; programs of the base image are its own."""
-        moved = re.sub(r"(?<![\w./:-])(/(?:src|opt|state)\b)", lambda found: f"{self.root}{found[1]}", text)
-        return re.sub(r"(?<=:)(/opt\b)", lambda found: f"{self.root}{found[1]}", moved).replace(PORT, self.port)
+        text = text.replace(PORT, self.port)
+        return re.sub(r"(?<![\w./-])/(?:src|opt|state)\b", lambda found: f"{self.root}{found[0]}", text)
 
     def command(self, words: Sequence[str]) -> list[str]:
         """Return a command of the image with the paths of this machine, its program found by the image's PATH."""

@@ -241,7 +241,7 @@ def _service(sandbox: "Sandbox") -> APIRouter:
 
     @router.post("/reset", status_code=204)
     def reset() -> None:
-        """Begin anew, as after the start; only the time, the keys of messages and the numbers of requests go on."""
+        """Begin anew, as after the start; only the time, keys, numbers and the callback URL go on."""
         sandbox.reset()
 
     @router.get("/limits")

@@ -129,7 +129,16 @@ def settings_of(url: object, secret: object, *, digest: object, charset: object,
         "charset": _one_of("charset", _charset_of(url) if charset is None else charset, CHARSETS),
         "method": _one_of("method", method, get_args(CallbackMethod)),
     }
-    return CallbackSettings(**own)
+    settings = CallbackSettings(**own)
+    try:
+        settings.secret.get_secret_value().encode(settings.charset)
+    except UnicodeEncodeError:
+        is_right = False
+    else:
+        is_right = True
+    if not is_right:  # outside of the handler, whose exception shows the secret
+        raise ValueError(f"secret must have no characters that {settings.charset} lacks")
+    return settings
 
 
 def _charset_of(url: object) -> str:

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Sequence
 from math import inf
+from threading import Lock
 from types import TracebackType
 from typing import Final, Self
 
@@ -34,7 +35,7 @@ from .callback import (
 )
 from .fields import call_fields, incoming_fields, status_fields
 from .poster import CallbackPoster, HttpxPoster
-from .queue import MOST_WAITING, CallbackQueue
+from .queue import MOST_REQUESTED, MOST_WAITING, CallbackQueue
 
 __all__ = ["SandboxCallbacks"]
 
@@ -81,6 +82,7 @@ class SandboxCallbacks:
         # A sandbox that continues from a file also reports what has changed while it did not run.
         self._since = service.now or None
         self._queue = CallbackQueue()
+        self._choosing = Lock()
         self._settings: CallbackSettings | None = None
         self._poster: CallbackPoster = HttpxPoster()
         self._groups: list[tuple[int, TaskGroup]] = []  # each with the task that has entered it
@@ -239,6 +241,10 @@ class SandboxCallbacks:
 
     def _report(self, kind: CallbackKind, at: float, fields: dict[str, str]) -> Callback:
         self._check()
+        if len(self._queue) >= MOST_REQUESTED:
+            raise ValueError(
+                f"{MOST_REQUESTED:,} callbacks wait; let the application accept them, or reset the sandbox"
+            )
         callback = self._add(kind, at, fields)
         self._changes.notify()
         return callback
@@ -250,7 +256,8 @@ class SandboxCallbacks:
             )
 
     def _add(self, kind: CallbackKind, at: float, fields: dict[str, str], message: int | None = None) -> Callback:
-        fault = self._faults.strike_callback(fields["phone"])
+        with self._choosing:  # the API has threads
+            fault = self._faults.strike_callback(fields["phone"])
         delay = fault.seconds or 0.0 if fault is not None else 0.0
         return self._queue.add(
             kind, at, fields, message=message, fault=None if fault is None else fault.kind, delay=delay
@@ -265,25 +272,25 @@ class SandboxCallbacks:
             if is_first and callback.fault is FaultKind.DUPLICATE_CALLBACK:
                 await self._attempt(callback, settings)
         except anyio.get_cancelled_exc_class():
-            self._queue.put(callback, self._clock.now())
+            self._queue.retry(callback, self._clock.now())
             raise
         if is_accepted:
             self._queue.end(callback, CallbackState.ACCEPTED)
         elif callback.failures < len(_RETRIES):
-            self._queue.put(callback, self._clock.now() + _RETRIES[callback.failures])
+            delay = _RETRIES[callback.failures]
             callback.failures += 1
+            self._queue.retry(callback, self._clock.now() + delay)
         else:
             self._queue.end(callback, CallbackState.GIVEN_UP)
 
     async def _attempt(self, callback: Callback, settings: CallbackSettings, *, is_forged: bool = False) -> bool:
         """Send a callback once, keep the answer, and return whether the application has accepted it."""
-        secret = _FORGED if is_forged else settings.secret.get_secret_value()
         at, started = self._clock.now(), time.perf_counter()
         status, answer, error = None, "", ""
         try:
             with anyio.fail_after(_PATIENCE):
                 status, body = await self._poster.post(
-                    settings.method, settings.url, _encoded(callback, settings, secret)
+                    settings.method, settings.url, _encoded(callback, settings, is_forged=is_forged)
                 )
             answer = body.decode(errors="replace")[:_SHOWN]
         except Exception as failure:  # noqa: BLE001 - a poster of the user's own, or the application in this process
@@ -295,7 +302,8 @@ class SandboxCallbacks:
         return attempt.is_accepted
 
 
-def _encoded(callback: Callback, settings: CallbackSettings, secret: str) -> bytes:
-    charset = settings.charset
+def _encoded(callback: Callback, settings: CallbackSettings, *, is_forged: bool) -> bytes:
+    """Return a callback with its signature; no frame that waits holds the secret."""
+    charset, secret = settings.charset, _FORGED if is_forged else settings.secret.get_secret_value()
     fields = {name: value.encode(charset, "replace").decode(charset) for name, value in callback.fields.items()}
     return encode_callback(fields, secret, charset=charset, digest=settings.hash)

@@ -11,10 +11,12 @@ from smsc_async.sandbox._fault import FaultKind
 
 from .callback import Callback, CallbackAttempt, CallbackKind, CallbackState
 
-__all__ = ["MOST_WAITING", "CallbackQueue"]
+__all__ = ["MOST_REQUESTED", "MOST_WAITING", "CallbackQueue"]
 
 MOST_WAITING: Final = 1_000
 """How many may wait; further changes of status are left in the schedule, which is smaller."""
+MOST_REQUESTED: Final = 10_000
+"""How many may wait before no more can be made on request."""
 _KEPT: Final = 10_000
 _ATTEMPTS: Final = 20
 
@@ -25,11 +27,12 @@ class CallbackQueue:
     def __init__(self) -> None:
         self._lock = Lock()
         self._kept: OrderedDict[int, Callback] = OrderedDict()
-        self._heap: list[tuple[float, int, Callback]] = []
+        self._waiting: dict[int, Callback] = {}
+        self._heap: list[tuple[float, int]] = []  # time and number; outdated where the callback is due at another time
         self._last_id = 0
 
     def __len__(self) -> int:
-        return len(self._heap)
+        return len(self._waiting)
 
     @property
     def last_id(self) -> int:
@@ -38,7 +41,7 @@ class CallbackQueue:
 
     @property
     def next_at(self) -> float:
-        """When the next one is due, infinity for never."""
+        """When to take the next one, at the latest; infinity for never."""
         with self._lock:
             return self._heap[0][0] if self._heap else inf
 
@@ -75,46 +78,58 @@ class CallbackQueue:
                 self._put(callback, at + delay)
         return callback
 
-    def put(self, callback: Callback, at: float) -> None:
-        """Let a callback wait until this time."""
-        with self._lock:
-            self._put(callback, at)
-
     def again(self, callback: Callback, at: float) -> None:
-        """Send a callback again, whatever became of it; its number of failures begins anew."""
+        """Send a callback at this time, whatever became of it; its number of failures begins anew."""
         with self._lock:
-            self._heap = sorted(entry for entry in self._heap if entry[1] != callback.id)
             callback.failures = 0
             self._put(callback, at)
 
     def take(self, now: float) -> Callback | None:
-        """Return the next one that is due, None if there is none; `end` or `put` follows."""
+        """Return the next one that is due, None if there is none; `end` or `retry` follows."""
         with self._lock:
-            return heappop(self._heap)[2] if self._heap and self._heap[0][0] <= now else None
+            while self._heap and self._heap[0][0] <= now:
+                at, number = heappop(self._heap)
+                callback = self._waiting.get(number)
+                if callback is not None and callback.next_at == at:
+                    del self._waiting[number]
+                    return callback
+        return None
 
     def note(self, callback: Callback, attempt: CallbackAttempt) -> None:
         """Keep what the application has answered."""
         with self._lock:
             callback.attempts = (*callback.attempts, attempt)[-_ATTEMPTS:]
 
-    def end(self, callback: Callback, state: CallbackState) -> None:
-        """Send a callback no more."""
+    def retry(self, callback: Callback, at: float) -> None:
+        """Send a callback again at this time, unless it was given up meanwhile or is to be sent on request."""
         with self._lock:
-            callback.state, callback.next_at = state, None
+            if callback.state is CallbackState.WAITING and callback.id not in self._waiting:
+                self._put(callback, at)
 
-    def clear(self) -> None:
-        """Forget all; numbers go on."""
+    def end(self, callback: Callback, state: CallbackState) -> None:
+        """Send a callback no more, unless it is to be sent on request."""
         with self._lock:
-            self._kept.clear()
-            self._heap = []
+            if callback.id not in self._waiting:
+                callback.state, callback.next_at = state, None
 
     def give_up(self) -> None:
-        """Send none of those that wait."""
+        """Send none of those that wait or are being sent again."""
         with self._lock:
-            for _, _, callback in self._heap:
+            self._give_up()
+
+    def clear(self) -> None:
+        """Give all up and forget them; numbers go on."""
+        with self._lock:
+            self._give_up()
+            self._kept.clear()
+
+    def _give_up(self) -> None:
+        for callback in (*self._kept.values(), *self._waiting.values()):
+            if callback.state is CallbackState.WAITING:
                 callback.state, callback.next_at = CallbackState.GIVEN_UP, None
-            self._heap = []
+        self._waiting, self._heap = {}, []
 
     def _put(self, callback: Callback, at: float) -> None:
         callback.state, callback.next_at = CallbackState.WAITING, at
-        heappush(self._heap, (at, callback.id, callback))
+        self._waiting[callback.id] = callback
+        heappush(self._heap, (at, callback.id))
