@@ -148,10 +148,9 @@ def sandbox(
 
     async def announce(url: str) -> None:
         show(f"the sandbox listens on {url} (WSDL: {url}?wsdl); login, password and apikey: demo; stop with Ctrl-C")
-        async with served.callbacks:
-            await asyncio.Event().wait()
+        await asyncio.Event().wait()
 
-    with closing(served), nullcontext() if quiet else _shown_requests():
+    with closing(served), served.callbacks.in_thread(), nullcontext() if quiet else _shown_requests():
         run(demonstration.serve_while(served.app, listener, announce))
 
 

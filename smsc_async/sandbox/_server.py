@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Iterator
 from threading import Thread
 from typing import Any, Final
 
-from anyio.from_thread import start_blocking_portal
 from starlette.types import Receive, Scope, Send
 
 try:
@@ -21,7 +20,7 @@ except ModuleNotFoundError as _error:
 from ._callbacks import SandboxCallbacks
 from ._connection import put_connection, until_gone
 
-__all__ = ["ServedProtocol", "sending", "serve"]
+__all__ = ["ServedProtocol", "serve"]
 
 _PATH: Final = "/sys/soap.php"
 _EVENTS: Final = "/_sandbox/events"
@@ -89,16 +88,9 @@ class ServedProtocol(H11Protocol):
 
 
 @contextlib.contextmanager
-def sending(callbacks: SandboxCallbacks) -> Iterator[None]:
-    """Send callbacks on a thread of their own, so that they never hold up the service."""
-    with start_blocking_portal() as portal, portal.wrap_async_context_manager(callbacks):
-        yield
-
-
-@contextlib.contextmanager
 def serve(app: Any, host: str, port: int, callbacks: SandboxCallbacks | None = None) -> Iterator[str]:
     """Serve an application on a thread of its own, and return the URL of the SOAP service."""
-    with sending(callbacks) if callbacks else contextlib.nullcontext(), _listening(app, host, port) as url:
+    with callbacks.in_thread() if callbacks else contextlib.nullcontext(), _listening(app, host, port) as url:
         yield url
 
 

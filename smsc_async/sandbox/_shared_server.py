@@ -61,12 +61,10 @@ class SandboxServer:
         if not self._url:
             raise ValueError("the server must be running: with SandboxServer() as server")
         name = str(next(self._numbers))
-        from ._server import sending  # noqa: PLC0415 - see above
-
         sandbox.bind(self._host)
         self._sandboxes[name] = sandbox
         try:
-            with sending(sandbox.callbacks):
+            with sandbox.callbacks.in_thread():
                 yield self._url.replace("/sys/", f"/{name}/sys/")
         finally:
             del self._sandboxes[name]

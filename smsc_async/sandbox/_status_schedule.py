@@ -29,16 +29,24 @@ class StatusSchedule:
         with self._lock:
             return self._heap[0][0] if self._heap else inf
 
-    def start(self, since: float, messages: Iterable[AcceptedMessage]) -> None:
-        """Begin with the changes of these messages after a time, unless it has begun."""
+    def start(self, since: float, messages: Callable[[], Iterable[AcceptedMessage]]) -> None:
+        """Begin with the changes of all messages after a time, unless it has begun.
+
+        Args:
+            since: Unix time.
+            messages: Returns the messages so far. Meanwhile the service accepts others, and is not held up.
+        """
         with self._lock:
             if self._is_on:
                 return
             self._is_on = True
-            for message in messages:
-                first = next((index for index, change in enumerate(message.life) if index and change.at > since), None)
-                if first is not None:
-                    self._put(message, first)
+            known = messages()
+        for message in known:
+            first = next((index for index, change in enumerate(message.life) if index and change.at > since), None)
+            if first is not None:
+                with self._lock:
+                    if self._is_on and message.key not in self._next:
+                        self._put(message, first)
 
     def stop(self) -> None:
         """Forget all changes, and those to come."""

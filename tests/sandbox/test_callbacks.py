@@ -1,6 +1,7 @@
 """What an application receives from a sandbox: status changes, incoming messages and calls, by the sandbox's clock."""
 
 import sys
+import time
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -221,7 +222,7 @@ async def test_a_callback_that_is_wanted_again_while_it_is_being_sent_is_sent_on
 
 
 def test_callbacks_that_nobody_takes_do_not_pile_up_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("smsc_async.sandbox._callbacks.delivery.MOST_REQUESTED", 3)
+    monkeypatch.setattr("smsc_async.sandbox._callbacks.delivery.MOST_WAITING", 3)
     callbacks = Sandbox().callbacks
     callbacks.set(URL, secret=SECRET)
     for _ in range(3):
@@ -360,6 +361,25 @@ async def test_a_burst_waits_in_the_schedule_and_the_oldest_callbacks_are_forgot
     pushed = [(push.ref.phone[-1], int(push.status)) for push in receiver.taken]
     assert pushed == [(str(number), status) for number in range(10) for status in (0, 1)]
     assert [each.id for each in sandbox.callbacks.all] == list(range(6, 21))
+
+
+async def test_an_application_that_is_down_stops_further_callbacks_and_costs_nothing_while_they_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("smsc_async.sandbox._callbacks.delivery.MOST_WAITING", 3)
+    sandbox = still_sandbox()
+    receiver = Receiver(sandbox)
+    receiver.set()
+    receiver.answers = [503] * 6
+    async with sandbox.callbacks, testing.client(sandbox) as client:
+        await client.send([f"+7999123450{number}" for number in range(10)], "Hi")
+        started = time.monotonic()
+        await sandbox.advance(12)
+        assert [each.state for each in sandbox.callbacks.all] == ["waiting"] * 3
+        assert len(receiver.requests) == 6
+        await sandbox.advance(120)
+        assert time.monotonic() - started < 4  # a task that never waits would hold up the clock for longer
+    assert len(receiver.taken) == 20
 
 
 async def test_a_message_that_is_not_kept_any_more_is_not_pushed() -> None:

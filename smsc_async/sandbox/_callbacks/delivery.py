@@ -2,7 +2,8 @@
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from math import inf
 from threading import Lock
 from types import TracebackType
@@ -10,6 +11,7 @@ from typing import Final, Self
 
 import anyio
 from anyio.abc import TaskGroup
+from anyio.from_thread import start_blocking_portal
 from pydantic import SecretStr
 
 from smsc_async._model import wrong
@@ -35,7 +37,7 @@ from .callback import (
 )
 from .fields import call_fields, incoming_fields, status_fields
 from .poster import CallbackPoster, HttpxPoster
-from .queue import MOST_REQUESTED, MOST_WAITING, CallbackQueue
+from .queue import MOST_WAITING, CallbackQueue
 
 __all__ = ["SandboxCallbacks"]
 
@@ -126,7 +128,7 @@ class SandboxCallbacks:
             raise wrong("poster", "an object with `async def post(method, url, data)`", poster)
         since = self._clock.now() if self._since is None else self._since
         self._settings, self._poster, self._since = made, poster or HttpxPoster(), None
-        self._service.schedule.start(since, self._service.messages)
+        self._service.schedule.start(since, lambda: self._service.messages)
         self._changes.notify()
         return made
 
@@ -207,6 +209,12 @@ class SandboxCallbacks:
         await group.__aexit__(None, None, None)
         self._changes.notify()
 
+    @contextmanager
+    def in_thread(self) -> Iterator[None]:
+        """Return a context in which they are sent on a thread of its own, as those of a served sandbox are."""
+        with start_blocking_portal() as portal, portal.wrap_async_context_manager(self):
+            yield
+
     async def _run(self, group: TaskGroup) -> None:
         while True:
             with self._changes.listen() as changed:
@@ -221,16 +229,17 @@ class SandboxCallbacks:
                 await self._send(callback, settings)
 
     def _next_at(self) -> float:
-        return min(self._queue.next_at, self._service.schedule.next_at)
+        return min(self._queue.next_at, self._next_change_at())
+
+    def _next_change_at(self) -> float:
+        return self._service.schedule.next_at if len(self._queue) < MOST_WAITING else inf
 
     def _next(self) -> Callback | None:
         now = self._clock.now()
-        while len(self._queue) < MOST_WAITING:
+        if self._next_change_at() <= min(now, self._queue.next_at):
             due = self._service.schedule.take(now, self._message)
-            if due is None:
-                break
-            message, change = due
-            if change.status != _NOT_FOUND:  # the answer to a status request, and no status
+            if due is not None and due[1].status != _NOT_FOUND:  # the answer to a status request, and no status
+                message, change = due
                 zone = self._service.accounts.named(message.login).timezone()
                 self._add("status", change.at, status_fields(message, change, zone), message.key)
         return self._queue.take(now)
@@ -241,10 +250,8 @@ class SandboxCallbacks:
 
     def _report(self, kind: CallbackKind, at: float, fields: dict[str, str]) -> Callback:
         self._check()
-        if len(self._queue) >= MOST_REQUESTED:
-            raise ValueError(
-                f"{MOST_REQUESTED:,} callbacks wait; let the application accept them, or reset the sandbox"
-            )
+        if len(self._queue) >= MOST_WAITING:
+            raise ValueError(f"{MOST_WAITING:,} callbacks wait; let the application accept them, or reset the sandbox")
         callback = self._add(kind, at, fields)
         self._changes.notify()
         return callback

@@ -11,12 +11,10 @@ from smsc_async.sandbox._fault import FaultKind
 
 from .callback import Callback, CallbackAttempt, CallbackKind, CallbackState
 
-__all__ = ["MOST_REQUESTED", "MOST_WAITING", "CallbackQueue"]
+__all__ = ["MOST_WAITING", "CallbackQueue"]
 
-MOST_WAITING: Final = 1_000
-"""How many may wait; further changes of status are left in the schedule, which is smaller."""
-MOST_REQUESTED: Final = 10_000
-"""How many may wait before no more can be made on request."""
+MOST_WAITING: Final = 10_000
+"""How many may wait; further changes of status are left in the schedule, and no more can be made on request."""
 _KEPT: Final = 10_000
 _ATTEMPTS: Final = 20
 
