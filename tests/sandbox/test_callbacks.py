@@ -382,6 +382,27 @@ async def test_an_application_that_is_down_stops_further_callbacks_and_costs_not
     assert len(receiver.taken) == 20
 
 
+async def test_a_poster_that_never_waits_does_not_hold_up_the_event_loop() -> None:
+    class Quick:
+        count = 0
+
+        async def post(self, method: str, url: str, data: bytes) -> CallbackAnswer:
+            assert (method, url, data[:6]) == ("POST", URL, b"phone=")
+            self.count += 1
+            return CallbackAnswer(200)
+
+    sandbox, quick = still_sandbox(), Quick()
+    sandbox.callbacks.set(URL, secret=SECRET, poster=quick)
+    for _ in range(10):
+        sandbox.callbacks.call(PHONE)
+    seen: set[int] = set()
+    async with sandbox.callbacks:
+        while quick.count < 10:
+            await anyio.lowlevel.checkpoint()
+            seen.add(quick.count)
+    assert len(seen) > 5
+
+
 async def test_a_message_that_is_not_kept_any_more_is_not_pushed() -> None:
     sandbox = still_sandbox(keep=1)
     receiver = Receiver(sandbox)

@@ -12,6 +12,7 @@ from typing import Final, Self
 import anyio
 from anyio.abc import TaskGroup
 from anyio.from_thread import start_blocking_portal
+from anyio.lowlevel import checkpoint
 from pydantic import SecretStr
 
 from smsc_async._model import wrong
@@ -227,6 +228,7 @@ class SandboxCallbacks:
                     continue
             with self._traffic.request():
                 await self._send(callback, settings)
+            await checkpoint()  # a poster may never wait
 
     def _next_at(self) -> float:
         return min(self._queue.next_at, self._next_change_at())
