@@ -63,7 +63,11 @@ IMPURE: Final = {
     "sandbox.__init__",
     "sandbox._access",
     "sandbox._api.app",
+    "sandbox._api.callbacks",
     "sandbox._app",
+    "sandbox._callbacks.delivery",
+    "sandbox._callbacks.poster",
+    "sandbox._callbacks.queue",
     "sandbox._changes",
     "sandbox._connection",
     "sandbox._damage",
@@ -79,6 +83,7 @@ IMPURE: Final = {
     "sandbox._service",
     "sandbox._shared_server",
     "sandbox._soap",
+    "sandbox._status_schedule",
 }
 ONLY_IN: Final = {
     "redis": {"guards._redis", *TASKS},
@@ -91,6 +96,7 @@ ONLY_IN: Final = {
         "_network.pool",
         "_base_client",
         "_call.config",
+        "sandbox._callbacks.poster",
         "sandbox._connection",
         "sandbox._sandbox",
     },

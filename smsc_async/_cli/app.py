@@ -44,6 +44,7 @@ from .arguments import (
     schedule,
 )
 from .doctor import examine
+from .doctor_report import NOTICE, write_report
 from .emulator import demo, sandbox
 from .guards import guards
 from .phone import phone
@@ -284,8 +285,26 @@ def parts(text: Annotated[str, typer.Argument(help="The text; - for stdin.")], a
 
 
 @app.command()
-def doctor(url: UrlOption = None, allow_http: AllowHttp = False, as_json: AsJson = False) -> None:
+def doctor(
+    url: UrlOption = None,
+    allow_http: AllowHttp = False,
+    as_json: AsJson = False,
+    report: Annotated[
+        Path | None,
+        typer.Option(help="Instead, write what the service answers to the open questions into this new file."),
+    ] = None,
+) -> None:
     """Compare the service's live WSDL with the snapshot, and check the login; exit code 1 if a check fails."""
+    if report is not None:
+        say(*NOTICE)
+        answers = run(write_report(report, url, allow_http=allow_http))
+        asked = sum(each.is_asked for each in answers)
+        output.emit(
+            {"report": str(report), "requests": asked},
+            [f"{asked} requests; read {report}, then attach it to an issue of smsc-async"],
+            as_json=as_json,
+        )
+        return
     found = run(examine(url, allow_http=allow_http), on_interrupt=_AGAIN)
     output.emit(dataclasses.asdict(found), output.doctor_lines(found), as_json=as_json)
     if not found.is_healthy:

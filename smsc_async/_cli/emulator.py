@@ -13,7 +13,7 @@ from http.client import HTTPException
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, cast
 from urllib.parse import urlsplit
 from urllib.request import ProxyHandler, build_opener
 
@@ -27,6 +27,9 @@ from .arguments import AsJson, amount
 from .process import FAILED, USAGE, attempt, fail, run
 from .progress import progress
 from .terminal import show, stderr_console
+
+if TYPE_CHECKING:  # the extra [sandbox]
+    from smsc_async.sandbox import CallbackHash, Sandbox
 
 __all__ = ["demo", "sandbox"]
 
@@ -82,6 +85,19 @@ def sandbox(
     no_token: Annotated[
         bool, typer.Option("--no-token", help="Listen where other machines can connect, without a token.")
     ] = False,
+    callback: Annotated[
+        str | None, typer.Option(metavar="URL", help="Where to report statuses, incoming messages and calls.")
+    ] = None,
+    callback_secret: Annotated[
+        SecretStr | None,
+        typer.Option(
+            parser=SecretStr,
+            envvar="SMSC_SANDBOX_CALLBACK_SECRET",
+            metavar="SECRET",
+            help="The secret with which --callback is signed.",
+        ),
+    ] = None,
+    callback_hash: Annotated[str, typer.Option(help="Its signature: md5, sha1 or crc32.")] = "md5",
     quiet: Annotated[bool, typer.Option("--quiet", help="Do not show a line for each request.")] = False,
     wait: Annotated[
         str | None, typer.Option(metavar="URL", help="Serve none: return when the sandbox with this URL is ready.")
@@ -105,7 +121,17 @@ def sandbox(
         "token": token,
         "allowed_hosts": allowed_host or (),
     }
-    attempt(lambda: demonstration.Sandbox(**options).bind(host, no_token=no_token))
+
+    def prepare(made: "Sandbox") -> None:
+        made.bind(host, no_token=no_token)
+        if callback is not None:
+            if callback_secret is None:
+                raise ValueError(
+                    "--callback needs a secret: set SMSC_SANDBOX_CALLBACK_SECRET, or pass --callback-secret"
+                )
+            made.callbacks.set(callback, secret=callback_secret, hash=cast("CallbackHash", callback_hash))
+
+    attempt(lambda: prepare(demonstration.Sandbox(**options)))
     try:
         listener = demonstration.listen(host, port)
     except OSError as error:
@@ -118,13 +144,13 @@ def sandbox(
         fail(FAILED, f"can't use the state: {error}")
     finally:
         gc.enable()
-    served.bind(host, no_token=no_token)
+    prepare(served)
 
     async def announce(url: str) -> None:
         show(f"the sandbox listens on {url} (WSDL: {url}?wsdl); login, password and apikey: demo; stop with Ctrl-C")
         await asyncio.Event().wait()
 
-    with closing(served), nullcontext() if quiet else _shown_requests():
+    with closing(served), served.callbacks.in_thread(), nullcontext() if quiet else _shown_requests():
         run(demonstration.serve_while(served.app, listener, announce))
 
 

@@ -15,6 +15,16 @@ except ModuleNotFoundError as _error:  # pragma: no cover - tested in a process 
     raise ModuleNotFoundError("the sandbox needs an extra package: pip install 'smsc-async[sandbox]'") from None
 
 from ._accounts import Account
+from ._callbacks import (
+    Callback,
+    CallbackAnswer,
+    CallbackAttempt,
+    CallbackHash,
+    CallbackPoster,
+    CallbackSettings,
+    HttpxPoster,
+    SandboxCallbacks,
+)
 from ._channels import ServiceChannel
 from ._delivery import MAGIC_NUMBERS, Change, DeliveryPlan, MagicNumber, Share
 from ._exchanges import Exchange
@@ -29,17 +39,25 @@ __all__ = [
     "AcceptedMessage",
     "Account",
     "Block",
+    "Callback",
+    "CallbackAnswer",
+    "CallbackAttempt",
+    "CallbackHash",
+    "CallbackPoster",
+    "CallbackSettings",
     "Change",
     "DeliveryPlan",
     "Exchange",
     "Fault",
     "FaultKind",
     "Faults",
+    "HttpxPoster",
     "InjectedFault",
     "LimitUse",
     "Limits",
     "MagicNumber",
     "Sandbox",
+    "SandboxCallbacks",
     "SandboxServer",
     "ScriptEntry",
     "ServiceChannel",

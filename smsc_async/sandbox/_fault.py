@@ -49,6 +49,19 @@ class FaultKind(StrEnum):
     """After the answer, bytes of another answer follow on the same connection."""
     FOREIGN_ID = "foreign_id"
     """The answer to a send has the id of another message."""
+    LOSE_CALLBACK = "lose_callback"
+    """A callback is not sent."""
+    DELAY_CALLBACK = "delay_callback"
+    """A callback is sent `seconds` later, so that another one may overtake it."""
+    DUPLICATE_CALLBACK = "duplicate_callback"
+    """A callback is sent twice."""
+    FORGE_CALLBACK = "forge_callback"
+    """Before a callback, the same comes with the signature of another secret."""
+
+    @property
+    def is_of_callbacks(self) -> bool:
+        """Whether it affects callbacks, and no requests."""
+        return self.name.endswith("_CALLBACK")
 
 
 _REQUIRED: Final = object()
@@ -63,6 +76,7 @@ _PARAMETERS: Final[Mapping[FaultKind, Mapping[str, Any]]] = MappingProxyType(
         FaultKind.BLOCK: {"seconds": 600.0},
         FaultKind.DRIFTED_NAMESPACE: {"namespace": "urn:drifted"},
         FaultKind.SLOW_DRIP: {"seconds": _REQUIRED},
+        FaultKind.DELAY_CALLBACK: {"seconds": _REQUIRED},
     }
 )
 _OWN: Final = frozenset(name for names in _PARAMETERS.values() for name in names)
@@ -74,7 +88,7 @@ _WORDS: Final[Mapping[str, bool]] = {"true": True, "false": False}
 
 
 class Fault(FrozenModel):
-    """A fault that the sandbox injects into requests; `Fault.parse` reads its text form.
+    """A fault that the sandbox injects into requests or callbacks; `Fault.parse` reads its text form.
 
     As text: `lose_answer operation=send probability=0.1`. As JSON: `{"kind": "http", "status": 502, "times": 1}`.
 
@@ -85,7 +99,7 @@ class Fault(FrozenModel):
         times: How many requests are affected, None for no limit.
         after: How many matching requests are unaffected before the first one.
         probability: The probability that a matching request is affected, drawn with the seed.
-        seconds: Of `delay`, `slow_drip` and `block` (default 600).
+        seconds: Of `delay`, `slow_drip`, `delay_callback` and `block` (default 600).
         at: Of `cut`: how many bytes of the body arrive.
         status: Of `http`: the HTTP status, default 502.
         code: Of `error`: the error of the service, 1 to 9.
@@ -128,6 +142,8 @@ class Fault(FrozenModel):
                 self.__dict__[name] = default
         if self.phone is not None and len([*split(self.phone)]) != 1:
             raise ValueError("phone must be one recipient, such as '+79991234567': add a fault for each")
+        if self.kind.is_of_callbacks and self.operation is not None:
+            raise ValueError(f"operation is no parameter of {self.kind}, which affects callbacks and no requests")
         if self.kind is FaultKind.FOREIGN_ID:
             if self.operation not in {None, "send"}:
                 raise ValueError("foreign_id is a fault of operation=send: no other answer has an id")

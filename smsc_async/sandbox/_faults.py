@@ -55,8 +55,8 @@ class InjectedFault:
         """Return its JSON form: that of the fault, with `id`, `seen` and `used`."""
         return {"id": self.id, **self.fault.as_json(), "seen": self.seen, "used": self.used}
 
-    def strikes(self, operation: OperationName, phones: Iterable[str], namespace: str) -> bool:
-        """Count a request, and return whether this fault affects it."""
+    def strikes(self, operation: OperationName | None, phones: Iterable[str], namespace: str) -> bool:
+        """Count a request or a callback, and return whether this fault affects it."""
         fault = self.fault
         if fault.operation not in {None, operation} or fault.namespace == namespace:
             return False
@@ -195,7 +195,11 @@ class Faults:
         if until > now and block in self._list:
             return block
         # Each of them counts the request, so that one fault does not change what another one does.
-        striking = [each for each in self._list if each.strikes(operation, phones, namespace)]
+        striking = [
+            each
+            for each in self._list
+            if not each.fault.kind.is_of_callbacks and each.strikes(operation, phones, namespace)
+        ]
         if not striking:
             return None
         first = striking[0]
@@ -203,6 +207,15 @@ class Faults:
         if first.fault.kind is FaultKind.BLOCK:
             self._blocked[source] = now + (first.fault.seconds or 0.0), first
         return first
+
+    def strike_callback(self, phone: str) -> Fault | None:
+        """Return the fault that affects this callback, None for none."""
+        phones = {as_stored(phone)}
+        striking = [each for each in self._list if each.fault.kind.is_of_callbacks and each.strikes(None, phones, "")]
+        if not striking:
+            return None
+        striking[0].used += 1
+        return striking[0].fault
 
     def record(self, entry: ScriptEntry) -> None:
         """Add a request to the script."""

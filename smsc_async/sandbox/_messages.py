@@ -9,7 +9,7 @@ from ._codes import find_codes
 from ._delivery import STATUS_NAMES, Change, life_of, status_in
 from ._fields import Value, plain
 
-__all__ = ["AcceptedMessage", "details", "report"]
+__all__ = ["AcceptedMessage", "date", "details", "found_by_hlr", "report"]
 
 _NOT_FOUND = -3
 # Invented names; which of them depends on the number alone.
@@ -86,13 +86,13 @@ def report(message: AcceptedMessage, *, now: float, detail: int, zone: timezone)
         return {"status": str(status)}
     fields: dict[str, Value] = {
         "status": str(status),
-        "last_date": _date(at, zone),
+        "last_date": date(at, zone),
         "last_timestamp": str(int(at)),
         "err": str(err),
     }
     if detail:
         fields |= {
-            "send_date": _date(message.send_at, zone),
+            "send_date": date(message.send_at, zone),
             "send_timestamp": str(int(message.send_at)),
             "phone": message.phone,
             "cost": plain(message.cost),
@@ -118,5 +118,22 @@ def details(message: AcceptedMessage, *, now: float) -> dict[str, Value]:
     return {**fields, "status": str(message.status_at(now))}
 
 
-def _date(moment: float, zone: timezone) -> str:
+def found_by_hlr(phone: str) -> dict[str, str]:
+    """Return what an HLR request finds out about a number, under the names of the HTTP API; nothing about others."""
+    if not phone.isdecimal():
+        return {}
+    number = int(phone)
+    network = _NETWORKS[number // 10_000_000 % len(_NETWORKS)]
+    return {
+        "imsi": f"{network}{number % 10**10:010}",
+        "msc": f"{number // 10_000_000}0000000",
+        "mcc": network[:3],
+        "mnc": network[3:],
+        "cn": "Россия" if phone.startswith("7") else "Тестовая сеть",
+        "net": _OPERATORS[number // 10_000_000 % len(_OPERATORS)],
+    }
+
+
+def date(moment: float, zone: timezone) -> str:
+    """Return a time as the service writes it: "14.11.2023 22:13:20"."""
     return f"{datetime.fromtimestamp(moment, zone):%d.%m.%Y %H:%M:%S}"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from ._delivery import Change, flat, status_in
 from ._messages import AcceptedMessage
 from ._recipients import as_stored, canonical, digits_of
+from ._status_schedule import StatusSchedule
 
 __all__ = ["MessageFilter", "Outbox"]
 
@@ -44,12 +45,15 @@ class Outbox:
 
     Args:
         keep: How many of the newest messages are kept, at least.
+        last_key: The key of the last message before.
+        schedule: What is told of each change of status to come; None for nothing.
 
     Attributes:
         last_key: The key of the last message that was accepted, 0 for none.
     """
 
-    def __init__(self, keep: int = 100_000, last_key: int = 0) -> None:
+    def __init__(self, keep: int = 100_000, last_key: int = 0, schedule: StatusSchedule | None = None) -> None:
+        self._schedule = schedule or StatusSchedule()
         self._keep = keep
         # The messages and their texts in lower case; other threads replace both lists, or append to them.
         self._lists: tuple[list[AcceptedMessage], list[str]] = ([], [])
@@ -68,6 +72,7 @@ class Outbox:
         texts.append(message.text.casefold())
         messages.append(message)
         self._newest[message.login, message.phone, message.id] = message
+        self._schedule.add(message)
         if len(messages) > self._keep + self._keep * _SLACK // 100:
             self._prune()
 
@@ -122,11 +127,13 @@ class Outbox:
         entry = (message.login, message.phone, message.id)
         if self._newest[entry].key == key:
             self._newest[entry] = message
+        self._schedule.change(message)
         return message
 
     def clear(self) -> None:
         """Forget all messages; keys go on."""
         self._lists, self._newest = ([], []), {}
+        self._schedule.clear()
 
     def _prune(self) -> None:
         messages, texts = self._lists

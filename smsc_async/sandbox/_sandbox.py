@@ -18,6 +18,7 @@ from ._access import Access, is_loopback
 from ._accounts import Account
 from ._app import make_app
 from ._arguments import check, checked_accounts, checked_faults
+from ._callbacks import SandboxCallbacks
 from ._changes import ALL_MESSAGES, Changes
 from ._connection import InProcessTransport, Traffic
 from ._delivery import ERRORS, STATUS_NAMES, DeliveryPlan
@@ -59,8 +60,7 @@ class Sandbox(SentAssertions):
         keep: How many of the newest messages are kept, at least, in memory and in the file.
         faults: The faults to inject, such as `["lose_answer operation=send times=1"]`; see `Fault`.
         token: The token for `/_sandbox/`; None for none.
-        allowed_hosts: Host names by which `/_sandbox/` may be used, beside those of the loopback and the address that
-            the server listens on, such as the name of a container.
+        allowed_hosts: Further host names by which `/_sandbox/` may be used, such as the name of a container.
 
     Raises:
         ValueError: An argument is wrong, or the file is not the state of a sandbox with these arguments.
@@ -70,6 +70,7 @@ class Sandbox(SentAssertions):
         clock: The clock, for `Client(clock=)` and `Guards(clock=)`; its `speed` is how many of its seconds pass in a
             real second.
         faults: The faults that are injected into requests: `sandbox.faults.add("lose_answer", operation="send")`.
+        callbacks: What is reported to the URL of your application, see `SandboxCallbacks`.
     """
 
     def __init__(
@@ -92,8 +93,7 @@ class Sandbox(SentAssertions):
         check(limits=limits, delivery=delivery, seed=seed, clock=clock, latency=latency, state=state)
         check(namespace=namespace, keep=keep)
         self._access = Access(token, allowed_hosts)
-        self._seed = seed
-        self._keep = keep
+        self._seed, self._keep = seed, keep
         self.faults: Faults = Faults(seed)
         self._first_faults = tuple(checked_faults(faults))
         self.faults.reset(self._first_faults, seed)
@@ -115,6 +115,7 @@ class Sandbox(SentAssertions):
         self.clock: SandboxClock = SandboxClock(
             base, skipped, is_busy=traffic.is_busy, calm=traffic.calm, moved=changes.notify
         )
+        self.callbacks: SandboxCallbacks = SandboxCallbacks(self._service, self.clock, changes, self.faults, traffic)
         self._lookup = lookup = Lookup(self._service, self.clock, changes)
         self._exchanges = Exchanges()
         soap = SoapEndpoint(
@@ -288,12 +289,13 @@ class Sandbox(SentAssertions):
     def reset(self) -> None:
         """Begin anew, as after the start: no messages, requests and counts, the first accounts and faults.
 
-        Only the keys of messages, the numbers of requests and the time go on; the clock runs at its normal speed.
+        Only keys, numbers, the time and the URL of callbacks go on; the clock runs at its normal speed.
         """
         with self._service.lock:
             self._service.reset()
             self.faults.reset(self._first_faults, self._seed)
             self._exchanges.clear()
+            self.callbacks.clear()
             self._prune()
         self.clock.speed = 1.0
         self._changes.notify(ALL_MESSAGES)
@@ -338,7 +340,7 @@ class Sandbox(SentAssertions):
         from ._server import serve  # noqa: PLC0415 - uvicorn, which a sandbox in this process does not need
 
         self.bind(host, no_token=no_token)
-        return serve(self.app, host, port)
+        return serve(self.app, host, port, self.callbacks)
 
     def bind(self, host: str, *, no_token: bool = False) -> None:
         """Prepare for a server of your own, which serves `app` on this host; see `serve`."""

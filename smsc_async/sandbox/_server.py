@@ -17,6 +17,7 @@ except ModuleNotFoundError as _error:
         raise
     raise ModuleNotFoundError("serving a sandbox needs an extra package: pip install 'smsc-async[sandbox]'") from None
 
+from ._callbacks import SandboxCallbacks
 from ._connection import put_connection, until_gone
 
 __all__ = ["ServedProtocol", "serve"]
@@ -87,8 +88,14 @@ class ServedProtocol(H11Protocol):
 
 
 @contextlib.contextmanager
-def serve(app: Any, host: str, port: int) -> Iterator[str]:
+def serve(app: Any, host: str, port: int, callbacks: SandboxCallbacks | None = None) -> Iterator[str]:
     """Serve an application on a thread of its own, and return the URL of the SOAP service."""
+    with callbacks.in_thread() if callbacks else contextlib.nullcontext(), _listening(app, host, port) as url:
+        yield url
+
+
+@contextlib.contextmanager
+def _listening(app: Any, host: str, port: int) -> Iterator[str]:
     with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
         server = uvicorn.Server(
             uvicorn.Config(

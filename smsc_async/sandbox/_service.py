@@ -19,6 +19,7 @@ from ._limits import Limits, LimitUse
 from ._messages import AcceptedMessage
 from ._outbox import MessageFilter
 from ._state import State
+from ._status_schedule import StatusSchedule
 
 __all__ = ["METHODS", "Service"]
 
@@ -79,6 +80,16 @@ class Service:
     def balances(self) -> Mapping[str, Decimal]:
         """The remaining balance of each login."""
         return self._state.accounts.balances
+
+    @property
+    def now(self) -> float:
+        """Unix time of the last event, 0 if there was none."""
+        return self._state.now
+
+    @property
+    def schedule(self) -> StatusSchedule:
+        """The changes of status to come, once it is started."""
+        return self._state.schedule
 
     @property
     def in_flight(self) -> int:

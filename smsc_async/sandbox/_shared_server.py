@@ -64,7 +64,8 @@ class SandboxServer:
         sandbox.bind(self._host)
         self._sandboxes[name] = sandbox
         try:
-            yield self._url.replace("/sys/", f"/{name}/sys/")
+            with sandbox.callbacks.in_thread():
+                yield self._url.replace("/sys/", f"/{name}/sys/")
         finally:
             del self._sandboxes[name]
 

@@ -11,6 +11,7 @@ from ._events import Event, StateSnapshot, StoredMessages
 from ._limiter import Limiter
 from ._limits import Limits
 from ._outbox import Outbox
+from ._status_schedule import StatusSchedule
 
 __all__ = ["State"]
 
@@ -27,6 +28,7 @@ class State:
     Attributes:
         requests: The number of the last request.
         outbox: The messages.
+        schedule: The changes of their statuses to come.
         limiter: The counters of the limits.
         accounts: The customers.
         counts: How many requests were answered, by method and error code (0 for none).
@@ -42,6 +44,7 @@ class State:
         self._keep = keep
         self.requests = 0
         self.now = 0.0
+        self.schedule = StatusSchedule()
         self.outbox = Outbox(keep)
         self.limiter = Limiter(limits)
         self.reset()
@@ -49,7 +52,8 @@ class State:
     def reset(self) -> None:
         """Begin anew, but for the keys of messages and the numbers of requests and slots, which go on."""
         self.accounts = Accounts(self._first_accounts)
-        self.outbox = Outbox(self._keep, self.outbox.last_key)
+        self.schedule.clear()
+        self.outbox = Outbox(self._keep, self.outbox.last_key, self.schedule)
         self.limiter = Limiter(self._limits, self.limiter.in_flight.tickets)
         self.counts: Counter[tuple[str, int]] = Counter()
         self.dice = random.Random(self._seed)  # noqa: S311 - delivery results, repeatable on purpose
@@ -83,5 +87,5 @@ class State:
         version, numbers, gauss = state["dice"]
         self.dice.setstate((version, tuple(numbers), gauss))
         self.last_id, self.requests, self.now = state["last_id"], state["requests"], state["now"]
-        self.outbox = Outbox(self._keep, state["last_key"])
+        self.outbox = Outbox(self._keep, state["last_key"], self.schedule)
         self.limiter.load(state["limits"])

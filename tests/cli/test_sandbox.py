@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import queue
 import socket
 import subprocess
 import sys
@@ -10,12 +11,14 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from typer.testing import CliRunner, Result
 
 from smsc_async import Client
 from smsc_async._cli import app as cli
 from smsc_async._cli import demo, emulator
+from smsc_async.callbacks import Callbacks, StatusPush
 from smsc_async.sandbox import Sandbox
 
 ROOT = Path(__file__).parent.parent.parent
@@ -114,6 +117,28 @@ def test_the_number_of_messages_to_keep_is_passed_on(served: list[Sandbox]) -> N
     assert served[-1]._keep == 7
 
 
+def test_callbacks_are_set_by_options_and_their_secret_also_by_the_environment(served: list[Sandbox]) -> None:
+    secret = {"SMSC_SANDBOX_CALLBACK_SECRET": "canary"}
+    for arguments, env in ((["--callback-secret", "canary"], {}), ([], secret)):
+        result = run("sandbox", "--port", "0", "--callback", "http://app/?charset=utf-8", *arguments, env=env)
+        assert (result.exit_code, result.output) == (0, "")
+        settings = served[-1].callbacks.settings
+        assert settings is not None
+        assert (settings.url, settings.secret.get_secret_value()) == ("http://app/?charset=utf-8", "canary")
+        assert (settings.hash, settings.charset) == ("md5", "utf-8")
+    refused = [
+        run("sandbox", "--port", "0", "--callback", "http://app/"),
+        run("sandbox", "--port", "0", "--callback", "app", env=secret),
+        run("sandbox", "--port", "0", "--callback", "http://app/", "--callback-hash", "sha3", env=secret),
+    ]
+    assert [result.exit_code for result in refused] == [2, 2, 2]
+    assert [result.stderr.split(" must")[0].split(":")[0] for result in refused] == [
+        "--callback needs a secret",
+        "url",
+        "hash",
+    ]
+
+
 class _Late(BaseHTTPRequestHandler):
     answers: list[tuple[int, bytes]]
 
@@ -192,6 +217,46 @@ def test_each_request_is_a_line_with_the_reason_of_its_error() -> None:
     ]
     shown = "\n".join(lines)
     assert not [each for each in (PHONE[1:], "4821", "demo") if each in shown]
+
+
+class _Application(BaseHTTPRequestHandler):
+    taken: "queue.Queue[bytes]"
+
+    def do_POST(self) -> None:
+        self.taken.put(self.rfile.read(int(self.headers["Content-Length"])))
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def test_the_command_sends_callbacks_and_shows_a_line_for_each_without_the_secret() -> None:
+    taken: queue.Queue[bytes] = queue.Queue()
+    server = HTTPServer(("127.0.0.1", 0), type("Application", (_Application,), {"taken": taken}))
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    own = f"http://127.0.0.1:{server.server_port}/"
+    process, url = _start("--callback", own, "--callback-secret", "canary", "--callback-hash", "sha1")
+    asyncio.run(_send_to_magic_number(url))
+    pushes = [taken.get(timeout=20) for _ in range(2)]
+    lines = _end(process)
+    server.shutdown()
+    server.server_close()
+    callbacks = Callbacks(secrets=["canary"])
+    statuses = [callbacks.unwrap(body=push) for push in pushes]
+    assert [push.status for push in statuses if isinstance(push, StatusPush)] == [1]
+    assert [type(push).__name__ for push in statuses] == ["StatusPush", "IncomingMessage"]
+    shown = "\n".join(lines)
+    assert shown.count("callback status: HTTP 204, ") == 1
+    assert not [each for each in ("79000000001", "Hello", "canary") if each in shown]
+
+
+async def _send_to_magic_number(url: str) -> None:
+    async with Client(apikey="demo", url=url, guards=None) as client:
+        await client.send("+79000000001", "Hello")
+    api = url.replace("/sys/soap.php", "/_sandbox/api")
+    async with httpx.AsyncClient(trust_env=False) as http:
+        await http.post(f"{api}/incoming", json={"phone": "+79000000001", "text": "Hello"})
 
 
 def test_quiet_shows_nothing() -> None:

@@ -17,6 +17,7 @@ import yaml
 from tests.parts import missing
 
 ROOT: Final = Path(__file__).parent.parent.parent
+EXAMPLE: Final = ROOT / "examples" / "docker"
 GUIDE: Final = (ROOT / "docs" / "sandbox-api.md").read_text(encoding="utf-8")
 ENVIRONMENT: Final = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
 
@@ -119,10 +120,8 @@ def test_node_as_in_the_guide(served: str, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("php")
 def test_php_in_another_container_uses_the_service_and_the_api() -> None:
-    command = yaml.safe_load(_block("yaml"))["services"]["sandbox"]["command"]
-    arguments = re.search(r"smsc-async sandbox (.*) --port 8025 (.*)\"", command)
-    assert arguments
-    process, netloc = _serve(*" ".join(arguments.groups()).split())
+    compose = yaml.safe_load((EXAMPLE / "compose.yaml").read_text(encoding="utf-8"))
+    process, netloc = _serve("--host", "0.0.0.0", *compose["services"]["sandbox"]["command"])
     try:
         _run(sys.executable, "-m", "smsc_async", "sandbox", "--wait", f"http://{netloc}")
         answer = json.loads(_run("php", str(Path(__file__).parent / "container.php"), SANDBOX=netloc))
@@ -137,3 +136,9 @@ def test_php_in_another_container_uses_the_service_and_the_api() -> None:
         "err": "6",
     }
     assert refused.status_code == 403
+
+
+@pytest.mark.usefixtures("php")
+def test_the_php_program_of_the_example_reads_the_code_and_sees_its_message_delivered(served: str) -> None:
+    shown = _run("php", str(EXAMPLE / "client.php"), SMSC_URL=f"http://{served}/sys/soap.php")
+    assert re.fullmatch(r"sent as \d+\nthe code is 4821\nits status is 1\n", shown)

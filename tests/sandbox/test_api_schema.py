@@ -34,6 +34,14 @@ OPERATIONS = [
     "GET /accounts",
     "GET /accounts/{login}",
     "PUT /accounts/{login}",
+    "GET /callback",
+    "PUT /callback",
+    "DELETE /callback",
+    "GET /callbacks",
+    "GET /callbacks/{id}",
+    "POST /callbacks/{id}/again",
+    "POST /incoming",
+    "POST /calls",
 ]
 
 
@@ -59,6 +67,8 @@ def test_no_request_is_answered_with_500(url: str, operation: str, mode: Generat
     operations = {f"{each.method.upper()} {each.path}": each for each in found}
     assert list(operations) == OPERATIONS
     httpx.post(f"{url}/reset")
+    httpx.put(f"{url}/callback", json={"url": "http://127.0.0.1:9/", "secret": "secret"})
+    httpx.post(f"{url}/calls", json={"phone": "+79991234567"})
     _send(url)
     asked = 0
 

@@ -143,7 +143,7 @@ def test_a_server_that_stops_cuts_what_still_waits(
         with sandbox.serve() as url:
             base = url.removesuffix("/sys/soap.php")
             thread.start()
-            while not (sandbox._changes._listeners or sandbox._service.in_flight):
+            while not (len(sandbox._changes._listeners) > 1 or sandbox._service.in_flight):  # one sends callbacks
                 threading.Event().wait(0.01)
         thread.join()
     assert cut == [path]

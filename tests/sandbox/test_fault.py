@@ -76,7 +76,7 @@ def test_whether_a_request_is_executed_depends_on_the_kind_and_on_the_parameter(
         ("http phone=';'", "phone must be one recipient"),
         ("nothing", "kind must be 'lose_request', "),
         ("http stat=3", "stat is not an argument; did you mean status\\?"),
-        ("cut seconds=3", "seconds is a parameter of delay, block, slow_drip, not of cut"),
+        ("cut seconds=3", "seconds is a parameter of delay, block, slow_drip, delay_callback, not of cut"),
         ("lose_answer executed=true", "executed is a parameter of http, empty, soap_fault, not of lose_answer"),
         ("delay", "delay needs seconds, such as 'delay seconds=3'"),
         ("error", "error needs code"),

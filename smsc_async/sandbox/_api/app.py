@@ -15,6 +15,7 @@ from smsc_async._version import __version__
 from smsc_async.sandbox._lookup import Lookup
 from smsc_async.sandbox._outbox import MessageFilter
 
+from .callbacks import callback_routes
 from .models import (
     AccountChange,
     AccountState,
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 __all__ = ["make_api"]
 
 _DESCRIPTION: Final = """
-Find what was sent, wait for it, change its delivery result, move the clock, inject faults.
+Find what was sent, wait for it, change its delivery result, move the clock, inject faults, receive callbacks.
 
 - Times are those of the sandbox's clock, in UTC; `wait` is in real time.
 - An error is `{"error": "what is wrong, and what to do"}`.
@@ -130,6 +131,7 @@ def make_api(sandbox: "Sandbox", lookup: Lookup) -> FastAPI:
         _faults(sandbox),
         _service(sandbox),
         _accounts(sandbox),
+        callback_routes(sandbox),
     ):
         api.include_router(router)
     api.add_exception_handler(RequestValidationError, _invalid)
@@ -239,7 +241,7 @@ def _service(sandbox: "Sandbox") -> APIRouter:
 
     @router.post("/reset", status_code=204)
     def reset() -> None:
-        """Begin anew, as after the start; only the time, the keys of messages and the numbers of requests go on."""
+        """Begin anew, as after the start; only the time, keys, numbers and the callback URL go on."""
         sandbox.reset()
 
     @router.get("/limits")

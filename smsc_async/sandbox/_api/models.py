@@ -187,7 +187,7 @@ class FaultRequest(_Model):
     times: int | None = Field(default=None, strict=True, ge=1, description="How many requests are affected.")
     after: int = Field(default=0, strict=True, ge=0, description="How many matching requests are unaffected at first.")
     probability: float = Field(default=1.0, strict=True, gt=0, le=1)
-    seconds: float | None = Field(default=None, strict=True, ge=0, le=86_400, description="Of delay, slow_drip, block.")
+    seconds: float | None = Field(default=None, strict=True, ge=0, le=86_400, description="Of delays, block, slow_drip")
     at: int | None = Field(default=None, strict=True, ge=0, description="Of cut: how many bytes of the body arrive.")
     status: int | None = Field(default=None, strict=True, ge=200, le=599, description="Of http: the HTTP status.")
     code: int | None = Field(default=None, strict=True, ge=1, le=9, description="Of error: the error of the service.")
