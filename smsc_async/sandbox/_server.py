@@ -83,7 +83,8 @@ class ServedProtocol(H11Protocol):
     def shutdown(self) -> None:
         """Finish the present answer, and close the connection; events for a page would never end."""
         super().shutdown()
-        if self.cycle is not None and self.scope["path"].endswith(_EVENTS):
+        cycle: object = self.cycle  # None before the first request, whatever its type says
+        if cycle is not None and self.scope["path"].endswith(_EVENTS):
             self.transport.close()
 
 
