@@ -88,6 +88,7 @@ from .observers import (
     is_observer,
     is_plain_function,
     masked,
+    text_hash,
 )
 from .operations import (
     AnySend,
