@@ -1,5 +1,6 @@
 """A file with one line for each send, for audits: when, to whom, what came of it, and a keyed hash of the text."""
 
+import errno
 import json
 import logging
 import os
@@ -13,8 +14,8 @@ from typing import Final
 
 from pydantic import SecretStr
 
-from . import CallFinished, CallStarted, Observer
-from ._model import is_plain_function, text_hash
+from ._frames import without_arguments
+from ._model import CallFinished, CallStarted, Observer, is_plain_function, text_hash
 
 __all__ = ["AuditLog"]
 
@@ -44,6 +45,7 @@ class AuditLog(Observer):
         OSError: The file can't be opened, or is not a regular file.
     """
 
+    @without_arguments
     def __init__(
         self,
         path: str | Path,
@@ -62,7 +64,7 @@ class AuditLog(Observer):
         self._lock = Lock()
         self._is_failing = False
         self._is_torn = False
-        self._file = self._open()
+        self._file: int | None = self._open()
 
     def started(self, event: CallStarted, /) -> None:
         """Remember a send until it ends."""
@@ -126,7 +128,7 @@ class AuditLog(Observer):
         written = os.write(self._file, line)
         self._is_torn = written < len(line)
         if self._is_torn:
-            raise OSError(28, "only a part of the line was written")
+            raise OSError(errno.ENOSPC, "only a part of the line was written")
         if self._fsync:
             os.fsync(self._file)
 
@@ -134,7 +136,7 @@ class AuditLog(Observer):
         file = os.open(self._path, _FLAGS, 0o600)
         if not stat.S_ISREG(os.fstat(file).st_mode):
             os.close(file)
-            raise OSError(22, "the audit file is not a regular file")
+            raise OSError(errno.EINVAL, "the audit file is not a regular file")
         self._is_torn = False
         return file
 

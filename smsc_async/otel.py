@@ -22,7 +22,7 @@ except ModuleNotFoundError as _error:  # pragma: no cover - tested in a process 
         "traces and metrics need an extra package: pip install 'smsc-async[otel]'", name=_error.name
     ) from None
 
-from . import (
+from ._model import (
     CallAttempted,
     CallFinished,
     CallRetried,
