@@ -19,7 +19,7 @@ from smsc_async.sandbox import Sandbox
 async def main() -> None:
     """Send ten messages, one of them without success."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "audit.jsonl"  # noqa: ASYNC240 - no I/O
+        path = Path(folder) / "audit.jsonl"
         # A program keeps its key, for example in the variable SMSC_AUDIT_KEY.
         audit = AuditLog(path, key=secrets.token_bytes(32))
         sandbox = Sandbox()
@@ -30,7 +30,7 @@ async def main() -> None:
                 with suppress(SmscError):
                     await client.send(f"+7999123450{number}", f"Your code: {4820 + number}", cost=3)
         audit.close()
-        text = path.read_text(encoding="utf-8")  # noqa: ASYNC240 - the program has nothing else to do
+        text = path.read_text(encoding="utf-8")
         sys.stdout.write(text)
         first = text.splitlines()[0]
         sys.stdout.write(f"4820: {audit.matches(first, 'Your code: 4820')}, ")

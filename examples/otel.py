@@ -22,10 +22,10 @@ def as_lines(span: ReadableSpan) -> str:
     parent = f" in {span.parent.span_id:016x}" if span.parent else ""
     own = span.get_span_context()
     lines = [f"span {span.name} {own.span_id if own else 0:016x}{parent} {span.status.status_code.name}"]
-    lines += [f"    {name} = {value}" for name, value in (span.attributes or {}).items()]
+    lines += [f"    {name} = {value!r}" for name, value in (span.attributes or {}).items()]
     for event in span.events:
         lines.append(f"  event {event.name}")
-        lines += [f"    {name} = {value}" for name, value in (event.attributes or {}).items()]
+        lines += [f"    {name} = {value!r}" for name, value in (event.attributes or {}).items()]
     return "\n".join([*lines, ""])
 
 

@@ -56,7 +56,7 @@ class AuditLog(Observer):
     ) -> None:
         if on_error is not None and not is_plain_function(on_error):
             raise ValueError("on_error must be a plain function: it is called and not awaited")
-        self.text_key = _key_from(key)
+        self._key = self.text_key = _key_from(key)
         self._path = Path(path)
         self._fsync = fsync
         self._on_error = on_error
@@ -98,7 +98,7 @@ class AuditLog(Observer):
             hashes = None
         if hashes is None:
             raise ValueError("pass one line of an audit file")
-        own = text_hash(text, self.text_key)
+        own = text_hash(text, self._key)
         return any([compare_digest(own.encode(), each.encode()) for each in hashes])
 
     def close(self) -> None:
@@ -155,7 +155,7 @@ class AuditLog(Observer):
 def _key_from(key: str | bytes | SecretStr | None) -> bytes:
     found = os.environ.get("SMSC_AUDIT_KEY", "") if key is None else key
     secret = found.get_secret_value() if isinstance(found, SecretStr) else found
-    data = secret.encode() if isinstance(secret, str) else secret
+    data: object = secret.encode() if isinstance(secret, str) else secret
     if not isinstance(data, bytes) or len(data) not in _KEY_BYTES:
         raise ValueError("pass key= or set SMSC_AUDIT_KEY: a secret of 16 to 64 bytes that you keep")
     return data

@@ -1,8 +1,8 @@
 """Traces and metrics of each client through OpenTelemetry; `pip install 'smsc-async[otel]'`, see docs/observability.md.
 
-    from smsc_async.otel import SmscInstrumentor
+from smsc_async.otel import SmscInstrumentor
 
-    SmscInstrumentor().instrument()
+SmscInstrumentor().instrument()
 """
 
 from collections.abc import Collection, Mapping

@@ -309,5 +309,6 @@ __all__ = [
     "ref_of",
     "refs_of",
     "spellings",
+    "text_hash",
     "wrong",
 ]

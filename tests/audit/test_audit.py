@@ -27,8 +27,21 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "audit.jsonl"
 
 
+def content(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
 def lines(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line]
+    return [json.loads(line) for line in content(path).splitlines() if line]
+
+
+def rotated(path: Path, how: str) -> None:
+    if how == "move":
+        path.rename(path.with_suffix(".1"))
+    elif how == "delete":
+        path.unlink()
+    else:
+        os.truncate(path, 0)
 
 
 async def send(log: AuditLog, *script: Any) -> None:
@@ -44,8 +57,8 @@ async def test_a_send_is_a_line_with_its_cost_and_nothing_private(path: Path) ->
     assert line["time"].endswith("+00:00")
     assert (line["id"], line["to"], line["outcome"], line["error"]) == ("a1", ["***22"], "accepted", None)
     assert line["cost"] == "1.40"
-    assert "canary" not in path.read_text(encoding="utf-8")
-    assert "9990001122" not in path.read_text(encoding="utf-8")
+    assert "canary" not in content(path)
+    assert "9990001122" not in content(path)
     log.close()
 
 
@@ -71,7 +84,7 @@ async def test_a_text_matches_its_line_with_the_same_key_in_another_process(
     log = AuditLog(path, key=SecretStr(KEY))
     await send(log)
     log.close()
-    line = path.read_text(encoding="utf-8")
+    line = content(path)
     monkeypatch.setenv("SMSC_AUDIT_KEY", KEY)
     again, other = AuditLog(path), AuditLog(path, key=b"another key of an audit")
     assert again.matches(line, TEXT)
@@ -117,12 +130,7 @@ def test_the_file_is_its_owners_alone_and_no_pipe(path: Path, tmp_path: Path) ->
 async def test_a_rotated_file_gets_the_next_line(path: Path, rotate: str) -> None:
     log = AuditLog(path, key=KEY, fsync=True)
     await send(log)
-    if rotate == "move":
-        path.rename(path.with_suffix(".1"))
-    elif rotate == "delete":
-        path.unlink()
-    else:
-        os.truncate(path, 0)
+    rotated(path, rotate)
     await send(log)
     assert len(lines(path)) == 1
     log.close()
@@ -152,7 +160,7 @@ async def test_a_full_disk_fails_no_send_and_is_reported(
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
     monkeypatch.setattr(os, "write", real)
     await send(log)
-    torn, whole = path.read_text(encoding="utf-8").splitlines()
+    torn, whole = content(path).splitlines()
     assert len(torn) == 10
     assert json.loads(whole)["id"] == "a1"
     monkeypatch.setattr(os, "write", full)
@@ -171,6 +179,6 @@ def test_processes_share_a_file_and_no_line_is_torn(path: Path) -> None:
     )
     running = [subprocess.Popen([sys.executable, "-c", code, str(path), mark]) for mark in "abc"]  # noqa: S603
     assert [process.wait(60) for process in running] == [0, 0, 0]
-    found = path.read_text(encoding="utf-8").splitlines()
+    found = content(path).splitlines()
     assert len(found) == 1500
     assert all(len(line) == 200 and len(set(line)) == 1 for line in found)
