@@ -99,7 +99,7 @@ class AuditLog(Observer):
         if hashes is None:
             raise ValueError("pass one line of an audit file")
         own = text_hash(text, self._key)
-        return any([compare_digest(own.encode(), each.encode()) for each in hashes])
+        return any(compare_digest(own.encode(), each.encode()) for each in hashes)
 
     def close(self) -> None:
         """Close the file. A later line opens it again."""
