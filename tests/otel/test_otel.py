@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -18,6 +19,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from smsc_async import (
     CallStarted,
+    Client,
     ConnectError,
     DuplicateSend,
     Guards,
@@ -284,3 +286,44 @@ def test_without_the_extra_the_import_says_what_to_install() -> None:
     code = "import sys; sys.modules['opentelemetry'] = None; import smsc_async.otel"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)  # noqa: S603
     assert "pip install 'smsc-async[otel]'" in ran.stderr
+
+
+async def asked(client: Client) -> None:
+    with suppress(SmscError):  # the guards refuse some, and let others wait
+        await client.balance()
+
+
+class Shifted(FakeService):
+    """Uninstruments while the first request is in flight, so that later events belong to no span."""
+
+    async def post(self, *args: Any) -> Any:
+        SmscInstrumentor().uninstrument()
+        return await super().post(*args)
+
+
+@virtual_time
+async def test_events_after_uninstrumenting_that_belong_to_no_span_are_ignored(telemetry: Telemetry) -> None:
+    script: list[Any] = [ReadTimeout("lost"), FOUND, ConnectError("no")]
+    client = make_client(Shifted(script), on_unknown="raise", guards=Guards())
+    with pytest.raises(ReadTimeout) as caught:
+        await client.send(PHONE, TEXT)
+    assert [span.name for span in telemetry.exporter.get_finished_spans()] == ["send_sms"]
+    with pytest.raises(SmscError):
+        await client.resolve(caught.value, deadline=0.001)
+    await client.balance()
+    async with anyio.create_task_group() as group:
+        for _ in range(20):
+            group.start_soon(asked, client)
+    async with client.watch([REF]) as updates:
+        assert [update.is_last async for update in updates] == [True]
+    assert [span.name for span in telemetry.exporter.get_finished_spans()] == ["send_sms"]
+    assert not telemetry.points("smsc.delivery.duration")
+
+
+@virtual_time
+async def test_a_send_that_is_lost_twice_is_counted_once(telemetry: Telemetry) -> None:
+    client = make_client(FakeService([ReadTimeout("lost")] * 2), on_unknown="raise")
+    for _ in range(2):
+        with pytest.raises(ReadTimeout):
+            await client.send(PHONE, TEXT, id="a1")
+    assert [point.value for point in telemetry.points("smsc.unresolved")] == [1]
