@@ -28,6 +28,8 @@ ARROWS: Final = {
     "_client": "_base_client _watching _sending _call _network guards _model",
     "callbacks": "_protocol _model",
     "_web": "callbacks _client _model",
+    "otel": "_model",
+    "audit": "_model",
     "_journal": "_client _watching _sending _call _network guards _protocol _model",
     "testing": "_client _watching guards sandbox _model",
     "pytest_plugin": "testing sandbox __init__",
@@ -90,6 +92,7 @@ ONLY_IN: Final = {
     "taskiq": {"taskiq", "_tasks.queue", "_tasks.private"},
     "taskiq_redis": {"taskiq", "_tasks.queue"},
     "lxml": {"_protocol.envelope"},
+    "opentelemetry": {"otel", "_tasks.tracing"},
     # The other modules use its types in annotations, or make one of its transports on demand.
     "httpx": {
         "_network.httpx",
@@ -256,7 +259,7 @@ def test_importing_the_package_imports_no_optional_library() -> None:
     code = (
         "import sys; from smsc_async import *; "
         "print(*{'typer', 'rich', 'starlette', 'uvicorn', 'fastapi', 'redis', 'taskiq', 'zeep', 'httpx', 'aiohttp', "
-        "'phonenumbers'} "
+        "'phonenumbers', 'opentelemetry'} "
         "& set(sys.modules))"
     )
     ran = subprocess.run(  # noqa: S603 - our own command

@@ -67,7 +67,7 @@ def clock_of(clock: Clock | None, guards: Guards | None) -> Clock | None:
 
 
 def observers_of(observers: object) -> tuple[Observer, ...]:
-    """Return the observers, checked.
+    """Return the observers, checked, after those of every client.
 
     Raises:
         ValueError: One of them isn't an observer.
@@ -78,7 +78,7 @@ def observers_of(observers: object) -> tuple[Observer, ...]:
             "observers must be a list of objects whose classes derive from smsc_async.Observer; their methods are "
             "called and not awaited"
         )
-    return found
+    return (*Observer.defaults, *found)
 
 
 def service_urls(

@@ -4,7 +4,8 @@ import logging
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from hashlib import blake2b
+from dataclasses import replace
+from decimal import Decimal
 from itertools import count
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -19,6 +20,7 @@ from smsc_async._model import (
     DeliveryReport,
     GetCost,
     GetStatus,
+    GuardError,
     MessageDelivered,
     MessageList,
     Observer,
@@ -27,9 +29,11 @@ from smsc_async._model import (
     Result,
     Send,
     SendReconciled,
+    SentMessage,
     SmscError,
     UnresolvedSend,
     masked,
+    text_hash,
 )
 
 from .attempt import Attempt
@@ -69,7 +73,7 @@ class Observing:
 
     def __init__(self, observers: Iterable[Observer], url: str, closing: Closing) -> None:
         self._observers = tuple(observers)
-        self._host = host_of(url)
+        self._host, self._port = host_of(url), _port_of(url)
         self._closing = closing
         self._key = secrets.token_bytes(32)
 
@@ -83,11 +87,20 @@ class Observing:
             call=next(_numbers),
             operation=operation.methods[0],
             host=self._host,
+            port=self._port,
             id=getattr(operation, "id", None),
             recipients=tuple(map(masked, to)),
-            texts=tuple(blake2b(text.encode(), digest_size=16, key=self._key).hexdigest() for text in texts),
+            texts=(),
         )
-        return Recording(observers, started, self._closing)
+        hashes: dict[bytes, tuple[str, ...]] = {}
+        events = []
+        for each in observers:
+            key = getattr(each, "text_key", None)
+            key = key if isinstance(key, bytes) and key else self._key
+            if key not in hashes:
+                hashes[key] = tuple(text_hash(text, key) for text in texts)
+            events.append(replace(started, texts=hashes[key]))
+        return Recording(observers, events, self._closing)
 
     def reconciled(self, call: "Recording | None", send: UnresolvedSend, *, is_sent: bool | None, start: float) -> None:
         """Report the reconciliation of a send that began at a time of the clock."""
@@ -112,6 +125,7 @@ class Observing:
                 recipient=masked(ref.phone),
                 status=int(report.status),
                 is_delivered=report.is_delivered,
+                seconds=_delivery_seconds(report),
             )
             _tell([each.delivered for each in observers], event)
 
@@ -124,20 +138,22 @@ class Recording:
 
     Args:
         observers: The observers.
-        started: The first event.
+        started: The first event of each of them; only the hashes of the texts differ.
         closing: The end of the client, which has its clock.
     """
 
-    __slots__ = ("_attempts", "_closing", "_observers", "_start", "_started", "_waited")
+    __slots__ = ("_attempts", "_closing", "_cost", "_observers", "_start", "_started", "_waited")
 
-    def __init__(self, observers: tuple[Observer, ...], started: CallStarted, closing: Closing) -> None:
+    def __init__(self, observers: tuple[Observer, ...], started: Sequence[CallStarted], closing: Closing) -> None:
+        self._cost: Decimal | None = None
         self._observers = observers
-        self._started = started
+        self._started = started[0]
         self._closing = closing
         self._start = closing.clock.now()
         self._waited = 0.0
         self._attempts = 0
-        _tell([each.started for each in observers], started)
+        for each, event in zip(observers, started, strict=True):
+            _tell([each.started], event)
 
     @property
     def number(self) -> int:
@@ -162,6 +178,8 @@ class Recording:
     def attempted(self, attempt: Attempt, error: BaseException | None) -> None:
         """Report a request that was answered or failed."""
         self._attempts += 1
+        if isinstance(attempt.result, SentMessage):
+            self._cost = attempt.result.cost
         event = CallAttempted(
             call=self.number,
             operation=self._started.operation,
@@ -202,6 +220,8 @@ class Recording:
             error=_name(error),
             code=_code(error),
             outcome=_outcome(error, may_have_left=may_have_left),
+            is_refused=isinstance(error, GuardError),
+            cost=self._cost,
         )
         _tell([each.finished for each in self._observers], event)
 
@@ -209,6 +229,17 @@ class Recording:
 def host_of(url: str) -> str:
     """Return the host of a URL."""
     return urlsplit(url).hostname or ""
+
+
+def _delivery_seconds(report: DeliveryReport) -> float | None:
+    if report.sent_at is None or report.changed_at is None:
+        return None
+    return max(0.0, (report.changed_at - report.sent_at).total_seconds())
+
+
+def _port_of(url: str) -> int:
+    parts = urlsplit(url)
+    return parts.port or (80 if parts.scheme == "http" else 443)
 
 
 def _tell(methods: Sequence[Callable[[Any], None]], event: object) -> None:

@@ -88,6 +88,7 @@ from .observers import (
     is_observer,
     is_plain_function,
     masked,
+    text_hash,
 )
 from .operations import (
     AnySend,
@@ -308,5 +309,6 @@ __all__ = [
     "ref_of",
     "refs_of",
     "spellings",
+    "text_hash",
     "wrong",
 ]

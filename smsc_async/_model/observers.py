@@ -2,8 +2,10 @@
 
 import inspect
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import partial
-from typing import Final
+from hashlib import blake2b
+from typing import ClassVar, Final
 
 from .outcome import Outcome
 from .types import is_phone
@@ -20,6 +22,7 @@ __all__ = [
     "is_observer",
     "is_plain_function",
     "masked",
+    "text_hash",
 ]
 
 _SHOWN: Final = 2  # digits; with more of them, one of a company's few customers could be recognised
@@ -33,14 +36,16 @@ class CallStarted:
         call: A number that all events of this call have, and no other call of this process.
         operation: The method of the service, such as `send_sms`, without the `2` of its variant.
         host: The host of the URL.
+        port: The port of the URL.
         id: The id of the message, None where there is none.
         recipients: The recipients, masked.
-        texts: A keyed hash of each text. Equal texts have equal hashes until the client is made anew.
+        texts: A keyed hash of each text, see `Observer.text_key` and `text_hash`.
     """
 
     call: int
     operation: str
     host: str
+    port: int
     id: str | None
     recipients: tuple[str, ...]
     texts: tuple[str, ...]
@@ -145,6 +150,8 @@ class CallFinished:
         error: The class of the error, None for a success.
         code: The error code of the service, None if there was none.
         outcome: Whether it may have been executed, None for a success.
+        is_refused: Whether the guards refused it.
+        cost: What a send cost, None unless the service returned it.
     """
 
     call: int
@@ -157,6 +164,8 @@ class CallFinished:
     error: str | None
     code: int | None
     outcome: Outcome | None
+    is_refused: bool
+    cost: Decimal | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,19 +177,30 @@ class MessageDelivered:
         recipient: The recipient, masked.
         status: The status.
         is_delivered: Whether the message was delivered.
+        seconds: From its sending to its last change of status, by the service's times; None if it returned only one.
     """
 
     id: str
     recipient: str
     status: int
     is_delivered: bool
+    seconds: float | None
 
 
 class Observer:
     """What `Client(observers=)` takes: derive a class from it, and override what you need.
 
-    The methods must return at once, and must not call the client. An exception is logged and changes no call.
+    The methods must return at once, and must not call the client. An exception is logged and changes no call. `started`
+    and `finished` of a call run in the same task.
+
+    Attributes:
+        defaults: The observers of each client that is made from now on, beside its own. Instrumentation sets it.
+        text_key: The key of the hashes in `CallStarted.texts`, of 1 to 64 bytes. None for a random key of the client:
+            equal texts then have equal hashes until the client is made anew.
     """
+
+    defaults: ClassVar[tuple["Observer", ...]] = ()
+    text_key: bytes | None = None
 
     def started(self, event: CallStarted, /) -> None:
         """Note that a call started."""
@@ -219,6 +239,11 @@ def is_plain_function(value: object) -> bool:
         value = value.func
     asynchronous = inspect.iscoroutinefunction, inspect.isasyncgenfunction
     return callable(value) and not any(check(each) for check in asynchronous for each in (value, type(value).__call__))
+
+
+def text_hash(text: str, key: bytes) -> str:
+    """Return the hash of a text that is in `CallStarted.texts`: BLAKE2b of its UTF-8, with 16 bytes, in hex."""
+    return blake2b(text.encode(), digest_size=16, key=key).hexdigest()
 
 
 def masked(recipient: str) -> str:

@@ -33,6 +33,7 @@ from smsc_async._frames import PrivateBytes, PrivateDict
 from smsc_async._model import wrong
 
 from .private import PrivateFormatter
+from .tracing import continued, trace_labels
 
 __all__ = ["Delivery", "Queue", "check_broker"]
 
@@ -170,7 +171,8 @@ class Queue:
             _when_saved.set(None)
             delivery = Delivery(arguments, context, self._postpone)
             try:
-                return await work(delivery)
+                with continued(context.message.labels):
+                    return await work(delivery)
             except RedisError as error:
                 _log.warning("a task is returned to the queue: Redis failed (%s)", type(error).__name__)
             except asyncio.CancelledError:
@@ -200,7 +202,8 @@ class Queue:
             date = {"since": await self.now()} if dated else {}
         except RedisError as error:
             raise SendTaskError from error
-        return await task.kiq(arguments=PrivateDict({**arguments, **date}))
+        kicker = task.kicker().with_labels(**trace_labels())
+        return await kicker.kiq(arguments=PrivateDict({**arguments, **date}))
 
     def start(self) -> None:
         """Start maintaining the stream in the background; for workers."""

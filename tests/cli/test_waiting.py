@@ -35,6 +35,8 @@ def finished(operation: str, error: str | None) -> CallFinished:
         error=error,
         code=None,
         outcome=None,
+        is_refused=False,
+        cost=None,
     )
 
 
