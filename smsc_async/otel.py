@@ -149,7 +149,7 @@ class _Telemetry(Observer):
                 "http.response.body.size": event.size,
                 "error.type": event.error,
                 "rpc.response.status_code": None if event.code is None else str(event.code),
-                "smsc.outcome": event.outcome,
+                "smsc.outcome": None if event.outcome is None else event.outcome.value,
             },
         )
 

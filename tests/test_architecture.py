@@ -184,7 +184,7 @@ def _undocumented(node: ast.AST, path: str) -> Iterator[str]:
 
 def test_every_module_is_in_a_room_of_the_table() -> None:
     assert {_room(name) for name in MODULES} == {*ARROWS, *LEAVES}
-    assert len(ARROWS) <= 22
+    assert len(ARROWS) <= 26  # a dozen rooms of the client, and the public ones at its edge: frameworks, tests, traces
 
 
 def test_arrows_point_down_only() -> None:

@@ -136,3 +136,22 @@ async def test_handler_that_is_cancelled_mid_send_loses_nothing_and_sends_nothin
         other = await client.post("/invoices", json={**invoice, "number": "2026-12"})
         assert (again.text, other.text) == ("sent", "sent")
     assert [message.id for message in service.messages] == ["2026-11", "2026-12"]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("otel.py", ["span send_sms", "error.type = 'ConnectionLost'", "smsc.result = 'sent'", "metric smsc.messages"]),
+        ("audit.py", ['"outcome": "accepted"', '"outcome": "not_sent"', "4820: True, 4821: False"]),
+    ],
+)
+def test_a_script_prints_what_its_docstring_says(name: str, expected: list[str]) -> None:
+    ran = subprocess.run(  # noqa: S603 - our own script
+        [sys.executable, str(EXAMPLES / name)],
+        env={**os.environ, "PYTHONPATH": str(EXAMPLES.parent)},
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+    )
+    assert [words for words in expected if words not in ran.stdout] == []
+    assert "9991234567" not in ran.stdout
