@@ -263,7 +263,7 @@ class Sandbox(SentAssertions):
 
         Args:
             login: The login.
-            **values: Attributes of `Account`; a new one needs a password.
+            **values: Attributes of `Account`; a new one needs a password. `top_up` is added to the balance.
 
         Raises:
             ValueError: A value is wrong or missing, or another customer has this apikey.
