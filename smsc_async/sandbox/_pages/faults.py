@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from pydantic import ValidationError
-
 from smsc_async.sandbox._fault import Fault, FaultKind
 from smsc_async.sandbox._faults import InjectedFault
 
@@ -85,9 +83,7 @@ PRESETS: Final[Mapping[str, Preset]] = MappingProxyType(
             "The next send is executed, its answer is lost. Is it sent twice?",
             ("lose_answer operation=send times=1",),
         ),
-        "down": Preset(
-            "Service is down", "Every request gets a 502 page until you remove it", ("http status=502",)
-        ),
+        "down": Preset("Service is down", "Every request gets a 502 page until you remove it", ("http status=502",)),
         "network": Preset(
             "Bad network",
             "10 % lost, 10 % late by 3 s, 2 % cut in the middle",
@@ -234,18 +230,18 @@ def read_fault(form: Mapping[str, str]) -> Fault:
     names = [name for name in (*_COMMON, *KINDS[kind].own) if given.get(name)]
     try:
         return Fault(kind, **{name: _read(name, given[name]) for name in names})
-    except ValidationError as error:
-        wrong = {}
-        for each in error.errors():
-            name = str(each["loc"][0]) if each["loc"] else _missing(kind, given, each["msg"])
-            wrong[name] = _WRONG.get(name, _WRONG["kind"])
-        raise WrongField(FaultForm(given, wrong)) from None
+    except ValueError as error:
+        fields = [_field(kind, given, each) for each in str(error).split("; ")]
+    raise WrongField(FaultForm(given, {name: _WRONG[name] for name in fields}))
 
 
-def _missing(kind: FaultKind, given: Mapping[str, str], message: str) -> str:
-    """Return the field that a message about the whole rule means."""
+def _field(kind: FaultKind, given: Mapping[str, str], message: str) -> str:
+    """Return the field that a message is about: its first word, or one that is missing or does not fit the kind."""
+    first = message.partition(" ")[0]
+    if first in _WRONG:
+        return first
     own = next((name for name in KINDS[kind].own if not given.get(name)), "kind")
-    return next((name for name in ("phone", "operation") if name in message), own)
+    return "operation" if "operation" in message else own
 
 
 def _read(name: str, text: str) -> Any:
@@ -266,13 +262,17 @@ def _rule(injected: InjectedFault) -> Rule:
     return Rule(
         id=injected.id,
         name=KINDS[fault.kind].name,
-        text=" ".join([fault.kind, *(f"{name}={str(value).lower()}" for name, value in own.items())]),
+        text=" ".join([fault.kind, *(f"{name}={_written(value)}" for name, value in own.items())]),
         sentence=KINDS[fault.kind].sentence,
         where=", ".join(places),
         when=_when(fault),
         used=f"{injected.used:,} of {fault.times:,}" if fault.times is not None else _times(injected.used),
         is_spent=fault.times is not None and injected.used >= fault.times,
     )
+
+
+def _written(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _when(fault: Fault) -> str:

@@ -26,6 +26,12 @@ document.addEventListener("htmx:afterSwap", () => {
   opened = [];
 });
 
+// What was entered and taken is no longer being entered.
+document.addEventListener("htmx:afterRequest", ({ detail }) => {
+  const form = detail.elt.closest?.("form[method=post]");
+  if (form && detail.successful) form.reset();
+});
+
 // A form whose entries were wrong begins at the first of them.
 document.addEventListener("htmx:afterSettle", () => {
   const wrong = document.querySelector("[aria-invalid=true]");
