@@ -52,7 +52,7 @@ class Dot:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class CountedRequest:
     """A request in the table, with what becomes of it."""
 
     row: RequestRow
@@ -120,7 +120,7 @@ class ExcessView:
     until: int
     skip: str
     drawing: Drawing | None
-    lines: Sequence[Line]
+    lines: Sequence[CountedRequest]
     more: int
     others: Sequence[RequestRow]
 
@@ -183,14 +183,14 @@ def _advice(use: LimitUse) -> str:
     return _ADVICE[use.rule].format(pace=span((use.seconds or 0) / use.limit), period=span(use.seconds or 0))
 
 
-def _lines(found: Sequence[Exchange], exchange: Exchange, going: Mapping[int, float]) -> Iterator[Line]:
+def _lines(found: Sequence[Exchange], exchange: Exchange, going: Mapping[int, float]) -> Iterator[CountedRequest]:
     for each in reversed(found):
         note = f"leaves at {clock_words(going[each.number])}" if each.number in going else ""
         if each is exchange:
             note = "the one too many" + (f", {note}" if note else "")
         elif each.excess is not None:
             note = "refused, counts too" + (f", {note}" if note else "")
-        yield Line(row=row_of(each), note=note, is_refused=each.excess is not None)
+        yield CountedRequest(row=row_of(each), note=note, is_refused=each.excess is not None)
 
 
 def _drawing(

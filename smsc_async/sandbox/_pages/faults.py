@@ -46,13 +46,13 @@ KINDS: Final[Mapping[FaultKind, Kind]] = MappingProxyType(
             "The request is executed and charged, then the connection breaks: your program cannot know whether it was.",
         ),
         FaultKind.DELAY: Kind(
-            "Network", "Delay", "The request is executed at once, its answer comes so many seconds later.", ("seconds",)
+            "Network", "Delay", "The request is executed at once, its answer comes these seconds later.", ("seconds",)
         ),
         FaultKind.SLOW_DRIP: Kind(
-            "Network", "Slow drip", "The answer comes in 20 pieces, which take so many seconds.", ("seconds",)
+            "Network", "Slow drip", "The answer comes in 20 pieces, which take these seconds.", ("seconds",)
         ),
         FaultKind.CUT: Kind(
-            "Network", "Cut at a byte", "The connection breaks in the answer, after so many bytes of it.", ("at",)
+            "Network", "Cut at a byte", "The connection breaks in the answer, after these bytes of it.", ("at",)
         ),
         FaultKind.LEFTOVER_BYTES: Kind(
             "Network", "Leftover bytes", "After the answer, bytes of another answer follow on the same connection."
@@ -67,7 +67,7 @@ KINDS: Final[Mapping[FaultKind, Kind]] = MappingProxyType(
         ),
         FaultKind.ERROR: Kind("Service", "Error 1 to 9", "The service refuses the request with this error.", ("code",)),
         FaultKind.BLOCK: Kind(
-            "Service", "Block", "The IP address gets error 4 for so many seconds of the clock.", ("seconds",)
+            "Service", "Block", "The IP address gets error 4 for these seconds of the clock.", ("seconds",)
         ),
         FaultKind.DRIFTED_NAMESPACE: Kind(
             "Service", "Drifted namespace", "The service knows its procedures by another namespace.", ("namespace",)
@@ -147,7 +147,7 @@ class WrongField(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class FaultRow:
     """A rule in the list.
 
     Attributes:
@@ -182,7 +182,7 @@ class FaultsPage:
         kinds: The kinds of faults by their groups.
     """
 
-    rules: Sequence[Rule]
+    rules: Sequence[FaultRow]
     seed: int
     codes: Sequence[tuple[str, str]]
     kinds: Mapping[str, Sequence[tuple[FaultKind, Kind]]]
@@ -255,11 +255,11 @@ def _read(name: str, text: str) -> Any:
         return text
 
 
-def _rule(injected: InjectedFault) -> Rule:
+def _rule(injected: InjectedFault) -> FaultRow:
     fault = injected.fault
     own = {name: value for name in KINDS[fault.kind].own if (value := getattr(fault, name)) is not None}
     places = [fault.operation or "any operation", *([phone_words(fault.phone.lstrip("+"))] if fault.phone else [])]
-    return Rule(
+    return FaultRow(
         id=injected.id,
         name=KINDS[fault.kind].name,
         text=" ".join([fault.kind, *(f"{name}={_written(value)}" for name, value in own.items())]),

@@ -15,7 +15,7 @@ from .words import day, instant, phone_words
 if TYPE_CHECKING:
     from smsc_async.sandbox import Sandbox
 
-__all__ = ["Outcome", "RequestLog", "RequestPage", "RequestRow", "RequestSearch", "log_of", "request_page", "row_of"]
+__all__ = ["AnswerView", "RequestLog", "RequestPage", "RequestRow", "RequestSearch", "log_of", "request_page", "row_of"]
 
 PAGE: Final = 100
 OUTCOMES: Final[Mapping[str, str]] = {
@@ -34,7 +34,7 @@ _SPLIT: Final = re.compile(r"[,;]")
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class AnswerView:
     """What a request was answered.
 
     Attributes:
@@ -76,7 +76,7 @@ class RequestRow:
     source: str
     about: str = field(repr=False)
     message: int
-    outcome: Outcome
+    outcome: AnswerView
     status: str
     took: str
 
@@ -240,20 +240,20 @@ def request_page(exchange: Exchange) -> RequestPage:
     )
 
 
-def outcome_of(exchange: Exchange) -> Outcome:
+def outcome_of(exchange: Exchange) -> AnswerView:
     """Return what a request was answered."""
     if exchange.fault is not None:
-        return Outcome("fault", str(exchange.fault), "executed" if exchange.executed else "not executed")
+        return AnswerView("fault", str(exchange.fault), "executed" if exchange.executed else "not executed")
     if exchange.error:
         kind = "limit" if exchange.excess is not None else "error"
-        return Outcome(kind, f"error {exchange.error}", exchange.reason)
+        return AnswerView(kind, f"error {exchange.error}", exchange.reason)
     if exchange.reason:
-        return Outcome("error", "SOAP Fault", exchange.reason.removeprefix("SOAP Fault "))
+        return AnswerView("error", "SOAP Fault", exchange.reason.removeprefix("SOAP Fault "))
     if exchange.seconds is None:
-        return Outcome("open", "in flight")
+        return AnswerView("open", "in flight")
     if exchange.status is None:
-        return Outcome("error", "no answer", "the client has gone")
-    return Outcome("good", _said(exchange))
+        return AnswerView("error", "no answer", "the client has gone")
+    return AnswerView("good", _said(exchange))
 
 
 def _said(exchange: Exchange) -> str:
