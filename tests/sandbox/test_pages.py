@@ -338,7 +338,7 @@ async def test_limits_are_shown_the_fullest_first_and_those_that_are_off_are_not
     sent = await client.send(PHONE, "Hello")
     bare = Client(apikey="demo", transport=sandbox.transport(), guards=None)
     for _ in range(5):
-        await bare.status(PHONE, sent.id)
+        await bare.status(sent)
     page = await _page(web)
     gauges = [
         meter["aria-valuetext"].partition(" until")[0] for _, meter in page.elements if meter.get("role") == "meter"

@@ -16,8 +16,8 @@ def _web(sandbox: Sandbox, base: str = "http://localhost:8025") -> httpx.AsyncCl
 
 @pytest.mark.parametrize("path", ["/", "/_sandbox/messages/1", "/_sandbox/static/app.css", "/_sandbox/events"])
 async def test_another_host_is_refused_with_a_page_that_shows_nothing(path: str) -> None:
-    async with _web(Sandbox(), "http://evil.test") as web:
-        answer = await web.get(path)
+    async with _web(Sandbox()) as web:
+        answer = await web.get(path, headers={"Host": "evil.test"})
     assert answer.status_code == 403
     assert "Not this way" in answer.text
     assert "<script" not in answer.text
