@@ -199,7 +199,7 @@ async def test_the_clock_is_moved_paused_and_made_faster_and_a_jump_leaves_a_lin
     assert "\N{MULTIPLICATION SIGN}30" in (await _page(web)).text
 
 
-async def test_a_clock_of_another_speed_can_be_behind(sandbox: Sandbox, web: httpx.AsyncClient) -> None:
+async def test_a_clock_of_another_speed_can_be_behind(web: httpx.AsyncClient) -> None:
     times = iter(range(0, 10_000, 50))
     slow = Sandbox(clock=lambda: float(next(times)))
     slow.clock.speed = 0

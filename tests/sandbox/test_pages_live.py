@@ -8,6 +8,7 @@ from itertools import count
 from typing import Any
 
 import anyio
+import httpx
 import pytest
 
 from smsc_async import Client, testing
@@ -125,25 +126,19 @@ async def test_a_page_of_another_run_or_position_is_told_to_reload(
     await page.close()
 
 
-async def test_a_page_that_is_too_far_behind_is_told_to_reload(sandbox: Sandbox, client: Client) -> None:
+async def test_the_kept_events_are_bounded_and_a_page_that_is_too_far_behind_is_told_to_reload(
+    sandbox: Sandbox, client: Client
+) -> None:
     live, _ = _live(sandbox)
     page = Page(live, live.position())
     await client.send(PHONE, "zero")
     await page.read()
-    for number in range(1_100):
-        sandbox.set_status(1, 1 + number % 2)
-        live.position()
-    assert await page.read() == [("reload", "1")]
-    await page.close()
-
-
-async def test_the_kept_events_are_bounded(sandbox: Sandbox, client: Client) -> None:
-    live, _ = _live(sandbox)
-    await client.send(PHONE, "zero")
-    for number in range(3_000):
-        sandbox.set_status(1, 1 + number % 2)
+    for _ in range(1_100):
+        sandbox._changes.notify(1)
         live.position()
     assert len(live._events) == 1_000
+    assert await page.read() == [("reload", "1")]
+    await page.close()
 
 
 async def test_many_messages_at_once_are_one_event(sandbox: Sandbox, client: Client) -> None:
@@ -229,6 +224,24 @@ async def test_events_are_made_at_most_four_times_a_second(sandbox: Sandbox, cli
     assert words.rows == 10
 
 
+async def test_nobody_waits_for_events_that_another_thread_makes(sandbox: Sandbox, client: Client) -> None:
+    live, _ = _live(sandbox)
+    await client.send(PHONE, "zero")
+    with live._lock:
+        live.collect()
+    assert live.since(0) == []
+    assert _events(live)
+
+
+async def test_a_paused_clock_changes_nothing_by_itself(sandbox: Sandbox, client: Client) -> None:
+    live, _ = _live(sandbox)
+    await client.send(PHONE, "zero")
+    live.position()
+    assert live._pause() < 1
+    sandbox.clock.speed = 0
+    assert live._pause() == 1
+
+
 async def test_a_thousand_pages_that_never_read_cost_no_memory_and_no_rendering(
     sandbox: Sandbox, client: Client
 ) -> None:
@@ -255,8 +268,6 @@ async def test_a_thousand_pages_that_never_read_cost_no_memory_and_no_rendering(
 
 
 async def test_a_page_is_told_over_http_and_stops_when_the_server_does(sandbox: Sandbox, client: Client) -> None:
-    import httpx
-
     with sandbox.serve() as url:
         base = url.removesuffix("/sys/soap.php")
         async with httpx.AsyncClient(base_url=base, headers={"Accept": "text/html"}) as web:
