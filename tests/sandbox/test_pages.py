@@ -129,6 +129,16 @@ async def test_a_message_has_its_parts_and_the_character_that_forces_ucs_2(
     assert '<mark class="offender" title="Not in GSM-7">\N{RIGHT SINGLE QUOTATION MARK}</mark>' in answer.text
 
 
+async def test_a_text_that_is_not_typographic_but_foreign_has_nothing_to_save(
+    web: httpx.AsyncClient, client: Client
+) -> None:
+    await client.send(PHONE, "Your code \N{CYRILLIC CAPITAL LETTER IO} is 481-516, 481516")
+    answer = await web.get("/_sandbox/messages/1")
+    assert "U+0401 cyrillic capital letter io, character 11." in Page(answer.text).text
+    assert "With plain quotes" not in answer.text
+    assert '<mark class="found">481-516</mark>, <mark class="found">481516</mark>' in answer.text
+
+
 async def test_a_text_in_gsm_7_has_no_such_character(web: httpx.AsyncClient, client: Client) -> None:
     await client.send(PHONE, "Hello " * 40)
     page = await _page(web, "/_sandbox/messages/1")
