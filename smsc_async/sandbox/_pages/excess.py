@@ -180,7 +180,7 @@ def _ending(number: int) -> str:
 
 
 def _advice(use: LimitUse) -> str:
-    return _ADVICE[use.rule].format(pace=span((use.seconds or 0) / use.limit), period=span(use.seconds or 0))
+    return _ADVICE[use.rule].format(pace=span((use.seconds or 0) / max(1, use.limit)), period=span(use.seconds or 0))
 
 
 def _lines(found: Sequence[Exchange], exchange: Exchange, going: Mapping[int, float]) -> Iterator[CountedRequest]:

@@ -73,6 +73,14 @@ KINDS: Final[Mapping[FaultKind, Kind]] = MappingProxyType(
             "Service", "Drifted namespace", "The service knows its procedures by another namespace.", ("namespace",)
         ),
         FaultKind.FOREIGN_ID: Kind("Service", "Foreign id", "The answer to a send has the id of another message."),
+        FaultKind.LOSE_CALLBACK: Kind("Callbacks", "Lose the callback", "The callback is not sent."),
+        FaultKind.DELAY_CALLBACK: Kind(
+            "Callbacks", "Delay the callback", "It is sent these seconds later, another may overtake it.", ("seconds",)
+        ),
+        FaultKind.DUPLICATE_CALLBACK: Kind("Callbacks", "Send it twice", "The callback is sent twice."),
+        FaultKind.FORGE_CALLBACK: Kind(
+            "Callbacks", "Forge a callback", "Before it, the same comes with the signature of another secret."
+        ),
     }
 )
 """The kinds of faults in the order of the form."""
@@ -91,6 +99,15 @@ PRESETS: Final[Mapping[str, Preset]] = MappingProxyType(
         ),
         "blocked": Preset("Blocked address", "Error 4 for 30 minutes of the clock", ("block seconds=1800 times=1",)),
         "too-often": Preset("Too often", "30 % of the requests get error 9", ("error code=9 probability=0.3",)),
+        "callbacks": Preset(
+            "Callbacks gone wrong",
+            "Late by 30 s, twice, and forged",
+            (
+                "delay_callback seconds=30 probability=0.3",
+                "duplicate_callback probability=0.3",
+                "forge_callback probability=0.3",
+            ),
+        ),
         "drifted": Preset("Drifted WSDL", "The service moves to another namespace", ("drifted_namespace",)),
     }
 )
@@ -197,6 +214,11 @@ class FaultsPage:
         """The kinds of faults."""
         return [each for group in self.kinds.values() for each in group]
 
+    @property
+    def kinds_of_requests(self) -> str:
+        """The kinds that affect requests, separated by spaces."""
+        return " ".join(kind for kind in KINDS if not kind.is_of_callbacks)
+
     def kinds_with(self, name: str) -> str:
         """Return the kinds that have this field of their own, separated by spaces."""
         return " ".join(kind for kind, each in KINDS.items() if name in each.own)
@@ -227,7 +249,8 @@ def read_fault(form: Mapping[str, str]) -> Fault:
         kind = FaultKind(given.get("kind", ""))
     except ValueError:
         raise WrongField(FaultForm(given, {"kind": _WRONG["kind"]})) from None
-    names = [name for name in (*_COMMON, *KINDS[kind].own) if given.get(name)]
+    left_out = "operation" if kind.is_of_callbacks else ""
+    names = [name for name in (*_COMMON, *KINDS[kind].own) if given.get(name) and name != left_out]
     try:
         return Fault(kind, **{name: _read(name, given[name]) for name in names})
     except ValueError as error:
@@ -258,7 +281,8 @@ def _read(name: str, text: str) -> Any:
 def _rule(injected: InjectedFault) -> FaultRow:
     fault = injected.fault
     own = {name: value for name in KINDS[fault.kind].own if (value := getattr(fault, name)) is not None}
-    places = [fault.operation or "any operation", *([phone_words(fault.phone.lstrip("+"))] if fault.phone else [])]
+    affected = "callbacks" if fault.kind.is_of_callbacks else fault.operation or "any operation"
+    places = [affected, *([phone_words(fault.phone.lstrip("+"))] if fault.phone else [])]
     return FaultRow(
         id=injected.id,
         name=KINDS[fault.kind].name,
@@ -278,8 +302,8 @@ def _written(value: object) -> str:
 def _when(fault: Fault) -> str:
     words = "always" if fault.times is None else "once" if fault.times == 1 else _times(fault.times)
     if fault.probability < 1:
-        words = f"{100 * fault.probability:g} % of requests" + ("" if fault.times is None else f", {words}")
-    return words + (f", after {fault.after:,} requests" if fault.after else "")
+        words = f"{100 * fault.probability:g} %" + ("" if fault.times is None else f", {words}")
+    return words + (f", after {fault.after:,} others" if fault.after else "")
 
 
 def _times(count: int) -> str:

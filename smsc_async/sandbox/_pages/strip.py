@@ -87,7 +87,7 @@ class Gauge:
     @property
     def percent(self) -> float:
         """How much of the limit is used, at most 100."""
-        return min(100.0, round(100 * self.used / self.limit, 1))
+        return min(100.0, round(100 * self.used / max(1, self.limit), 1))
 
 
 def clock_of(sandbox: "Sandbox") -> ClockView:
