@@ -72,9 +72,11 @@ class Look:
             self.complaints.append(message.text)
 
 
-@pytest.fixture(
-    scope="module", params=product(SCENES, SIZES, THEMES), ids=lambda each: f"{each[0].name}-{each[1]}-{each[2]}"
-)
+LOOKS = list(product(SCENES, SIZES, THEMES))
+LIGHT = [each for each in LOOKS if each[2] == "light"]  # the way of the focus is the same in both themes
+
+
+@pytest.fixture(scope="module", params=LOOKS, ids=[f"{each.name}-{width}-{theme}" for each, width, theme in LOOKS])
 def look(request: pytest.FixtureRequest, chromium: Browser, stage: Stage) -> Iterator[Look]:
     scene, width, theme = request.param
     with window(chromium, width, theme) as context:

@@ -45,7 +45,7 @@ async def test_a_balance_is_topped_up_or_set(web: Web, fields: dict[str, str], b
     answer = await web.post("accounts/balance", login="demo", **fields)
     assert (answer.status_code, answer.headers["Location"]) == (303, "/_sandbox/accounts")
     assert web.sandbox.balances["demo"] == Decimal(balance)
-    answer = await web.post("accounts/balance", htmx=True, login="demo", add="0")
+    answer = await web.post_by_htmx("accounts/balance", login="demo", add="0")
     assert (answer.status_code, f"{Decimal(balance):,.2f}" in answer.headers["HX-Trigger"]) == (204, True)
 
 
@@ -95,8 +95,8 @@ async def test_an_account_is_added_and_may_send(web: Web) -> None:
     await web.post("accounts", login="new", password="pass", apikey=" new-key ", sender="NEW", balance="9")
     await web.post("accounts", login="bare", password="pass", apikey="", sender="", balance="")
     added = {account.login: account for account in web.sandbox.accounts}
-    assert (added["new"].sender, added["new"].apikey, added["new"].balance) == ("NEW", "new-key", 9)
-    assert (added["bare"].sender, added["bare"].balance) == ("SMSC", 10_000)
+    assert (added["new"].sender, added["new"].apikey, added["new"].balance) == ("NEW", "new-key", Decimal(9))
+    assert (added["bare"].sender, added["bare"].balance) == ("SMSC", Decimal(10_000))
     assert "<balance>4.5</balance>" in await web.send(login="new", psw="pass")
 
 
@@ -131,7 +131,7 @@ async def test_hostile_logins_and_senders_are_escaped() -> None:
 @pytest.mark.parametrize("path", PAGES)
 async def test_the_pages_need_the_right_host_and_the_token(path: str) -> None:
     web = Web(Sandbox(token="the-token"))
-    assert "A token, please" in await web.page(path, status=401)
+    assert "A token, please" in await web.page(path, 401)
     await web.http.post("/_sandbox/token", data={"token": "the-token"}, headers=ORIGIN)
     await web.call("get_balance")
     assert "the-token" not in await web.page(path)

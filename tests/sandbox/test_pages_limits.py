@@ -95,7 +95,7 @@ async def test_a_time_that_has_come_moves_nothing(web: Web) -> None:
     for until in (START, START - 100, "nan"):
         await web.post("clock", until=until)
     assert web.sandbox.now() == START
-    assert (await web.post("clock", until="inf", htmx=True)).status_code == 422
+    assert (await web.post_by_htmx("clock", until="inf")).status_code == 422
 
 
 async def test_a_refused_request_is_chosen_by_its_number_and_the_others_are_listed(web: Web) -> None:
