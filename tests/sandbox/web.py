@@ -22,7 +22,7 @@ class Web:
             transport=sandbox.transport(),
             base_url="http://localhost:8025",
             headers={"Accept": "text/html,application/xhtml+xml"},
-            timeout=None,
+            timeout=1_000_000,  # on the clock of the sandbox
         )
 
     async def page(self, name: str, status: int = 200, /, **query: Any) -> str:
