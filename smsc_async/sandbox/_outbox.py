@@ -58,6 +58,7 @@ class Outbox:
         # The messages and their texts in lower case; other threads replace both lists, or append to them.
         self._lists: tuple[list[AcceptedMessage], list[str]] = ([], [])
         self._newest: dict[tuple[str, str, str], AcceptedMessage] = {}
+        self._words: tuple[list[AcceptedMessage], list[str]] = ([], [])
         self.last_key = last_key
 
     @property
@@ -92,7 +93,7 @@ class Outbox:
             index = wanted.after - first + 1
             found, texts = found[index:], texts[index:]
         if wanted.anywhere is not None:
-            found, texts = _having(found, texts, wanted.anywhere)
+            found, texts = _having(found, texts, self._words_of(found), wanted.anywhere)
         if wanted.text is not None:
             text = wanted.text.casefold()
             found = [message for message, own in zip(found, texts, strict=False) if text in own]
@@ -135,6 +136,17 @@ class Outbox:
         self._lists, self._newest = ([], []), {}
         self._schedule.clear()
 
+    def _words_of(self, found: list[AcceptedMessage]) -> Sequence[str]:
+        """Return what people search these messages by; that of all messages is kept for the next search."""
+        messages = self._lists[0]
+        if found is not messages:
+            return [_words(message) for message in found]
+        before, words = self._words
+        known = words if before is messages else []
+        words = [*known, *map(_words, messages[len(known) :])]
+        self._words = (messages, words)  # at once, because other threads search too
+        return words
+
     def _prune(self) -> None:
         messages, texts = self._lists
         self._lists = messages[-self._keep :], texts[-self._keep :]
@@ -144,14 +156,19 @@ class Outbox:
                 del self._newest[entry]
 
 
+def _words(message: AcceptedMessage) -> str:
+    """Return what people search a message by beside its text."""
+    return f"{message.phone}\n{message.id}\n{message.sender}".casefold()
+
+
 def _having(
-    messages: list[AcceptedMessage], texts: list[str], anywhere: str
+    messages: list[AcceptedMessage], texts: list[str], words: Sequence[str], anywhere: str
 ) -> tuple[list[AcceptedMessage], list[str]]:
     """Return the messages, and their texts, of which something that people search by contains this."""
-    words, phone = anywhere.casefold(), digits_of(anywhere)
+    part, phone = anywhere.casefold(), digits_of(anywhere).casefold()
     pairs = [
         (message, text)
-        for message, text in zip(messages, texts, strict=False)
-        if words in text or phone in message.phone or anywhere in message.id or words in message.sender.casefold()
+        for message, text, own in zip(messages, texts, words, strict=False)
+        if part in text or part in own or phone in own
     ]
     return [message for message, _ in pairs], [text for _, text in pairs]

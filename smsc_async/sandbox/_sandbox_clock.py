@@ -17,10 +17,6 @@ _JUMPS: Final = 1_000
 _LATEST: Final = 253_402_000_000.0  # days before the end of the year 9999
 
 
-def _nothing() -> None:
-    pass
-
-
 class Jump(NamedTuple):
     """Time that was skipped.
 
@@ -51,7 +47,7 @@ class SandboxClock(MovableClock):
         *,
         is_busy: Callable[[], bool],
         calm: Callable[[], float],
-        moved: Callable[[], None] = _nothing,
+        moved: Callable[[], None],
     ) -> None:
         super().__init__(base, is_busy=lambda: is_busy() or is_thread_at_work(), calm=calm)
         self._moved = moved

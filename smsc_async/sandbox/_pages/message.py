@@ -216,8 +216,7 @@ def _kinds(message: AcceptedMessage, offender: int | None) -> list[str]:
     """Return of which kind each character is."""
     kinds = [""] * len(message.text)
     for code in message.codes:
-        found = re.search(r"(?<!\d)" + "[- ]?".join(code) + r"(?!\d)", message.text)
-        if found:
+        for found in re.finditer(r"(?<!\d)" + "[- ]?".join(code) + r"(?!\d)", message.text):
             kinds[found.start() : found.end()] = ["found"] * len(found[0])
     if offender is not None:
         kinds[offender] = "offender"
