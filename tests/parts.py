@@ -10,17 +10,19 @@ import pytest
 __all__ = ["LIBRARIES", "LibraryFinder", "is_installed", "missing", "need"]
 
 LIBRARIES: Final = {
-    *(
-        "jsonschema_rs",
-        "opentelemetry",
-        "phonenumbers",
-        "pytest_aiohttp",
-        "redis",
-        "requests",
-        "schemathesis",
-        "sentry_sdk",
-    ),
-    *("taskiq", "taskiq_redis", "zeep"),
+    "django",
+    "gunicorn",
+    "jsonschema_rs",
+    "opentelemetry",
+    "phonenumbers",
+    "pytest_aiohttp",
+    "redis",
+    "requests",
+    "schemathesis",
+    "sentry_sdk",
+    "taskiq",
+    "taskiq_redis",
+    "zeep",
 }
 """Libraries of the extra `test-all` that the extra `test` does not install."""
 

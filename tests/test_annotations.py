@@ -15,6 +15,7 @@ import smsc_async
 import smsc_async.callbacks
 import smsc_async.guards
 import smsc_async.sandbox
+import smsc_async.sync
 import smsc_async.taskiq
 import smsc_async.testing
 from smsc_async import Balance, Client, DeliveryReport, MessageRef, MessageStatus, QueryOptions, Result, SentMessage
@@ -24,6 +25,7 @@ MODULES: Final = (
     smsc_async.callbacks,
     smsc_async.guards,
     smsc_async.sandbox,
+    smsc_async.sync,
     smsc_async.taskiq,
     smsc_async.testing,
 )

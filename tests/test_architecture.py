@@ -32,7 +32,8 @@ ARROWS: Final = {
     "audit": "_model",
     "_journal": "_client _watching _sending _call _network guards _protocol _model",
     "testing": "_client _watching guards sandbox _model",
-    "pytest_plugin": "testing sandbox __init__",
+    "pytest_plugin": "sync testing sandbox __init__",
+    "sync": "__init__ testing sandbox callbacks guards",
     "taskiq": "_tasks _client _watching _sending _call _network guards _protocol _model",
     "fastapi": "_web callbacks __init__",
     "aiohttp": "_web callbacks __init__",
@@ -43,7 +44,7 @@ ARROWS: Final = {
 """Each room, and the rooms it may import. A room is a folder, or a module beside the folders."""
 LEAVES: Final = {"_version", "_clock", "_movable_clock", "_frames", "_private_file", "_thread"}
 """Modules that any room may import."""
-FLOORS: Final = 9
+FLOORS: Final = 10
 
 TASKS: Final = {"taskiq", "_tasks"}
 PURE: Final = {"_model", "_protocol", "guards._limits", "guards._rules", "guards._demands", "guards._refusals"} | {
@@ -102,6 +103,7 @@ ONLY_IN: Final = {
         "sandbox._callbacks.poster",
         "sandbox._connection",
         "sandbox._sandbox",
+        "sync._session",
     },
     "aiohttp": {"_network.aiohttp", "_network.connector", "aiohttp"},
     "yarl": {"_network.aiohttp"},

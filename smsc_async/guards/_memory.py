@@ -119,6 +119,10 @@ class MemoryStore:
         """The key of the hashes."""
         return self._salt
 
+    def anew(self) -> "MemoryStore":
+        """Return an empty store on the same clock."""
+        return MemoryStore(None if isinstance(self._clock, LoopClock) else self._clock, salt=self._salt)
+
     def rebind(self) -> None:
         """Switch to the clock of the running event loop."""
         if isinstance(self._clock, LoopClock):
