@@ -7,7 +7,7 @@ from typing import Final, NoReturn
 
 import pytest
 
-__all__ = ["LIBRARIES", "LibraryFinder", "is_installed", "missing", "need"]
+__all__ = ["LIBRARIES", "LibraryFinder", "is_installed", "missing", "need", "need_libraries"]
 
 LIBRARIES: Final = {
     "django",
@@ -44,6 +44,13 @@ def need(program: str) -> None:
     for library in sorted(LIBRARIES):
         if library in program and not is_installed(library):
             missing(_words(library))
+
+
+def need_libraries(*libraries: str, extra: str = "notebook") -> None:
+    """Skip the test file if one of these libraries, which others import if they are there, is not installed."""
+    for library in libraries:
+        if not is_installed(library):
+            missing(f"{library} is not installed: pip install '.[{extra}]' polars")
 
 
 class LibraryFinder(MetaPathFinder):

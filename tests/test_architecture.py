@@ -42,7 +42,7 @@ ARROWS: Final = {
     "__main__": "_cli",
 }
 """Each room, and the rooms it may import. A room is a folder, or a module beside the folders."""
-LEAVES: Final = {"_version", "_clock", "_movable_clock", "_frames", "_private_file", "_thread"}
+LEAVES: Final = {"_version", "_clock", "_movable_clock", "_frames", "_private_file", "_thread", "_notebook"}
 """Modules that any room may import."""
 FLOORS: Final = 10
 
@@ -111,7 +111,8 @@ ONLY_IN: Final = {
     "sqlite3": {"_journal.database"},
     "phonenumbers": {"_model.phone"},
     "typer": {"__main__", "_cli"},
-    "rich": {"__main__", "_cli"},
+    "rich": {"__main__", "_cli", "_notebook"},
+    "tqdm": {"_notebook"},
     "fastapi": {"sandbox._api", "fastapi"},
     "jinja2": {"sandbox._pages.render"},
     "starlette": {*IMPURE, "_cli", "fastapi"},
@@ -261,7 +262,7 @@ def test_importing_the_package_imports_no_optional_library() -> None:
     code = (
         "import sys; from smsc_async import *; "
         "print(*{'typer', 'rich', 'starlette', 'uvicorn', 'fastapi', 'redis', 'taskiq', 'zeep', 'httpx', 'aiohttp', "
-        "'phonenumbers', 'opentelemetry'} "
+        "'phonenumbers', 'opentelemetry', 'tqdm', 'smsc_async._notebook'} "
         "& set(sys.modules))"
     )
     ran = subprocess.run(  # noqa: S603 - our own command

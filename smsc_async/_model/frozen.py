@@ -24,7 +24,7 @@ from smsc_async._frames import without_arguments
 
 from .xml_text import why_not_xml
 
-__all__ = ["Choice", "FrozenModel", "kind_of", "wrong"]
+__all__ = ["Choice", "FrozenModel", "is_private", "kind_of", "masked", "wrong"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -52,10 +52,15 @@ class _Masked:
         return self._shown
 
 
-def _masked(name: str | None, value: object) -> object:
+def is_private(name: str | None) -> bool:
+    """Return whether no value is shown of an attribute with this name."""
+    return name in _PRIVATE
+
+
+def masked(name: str | None, value: object) -> object:
     """Return an object that is shown in place of the value of an attribute: a part of a phone, the length of a text."""
     if isinstance(value, Mapping):
-        return {key: _masked(None, item) for key, item in value.items()}
+        return {key: masked(None, item) for key, item in value.items()}
     if isinstance(value, (tuple, list)):
         return _Masked(_counted(len(value), "recipient" if name == "to" else "item"))
     if name == "phone" and isinstance(value, str) and value.lstrip("+").isdecimal() and len(value) >= _LONG:
@@ -272,13 +277,14 @@ class FrozenModel(BaseModel):
         return super().model_validate_json(json_data, **options)
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
-        return ((name, _masked(name, value) if name in _PRIVATE else value) for name, value in super().__repr_args__())
+        return ((name, masked(name, value) if name in _PRIVATE else value) for name, value in super().__repr_args__())
 
     def __dir__(self) -> Iterable[str]:
         """Return the names of this class, without those that every pydantic model has."""
         kinds = [kind for kind in type(self).__mro__ if issubclass(kind, FrozenModel) and kind is not FrozenModel]
         own = {name for kind in kinds for name, value in vars(kind).items() if isinstance(value, property)}
-        return sorted({*type(self).model_fields, *own, "model_dump", "model_dump_json"})
+        rows = {"to_rows"} if hasattr(self, "to_rows") else set()
+        return sorted({*type(self).model_fields, *own, *rows, "model_dump", "model_dump_json"})
 
     def __setattr__(self, name: str, value: Any) -> None:
         # pydantic's own error for this shows the value.

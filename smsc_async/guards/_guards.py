@@ -237,6 +237,7 @@ class Guards:
                 state.in_flight,
                 waiting.get(name, 0),
                 {key: None if left is None else now + timedelta(seconds=left) for key, left in state.full.items()},
+                state.used,
             )
             for name, state in states.items()
         }
