@@ -79,6 +79,7 @@ IMPURE: Final = {
     "sandbox._lookup",
     "sandbox._pages.answers",
     "sandbox._pages.app",
+    "sandbox._pages.instruments",
     "sandbox._pages.live",
     "sandbox._pages.render",
     "sandbox._sandbox",

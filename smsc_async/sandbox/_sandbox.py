@@ -263,7 +263,7 @@ class Sandbox(SentAssertions):
 
         Args:
             login: The login.
-            **values: Attributes of `Account`; a new one needs a password.
+            **values: Attributes of `Account`; a new one needs a password. `top_up` is added to the balance.
 
         Raises:
             ValueError: A value is wrong or missing, or another customer has this apikey.
@@ -277,7 +277,7 @@ class Sandbox(SentAssertions):
         """Return how far each limit is used that something counts under at the moment, the fullest first."""
         with self._service.lock:
             uses = self._service.uses(self.clock.now())
-        return sorted(uses, key=lambda use: use.used / use.limit, reverse=True)
+        return sorted(uses, key=lambda use: use.used / max(1, use.limit), reverse=True)
 
     def delete_messages(self) -> None:
         """Forget all messages, also in the state file; balances, limits and ids stay."""

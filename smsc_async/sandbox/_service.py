@@ -135,6 +135,10 @@ class Service:
         Raises:
             ValueError: A value is wrong, or another customer has this apikey.
         """
+        changes = dict(changes)
+        top_up = changes.pop("top_up", None)
+        if top_up is not None:  # under the lock, so that no charge is lost
+            changes["balance"] = changes.get("balance", self.balances.get(login, Decimal(0))) + top_up
         unknown = changes.keys() - {each.name for each in fields(Account)}
         if unknown:
             raise ValueError(f"{min(unknown)} is not an attribute of an account")

@@ -1,9 +1,11 @@
 """How the pages answer what is no page: refusals, errors, and what was done; and the headers of all answers."""
 
 import json
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -12,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .render import TEMPLATES, theme_of
 
-__all__ = ["Secured", "done", "error_page", "failed", "refused_page"]
+__all__ = ["Secured", "doing", "done", "error_page", "failed", "form_of", "refused_page", "with_toast"]
 
 _HEADERS: Final = {
     "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
@@ -79,6 +81,35 @@ def failed(request: Request, said: str, status: int = 422) -> Response:
     if request.headers.get("HX-Request"):
         return Response(status_code=status, headers=_toast(said, kind="error"))
     return _html(request, "error.html", status, title="This was not done", place=said)
+
+
+def with_toast(answer: Response, said: str) -> Response:
+    """Add a line for the page to an answer."""
+    answer.headers.update(_toast(said))
+    return answer
+
+
+async def form_of(request: Request) -> Mapping[str, str]:
+    """Return the fields of a form."""
+    return dict(parse_qsl((await request.body()).decode("utf-8", "replace"), keep_blank_values=True))
+
+
+def doing(action: Callable[[Request, Mapping[str, str]], str]) -> Callable[[Request], Awaitable[Response]]:
+    """Return an endpoint that does something with the fields of a form, and says what was done.
+
+    Args:
+        action: Does it, and returns what was done in words; a `ValueError` or `LookupError` says why it was not.
+    """
+
+    async def endpoint(request: Request) -> Response:
+        form = await form_of(request)
+        try:
+            said = await run_in_threadpool(action, request, form)
+        except (ValueError, LookupError) as error:
+            return failed(request, str(error))
+        return done(request, said)
+
+    return endpoint
 
 
 def _toast(said: str, **more: str) -> dict[str, str]:

@@ -1,12 +1,10 @@
 """The routes of the pages: each shows a view of the sandbox, or does what a method of `Sandbox` does."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import parse_qsl
 
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -21,8 +19,9 @@ from smsc_async.sandbox._lookup import Lookup
 from smsc_async.sandbox._messages import AcceptedMessage
 from smsc_async.sandbox._outbox import MessageFilter
 
-from .answers import Secured, done, error_page, failed, refused_page
+from .answers import Secured, doing, error_page, form_of, refused_page
 from .inbox import Search, inbox_of
+from .instruments import Instruments
 from .live import Live
 from .message import ERRORS_TO_CHOOSE, page_of
 from .render import Renderings
@@ -51,6 +50,7 @@ class Pages:
         self._lookup = lookup
         self._renderings = Renderings(sandbox, limits)
         self._live = Live(sandbox, lookup, self._renderings)
+        self._instruments = Instruments(sandbox, lookup, limits, self._renderings, self._live)
 
     def routes(self) -> list[Route]:
         """Return the routes."""
@@ -58,9 +58,10 @@ class Pages:
             Route("/", self.inbox),
             Route("/events", self.events),
             Route("/messages/{key}", self.message),
-            Route("/messages/{key}/status", self._doing(self.set_status), methods=["POST"]),
-            Route("/delete-messages", self._doing(self.delete_messages), methods=["POST"]),
-            Route("/clock", self._doing(self.move_clock), methods=["POST"]),
+            Route("/messages/{key}/status", doing(self.set_status), methods=["POST"]),
+            Route("/delete-messages", doing(self.delete_messages), methods=["POST"]),
+            Route("/clock", doing(self.move_clock), methods=["POST"]),
+            *self._instruments.routes(),
         ]
 
     def inbox(self, request: Request) -> Response:
@@ -91,7 +92,11 @@ class Pages:
         return "All messages are deleted"
 
     def move_clock(self, _: Request, form: Mapping[str, str]) -> str:
-        """Move the clock forward, or change its speed."""
+        """Move the clock forward, by seconds or up to a Unix time, or change its speed."""
+        if "until" in form:
+            ahead = float(form["until"]) - self._sandbox.now()
+            self._sandbox.advance(max(0.0, ahead))
+            return "The clock was moved" if ahead > 0 else "That time has come already"
         if "advance" in form:
             self._sandbox.advance(float(form["advance"]))
             return "The clock was moved"
@@ -130,19 +135,6 @@ class Pages:
     def _message(self, key: int) -> AcceptedMessage | None:
         return next(iter(self._lookup.search(MessageFilter(key=key))), None)
 
-    def _doing(self, action: Callable[[Request, Mapping[str, str]], str]) -> Callable[[Request], Any]:
-        """Return an endpoint that does something with the fields of a form, and says what was done."""
-
-        async def endpoint(request: Request) -> Response:
-            form = dict(parse_qsl((await request.body()).decode("utf-8", "replace"), keep_blank_values=True))
-            try:
-                said = await run_in_threadpool(action, request, form)
-            except (ValueError, LookupError) as error:
-                return failed(request, str(error))
-            return done(request, said)
-
-        return endpoint
-
 
 def make_pages(sandbox: "Sandbox", lookup: Lookup, access: Access, limits: Limits) -> ASGIApp:
     """Return the application.
@@ -156,7 +148,7 @@ def make_pages(sandbox: "Sandbox", lookup: Lookup, access: Access, limits: Limit
     pages = Starlette(routes=Pages(sandbox, lookup, limits).routes(), exception_handlers={HTTPException: error_page})
 
     async def take_token(request: Request) -> Response:
-        form = dict(parse_qsl((await request.body()).decode("utf-8", "replace")))
+        form = await form_of(request)
         cookie = access.cookie(request.scope, form.get("token", "").strip())
         if cookie is None:
             return refused_page(request.scope, 401, "That is not the token.")

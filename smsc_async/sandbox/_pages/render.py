@@ -97,7 +97,7 @@ class Renderings:
             ),
             "total": (count, f"{count:,}"),
             "requests": (last, str(last and last[0])),
-            "accounts": (dict(sandbox.balances), "1"),
+            "accounts": ((dict(sandbox.balances), sandbox.accounts), "1"),
         }
 
 

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING, Final
 
-from smsc_async.sandbox._limits import Limits, LimitUse, Streak, Window
+from smsc_async.sandbox._limits import Block, Limits, LimitUse, Streak, Window
 
 from .words import instant, span
 
 if TYPE_CHECKING:
     from smsc_async.sandbox import Sandbox
 
-__all__ = ["SPEEDS", "ClockView", "Gauge", "clock_of", "gauge_of", "gauges_of"]
+__all__ = ["RULES", "SPEEDS", "ClockView", "Gauge", "clock_of", "gauge_of", "gauges_of", "unused"]
 
 SPEEDS: Final = (1, 10, 60, 600)
 _CELLS: Final = 15
@@ -87,7 +87,7 @@ class Gauge:
     @property
     def percent(self) -> float:
         """How much of the limit is used, at most 100."""
-        return min(100.0, round(100 * self.used / self.limit, 1))
+        return min(100.0, round(100 * self.used / max(1, self.limit), 1))
 
 
 def clock_of(sandbox: "Sandbox") -> ClockView:
@@ -111,9 +111,8 @@ def gauge_of(use: LimitUse) -> Gauge:
     """Return how full a limit is."""
     short, name = RULES[use.rule]
     is_block = use.rule in {"login_failures", "bad_sends"}
-    level = (
-        "" if use.used < _NEAR * use.limit else "near" if use.used < use.limit else "blocked" if is_block else "full"
-    )
+    is_near = use.used >= _NEAR * use.limit and (use.limit > 1 or use.used > 1)  # one of one is what a request makes
+    level = "" if not is_near else "near" if use.used < use.limit else "blocked" if is_block else "full"
     until = "" if use.free_at is None else f"{instant(ceil(use.free_at)):%H:%M:%S}"
     period = "" if use.seconds is None else f" in {span(use.seconds)}"
     said = {"": "", "near": ", nearly full", "full": ", full", "blocked": ", blocked"}[level]
@@ -135,17 +134,20 @@ def gauges_of(uses: Sequence[LimitUse], limits: Limits) -> list[Gauge]:
         if use.limit > 1 or use.used > 1:  # one of one is what each request makes of it
             fullest.setdefault(use.rule, use)
     for rule in _ALWAYS:
-        unused = _unused(rule, getattr(limits, rule))
-        if unused is not None and len(fullest) < _SHOWN:
-            fullest.setdefault(rule, unused)
+        idle = unused(rule, getattr(limits, rule))
+        if idle is not None and len(fullest) < _SHOWN:
+            fullest.setdefault(rule, idle)
     return [gauge_of(use) for use in list(fullest.values())[:_SHOWN]]
 
 
-def _unused(rule: str, limit: Window | Streak | int | None) -> LimitUse | None:
+def unused(rule: str, limit: Window | Streak | Block | int | None) -> LimitUse | None:
+    """Return a limit that nothing counts under, None if it is switched off."""
     if limit is None:
         return None
     if isinstance(limit, int):
         return LimitUse(rule=rule, used=0, limit=limit, seconds=None)
+    if isinstance(limit, Block):
+        return LimitUse(rule=rule, used=0, limit=limit.failures, seconds=limit.seconds)
     return LimitUse(
         rule=rule, used=0, limit=limit.count, seconds=limit.seconds if isinstance(limit, Window) else limit.gap
     )
