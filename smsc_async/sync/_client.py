@@ -13,6 +13,7 @@ from smsc_async import (
     Message,
     MessageOutcome,
     QueryOptions,
+    Reports,
     SentMessage,
     Sms,
     SmscError,
@@ -106,6 +107,7 @@ class Client(BlockingSession):
         cost: Literal[2, 3] | None = None,
         allow_duplicate: bool = False,
         workers: Workers = "auto",
+        progress: bool = False,
         timeout: Timeout | float | Unset = UNSET,
         deadline: float | Unset | None = UNSET,
         **options: Unpack[QueryOptions],
@@ -121,6 +123,7 @@ class Client(BlockingSession):
                 cost=cost,
                 allow_duplicate=allow_duplicate,
                 workers=workers,
+                progress=progress,
                 timeout=timeout,
                 deadline=deadline,
                 **options,
@@ -200,11 +203,14 @@ class Client(BlockingSession):
         messages: Many[AnyRef],
         *,
         detail: Literal[0, 1, 2] = 0,
+        progress: bool = False,
         on_progress: OnProgress | None = None,
-    ) -> list[DeliveryReport | SmscError]:
+    ) -> Reports[DeliveryReport | SmscError]:
         """Request the status of each message once, a few at a time; return reports and errors in the same order."""
         note = noted_by_caller(on_progress)
-        return self._run(lambda client: client.statuses(items_of(messages), detail=detail, on_progress=note))
+        return self._run(
+            lambda client: client.statuses(items_of(messages), detail=detail, progress=progress, on_progress=note)
+        )
 
     @mirrors(AsyncClient.watch)
     def watch(
@@ -215,6 +221,7 @@ class Client(BlockingSession):
         grace: float = 30.0,
         delay_per_request: float | Literal["auto"] = "auto",
         confirm_pushes: bool = False,
+        progress: bool = False,
         on_progress: OnProgress | None = None,
     ) -> Watcher:
         """Follow the delivery of many messages until their status is final; see `Watcher` for its use."""
@@ -228,6 +235,7 @@ class Client(BlockingSession):
                 grace=grace,
                 delay_per_request=delay_per_request,
                 confirm_pushes=confirm_pushes,
+                progress=progress,
                 on_progress=None if callable(on_progress) else on_progress,  # the thread that takes the update does
             )
 

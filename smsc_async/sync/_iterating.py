@@ -12,7 +12,7 @@ from smsc_async import ClientClosed
 from smsc_async._frames import forget_own_frames
 
 from ._call import PortalCall, is_in_event_loop
-from ._owned import Behind
+from ._owned import AsyncSide
 from ._portal import Portal
 
 __all__ = ["each", "list_of", "soon", "without_own_frames"]
@@ -37,7 +37,7 @@ def list_of(messages: Any) -> Any:
     return list(messages) if isinstance(messages, Iterable) and not is_other else messages
 
 
-def each(behind: Behind, make: Callable[[AsyncClient], AsyncGenerator[T, None]]) -> Generator[T, None, None]:
+def each(behind: AsyncSide, make: Callable[[AsyncClient], AsyncGenerator[T, None]]) -> Generator[T, None, None]:
     """Yield what an asynchronous generator yields; leaving the loop early closes it."""
     portal, client = behind.use()
     items = make(client)

@@ -10,13 +10,13 @@ from ._call import PortalCall, check_no_event_loop, closed
 from ._portal import Portal
 from ._process import Lease, process
 
-__all__ = ["Behind", "Derived", "Owned"]
+__all__ = ["AsyncSide", "Derived", "Owned"]
 
 Make: TypeAlias = Callable[[Guards | Unset | None], AsyncClient]
 """Makes a client with these guards; unset for those of the arguments."""
 
 
-class Behind(Protocol):
+class AsyncSide(Protocol):
     """What is behind a client."""
 
     @property
@@ -53,11 +53,11 @@ class Owned:
 
     @property
     def client(self) -> AsyncClient:
-        """See `Behind.client`."""
+        """See `AsyncSide.client`."""
         return self._client
 
     def use(self) -> tuple[Portal, AsyncClient]:
-        """See `Behind.use`."""
+        """See `AsyncSide.use`."""
         check_no_event_loop()
         lease = self._lease
         if lease is None or self._is_closed or self._process != process.number:
@@ -108,7 +108,7 @@ class Derived:
         derive: Makes the client with other options of the other one's.
     """
 
-    def __init__(self, base: Behind, derive: Callable[[AsyncClient], AsyncClient]) -> None:
+    def __init__(self, base: AsyncSide, derive: Callable[[AsyncClient], AsyncClient]) -> None:
         self._base = base
         self._derive = derive
         self._of = base.client
@@ -116,11 +116,11 @@ class Derived:
 
     @property
     def client(self) -> AsyncClient:
-        """See `Behind.client`."""
+        """See `AsyncSide.client`."""
         return self._client
 
     def use(self) -> tuple[Portal, AsyncClient]:
-        """See `Behind.use`."""
+        """See `AsyncSide.use`."""
         portal, base = self._base.use()
         if base is not self._of:
             self._client, self._of = self._derive(base), base

@@ -27,7 +27,7 @@ from smsc_async.guards import Snapshot
 
 from ._call import PortalCall
 from ._mirror import mirrors, name_after
-from ._owned import Behind, Derived, Owned
+from ._owned import AsyncSide, Derived, Owned
 from ._types import OnUnknown
 
 if TYPE_CHECKING:
@@ -109,10 +109,10 @@ class BlockingSession:
                 observers=watching,
             )
 
-        self._behind: Behind = Owned(make)
+        self._behind: AsyncSide = Owned(make)
 
     @classmethod
-    def _of(cls, behind: Behind) -> Self:
+    def _of(cls, behind: AsyncSide) -> Self:
         client = cls.__new__(cls)
         client._behind = behind  # noqa: SLF001 - of this class
         return client
