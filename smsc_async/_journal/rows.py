@@ -17,8 +17,8 @@ from smsc_async._model import (
     Message,
     MessageId,
     MessageStatus,
-    Row,
     Shown,
+    TableRow,
     about,
     capitalized,
     code_columns,
@@ -233,7 +233,7 @@ class JournalRow(Shown):
     accepted_at: datetime | None = None
     final_at: datetime | None = None
 
-    def to_rows(self) -> list[Row]:
+    def to_rows(self) -> list[TableRow]:
         """Return one row."""
         names = "code", "error", "cost", "parts", "attempted_at", "accepted_at", "final_at"
         codes = {**code_columns("status", self.status), **code_columns("delivery_error", self.delivery_error)}
@@ -282,7 +282,7 @@ class Summary(Shown):
         """The number of messages without an answer of the service."""
         return self.planned + self.attempted + self.unresolved
 
-    def to_rows(self) -> list[Row]:
+    def to_rows(self) -> list[TableRow]:
         """Return one row with all numbers."""
         return [{each.name: getattr(self, each.name) for each in fields(self)}]
 

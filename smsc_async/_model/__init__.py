@@ -127,8 +127,8 @@ from .results import (
 from .schedule import After, At, Between, LocalTime, Schedule
 from .shown import (
     Bar,
-    Row,
     Shown,
+    TableRow,
     View,
     about,
     capitalized,
@@ -264,7 +264,6 @@ __all__ = [
     "Reports",
     "Resend",
     "Result",
-    "Row",
     "Schedule",
     "Scope",
     "Send",
@@ -283,6 +282,7 @@ __all__ = [
     "StatusPush",
     "StatusTooOften",
     "SubscriberFlood",
+    "TableRow",
     "Telegram",
     "TelegramBot",
     "TooManyInFlight",

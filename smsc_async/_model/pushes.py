@@ -14,7 +14,7 @@ from .details import Detail, number, read_code, read_moment, read_price
 from .frozen import FrozenModel
 from .reports import DeliveryErrorCode, Status, phrase_of
 from .result_base import Result, Wire
-from .shown import Row, about, capitalized, code_columns, counted, in_utc, shown_phone, shown_time
+from .shown import TableRow, about, capitalized, code_columns, counted, in_utc, shown_phone, shown_time
 from .types import MessageRef, Money
 
 __all__ = ["CallConfirmed", "HlrDetails", "IncomingMessage", "InvalidCallbackSignature", "StatusPush"]
@@ -119,7 +119,7 @@ class StatusPush(Result):
         """Whether the subscriber is reachable, after an HLR request or a ping; None if that is unknown (a hint)."""
         return self.is_delivered if self._is_request and self.is_final else None
 
-    def to_rows(self) -> list[Row]:
+    def to_rows(self) -> list[TableRow]:
         """Return one row."""
         return [
             {
@@ -177,7 +177,7 @@ class IncomingMessage(Result):
     id: Annotated[str | None, Field(validation_alias="id")] = None
     at: Moment = None
 
-    def to_rows(self) -> list[Row]:
+    def to_rows(self) -> list[TableRow]:
         """Return one row."""
         return [{"phone": self.phone, "text": self.text, "to": self.to, "id": self.id, "at": in_utc(self.at)}]
 
@@ -206,7 +206,7 @@ class CallConfirmed(Result):
     phone: Annotated[str, Field(validation_alias="phone")]
     at: Annotated[datetime, Field(validation_alias="ts"), Detail(read_moment)]
 
-    def to_rows(self) -> list[Row]:
+    def to_rows(self) -> list[TableRow]:
         """Return one row with the number and the time."""
         return [{"phone": self.phone, "at": in_utc(self.at)}]
 

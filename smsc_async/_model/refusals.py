@@ -8,7 +8,7 @@ from pydantic import Field, JsonValue, ValidationError
 
 from .details import Detail, read_code
 from .result_base import Result
-from .shown import Row, shown_phone
+from .shown import TableRow, shown_phone
 from .types import is_phone, recipient_key
 
 __all__ = ["RecipientError", "Refusals", "read_refusals"]
@@ -25,7 +25,7 @@ class RecipientError(Result):
     phone: Annotated[str, Field(validation_alias="phone")]
     code: Annotated[int | None, Field(validation_alias="status"), Detail(read_code)] = None
 
-    def to_rows(self) -> list[Row]:
+    def to_rows(self) -> list[TableRow]:
         """Return one row with the recipient and the error number."""
         return [{"phone": self.phone, "code": self.code}]
 

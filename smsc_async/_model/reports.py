@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, computed_field
 from .codes import DeliveryError, MessageStatus
 from .details import Detail, moment, number, read_code, read_count, read_price
 from .result_base import Result, Wire
-from .shown import Row, about, capitalized, code_columns, in_utc, shown_time
+from .shown import TableRow, about, capitalized, code_columns, in_utc, shown_time
 from .types import MessageRef, Money
 
 __all__ = ["DeliveryErrorCode", "DeliveryReport", "Status", "phrase_of"]
@@ -78,7 +78,7 @@ class DeliveryReport(Result):
         """What the status means, in English, and the error if there is one: "impossible to deliver (...)"."""
         return phrase_of(self.status, self.error)
 
-    def to_rows(self) -> list[Row]:
+    def to_rows(self) -> list[TableRow]:
         """Return one row, with the recipient as it was passed to the send."""
         return [
             {

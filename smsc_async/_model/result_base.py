@@ -7,7 +7,7 @@ from pydantic import ConfigDict, JsonValue, model_validator
 
 from .details import Detail
 from .frozen import FrozenModel
-from .shown import Row, Shown
+from .shown import Shown, TableRow
 
 __all__ = ["Result", "Wire"]
 
@@ -56,7 +56,7 @@ class Result(Shown, FrozenModel):
             if value is not False and value not in (None, {}, ())
         )
 
-    def to_rows(self) -> list[Row]:
+    def to_rows(self) -> list[TableRow]:
         """Return one row with the attributes."""
         return [{name: value for name, value in self if name != "extra"}]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Final, SupportsIndex, TypeVar, overload
 
 from .outcome import SmscError
-from .shown import Row, Shown, View, counted, failure_columns, masked_row
+from .shown import Shown, TableRow, View, counted, failure_columns, masked_row
 
 __all__ = ["Reports"]
 
@@ -32,7 +32,7 @@ class Reports(Shown, list[T]):
             return Reports(super().__getitem__(index))
         return super().__getitem__(index)
 
-    def to_rows(self) -> list[Row]:
+    def to_rows(self) -> list[TableRow]:
         """Return flat rows, all with the same columns, for `pandas.DataFrame` or `polars.DataFrame`.
 
         What a result does not have is None in its row. An error in the list has its class in `failure`, its text in
@@ -42,7 +42,7 @@ class Reports(Shown, list[T]):
         columns = dict.fromkeys(name for row in rows for name in row)
         return [{name: row.get(name) for name in columns} for row in rows]
 
-    def _each(self) -> Iterator[Row]:
+    def _each(self) -> Iterator[TableRow]:
         for item in self:
             if isinstance(item, Shown):
                 yield from item.to_rows()
@@ -61,7 +61,7 @@ class Reports(Shown, list[T]):
         rows = self.to_rows()
         return View(self._summary(rows), [masked_row(row) for row in rows])
 
-    def _summary(self, rows: list[Row]) -> str:
+    def _summary(self, rows: list[TableRow]) -> str:
         found = Counter(filter(None, map(_result, rows)))
         each = ", ".join(f"{count:,} {name}" for name, count in found.most_common())
         return f"{counted(len(self), self._noun())}{': ' if each else ''}{each}."
@@ -71,5 +71,5 @@ class Reports(Shown, list[T]):
         return _CAPITAL.sub(" ", kinds.pop()).lower() if len(kinds) == 1 else "result"
 
 
-def _result(row: Row) -> str | None:
+def _result(row: TableRow) -> str | None:
     return row["failure"] or row.get("status_phrase") or ("accepted" if row.get("accepted") else None)

@@ -15,7 +15,7 @@ from .frozen import wrong
 from .recipient_details import RecipientDetails, read_details
 from .refusals import RecipientError, Refusals, read_refusals
 from .result_base import Result, Wire
-from .shown import Row, about, code_columns, counted, money
+from .shown import TableRow, about, code_columns, counted, money
 from .types import MessageRef, Money, is_group, is_message_id, recipient_key
 
 __all__ = [
@@ -39,7 +39,7 @@ class Balance(Result):
 
     amount: Annotated[Money, Field(validation_alias="balance"), Detail(read_amount)]
 
-    def to_rows(self) -> list[Row]:
+    def to_rows(self) -> list[TableRow]:
         """Return one row with the amount."""
         return [{"amount": self.amount}]
 
@@ -60,7 +60,7 @@ class Cost(Result):
     amount: Annotated[Money, Field(validation_alias="cost"), Detail(read_price)]
     sms_count: Annotated[int | None, Field(validation_alias="cnt"), Detail(read_count)] = None
 
-    def to_rows(self) -> list[Row]:
+    def to_rows(self) -> list[TableRow]:
         """Return one row with the amount and the number of SMS."""
         return [{"amount": self.amount, "sms_count": self.sms_count}]
 
@@ -107,13 +107,13 @@ class SentMessage(Result):
             raise ValueError(f"this send has {len(self.refs)} references, not one; use .refs")
         return self.refs[0]
 
-    def to_rows(self) -> list[Row]:
+    def to_rows(self) -> list[TableRow]:
         """Return one row for each recipient; `send_cost` and `send_sms_count` are those of the whole send."""
         details = {recipient_key(each.phone): each for each in self.details}
         codes = {error.phone: error.code for error in self.errors}
         people = [(ref.phone, True) for ref in self.refs] + [(phone, False) for phone in codes]
         people += [(ref.phone, False) for ref in self.missing]
-        rows: list[Row] = []
+        rows: list[TableRow] = []
         for phone, accepted in people:
             found = details.get(recipient_key(phone))
             rows.append(

@@ -14,8 +14,8 @@ from .frozen import is_private, masked
 
 __all__ = [
     "Bar",
-    "Row",
     "Shown",
+    "TableRow",
     "View",
     "about",
     "capitalized",
@@ -29,7 +29,7 @@ __all__ = [
     "shown_time",
 ]
 
-Row: TypeAlias = dict[str, Any]
+TableRow: TypeAlias = dict[str, Any]
 """A flat row for a table: numbers, `Decimal`, aware datetimes in UTC, strings, booleans and None."""
 
 
@@ -65,7 +65,7 @@ class Shown(ABC):
     __slots__ = ()
 
     @abstractmethod
-    def to_rows(self) -> list[Row]:
+    def to_rows(self) -> list[TableRow]:
         """Return flat rows for `pandas.DataFrame` or `polars.DataFrame`, with the real phones and texts.
 
         Money is `Decimal`, times are aware datetimes in UTC, and a code is its number with its phrase beside it.
@@ -92,7 +92,7 @@ class Shown(ABC):
         return to_rich(*self._view())
 
 
-def masked_row(row: Mapping[str, object]) -> Row:
+def masked_row(row: Mapping[str, object]) -> TableRow:
     """Return a row in which private values are masked as in a repr."""
     return {
         name: _plain(masked(name, value)) if is_private(name) and isinstance(value, str) else value
@@ -134,7 +134,7 @@ def shown_time(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
-def code_columns(name: str, code: MessageStatus | DeliveryError | MessageType | None) -> Row:
+def code_columns(name: str, code: MessageStatus | DeliveryError | MessageType | None) -> TableRow:
     """Return the columns of a code: its number and its phrase."""
     return {name: None if code is None else int(code), f"{name}_phrase": None if code is None else code.phrase}
 
@@ -144,7 +144,7 @@ def in_utc(moment: datetime | None) -> datetime | None:
     return None if moment is None else moment.astimezone(UTC)
 
 
-def failure_columns(error: Exception | None) -> Row:
+def failure_columns(error: Exception | None) -> TableRow:
     """Return the columns about a failure: its class, its text and whether the request may have been executed."""
     outcome = getattr(error, "outcome", None)
     return {

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from .frozen import wrong
-from .shown import Row, Shown, View
+from .shown import Shown, TableRow, View
 
 __all__ = ["Encoding", "Parts", "parts"]
 
@@ -61,7 +61,7 @@ class Parts(Shown):
     def __len__(self) -> int:
         return self.count
 
-    def to_rows(self) -> list[Row]:
+    def to_rows(self) -> list[TableRow]:
         """Return a row for each SMS, with its text and its units."""
         return [
             {"part": number, "text": text, "units": sum(_widths(text, self.encoding)), "encoding": str(self.encoding)}

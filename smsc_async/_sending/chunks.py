@@ -19,7 +19,6 @@ from smsc_async._model import (
     MessageRef,
     Outcome,
     Refusals,
-    Row,
     Scope,
     Send,
     Sender,
@@ -28,6 +27,7 @@ from smsc_async._model import (
     SentMessage,
     Shown,
     SmscError,
+    TableRow,
     When,
     about,
     capitalized,
@@ -76,7 +76,7 @@ class MessageOutcome(Shown):
     error: SmscError | ValueError | None = None
     sent: SentMessage | None = field(default=None, repr=False)
 
-    def to_rows(self) -> list[Row]:
+    def to_rows(self) -> list[TableRow]:
         """Return one row."""
         found = self.ref.id if self.ref else getattr(self.error, "id", None) or (self.sent.id if self.sent else None)
         return [
@@ -111,7 +111,7 @@ class ChunkCost(Shown):
     cost: Cost | None = None
     error: SmscError | ValueError | None = None
 
-    def to_rows(self) -> list[Row]:
+    def to_rows(self) -> list[TableRow]:
         """Return one row."""
         cost = self.cost
         return [

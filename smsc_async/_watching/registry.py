@@ -16,10 +16,10 @@ from smsc_async._model import (
     Many,
     MessageRef,
     MessageStatus,
-    Row,
     SentMessage,
     Shown,
     SmscError,
+    TableRow,
     about,
     capitalized,
     code_columns,
@@ -53,7 +53,7 @@ class Unfinished(Shown, FrozenModel):
     status: int | None = None
     since: datetime
 
-    def to_rows(self) -> list[Row]:
+    def to_rows(self) -> list[TableRow]:
         """Return one row."""
         status = None if self.status is None else MessageStatus(self.status)
         key = {"phone": self.ref.phone, "id": self.ref.id}
@@ -113,7 +113,7 @@ class Update(Shown):
         """The status, None if there is no report."""
         return None if self.report is None else self.report.status
 
-    def to_rows(self) -> list[Row]:
+    def to_rows(self) -> list[TableRow]:
         """Return one row; that of an expiry or an error has no status."""
         report = self.report
         return [

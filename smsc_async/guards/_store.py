@@ -11,9 +11,9 @@ from smsc_async._model import (
     LOGIN_FAILURES,
     Bar,
     GuardStoreError,
-    Row,
     Shown,
     SmscError,
+    TableRow,
     View,
     counted,
     in_utc,
@@ -160,7 +160,7 @@ class Snapshot(Shown):
     waiting: int
     rules: Mapping[str, RuleSnapshot]
 
-    def to_rows(self) -> list[Row]:
+    def to_rows(self) -> list[TableRow]:
         """Return a row for each rule; `full` is the number of keys without a free slot, and names none of them."""
         return [
             {

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from smsc_async._model import MessageStatus, Row, Shown, View, code_columns, counted, masked_row
+from smsc_async._model import MessageStatus, Shown, TableRow, View, code_columns, counted, masked_row
 
 from ._messages import AcceptedMessage
 
@@ -24,7 +24,7 @@ class ShownMessages(Shown):
     def now(self) -> float:
         """Return the sandbox's Unix time."""
 
-    def to_rows(self) -> list[Row]:
+    def to_rows(self) -> list[TableRow]:
         """Return a row for each message, in the order in which they were accepted, for pandas or polars."""
         now = self.now()
         return [_row(message, now) for message in self.messages]
@@ -37,13 +37,13 @@ class ShownMessages(Shown):
         return View(_summary(rows), [{**masked_row(row), "text": row["text"], "key": None} for row in reversed(rows)])
 
 
-def _summary(rows: Sequence[Row]) -> str:
+def _summary(rows: Sequence[TableRow]) -> str:
     found = Counter(row["status_phrase"] for row in rows)
     each = ", ".join(f"{count:,} {phrase}" for phrase, count in found.most_common())
     return f"A sandbox with {counted(len(rows), 'message')}{': ' if each else ''}{each}."
 
 
-def _row(message: AcceptedMessage, now: float) -> Row:
+def _row(message: AcceptedMessage, now: float) -> TableRow:
     status = MessageStatus(message.status_at(now))
     return {
         "phone": message.phone,
