@@ -14,7 +14,7 @@ def _web(sandbox: Sandbox, base: str = "http://localhost:8025") -> httpx.AsyncCl
     return httpx.AsyncClient(transport=sandbox.transport(), base_url=base, headers=HTML)
 
 
-@pytest.mark.parametrize("path", ["/", "/_sandbox/messages/1", "/_sandbox/static/app.css", "/_sandbox/events"])
+@pytest.mark.parametrize("path", ["/", "/_sandbox/messages/1", "/_sandbox/limits", "/_sandbox/events"])
 async def test_another_host_is_refused_with_a_page_that_shows_nothing(path: str) -> None:
     async with _web(Sandbox()) as web:
         answer = await web.get(path, headers={"Host": "evil.test"})
@@ -134,8 +134,9 @@ async def test_the_header_of_the_api_opens_the_pages_and_the_cookie_does_not_ope
         assert (await web.get("/_sandbox/api/clock")).status_code == 401
 
 
-async def test_the_files_of_the_pages_need_no_token() -> None:
+async def test_the_files_of_the_pages_need_no_token_and_are_there_for_the_page_that_refuses_a_host() -> None:
     async with _web(Sandbox(token=TOKEN)) as web:
+        assert (await web.get("/_sandbox/static/app.css", headers={"Host": "evil.test"})).status_code == 200
         assert (await web.get("/_sandbox/static/app.css")).status_code == 200
         assert (await web.get("/_sandbox/static/../app.py")).status_code in {401, 404}
         assert (await web.get("/_sandbox/static/..%2fapp.py")).status_code == 404

@@ -63,10 +63,14 @@ async def test_the_rules_are_listed_with_what_they_affect_and_how_often_they_did
     web.sandbox.faults.add("error code=9 times=2")
     await web.call("get_balance")
     assert _rules(await web.page("faults")) == [
-        "on Delay delay seconds=0.5 The request is executed at once, its answer comes these seconds later. "
-        "status 20 %, after 3 others 0 times",
-        "on HTTP error page http status=502 executed=false A page of HTML with this status comes in place of XML. "
-        "any operation, +7 999 123-45-67 once 0 of 1",
+        (
+            "on Delay delay seconds=0.5 The request is executed at once, its answer comes these seconds later. "
+            "status 20 %, after 3 others 0 times"
+        ),
+        (
+            "on HTTP error page http status=502 executed=false A page of HTML with this status comes in place of XML. "
+            "any operation, +7 999 123-45-67 once 0 of 1"
+        ),
         "on Send it twice duplicate_callback The callback is sent twice. callbacks 50 %, 3 times 0 of 3",
         "on Error 1 to 9 error code=9 The service refuses the request with this error. any operation 2 times 1 of 2",
     ]

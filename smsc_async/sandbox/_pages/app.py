@@ -159,7 +159,7 @@ def make_pages(sandbox: "Sandbox", lookup: Lookup, access: Access, limits: Limit
     token = Starlette(routes=[Route("/token", take_token, methods=["POST"])])
     return Starlette(
         routes=[
-            Mount("/static", Gate(StaticFiles(directory=_STATIC), access.foreign, refused_page)),
+            Mount("/static", StaticFiles(directory=_STATIC)),  # for all, because pages that refuse need it too
             Route("/token", Gate(token, access.foreign, refused_page), methods=["POST"]),
             Mount("/", Gate(pages, access.page_refusal, refused_page)),
         ],

@@ -1,0 +1,137 @@
+"""What the browser looks at: a sandbox in which much has happened, an empty one, and one with a token."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from typing import Final, NamedTuple
+from urllib.parse import urlsplit
+from xml.sax.saxutils import escape
+
+import httpx
+
+from smsc_async.sandbox import Account, DeliveryPlan, Sandbox
+
+__all__ = ["FOREIGN_HOST", "SCENES", "Scene", "Stage", "staged"]
+
+FOREIGN_HOST: Final = "foreign.test"
+"""A name that the browser is told to resolve to this machine."""
+_ELEMENTS: Final = {"send_sms": "send", "get_status": "status", "get_balance": "balance"}
+_TEXTS: Final = (
+    ("79991204567", "4821 is your code. Do not tell it to anyone."),
+    ("79997712009", "It\N{RIGHT SINGLE QUOTATION MARK}s ready: " + "your order can be collected today. " * 8),
+    ("971500000142", "\N{ARABIC LETTER MEEM}\N{ARABIC LETTER REH}\N{ARABIC LETTER HAH}" * 20),
+    ("79991204568", "<script>document.title = 'hostile'</script><img src=x>"),
+    ("79991204569", "https://example.test/" + "a-long-word-without-a-space" * 8),
+    ("someone@example.test", "A mail"),
+)
+
+
+class Scene(NamedTuple):
+    """A page in a state.
+
+    Attributes:
+        name: What it is called.
+        sandbox: Which sandbox: "full", "empty", or "token".
+        path: Its path.
+        status: The HTTP status.
+        host: The name by which it is opened, empty for that of the sandbox.
+    """
+
+    name: str
+    sandbox: str
+    path: str
+    status: int = 200
+    host: str = ""
+
+
+SCENES: Final = (
+    Scene("inbox", "full", "/"),
+    Scene("message", "full", "/_sandbox/messages/2"),
+    Scene("message-arabic", "full", "/_sandbox/messages/3"),
+    Scene("message-hostile", "full", "/_sandbox/messages/4"),
+    Scene("message-long", "full", "/_sandbox/messages/5"),
+    Scene("no-match", "full", "/?q=%3Cscript%3Enothing"),
+    Scene("limits", "full", "/_sandbox/limits"),
+    Scene("faults", "full", "/_sandbox/faults"),
+    Scene("accounts", "full", "/_sandbox/accounts"),
+    Scene("requests", "full", "/_sandbox/requests"),
+    Scene("request", "full", "/_sandbox/requests/4"),
+    Scene("empty", "empty", "/"),
+    Scene("limits-empty", "empty", "/_sandbox/limits"),
+    Scene("faults-empty", "empty", "/_sandbox/faults"),
+    Scene("requests-empty", "empty", "/_sandbox/requests"),
+    Scene("error", "empty", "/_sandbox/messages/77", status=404),
+    Scene("token", "token", "/", status=401),
+    Scene("refused", "empty", "/", status=403, host=FOREIGN_HOST),
+)
+"""All pages, each in its states."""
+
+
+class Stage:
+    """The sandboxes, served on ports of this machine.
+
+    Args:
+        sandboxes: The sandboxes by name.
+        urls: Where they are served.
+    """
+
+    def __init__(self, sandboxes: dict[str, Sandbox], urls: dict[str, str]) -> None:
+        self.sandboxes = sandboxes
+        self._urls = urls
+
+    def origin(self, scene: Scene) -> str:
+        """Return the origin of a page."""
+        parts = urlsplit(self._urls[scene.sandbox])
+        return f"http://{scene.host or parts.hostname}:{parts.port}"
+
+    def url(self, scene: Scene) -> str:
+        """Return the address of a page."""
+        return self.origin(scene) + scene.path
+
+
+@contextmanager
+def staged() -> Iterator[Stage]:
+    """Serve the sandboxes."""
+    full, empty, token = Sandbox(accounts=_accounts(), delivery=DeliveryPlan.delivered()), Sandbox(), Sandbox(token="t")
+    with full.serve() as full_url, empty.serve() as empty_url, token.serve() as token_url:
+        _fill(full, full_url)
+        yield Stage(
+            {"full": full, "empty": empty, "token": token}, {"full": full_url, "empty": empty_url, "token": token_url}
+        )
+
+
+def _accounts() -> list[Account]:
+    return [
+        Account.demo(),
+        Account(login="shop-staging", password="s", balance=Decimal(2500), virtual=True),
+        Account(login="a-login-of-many-letters-" * 3, password="s", groups={1: ("79991234567",)}),
+    ]
+
+
+def _fill(sandbox: Sandbox, url: str) -> None:
+    sandbox.faults.add("lose_answer operation=send after=9 times=1")
+    sandbox.faults.add("delay seconds=4 operation=balance probability=0.1 phone=79997712009")
+    with httpx.Client(base_url=url) as http:
+        for number, (phone, text) in enumerate(_TEXTS, 1):
+            _call(http, "send_sms", phones=phone, mes=text, id=f"m{number}", sender="SHOP")
+        sandbox.advance(90_000)
+        for number in range(9):
+            _call(http, "send_sms", phones="79991204567", mes=f"{1000 + number} is your code", id=f"n{number}")
+        for number in range(6):
+            _call(http, "get_status", phone="79991204567", id="n1", all=0)
+            sandbox.advance(number)
+        _call(http, "send_sms", phones="79991204567", mes="x", psw="wrong")
+
+
+def _call(http: httpx.Client, method: str, **fields: object) -> None:
+    given = {"login": "demo", "psw": "demo", **fields}
+    body = "".join(f"<{name}>{escape(str(value))}</{name}>" for name, value in given.items())
+    envelope = (
+        '<e:Envelope xmlns:e="http://schemas.xmlsoap.org/soap/envelope/"><e:Body>'
+        f'<s:{_ELEMENTS[method]} xmlns:s="https://smscentre.com/sys/soap.php">{body}</s:{_ELEMENTS[method]}>'
+        "</e:Body></e:Envelope>"
+    )
+    try:
+        http.post("", content=envelope, headers={"Content-Type": "text/xml"})
+    except httpx.TransportError:
+        assert method == "send_sms"  # the fault has lost its answer

@@ -1,0 +1,125 @@
+"""Every page of the sandbox in Chromium, in both themes, on a phone and on a wide screen."""
+
+import os
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+
+import pytest
+
+from tests.parts import missing
+
+pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install '.[browser]'")
+
+from playwright.sync_api import Browser, ConsoleMessage, Page
+
+from .chromium import CHROMIUM, SIZES, THEMES, Theme, browser, window
+from .stage import SCENES, Scene, Stage, staged
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("chromium")]
+
+AXE = os.environ.get("AXE_CORE", "")
+FOCUSABLE = "a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex='0']"
+WATCH = """(selector) => {
+  const visible = (each) => each.checkVisibility({visibilityProperty: true}) && !each.closest("[popover]:not(:popover-open)")
+    || getComputedStyle(each.closest("[popover]") || document.body).display !== "none" && each.checkVisibility();
+  const radios = (each) => each.type !== "radio" || each.checked;
+  window.left = new Set([...document.querySelectorAll(selector)]
+    .filter((each) => visible(each) && !each.disabled && each.tabIndex >= 0 && radios(each)));
+  return window.left.size;
+}"""
+STEP = """() => {
+  const each = document.activeElement;
+  if (each === document.body) return null;
+  window.left.delete(each);
+  const shown = [each, each.closest("label"), each.closest(".tab"), each.parentElement].filter(Boolean).some((one) => {
+    const style = getComputedStyle(one);
+    return style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0;
+  });
+  const box = each.getBoundingClientRect();
+  const inside = box.bottom > 0 && box.top < innerHeight && box.right > 0 && box.left < innerWidth;
+  return {name: each.outerHTML.slice(0, 120), shown, inside};
+}"""
+
+
+@pytest.fixture(scope="module")
+def stage() -> Iterator[Stage]:
+    with staged() as stage:
+        yield stage
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    if not CHROMIUM.exists():
+        missing(f"{CHROMIUM} is not here: apt install chromium")
+    with browser() as started:
+        yield started
+
+
+class Look:
+    """A page that was opened, with what it has loaded and complained about."""
+
+    def __init__(self, page: Page, stage: Stage, scene: Scene, theme: Theme) -> None:
+        self.page, self.scene, self.theme = page, scene, theme
+        self.complaints: list[str] = []
+        self.loaded: list[str] = []
+        page.on("console", self._hear)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("request", lambda request: self.loaded.append(request.url))
+        answer = page.goto(stage.url(scene))
+        assert answer is not None
+        assert answer.status == scene.status
+        page.wait_for_timeout(400)  # what is loaded late, and the first events
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        is_its_status = self.scene.status >= 400 and f"status of {self.scene.status}" in message.text
+        if message.type in {"error", "warning"} and not is_its_status:
+            self.complaints.append(message.text)
+
+
+@pytest.fixture(
+    scope="module", params=product(SCENES, SIZES, THEMES), ids=lambda each: f"{each[0].name}-{each[1]}-{each[2]}"
+)
+def look(request: pytest.FixtureRequest, chromium: Browser, stage: Stage) -> Iterator[Look]:
+    scene, width, theme = request.param
+    with window(chromium, width, theme) as context:
+        yield Look(context.new_page(), stage, scene, theme)
+
+
+def test_nothing_overflows_complains_or_comes_from_elsewhere(look: Look, stage: Stage) -> None:
+    width, inner = look.page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+    assert width <= inner
+    assert look.complaints == []
+    assert [url for url in look.loaded if not url.startswith(stage.origin(look.scene))] == []
+    assert "hostile" not in look.page.title()
+
+
+def test_axe_finds_no_violation(look: Look) -> None:
+    if not AXE:
+        missing("AXE_CORE is not set: npm pack axe-core, and set it to the path of its axe.min.js")
+    look.page.evaluate(Path(AXE).read_text(encoding="utf-8"))
+    found = look.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    assert [(each["id"], [node["html"][:200] for node in each["nodes"]]) for each in found["violations"]] == []
+
+
+def test_tab_reaches_everything_and_the_focus_is_seen(look: Look) -> None:
+    if look.theme == "dark":
+        pytest.skip("the way of the focus is the same in both themes")
+    count = look.page.evaluate(WATCH, FOCUSABLE)
+    assert count
+    for _ in range(count + 5):
+        look.page.keyboard.press("Tab")
+        step = look.page.evaluate(STEP)
+        if step is None:
+            break
+        assert step["shown"], step["name"]
+        assert step["inside"], step["name"]
+    assert look.page.evaluate("[...window.left].map((each) => each.outerHTML.slice(0, 120))") == []
+
+
+@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.name)
+def test_without_a_script_each_page_is_whole(chromium: Browser, stage: Stage, scene: Scene) -> None:
+    with window(chromium, 1440, "light", script=False) as context:
+        page = context.new_page()
+        page.goto(stage.url(scene))
+        assert page.locator("h1:visible").count() == 1
