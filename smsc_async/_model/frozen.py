@@ -7,6 +7,7 @@ from functools import wraps
 from typing import Any, ClassVar, Final, ParamSpec, Self, TypeVar
 
 from pydantic import (
+    VERSION,
     BaseModel,
     ConfigDict,
     GetCoreSchemaHandler,
@@ -36,6 +37,10 @@ _PRIVATE: Final = frozenset(
     }
 )
 """The names of the attributes of which a repr shows no value."""
+
+# A class is built when it is first used, which takes a fifth off the import. Before 2.14, pydantic does not lock that:
+# a second thread could validate with the class above.
+_IS_BUILT_LATER: Final = tuple(map(int, VERSION.split(".")[:2])) >= (2, 14)
 
 _LONG: Final = 9  # digits; most of a shorter number would be shown
 
@@ -234,6 +239,7 @@ class FrozenModel(BaseModel):
         validate_by_name=True,
         validate_default=False,
         regex_engine="python-re",
+        defer_build=_IS_BUILT_LATER,
     )
 
     @classmethod
