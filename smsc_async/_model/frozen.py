@@ -185,7 +185,7 @@ def _misnamed(kind: type[BaseModel], data: object) -> list[InitErrorDetails]:
     fields = kind.__pydantic_fields__
     if type(data) is dict and data.keys() == fields.keys():
         return []
-    if not kind.__pydantic_custom_init__ or not isinstance(data, Mapping):
+    if not isinstance(data, Mapping):
         return []
     named = issubclass(kind, Choice) and data.get("kind") == kind.__name__
     missing = [name for name, field in fields.items() if field.is_required() and name not in data]
@@ -246,8 +246,10 @@ class FrozenModel(BaseModel):
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Wrap the whole schema; a wrap validator of this class would not see the errors of a subclass's validators."""
 
+        has_own_init = cls.__pydantic_custom_init__
+
         def forget_the_input(data: Any, validate: ValidatorFunctionWrapHandler) -> Any:
-            lines = [] if isinstance(data, cls) else _misnamed(cls, data)
+            lines = _misnamed(cls, data) if has_own_init else []
             try:
                 if not lines:
                     return validate(data)
