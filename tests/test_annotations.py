@@ -53,7 +53,7 @@ def _signatures(value: object) -> Iterator[tuple[str, Any]]:
         yield value.__name__, value
     elif isinstance(value, type):
         yield value.__name__, value
-        for name, member in vars(value).items():
+        for name, member in list(vars(value).items()):  # a class may be built meanwhile
             found = getattr(member, "fget", None) or getattr(member, "__func__", None) or member
             if (not name.startswith("_") or name == "__init__") and inspect.isfunction(found):
                 yield f"{value.__name__}.{name}", inspect.unwrap(found)

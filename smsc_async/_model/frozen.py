@@ -7,6 +7,7 @@ from functools import wraps
 from typing import Any, ClassVar, Final, ParamSpec, Self, TypeVar
 
 from pydantic import (
+    VERSION,
     BaseModel,
     ConfigDict,
     GetCoreSchemaHandler,
@@ -36,6 +37,10 @@ _PRIVATE: Final = frozenset(
     }
 )
 """The names of the attributes of which a repr shows no value."""
+
+# A class is built when it is first used, which takes a fifth off the import. Before 2.14, pydantic does not lock that:
+# a second thread could validate with the class above.
+_IS_BUILT_LATER: Final = tuple(map(int, VERSION.split(".")[:2])) >= (2, 14)
 
 _LONG: Final = 9  # digits; most of a shorter number would be shown
 
@@ -185,7 +190,7 @@ def _misnamed(kind: type[BaseModel], data: object) -> list[InitErrorDetails]:
     fields = kind.__pydantic_fields__
     if type(data) is dict and data.keys() == fields.keys():
         return []
-    if not kind.__pydantic_custom_init__ or not isinstance(data, Mapping):
+    if not isinstance(data, Mapping):
         return []
     named = issubclass(kind, Choice) and data.get("kind") == kind.__name__
     missing = [name for name, field in fields.items() if field.is_required() and name not in data]
@@ -239,14 +244,17 @@ class FrozenModel(BaseModel):
         validate_by_name=True,
         validate_default=False,
         regex_engine="python-re",
+        defer_build=_IS_BUILT_LATER,
     )
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Wrap the whole schema; a wrap validator of this class would not see the errors of a subclass's validators."""
 
+        has_own_init = cls.__pydantic_custom_init__
+
         def forget_the_input(data: Any, validate: ValidatorFunctionWrapHandler) -> Any:
-            lines = [] if isinstance(data, cls) else _misnamed(cls, data)
+            lines = _misnamed(cls, data) if has_own_init else []
             try:
                 if not lines:
                     return validate(data)
