@@ -250,7 +250,6 @@ class FrozenModel(BaseModel):
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Wrap the whole schema; a wrap validator of this class would not see the errors of a subclass's validators."""
-
         has_own_init = cls.__pydantic_custom_init__
 
         def forget_the_input(data: Any, validate: ValidatorFunctionWrapHandler) -> Any:

@@ -95,8 +95,8 @@ async def test_an_account_is_added_and_may_send(web: Web) -> None:
     await web.post("accounts", login="new", password="pass", apikey=" new-key ", sender="NEW", balance="9")
     await web.post("accounts", login="bare", password="pass", apikey="", sender="", balance="")
     added = {account.login: account for account in web.sandbox.accounts}
-    assert (added["new"].sender, added["new"].apikey, added["new"].balance) == ("NEW", "new-key", 9)
-    assert (added["bare"].sender, added["bare"].balance) == ("SMSC", 10_000)
+    assert (added["new"].sender, added["new"].apikey, added["new"].balance) == ("NEW", "new-key", Decimal(9))
+    assert (added["bare"].sender, added["bare"].balance) == ("SMSC", Decimal(10_000))
     assert "<balance>4.5</balance>" in await web.send(login="new", psw="pass")
 
 

@@ -24,12 +24,12 @@ class Web:
             headers={"Accept": "text/html,application/xhtml+xml"},
         )
 
-    async def page(self, name: str, status: int = 200, **query: Any) -> str:
+    async def page(self, name: str, status: Any = 200, **query: Any) -> str:
         answer = await self.http.get(f"/_sandbox/{name}", params=query)
         assert answer.status_code == status
         return answer.text
 
-    async def post(self, name: str, *, htmx: bool = False, **fields: Any) -> httpx.Response:
+    async def post(self, name: str, *, htmx: Any = False, **fields: Any) -> httpx.Response:
         headers = {**ORIGIN, "Referer": f"http://localhost:8025/_sandbox/{name.partition('/')[0]}"}
         return await self.http.post(
             f"/_sandbox/{name}", data=fields, headers={**headers, **({"HX-Request": "true"} if htmx else {})}
