@@ -410,7 +410,7 @@ async def report(redis_url: str, service: Service, plan: Plan) -> None:
         words = f"{time.monotonic() - start:.0f} s: {service.accepted} of {plan.messages} messages accepted"
         with contextlib.suppress(GuardStoreError):  # Redis is being started
             words += wait_after_loss(await admin.report(), plan)
-        print(words, file=sys.stderr)  # noqa: T201 - the output of the command
+        print(words, file=sys.stderr)
 
 
 def wait_after_loss(guards: GuardReport, plan: Plan) -> str:
@@ -498,7 +498,7 @@ def main() -> int:
         options.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default)
     plan = Plan(**vars(options.parse_args()))
     outcome = asyncio.run(run(plan))
-    print(  # noqa: T201 - the output of the command
+    print(
         f"messages {plan.messages}, workers {plan.workers}, kills {outcome.kills}, restarts of Redis {plan.restarts}, "
         f"of the service {plan.service_kills}\n"
         f"accepted {outcome.accepted}, doubled {outcome.doubled}, lost {outcome.lost}, error 9: {outcome.error_9}, "

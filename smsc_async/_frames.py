@@ -60,8 +60,8 @@ def forget_frames(error: BaseException, handled: BaseException | None = None) ->
 def without_frames(method: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
     """Remove the frames of an asynchronous method from its exceptions.
 
-    A built-in exception that is not about a wrong argument or a timeout is a programming error: it gets a note with
-    its traceback.
+    A built-in exception that is not about a wrong argument, a timeout or a missing package is a programming error: it
+    gets a note with its traceback.
     """
 
     @wraps(method)
@@ -75,7 +75,7 @@ def without_frames(method: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, C
             return await running
         except BaseException as error:
             is_built_in = type(error).__module__ == "builtins" and isinstance(error, Exception)
-            if is_built_in and not isinstance(error, ValueError | TimeoutError):
+            if is_built_in and not isinstance(error, ValueError | TimeoutError | ModuleNotFoundError):
                 error.add_note("".join(traceback.format_tb(error.__traceback__)))
             forget_frames(error, handled)
             raise

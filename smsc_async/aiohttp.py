@@ -31,11 +31,11 @@ from .callbacks import Callbacks
 
 try:
     from aiohttp import ClientError, web
-except ModuleNotFoundError as missing:
-    if missing.name != "aiohttp":
+except ModuleNotFoundError as _missing:
+    if _missing.name != "aiohttp":
         raise
     raise ModuleNotFoundError(
-        "smsc_async.aiohttp needs an extra package: pip install 'smsc-async[aiohttp]'", name=missing.name
+        "smsc_async.aiohttp needs an extra package: pip install 'smsc-async[aiohttp]'", name=_missing.name
     ) from None
 
 __all__ = ["add_callback_routes", "client_key", "context", "error_middleware"]

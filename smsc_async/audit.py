@@ -56,7 +56,8 @@ class AuditLog(Observer):
     ) -> None:
         if on_error is not None and not is_plain_function(on_error):
             raise ValueError("on_error must be a plain function: it is called and not awaited")
-        self._key = self.text_key = _key_from(key)
+        self._key = _key_from(key)
+        self.text_key: bytes = self._key
         self._path = Path(path)
         self._fsync = fsync
         self._on_error = on_error

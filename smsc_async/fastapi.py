@@ -37,11 +37,11 @@ try:
     from fastapi.requests import HTTPConnection
     from fastapi.responses import JSONResponse, PlainTextResponse
     from starlette.requests import ClientDisconnect
-except ModuleNotFoundError as missing:
-    if missing.name != "fastapi":
+except ModuleNotFoundError as _missing:
+    if _missing.name != "fastapi":
         raise
     raise ModuleNotFoundError(
-        "smsc_async.fastapi needs an extra package: pip install 'smsc-async[fastapi]'", name=missing.name
+        "smsc_async.fastapi needs an extra package: pip install 'smsc-async[fastapi]'", name=_missing.name
     ) from None
 
 __all__ = ["MessageRefText", "SmscClient", "callback_router", "exception_handlers", "get_client", "lifespan"]

@@ -17,9 +17,10 @@ import pytest
 if TYPE_CHECKING:  # an entry point is imported in all runs of pytest, also in those that do not test with it
     from smsc_async import Client
     from smsc_async.sandbox import Sandbox, SandboxServer
+    from smsc_async.sync import Client as SyncClient
     from smsc_async.testing import ServedSandbox
 
-__all__ = ["smsc_client", "smsc_sandbox", "smsc_sandbox_server"]
+__all__ = ["smsc_client", "smsc_sandbox", "smsc_sandbox_server", "smsc_sync_client"]
 
 _ARGUMENTS: Final = ("delivery", "faults", "balance", "at", "allow_unused_faults")
 _SANDBOX: Final = pytest.StashKey["Sandbox"]()
@@ -73,6 +74,15 @@ def smsc_client(smsc_sandbox: "Sandbox") -> "Client":
     from smsc_async.testing import client  # noqa: PLC0415 - see above
 
     return client(smsc_sandbox)
+
+
+@pytest.fixture
+def smsc_sync_client(smsc_sandbox: "Sandbox") -> "Iterator[SyncClient]":
+    """A `smsc_async.sync.Client` of `smsc_sandbox`, on its clock, for tests of code without an event loop."""
+    from smsc_async.sync import sandbox_client  # noqa: PLC0415 - see above
+
+    with sandbox_client(smsc_sandbox) as client:
+        yield client
 
 
 @pytest.fixture

@@ -7,21 +7,23 @@ from typing import Final, NoReturn
 
 import pytest
 
-__all__ = ["LIBRARIES", "LibraryFinder", "is_installed", "missing", "need"]
+__all__ = ["LIBRARIES", "LibraryFinder", "is_installed", "missing", "need", "need_libraries"]
 
 LIBRARIES: Final = {
-    *(
-        "jsonschema_rs",
-        "opentelemetry",
-        "phonenumbers",
-        "playwright",
-        "pytest_aiohttp",
-        "redis",
-        "requests",
-        "schemathesis",
-        "sentry_sdk",
-    ),
-    *("taskiq", "taskiq_redis", "zeep"),
+    "django",
+    "gunicorn",
+    "jsonschema_rs",
+    "opentelemetry",
+    "phonenumbers",
+    "playwright",
+    "pytest_aiohttp",
+    "redis",
+    "requests",
+    "schemathesis",
+    "sentry_sdk",
+    "taskiq",
+    "taskiq_redis",
+    "zeep",
 }
 """Libraries of the extra `test-all` that the extra `test` does not install."""
 
@@ -43,6 +45,13 @@ def need(program: str) -> None:
     for library in sorted(LIBRARIES):
         if library in program and not is_installed(library):
             missing(_words(library))
+
+
+def need_libraries(*libraries: str, extra: str = "notebook") -> None:
+    """Skip the test file if one of these libraries, which others import if they are there, is not installed."""
+    for library in libraries:
+        if not is_installed(library):
+            missing(f"{library} is not installed: pip install '.[{extra}]' polars")
 
 
 class LibraryFinder(MetaPathFinder):

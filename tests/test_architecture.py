@@ -32,7 +32,8 @@ ARROWS: Final = {
     "audit": "_model",
     "_journal": "_client _watching _sending _call _network guards _protocol _model",
     "testing": "_client _watching guards sandbox _model",
-    "pytest_plugin": "testing sandbox __init__",
+    "pytest_plugin": "sync testing sandbox __init__",
+    "sync": "__init__ testing sandbox callbacks guards",
     "taskiq": "_tasks _client _watching _sending _call _network guards _protocol _model",
     "fastapi": "_web callbacks __init__",
     "aiohttp": "_web callbacks __init__",
@@ -41,9 +42,9 @@ ARROWS: Final = {
     "__main__": "_cli",
 }
 """Each room, and the rooms it may import. A room is a folder, or a module beside the folders."""
-LEAVES: Final = {"_version", "_clock", "_movable_clock", "_frames", "_private_file", "_thread"}
+LEAVES: Final = {"_version", "_clock", "_movable_clock", "_frames", "_private_file", "_thread", "_notebook"}
 """Modules that any room may import."""
-FLOORS: Final = 9
+FLOORS: Final = 10
 
 TASKS: Final = {"taskiq", "_tasks"}
 PURE: Final = {"_model", "_protocol", "guards._limits", "guards._rules", "guards._demands", "guards._refusals"} | {
@@ -103,6 +104,7 @@ ONLY_IN: Final = {
         "sandbox._callbacks.poster",
         "sandbox._connection",
         "sandbox._sandbox",
+        "sync._session",
     },
     "aiohttp": {"_network.aiohttp", "_network.connector", "aiohttp"},
     "yarl": {"_network.aiohttp"},
@@ -110,7 +112,8 @@ ONLY_IN: Final = {
     "sqlite3": {"_journal.database"},
     "phonenumbers": {"_model.phone"},
     "typer": {"__main__", "_cli"},
-    "rich": {"__main__", "_cli"},
+    "rich": {"__main__", "_cli", "_notebook"},
+    "tqdm": {"_notebook"},
     "fastapi": {"sandbox._api", "fastapi"},
     "jinja2": {"sandbox._pages.render"},
     "starlette": {*IMPURE, "_cli", "fastapi"},
@@ -260,7 +263,7 @@ def test_importing_the_package_imports_no_optional_library() -> None:
     code = (
         "import sys; from smsc_async import *; "
         "print(*{'typer', 'rich', 'starlette', 'uvicorn', 'fastapi', 'redis', 'taskiq', 'zeep', 'httpx', 'aiohttp', "
-        "'phonenumbers', 'opentelemetry'} "
+        "'phonenumbers', 'opentelemetry', 'tqdm', 'smsc_async._notebook'} "
         "& set(sys.modules))"
     )
     ran = subprocess.run(  # noqa: S603 - our own command

@@ -61,6 +61,19 @@ def test_a_value_is_imported_without_what_sends() -> None:
     assert _run(code) == "set()"
 
 
+def test_the_help_of_the_command_line_is_shown_without_what_a_command_needs() -> None:
+    pytest.importorskip("typer", reason="pip install 'smsc-async[cli]'")
+    code = """
+import atexit, sys
+from smsc_async.__main__ import main
+needless = {"httpx", "httpcore", "starlette", "uvicorn", "redis"}
+atexit.register(lambda: print("imported:", *sorted(needless & {*sys.modules})))
+sys.argv = ["smsc-async", "--help"]
+main()
+"""
+    assert _run(code).splitlines()[-1] == "imported:"
+
+
 @pytest.mark.parametrize("module", sorted({*MODULES.values()} - {"_version"}, key=str))
 def test_the_names_of_each_module_can_be_the_first_that_is_imported(module: str) -> None:
     name = next(name for name in MODULES if MODULES[name] == module)
@@ -116,6 +129,20 @@ def test_what_was_pickled_is_read_by_a_program_that_has_only_imported_the_root()
     message = smsc_async.Message("+79991234567", "Hello")
     code = f"import pickle, smsc_async; print(pickle.loads({pickle.dumps(message)!r}).text)"
     assert _run(code) == "Hello"
+
+
+def test_several_threads_can_be_the_first_that_use_a_class() -> None:
+    code = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from smsc_async import Send, Viber
+sys.setswitchinterval(1e-6)
+def make(_):
+    return Send(to=("+79991234567",), text="Hi", via=Viber(), id="1")
+with ThreadPoolExecutor(8) as threads:
+    print(all(each == make(0) for each in threads.map(make, range(64))))
+"""
+    assert _run(code) == "True"
 
 
 class Letter(BaseModel):

@@ -407,6 +407,19 @@ sys.meta_path.insert(0, Missing())
         plugged.passes(1)
 
 
+def test_a_test_without_an_event_loop_has_a_synchronous_client(plugged: Plugged) -> None:
+    plugged.write(
+        """
+def test_one(smsc_sandbox, smsc_sync_client):
+    smsc_sync_client.send("+79991234567", "Hello")
+    smsc_sandbox.advance(62)
+    smsc_sync_client.send("+79991234567", "Hello")
+    assert len(smsc_sandbox.messages) == 2
+"""
+    )
+    plugged.passes(1)
+
+
 @pytest.mark.slow
 def test_the_workers_of_xdist_have_sandboxes_of_their_own(plugged: Plugged) -> None:
     plugged.write(

@@ -20,11 +20,12 @@ ROOT: Final = Path(__file__).parent.parent
 README: Final = (ROOT / "README.md").read_text(encoding="utf-8")
 TESTING: Final = (ROOT / "docs" / "testing.md").read_text(encoding="utf-8")
 API: Final = (ROOT / "docs" / "sandbox-api.md").read_text(encoding="utf-8")
+SYNC: Final = (ROOT / "docs" / "sync.md").read_text(encoding="utf-8")
 WEB: Final = (ROOT / "docs" / "web.md").read_text(encoding="utf-8")
-BLOCKS: Final = re.findall(r"^```python\n(.*?)^```", README + TESTING + API, re.MULTILINE | re.DOTALL)
+BLOCKS: Final = re.findall(r"^```python\n(.*?)^```", README + TESTING + API + SYNC, re.MULTILINE | re.DOTALL)
 FILES: Final = dict(re.findall(r"^```python\n# (\w+)\.py\n(.*?)^```", WEB, re.MULTILINE | re.DOTALL))
 """The applications of docs/web.md and their tests."""
-EXAMPLES: Final = {path.name: path.read_text(encoding="utf-8") for path in sorted((ROOT / "examples").glob("*.py"))}
+EXAMPLES: Final = {path.name: path.read_text(encoding="utf-8") for path in sorted((ROOT / "examples").rglob("*.py"))}
 OFFLINE: Final = '''
 import sys
 

@@ -90,6 +90,9 @@ PHRASES: Final = (
 """Words of prose that the glossary replaced: in comments, docstrings, messages and documents."""
 PHRASE: Final = re.compile("|".join(PHRASES), re.IGNORECASE | re.MULTILINE)
 
+MIRRORED: Final = {"Client", "Journal", "Watcher"}
+"""Classes of `smsc_async.sync`, which are named after those whose methods they have."""
+
 
 def _names(path: Path) -> set[str]:
     tokens = tokenize.generate_tokens(io.StringIO(path.read_text(encoding="utf-8")).readline)
@@ -122,4 +125,5 @@ def test_no_two_classes_of_the_package_share_a_name() -> None:
                     found[node.name].append(path.name)
                 elif isinstance(node, ast.AnnAssign) and ast.unparse(node.annotation) == "TypeAlias":
                     found[ast.unparse(node.target)].append(path.name)
-    assert {name: files for name, files in found.items() if len(files) > 1} == {}
+    assert {name: files for name, files in found.items() if len(files) > 1 and name not in MIRRORED} == {}
+    assert all(len(found[name]) == 2 for name in MIRRORED)

@@ -67,6 +67,7 @@ _MUST: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
     "allow_http": _FLAG,
     "trust": _FLAG,
     "confirm_pushes": _FLAG,
+    "progress": _FLAG,
     "timezone": (
         lambda value: isinstance(value, tzinfo),
         "a tzinfo object, such as zoneinfo.ZoneInfo('Europe/Moscow')",

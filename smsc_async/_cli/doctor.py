@@ -11,7 +11,7 @@ import anyio
 from smsc_async._call import checked_url, credentials_from
 from smsc_async._client import Client
 from smsc_async._model import Balance, MalformedEnvelope, Money, ReadTimeout, SmscError
-from smsc_async._network import HttpxTransport, Timeout, TransportWithGet
+from smsc_async._network import Timeout, TransportWithGet
 from smsc_async._protocol import CONTRACT, differences, namespace_of, read_wsdl
 from smsc_async._thread import in_own_thread
 
@@ -66,6 +66,8 @@ async def examine(
     Raises:
         ValueError: The URL is wrong.
     """
+    from smsc_async._network import HttpxTransport  # noqa: PLC0415 - slow to import, see its module
+
     service_url = checked_url(url, allow_http=allow_http, environment=environment)
     transport = transport or HttpxTransport()
     try:

@@ -14,7 +14,7 @@ import anyio
 
 from smsc_async._call import checked_url
 from smsc_async._model import Credentials, SmscError
-from smsc_async._network import HttpxTransport, Reply, Timeout, TransportWithGet
+from smsc_async._network import Reply, Timeout, TransportWithGet
 from smsc_async._protocol import CONTRACT, differences, namespace_of, read_wsdl
 from smsc_async._thread import in_own_thread
 from smsc_async._version import __version__
@@ -59,6 +59,8 @@ async def write_report(
     Raises:
         ValueError: An argument is wrong, there are no credentials, or the file can't be written.
     """
+    from smsc_async._network import HttpxTransport  # noqa: PLC0415 - slow to import, see its module
+
     service = checked_url(url, allow_http=allow_http, environment=environment)
     credentials = credentials_in(environment)
     names = _names(credentials)

@@ -5,12 +5,14 @@ import contextlib
 import sys
 from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from smsc_async._model import OnProgress
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
 
 __all__ = ["Stages", "progress"]
 
@@ -38,12 +40,20 @@ def progress(console: Console, total: int, *, steps: bool = True, **done: int) -
         with lines.reminders():
             yield {name: partial(lines.note, name) for name in done}
         return
+    from rich.progress import (  # noqa: PLC0415 - the help and most commands show no bars
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+    )
+
     columns = (TextColumn("{task.description:8}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     # stdout must be redirected around the bars only if it goes to the same terminal.
     is_shared = sys.stdout is not None and sys.stdout.isatty()
     with Progress(*columns, console=console, redirect_stdout=is_shared, disable=console.quiet) as bars:
 
-        def note(bar: TaskID, done: int, total: int) -> None:
+        def note(bar: "TaskID", done: int, total: int) -> None:
             bars.update(bar, completed=done, total=total)
 
         tasks = {name: bars.add_task(name, total=total, completed=count) for name, count in done.items()}

@@ -6,10 +6,13 @@ from functools import partial
 from typing import Final, Literal, Unpack
 
 from smsc_async._base_client import Session, name_after_client
+from smsc_async._call import checked
 from smsc_async._frames import PrivateDict
 from smsc_async._model import UNSET, Channel, Many, Message, QueryOptions, Schedule, Sms, Unset, listing_options
 from smsc_async._network import Timeout
 from smsc_async._sending import ChunkCost, Concurrency, MessageOutcome, Workers, cost_in_chunks, send_in_chunks
+
+from .progress import with_progress
 
 __all__ = ["BulkClient", "When"]
 
@@ -32,6 +35,7 @@ class BulkClient(Session):
         cost: Literal[2, 3] | None = None,
         allow_duplicate: bool = False,
         workers: Workers = "auto",
+        progress: bool = False,
         timeout: Timeout | float | Unset = UNSET,
         deadline: float | Unset | None = UNSET,
         **options: Unpack[QueryOptions],
@@ -54,6 +58,7 @@ class BulkClient(Session):
             workers: The most requests in flight, no more than fit within the limits of the guards. "auto" for as many
                 as fit and leave room for other calls: the limits less 4 requests and 10 messages, which is two requests
                 of 44, and ten of `batch_size` if the rule `bad_sends` is off.
+            progress: Whether to show a progress bar, which needs tqdm: `pip install 'smsc-async[notebook]'`.
             timeout: The timeout of each request.
             deadline: The deadline of each request, including its repetitions.
             **options: The other parameters:
@@ -62,12 +67,15 @@ class BulkClient(Session):
             ValueError: An argument or a message is wrong, and nothing has been sent yet; or an item is no `Message`.
                 The messages whose outcomes were yielded before such an item may have been sent, and no others.
             SmscError: The first request was definitely not sent; later errors are part of the outcomes.
+            ModuleNotFoundError: `progress` is True and tqdm is not installed.
         """
+        checked(progress=progress)
         arguments = PrivateDict({"sender": sender, "at": at, "via": via, "cost": cost, **options})
         call = partial(self.call, allow_duplicate=allow_duplicate, timeout=timeout, deadline=deadline)
-        return send_in_chunks(
+        outcomes = send_in_chunks(
             call, self._times, messages, self._concurrency(workers), arguments, abandoning=self._reconciler.abandoning
         )
+        return with_progress(outcomes, messages) if progress else outcomes
 
     @listing_options
     def cost_batch(

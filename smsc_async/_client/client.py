@@ -18,6 +18,7 @@ from smsc_async._model import (
     Many,
     OnProgress,
     QueryOptions,
+    Reports,
     Send,
     SentMessage,
     Sms,
@@ -33,6 +34,7 @@ from smsc_async._sending import AskStatus, statuses_of
 from smsc_async._watching import Plan, Source, Watcher, last_report
 
 from .bulk import BulkClient, When
+from .progress import shown_progress
 
 __all__ = ["Client"]
 
@@ -208,18 +210,24 @@ class Client(BulkClient):
         messages: Many[AnyRef],
         *,
         detail: Literal[0, 1, 2] = 0,
+        progress: bool = False,
         on_progress: OnProgress | None = None,
-    ) -> list[DeliveryReport | SmscError]:
+    ) -> Reports[DeliveryReport | SmscError]:
         """Request the status of each message once, a few at a time; return reports and errors in the same order.
 
         Args:
             messages: The messages, as any iterable or async iterable; each in one of the forms that `status` takes.
             detail: As in `status`.
+            progress: Whether to show a progress bar, which needs tqdm: `pip install 'smsc-async[notebook]'`.
             on_progress: Is called after each answer with the number of answers and of messages.
+
+        Raises:
+            ModuleNotFoundError: tqdm is not installed, and nothing was requested.
         """
-        checked(detail=detail, on_progress=on_progress)
+        checked(detail=detail, progress=progress, on_progress=on_progress)
         self._caller.bind()
-        return await statuses_of(self.call, messages, detail, workers=self._workers, on_progress=on_progress)
+        with shown_progress("report", on_progress, shown=progress) as note:
+            return await statuses_of(self.call, messages, detail, workers=self._workers, on_progress=note)
 
     @without_arguments
     def watch(
@@ -230,6 +238,7 @@ class Client(BulkClient):
         grace: float = 30.0,
         delay_per_request: float | Literal["auto"] = "auto",
         confirm_pushes: bool = False,
+        progress: bool = False,
         on_progress: OnProgress | None = None,
     ) -> Watcher:
         """Follow the delivery of many messages until their status is final; see `Watcher` for its use.
@@ -245,9 +254,13 @@ class Client(BulkClient):
                 "auto" depends on age and backlog, and leaves one of five requests for a young message to others.
             confirm_pushes: Whether a final status that `notify` passed on is confirmed by a request, which also returns
                 what a push doesn't prove, such as the error. The push is then not the last update of its message.
+            progress: Whether to show a progress bar of the messages that have had their last update; needs tqdm.
             on_progress: Is called after each last update: how many messages have had theirs, how many are watched.
+
+        Raises:
+            ModuleNotFoundError: `progress` is True and tqdm is not installed.
         """
-        checked(grace=grace, confirm_pushes=confirm_pushes, on_progress=on_progress)
+        checked(grace=grace, confirm_pushes=confirm_pushes, progress=progress, on_progress=on_progress)
         self._caller.bind()
         return Watcher(
             self._poll,
@@ -264,7 +277,7 @@ class Client(BulkClient):
             delivered=self._caller.observing.delivered,
             confirm_pushes=confirm_pushes,
             closed=self._caller.closing.wait,
-            on_progress=on_progress,
+            progress=shown_progress("message", on_progress, shown=progress),
         )
 
     @without_arguments

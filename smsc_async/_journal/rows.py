@@ -1,7 +1,7 @@
 """The content of a journal as plain values: planned requests and the results of their messages."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -11,7 +11,21 @@ from typing import Annotated, Any, Final, NamedTuple, Self
 from pydantic import Field, model_validator
 
 from smsc_async._clock import DiskTime
-from smsc_async._model import DeliveryError, FrozenModel, Message, MessageId, MessageStatus, has_one_phone
+from smsc_async._model import (
+    DeliveryError,
+    FrozenModel,
+    Message,
+    MessageId,
+    MessageStatus,
+    Shown,
+    TableRow,
+    about,
+    capitalized,
+    code_columns,
+    counted,
+    has_one_phone,
+    money,
+)
 from smsc_async._watching import Update
 
 __all__ = [
@@ -186,7 +200,7 @@ class MessageResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JournalRow:
+class JournalRow(Shown):
     """One message of a job and its state.
 
     Attributes:
@@ -219,9 +233,21 @@ class JournalRow:
     accepted_at: datetime | None = None
     final_at: datetime | None = None
 
+    def to_rows(self) -> list[TableRow]:
+        """Return one row."""
+        names = "code", "error", "cost", "parts", "attempted_at", "accepted_at", "final_at"
+        codes = {**code_columns("status", self.status), **code_columns("delivery_error", self.delivery_error)}
+        key = {"row": self.row, "phone": self.phone, "id": self.id, "state": str(self.state)}
+        return [{**key, **codes, **{name: getattr(self, name) for name in names}}]
+
+    def _sentence(self) -> str:
+        found = self.status.phrase if self.status is not None else self.error
+        what = capitalized(about(self.phone, self.id))
+        return f"{what} is {self.state}{'' if found is None else f': {found}'}."
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Summary:
+class Summary(Shown):
     """The number of messages of a job in each state, and their cost.
 
     Attributes:
@@ -255,6 +281,15 @@ class Summary:
     def unsent(self) -> int:
         """The number of messages without an answer of the service."""
         return self.planned + self.attempted + self.unresolved
+
+    def to_rows(self) -> list[TableRow]:
+        """Return one row with all numbers."""
+        return [{each.name: getattr(self, each.name) for each in fields(self)}]
+
+    def _sentence(self) -> str:
+        numbers = {name: value for name, value in self.to_rows()[0].items() if name not in {"cost", "unpriced"}}
+        each = ", ".join(f"{number:,} {name}" for name, number in numbers.items() if number)
+        return f"{counted(self.total, 'message')}{': ' if each else ''}{each}; cost {money(self.cost)}."
 
 
 def moment(text: str | None) -> datetime | None:

@@ -111,21 +111,36 @@ from .parameters import Dispatch, MessageList, QueryOptions, listing_options
 from .phone import Phone
 from .pushes import CallConfirmed, HlrDetails, IncomingMessage, InvalidCallbackSignature, StatusPush
 from .recipient_details import RecipientDetails
+from .refusals import RecipientError, Refusals, read_refusals
 from .repeating import Backoff, least_pause
 from .reports import DeliveryReport
+from .result_base import Result
+from .result_list import Reports
 from .results import (
     AnyRef,
     Balance,
     Cost,
-    RecipientError,
-    Refusals,
-    Result,
     SentMessage,
-    read_refusals,
     ref_of,
     refs_of,
 )
 from .schedule import After, At, Between, LocalTime, Schedule
+from .shown import (
+    Bar,
+    Shown,
+    TableRow,
+    View,
+    about,
+    capitalized,
+    code_columns,
+    counted,
+    failure_columns,
+    in_utc,
+    masked_row,
+    money,
+    shown_phone,
+    shown_time,
+)
 from .text import Encoding, Parts, parts
 from .types import (
     UNSET,
@@ -173,6 +188,7 @@ __all__ = [
     "Backoff",
     "Balance",
     "BalanceTooOften",
+    "Bar",
     "Between",
     "Binary",
     "BreakerOpen",
@@ -245,6 +261,7 @@ __all__ = [
     "RecipientDetails",
     "RecipientError",
     "Refusals",
+    "Reports",
     "Resend",
     "Result",
     "Schedule",
@@ -256,6 +273,7 @@ __all__ = [
     "Sender",
     "SendingPaused",
     "SentMessage",
+    "Shown",
     "Sms",
     "SmscError",
     "SoapFault",
@@ -264,6 +282,7 @@ __all__ = [
     "StatusPush",
     "StatusTooOften",
     "SubscriberFlood",
+    "TableRow",
     "Telegram",
     "TelegramBot",
     "TooManyInFlight",
@@ -273,16 +292,23 @@ __all__ = [
     "UnresolvedSend",
     "Unset",
     "Viber",
+    "View",
     "Voice",
     "WapPush",
     "WhatsApp",
     "When",
     "WrongEventLoop",
+    "about",
     "api_error",
+    "capitalized",
     "check_cost",
     "check_xml_text",
     "checked_secret",
+    "code_columns",
+    "counted",
+    "failure_columns",
     "has_one_phone",
+    "in_utc",
     "is_aware",
     "is_count",
     "is_group",
@@ -298,6 +324,8 @@ __all__ = [
     "listing_options",
     "many",
     "masked",
+    "masked_row",
+    "money",
     "new_id",
     "one_by_one",
     "own_errors",
@@ -308,6 +336,8 @@ __all__ = [
     "recipient_key",
     "ref_of",
     "refs_of",
+    "shown_phone",
+    "shown_time",
     "spellings",
     "text_hash",
     "wrong",

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from .outcome import Outcome, Scope, SmscError
-from .results import RecipientError
+from .refusals import RecipientError
 
 __all__ = [
     "AddressBlocked",

@@ -7,6 +7,7 @@ from functools import wraps
 from typing import Any, ClassVar, Final, ParamSpec, Self, TypeVar
 
 from pydantic import (
+    VERSION,
     BaseModel,
     ConfigDict,
     GetCoreSchemaHandler,
@@ -24,7 +25,7 @@ from smsc_async._frames import without_arguments
 
 from .xml_text import why_not_xml
 
-__all__ = ["Choice", "FrozenModel", "kind_of", "wrong"]
+__all__ = ["Choice", "FrozenModel", "is_private", "kind_of", "masked", "wrong"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -36,6 +37,10 @@ _PRIVATE: Final = frozenset(
     }
 )
 """The names of the attributes of which a repr shows no value."""
+
+# A class is built when it is first used, which takes a fifth off the import. Before 2.14, pydantic does not lock that:
+# a second thread could validate with the class above.
+_IS_BUILT_LATER: Final = tuple(map(int, VERSION.split(".")[:2])) >= (2, 14)
 
 _LONG: Final = 9  # digits; most of a shorter number would be shown
 
@@ -52,10 +57,15 @@ class _Masked:
         return self._shown
 
 
-def _masked(name: str | None, value: object) -> object:
+def is_private(name: str | None) -> bool:
+    """Return whether no value is shown of an attribute with this name."""
+    return name in _PRIVATE
+
+
+def masked(name: str | None, value: object) -> object:
     """Return an object that is shown in place of the value of an attribute: a part of a phone, the length of a text."""
     if isinstance(value, Mapping):
-        return {key: _masked(None, item) for key, item in value.items()}
+        return {key: masked(None, item) for key, item in value.items()}
     if isinstance(value, (tuple, list)):
         return _Masked(_counted(len(value), "recipient" if name == "to" else "item"))
     if name == "phone" and isinstance(value, str) and value.lstrip("+").isdecimal() and len(value) >= _LONG:
@@ -180,7 +190,7 @@ def _misnamed(kind: type[BaseModel], data: object) -> list[InitErrorDetails]:
     fields = kind.__pydantic_fields__
     if type(data) is dict and data.keys() == fields.keys():
         return []
-    if not kind.__pydantic_custom_init__ or not isinstance(data, Mapping):
+    if not isinstance(data, Mapping):
         return []
     named = issubclass(kind, Choice) and data.get("kind") == kind.__name__
     missing = [name for name, field in fields.items() if field.is_required() and name not in data]
@@ -234,14 +244,16 @@ class FrozenModel(BaseModel):
         validate_by_name=True,
         validate_default=False,
         regex_engine="python-re",
+        defer_build=_IS_BUILT_LATER,
     )
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Wrap the whole schema; a wrap validator of this class would not see the errors of a subclass's validators."""
+        has_own_init = cls.__pydantic_custom_init__
 
         def forget_the_input(data: Any, validate: ValidatorFunctionWrapHandler) -> Any:
-            lines = [] if isinstance(data, cls) else _misnamed(cls, data)
+            lines = _misnamed(cls, data) if has_own_init else []
             try:
                 if not lines:
                     return validate(data)
@@ -272,13 +284,14 @@ class FrozenModel(BaseModel):
         return super().model_validate_json(json_data, **options)
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
-        return ((name, _masked(name, value) if name in _PRIVATE else value) for name, value in super().__repr_args__())
+        return ((name, masked(name, value) if name in _PRIVATE else value) for name, value in super().__repr_args__())
 
     def __dir__(self) -> Iterable[str]:
         """Return the names of this class, without those that every pydantic model has."""
         kinds = [kind for kind in type(self).__mro__ if issubclass(kind, FrozenModel) and kind is not FrozenModel]
         own = {name for kind in kinds for name, value in vars(kind).items() if isinstance(value, property)}
-        return sorted({*type(self).model_fields, *own, "model_dump", "model_dump_json"})
+        rows = {"to_rows"} if hasattr(self, "to_rows") else set()
+        return sorted({*type(self).model_fields, *own, *rows, "model_dump", "model_dump_json"})
 
     def __setattr__(self, name: str, value: Any) -> None:
         # pydantic's own error for this shows the value.

@@ -30,8 +30,10 @@ from .exceptions import (
 )
 from .messages import Message
 from .parameters import CREDENTIALS, Asked, Dispatch, Extra, MessageList, ToRecipients, checked_extra
+from .refusals import RecipientError, Refusals
 from .reports import DeliveryReport
-from .results import Balance, Cost, RecipientError, Refusals, Result, SentMessage, Wire
+from .result_base import Result, Wire
+from .results import Balance, Cost, SentMessage
 from .schedule import At, LocalTime, Schedule
 from .types import MessageId, MessageRef, Sender, is_aware, is_group, whole
 

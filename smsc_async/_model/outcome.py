@@ -1,5 +1,6 @@
 """The outcome and the scope of a request that failed, and the base of all exceptions, which have both."""
 
+import math
 from enum import StrEnum
 from typing import Self
 
@@ -38,7 +39,8 @@ class SmscError(Exception):
         outcome: Whether the request may have been executed.
         scope: Whether the error is about all requests, about this moment, or about this message.
         id: The message id of the send that failed, None for other operations.
-        refs: One reference for each recipient of the send that failed, for `Client.status`.
+        refs: One reference for each recipient of the send that failed, for `Client.status`. In what `Client.statuses`
+            returns, the message whose status was requested.
         unresolved: The unresolved send for `Client.resolve`, if a send may have been executed; None otherwise.
     """
 
@@ -68,3 +70,22 @@ class SmscError(Exception):
         new.__dict__.update(self.__dict__, **changes)
         new.__cause__ = self.__cause__
         return new.with_traceback(self.__traceback__)
+
+    def _render_traceback_(self) -> list[str]:
+        """Return what IPython shows in place of a traceback of this package: the error, what to do, the user's line."""
+        from smsc_async._notebook import failed_cell  # noqa: PLC0415 - only notebooks need it
+
+        return failed_cell(self, self._advice())
+
+    def _advice(self) -> str:
+        """Return what to do next, in a sentence or two."""
+        if self.unresolved is not None:
+            known = "It may have been sent. Before sending it again: await client.resolve(sys.last_value)"
+        elif self.outcome is Outcome.UNKNOWN:
+            known = "The request may have been executed."
+        else:
+            known = "Nothing was sent." if self.outcome is Outcome.NOT_SENT else "Nothing was executed."
+        seconds: float | None = getattr(self, "retry_after", None)
+        if seconds is not None:
+            return f"{known} It may succeed in {math.ceil(seconds)} s."
+        return f"{known} Further requests would fail too." if self.scope is Scope.ALL else known

@@ -13,7 +13,8 @@ from .codes import MessageType
 from .details import Detail, number, read_code, read_moment, read_price
 from .frozen import FrozenModel
 from .reports import DeliveryErrorCode, Status, phrase_of
-from .results import Result, Wire
+from .result_base import Result, Wire
+from .shown import TableRow, about, capitalized, code_columns, counted, in_utc, shown_phone, shown_time
 from .types import MessageRef, Money
 
 __all__ = ["CallConfirmed", "HlrDetails", "IncomingMessage", "InvalidCallbackSignature", "StatusPush"]
@@ -118,6 +119,27 @@ class StatusPush(Result):
         """Whether the subscriber is reachable, after an HLR request or a ping; None if that is unknown (a hint)."""
         return self.is_delivered if self._is_request and self.is_final else None
 
+    def to_rows(self) -> list[TableRow]:
+        """Return one row."""
+        return [
+            {
+                "phone": self.ref.phone,
+                "id": self.ref.id,
+                **code_columns("status", self.status),
+                "is_final": self.is_final,
+                "is_delivered": self.is_delivered,
+                **code_columns("error", self.error),
+                "at": in_utc(self.at),
+                **code_columns("type", self.type),
+                "cost": self.cost,
+                "sender": self.sender,
+            }
+        ]
+
+    def _sentence(self) -> str:
+        at = "" if self.at is None else f", at {shown_time(self.at)}"
+        return f"{capitalized(about(self.ref.phone, self.ref.id))} has the status: {self.phrase}{at}."
+
     @property
     def _is_request(self) -> bool:
         return self.type in _REQUESTS
@@ -155,6 +177,14 @@ class IncomingMessage(Result):
     id: Annotated[str | None, Field(validation_alias="id")] = None
     at: Moment = None
 
+    def to_rows(self) -> list[TableRow]:
+        """Return one row."""
+        return [{"phone": self.phone, "text": self.text, "to": self.to, "id": self.id, "at": in_utc(self.at)}]
+
+    def _sentence(self) -> str:
+        at = "" if self.at is None else f", at {shown_time(self.at)}"
+        return f"A {about(self.to)} with {counted(len(self.text), 'character')}{at}."
+
     @classmethod
     def from_wire(cls, wire: Wire) -> Self:
         """Read the fields of a callback."""
@@ -175,3 +205,10 @@ class CallConfirmed(Result):
 
     phone: Annotated[str, Field(validation_alias="phone")]
     at: Annotated[datetime, Field(validation_alias="ts"), Detail(read_moment)]
+
+    def to_rows(self) -> list[TableRow]:
+        """Return one row with the number and the time."""
+        return [{"phone": self.phone, "at": in_utc(self.at)}]
+
+    def _sentence(self) -> str:
+        return f"A subscriber confirmed the phone {shown_phone(self.phone)}, at {shown_time(self.at)}."

@@ -1,13 +1,14 @@
 """The status of a message as the service reports it, a frozen value."""
 
 from datetime import datetime, tzinfo
-from typing import Annotated, ClassVar, Self, TypeAlias
+from typing import Annotated, ClassVar, Final, Self, TypeAlias
 
 from pydantic import BeforeValidator, Field, computed_field
 
 from .codes import DeliveryError, MessageStatus
 from .details import Detail, moment, number, read_code, read_count, read_price
-from .results import Result, Wire
+from .result_base import Result, Wire
+from .shown import TableRow, about, capitalized, code_columns, in_utc, shown_time
 from .types import MessageRef, Money
 
 __all__ = ["DeliveryErrorCode", "DeliveryReport", "Status", "phrase_of"]
@@ -19,6 +20,9 @@ DeliveryErrorCode: TypeAlias = Annotated[DeliveryError, BeforeValidator(number)]
 def phrase_of(status: MessageStatus, error: DeliveryError | None) -> str:
     """Return what a status means, in English, and the error if there is one."""
     return f"{status.phrase} ({error.phrase})" if error else status.phrase
+
+
+_DETAILS: Final = "cost", "sender", "text", "parts", "operator", "region"
 
 
 class DeliveryReport(Result):
@@ -73,6 +77,26 @@ class DeliveryReport(Result):
     def phrase(self) -> str:
         """What the status means, in English, and the error if there is one: "impossible to deliver (...)"."""
         return phrase_of(self.status, self.error)
+
+    def to_rows(self) -> list[TableRow]:
+        """Return one row, with the recipient as it was passed to the send."""
+        return [
+            {
+                "phone": self.ref.phone,
+                "id": self.ref.id,
+                **code_columns("status", self.status),
+                "is_final": self.is_final,
+                "is_delivered": self.is_delivered,
+                **code_columns("error", self.error),
+                "changed_at": in_utc(self.changed_at),
+                "sent_at": in_utc(self.sent_at),
+                **{name: getattr(self, name) for name in _DETAILS},
+            }
+        ]
+
+    def _sentence(self) -> str:
+        since = "" if self.changed_at is None else f", since {shown_time(self.changed_at)}"
+        return f"{capitalized(about(self.ref.phone, self.ref.id))}: {self.phrase}{since}."
 
     @classmethod
     def from_wire(cls, wire: Wire, *, ref: MessageRef, timezone: tzinfo) -> Self:

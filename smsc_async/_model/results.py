@@ -5,103 +5,27 @@ value. Only what the answer is about must be readable: the id of a send (or its 
 a report, the amount of a price or a balance.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from typing import Annotated, Any, ClassVar, Final, Self, TypeAlias, cast
+from collections.abc import Iterable
+from typing import Annotated, ClassVar, Self, TypeAlias
 
-from pydantic import ConfigDict, Field, JsonValue, ValidationError, model_validator
+from pydantic import Field, JsonValue
 
-from .details import Detail, read_amount, read_code, read_count, read_price
-from .frozen import FrozenModel, wrong
+from .details import Detail, read_amount, read_count, read_price
+from .frozen import wrong
 from .recipient_details import RecipientDetails, read_details
-from .types import MessageRef, Money, is_group, is_message_id, is_phone, recipient_key
+from .refusals import RecipientError, Refusals, read_refusals
+from .result_base import Result, Wire
+from .shown import TableRow, about, code_columns, counted, money
+from .types import MessageRef, Money, is_group, is_message_id, recipient_key
 
 __all__ = [
     "AnyRef",
     "Balance",
     "Cost",
-    "RecipientError",
-    "Result",
     "SentMessage",
-    "read_refusals",
     "ref_of",
     "refs_of",
 ]
-
-Wire: TypeAlias = Mapping[str, JsonValue]
-
-
-class Result(FrozenModel):
-    """The base of all answers and callbacks.
-
-    Attributes:
-        extra: Under the service's names, as received (strings, lists and mappings of them): the fields that this
-            version doesn't know, and those of an odd form, whose attribute is None: `cost` for "3,50".
-    """
-
-    # The aliases are the service's names, so they count only in `parse`.
-    model_config: ClassVar[ConfigDict] = ConfigDict(validate_by_alias=False, loc_by_alias=False)
-    required: ClassVar[tuple[str, ...]] = ()
-    """Wire names of which at least one must be present, or the answer doesn't belong to this operation."""
-    _readers: ClassVar[Mapping[str, Callable[[str], object]]]
-
-    extra: dict[str, JsonValue] = {}
-
-    @model_validator(mode="before")
-    @classmethod
-    def _without_computed(cls, data: Any) -> Any:
-        """Leave out what a dump holds besides the values of the fields."""
-        computed = cls.__pydantic_computed_fields__.keys()
-        if not isinstance(data, Mapping) or computed.isdisjoint(data):
-            return data
-        return {name: value for name, value in data.items() if name not in computed}
-
-    @classmethod
-    def __pydantic_init_subclass__(cls, **options: Any) -> None:
-        super().__pydantic_init_subclass__(**options)
-        cls._readers = {
-            field.validation_alias: next((each.read for each in field.metadata if isinstance(each, Detail)), str)
-            for field in cls.model_fields.values()
-            if isinstance(field.validation_alias, str)
-        }
-
-    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
-        """Show the values that the service returned, not those that it left out."""
-        return (
-            (name, value)
-            for name, value in super().__repr_args__()
-            if value is not False and value not in (None, {}, ())
-        )
-
-    @classmethod
-    def parse(cls, wire: Wire) -> Self:
-        """Read an answer."""
-        return cls._of(*cls._split(wire))
-
-    @classmethod
-    def _split(cls, wire: Wire) -> tuple[dict[str, object], dict[str, JsonValue]]:
-        """Split the answer into the values of this class and extras; an empty element counts as absent."""
-        known: dict[str, object] = {}
-        extra: dict[str, JsonValue] = {}
-        for name, value in wire.items():
-            read = cls._readers.get(name)
-            if read is None or not isinstance(value, str):
-                extra[name] = value
-            elif text := value if name == "message" else value.strip():
-                found = read(text)
-                if found is None:
-                    extra[name] = value
-                else:
-                    known[name] = found
-        return known, extra
-
-    @classmethod
-    def _of(cls, known: Mapping[str, object], extra: Mapping[str, JsonValue], **values: object) -> Self:
-        # Not `model_validate`: an answer that is not understood is not an argument.
-        found = cls.__pydantic_validator__.validate_python(
-            {"extra": extra, **known, **values}, by_alias=True, by_name=False
-        )
-        return cast("Self", found)
 
 
 class Balance(Result):
@@ -114,6 +38,13 @@ class Balance(Result):
     required: ClassVar[tuple[str, ...]] = ("balance",)
 
     amount: Annotated[Money, Field(validation_alias="balance"), Detail(read_amount)]
+
+    def to_rows(self) -> list[TableRow]:
+        """Return one row with the amount."""
+        return [{"amount": self.amount}]
+
+    def _sentence(self) -> str:
+        return f"The balance is {money(self.amount)}."
 
 
 class Cost(Result):
@@ -129,17 +60,13 @@ class Cost(Result):
     amount: Annotated[Money, Field(validation_alias="cost"), Detail(read_price)]
     sms_count: Annotated[int | None, Field(validation_alias="cnt"), Detail(read_count)] = None
 
+    def to_rows(self) -> list[TableRow]:
+        """Return one row with the amount and the number of SMS."""
+        return [{"amount": self.amount, "sms_count": self.sms_count}]
 
-class RecipientError(Result):
-    """A recipient that the service refused.
-
-    Attributes:
-        phone: The recipient, as the service spells it.
-        code: The service's error number for it, as in `ApiError.code`; None if the service gives none.
-    """
-
-    phone: Annotated[str, Field(validation_alias="phone")]
-    code: Annotated[int | None, Field(validation_alias="status"), Detail(read_code)] = None
+    def _sentence(self) -> str:
+        number = "" if self.sms_count is None else f" for {self.sms_count:,} SMS"
+        return f"The cost is {money(self.amount)}{number}."
 
 
 class SentMessage(Result):
@@ -179,6 +106,45 @@ class SentMessage(Result):
         if len(self.refs) != 1:
             raise ValueError(f"this send has {len(self.refs)} references, not one; use .refs")
         return self.refs[0]
+
+    def to_rows(self) -> list[TableRow]:
+        """Return one row for each recipient; `send_cost` and `send_sms_count` are those of the whole send."""
+        details = {recipient_key(each.phone): each for each in self.details}
+        codes = {error.phone: error.code for error in self.errors}
+        people = [(ref.phone, True) for ref in self.refs] + [(phone, False) for phone in codes]
+        people += [(ref.phone, False) for ref in self.missing]
+        rows: list[TableRow] = []
+        for phone, accepted in people:
+            found = details.get(recipient_key(phone))
+            rows.append(
+                {
+                    "phone": phone,
+                    "id": self.id,
+                    "accepted": accepted,
+                    "code": codes.get(phone),
+                    **code_columns("status", None if found is None else found.status),
+                    "cost": None if found is None else found.cost,
+                    "mccmnc": None if found is None else found.mccmnc,
+                    "send_sms_count": self.sms_count,
+                    "send_cost": self.cost,
+                    "balance": self.balance,
+                }
+            )
+        return rows
+
+    def _sentence(self) -> str:
+        refused = len(self.errors) + len(self.missing)
+        if len(self.refs) == 1 and not refused:
+            what = f"the {about(self.ref.phone, self.id)}"
+        else:
+            of = f" of {len(self.refs) + refused:,}" if refused else ""
+            number = f"{len(self.refs):,}{of} recipients" if of else counted(len(self.refs), "recipient")
+            what = f"message {self.id}" + (f" to {number}" if self.refs or refused else "")
+        facts = ["" if self.sms_count is None else f"{self.sms_count:,} SMS"]
+        facts += ["" if self.cost is None else f"cost {money(self.cost)}"]
+        facts += ["" if self.balance is None else f"balance {money(self.balance)}"]
+        known = ", ".join(filter(None, facts))
+        return f"The service accepted {what}{': ' if known else ''}{known}."
 
     @classmethod
     def from_wire(cls, wire: Wire, *, id: str, recipients: Iterable[str]) -> Self:  # noqa: A002 - the service's own word
@@ -220,50 +186,6 @@ def _ids(value: JsonValue) -> list[str]:
     """Return the message ids in an element of an answer, which may be repeated."""
     texts = (each.strip() for each in (value if isinstance(value, list) else [value]) if isinstance(each, str))
     return [text for text in texts if is_message_id(text)]
-
-
-def read_refusals(value: JsonValue) -> tuple[list[RecipientError], list[JsonValue]]:
-    """Read the `errors` of an answer, one element or several; return those without a phone apart."""
-    errors: list[RecipientError] = []
-    rest: list[JsonValue] = []
-    for entry in value if isinstance(value, list) else [value] if value else []:
-        if not isinstance(entry, dict):
-            rest.append(entry)
-            continue
-        try:
-            errors.append(RecipientError.parse(entry))
-        except ValidationError:
-            # The message was accepted: one unexpected detail of the answer must not look like a failed send.
-            rest.append(entry)
-    return errors, rest
-
-
-# Long enough to identify one subscriber, short enough to leave out a country code that the service may have added.
-_TAIL: Final = 9
-
-
-class Refusals:
-    """The refused recipients of one answer, found even if the service spells them differently.
-
-    Args:
-        errors: The refused recipients.
-        recipients: All recipients of the request.
-    """
-
-    def __init__(self, errors: Iterable[RecipientError], recipients: Iterable[str]) -> None:
-        given = {recipient_key(error.phone): error for error in errors}
-        keys = [recipient_key(recipient) for recipient in recipients] if given else []
-        self._by_key = {key: given.pop(key) for key in keys if key in given}
-        # Phones only: e-mail addresses of one domain share their ending. Two phones with the same ending are ambiguous.
-        tails = Counter(key[-_TAIL:] for key in keys if is_phone(key) and key not in self._by_key)
-        self._by_tail = {key[-_TAIL:]: error for key, error in given.items() if tails[key[-_TAIL:]] == 1}
-
-    def find(self, recipient: str) -> RecipientError | None:
-        """Return the refusal of this recipient, None if there is none."""
-        if not self._by_key and not self._by_tail:
-            return None
-        key = recipient_key(recipient)
-        return self._by_key.get(key) or (self._by_tail.get(key[-_TAIL:]) if is_phone(key) else None)
 
 
 AnyRef: TypeAlias = MessageRef | SentMessage | str

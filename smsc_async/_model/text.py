@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from .frozen import wrong
+from .shown import Shown, TableRow, View
 
 __all__ = ["Encoding", "Parts", "parts"]
 
@@ -34,11 +35,12 @@ class Encoding(StrEnum):
 
 
 # Units in a single SMS, and in each of several SMS.
+_UNITS = {Encoding.GSM_7: "septets", Encoding.UCS_2: "16-bit units"}
 _ROOM = {Encoding.GSM_7: (160, 153), Encoding.UCS_2: (70, 67)}
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Parts:
+class Parts(Shown):
     """A text split into SMS.
 
     Attributes:
@@ -58,6 +60,27 @@ class Parts:
 
     def __len__(self) -> int:
         return self.count
+
+    def to_rows(self) -> list[TableRow]:
+        """Return a row for each SMS, with its text and its units."""
+        return [
+            {"part": number, "text": text, "units": sum(_widths(text, self.encoding)), "encoding": str(self.encoding)}
+            for number, text in enumerate(self.segments, 1)
+        ]
+
+    def _sentence(self) -> str:
+        return f"{self.count:,} SMS in {self.encoding}: {self.units:,} {_UNITS[self.encoding]} in all."
+
+    def _view(self) -> View:
+        alone, joined = _ROOM[self.encoding]
+        room = alone if self.count == 1 else joined
+        return View(
+            self._sentence(),
+            boxes=[
+                (f"{row['part']} of {self.count}: {row['units']} of {room} {_UNITS[self.encoding]}", row["text"])
+                for row in self.to_rows()
+            ],
+        )
 
     def __repr__(self) -> str:
         return f"Parts(encoding={self.encoding!r}, segments=<{self.count} SMS>, units={self.units})"

@@ -5,8 +5,9 @@ from typing import Final
 
 __all__ = ["NOT_XML", "why_not_xml"]
 
-# XML 1.0, production 2 (Char): nothing else is allowed in a document, not even escaped; PHP answers it with a Fault.
-NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# What XML 1.0, production 2 (Char), leaves out is not allowed in a document, not even escaped; PHP answers it with a
+# Fault. The complement of what is allowed would take 20 times as long to compile.
+NOT_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
 def why_not_xml(value: str) -> str:

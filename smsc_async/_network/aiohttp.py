@@ -5,6 +5,7 @@ It works on asyncio only, as aiohttp does. It is imported when a client first ne
 
 import asyncio
 import ssl
+import weakref
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final, TypedDict, cast
@@ -156,6 +157,7 @@ class AiohttpTransport:
         self._session: aiohttp.ClientSession | None = None
         self._slots = asyncio.Semaphore(max_connections)
         self._is_stopped = False
+        self._forgotten: weakref.finalize[..., object] | None = None
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes, timeout: Timeout) -> Reply:
         """Post a request and return the whole answer, whatever its status.
@@ -190,6 +192,7 @@ class AiohttpTransport:
             if self._loop is asyncio.get_running_loop():
                 self.stop()
             self._session = None
+            cast("weakref.finalize[..., object]", self._forgotten).detach()
             await _close_session(session, self._loop)
 
     async def _exchange(
@@ -295,6 +298,10 @@ class AiohttpTransport:
         old, old_loop = self._session, self._loop
         session, self._loop = self._new_session(), loop
         self._session, self._slots = session, asyncio.Semaphore(self._max_connections)
+        # Otherwise a session that was not closed is logged as an error; its connector closes the connections.
+        if self._forgotten is not None:
+            self._forgotten.detach()
+        self._forgotten = weakref.finalize(self, session.detach)
         if old is not None:
             await _close_session(old, old_loop)
         return session

@@ -3,6 +3,7 @@
 import asyncio
 import select
 import ssl
+import warnings
 from functools import partial
 from inspect import signature
 from typing import Any, Final, cast
@@ -122,6 +123,18 @@ class Connector(aiohttp.TCPConnector):
         self._connecting: set[asyncio.Timeout] = set()
         self._is_stopped = False
         self._generation = 0
+
+    def __del__(self, _warnings: Any = warnings) -> None:
+        # aiohttp also reports this to the event loop, which logs it: in a notebook each client that was not closed
+        # would print lines in red.
+        if not self._closed and self._conns:
+            self._close()
+            _warnings.warn(
+                "connections of a client with transport='aiohttp' were not closed; use the client as an async context "
+                "manager, or call its aclose",
+                ResourceWarning,
+                source=self,
+            )
 
     def stop(self) -> None:
         """Prevent requests that have not been sent from being sent."""

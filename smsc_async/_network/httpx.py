@@ -28,7 +28,7 @@ from .causes import Route
 from .departure import RequestDeparture
 from .pool import PROXY_SCHEMES, ConnectionPool, given_proxy, is_last, make_connection
 from .proxy import ProxyURL, environment_proxy
-from .tls import tls_context
+from .tls import no_tls, tls_context
 from .transport import (
     DEFAULT_HEADERS,
     KEEPALIVE_EXPIRY,
@@ -141,7 +141,7 @@ class HttpxTransport:
         self._verify = verify
         self._max_connections = max_connections
         self._max_bytes = max_response_bytes
-        self._routes: dict[ProxyURL | None, ConnectionPool] = {}
+        self._routes: dict[tuple[ProxyURL | None, bool], ConnectionPool] = {}  # by proxy, and whether it has TLS
         self._route_of: dict[str, ConnectionPool] = {}
         self._binding = LoopBinding()
         self._departures: set[RequestDeparture] = set()
@@ -233,7 +233,7 @@ class HttpxTransport:
         if self._proxy is not None:
             return Route(url, str(self._proxy.url))
         pool = self._route_of.get(url)
-        named = next((proxy for proxy, each in self._routes.items() if each is pool), None)
+        named = next((proxy for (proxy, _), each in self._routes.items() if each is pool), None)
         return Route(url, None if named is None else named.url)
 
     async def _close_suspects(self) -> None:
@@ -298,12 +298,13 @@ class HttpxTransport:
 
     def _route(self, url: str) -> ConnectionPool:
         named = None if self._proxy is not None else environment_proxy(url, PROXY_SCHEMES)
-        if named not in self._routes:
+        route = named, _parsed(url).scheme == "https"
+        if route not in self._routes:
             proxy = self._proxy if named is None else httpx.Proxy(named.url, auth=named.auth)
-            make = functools.partial(make_connection, tls_context(self._verify), proxy)
-            self._routes[named] = ConnectionPool(make, most=self._max_connections, expiry=KEEPALIVE_EXPIRY)
-        self._route_of[url] = self._routes[named]
-        return self._routes[named]
+            make = functools.partial(make_connection, tls_context(self._verify) if route[1] else no_tls(), proxy)
+            self._routes[route] = ConnectionPool(make, most=self._max_connections, expiry=KEEPALIVE_EXPIRY)
+        self._route_of[url] = self._routes[route]
+        return self._routes[route]
 
 
 def _request(method: str, url: str, headers: Mapping[str, str], content: _Content, timeout: Timeout) -> httpx.Request:

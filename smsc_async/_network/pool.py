@@ -19,6 +19,7 @@ from smsc_async._frames import PrivateBytes
 from smsc_async._model import ConnectError, PoolTimeout
 
 from .proxy import LAST_PORT, ProxyURL, read_proxy
+from .tls import no_tls
 from .transport import KEEPALIVE_EXPIRY, failure
 
 __all__ = ["PROXY_SCHEMES", "ConnectionPool", "given_proxy", "is_last", "make_connection"]
@@ -216,7 +217,7 @@ def _problem(proxy: httpx.Proxy) -> str | None:
     if not proxy.url.host or not (proxy.url.port is None or 0 < proxy.url.port <= LAST_PORT):
         return "must have a valid host, and a port from 1 to 65535 or none"
     try:
-        make_connection(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), proxy)
+        make_connection(no_tls(), proxy)
     except ConnectError as error:
         return f"can't be used: {error}"
     return None

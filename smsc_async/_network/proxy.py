@@ -22,7 +22,7 @@ _PROXY: Final = re.compile(
     r"(?P<host>\[[^\]@/]*\]|[^:@\[\]/]*)(?::(?P<port>[0-9]{1,5}))?(?:/[^@?#\s]*)?",
     re.IGNORECASE | re.ASCII,
 )
-_PLAIN: Final = re.compile(r"(?:[^\x00-\x20\x7f-\U0010ffff#/?%\[\]\\]|%[0-9A-Fa-f]{2})*")
+_PLAIN: Final = re.compile(r"(?:[!\"$&-.0->@-Z^-~]|%[0-9A-Fa-f]{2})*")
 """Characters that need no escaping in a user and a password."""
 _LABEL: Final = re.compile("[a-z0-9_-]{1,63}")
 _NUMERIC: Final = re.compile("[0-9.]+")

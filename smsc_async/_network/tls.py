@@ -9,7 +9,7 @@ import certifi
 
 from smsc_async._model import ConnectError
 
-__all__ = ["tls_context"]
+__all__ = ["no_tls", "tls_context"]
 
 
 def tls_context(verify: ssl.SSLContext | bool) -> ssl.SSLContext:
@@ -48,3 +48,9 @@ def _unverified() -> ssl.SSLContext:
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return context
+
+
+@lru_cache(maxsize=1)
+def no_tls() -> ssl.SSLContext:
+    """Return a context for connections without TLS: it trusts nothing, so that no certificates are read for it."""
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

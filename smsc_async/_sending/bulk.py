@@ -19,6 +19,7 @@ from smsc_async._model import (
     Many,
     Message,
     OnProgress,
+    Reports,
     SentMessage,
     SmscError,
     many,
@@ -149,7 +150,7 @@ async def statuses_of(
     *,
     workers: int,
     on_progress: OnProgress | None = None,
-) -> list[DeliveryReport | SmscError]:
+) -> Reports[DeliveryReport | SmscError]:
     """Request each status once, at most `workers` at a time; see `Client.statuses`."""
     operations = [
         GetStatus.model_validate({"ref": ref_of(each), "detail": detail}) async for each in each_item(refs, "messages")
@@ -161,9 +162,9 @@ async def statuses_of(
     async def ask(position: int, operation: GetStatus) -> None:
         nonlocal ending
         try:
-            answers[position] = ending.replace() if ending else await call(operation)
+            answers[position] = ending.replace(refs=(operation.ref,)) if ending else await call(operation)
         except SmscError as error:
-            answers[position] = error
+            answers[position] = error.replace(refs=(operation.ref,))
             ending = ending or left_out(error)
         if on_progress is not None:
             on_progress(len(answers), len(operations))
@@ -178,4 +179,4 @@ async def statuses_of(
         await ask(position, operation)
         break
     await at_once([work] * min(workers, len(operations)))
-    return [answers[position] for position in range(len(operations))]
+    return Reports(answers[position] for position in range(len(operations)))

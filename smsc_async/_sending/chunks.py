@@ -25,9 +25,15 @@ from smsc_async._model import (
     SendList,
     SendOutcomeUnknown,
     SentMessage,
+    Shown,
     SmscError,
+    TableRow,
     When,
+    about,
+    capitalized,
     check_cost,
+    counted,
+    failure_columns,
     is_group,
     one_by_one,
     own_errors,
@@ -55,7 +61,7 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True)
-class MessageOutcome:
+class MessageOutcome(Shown):
     """The outcome of one message of a batch, to one recipient: a reference or an error.
 
     Attributes:
@@ -70,9 +76,29 @@ class MessageOutcome:
     error: SmscError | ValueError | None = None
     sent: SentMessage | None = field(default=None, repr=False)
 
+    def to_rows(self) -> list[TableRow]:
+        """Return one row."""
+        found = self.ref.id if self.ref else getattr(self.error, "id", None) or (self.sent.id if self.sent else None)
+        return [
+            {
+                "phone": self.ref.phone if self.ref else self.message.phone,
+                "id": found,
+                "accepted": self.error is None,
+                "text": self.message.text,
+                "sender": self.message.sender,
+                **failure_columns(self.error),
+            }
+        ]
+
+    def _sentence(self) -> str:
+        if self.error is not None:
+            return f"{capitalized(about(self.message.phone))}: {type(self.error).__name__}: {self.error}."
+        (row,) = self.to_rows()
+        return f"The service accepted the {about(row['phone'], row['id'])}."
+
 
 @dataclass(frozen=True, slots=True)
-class ChunkCost:
+class ChunkCost(Shown):
     """The cost of the messages of a batch that would be sent in one request.
 
     Attributes:
@@ -84,6 +110,22 @@ class ChunkCost:
     messages: tuple[Message, ...]
     cost: Cost | None = None
     error: SmscError | ValueError | None = None
+
+    def to_rows(self) -> list[TableRow]:
+        """Return one row."""
+        cost = self.cost
+        return [
+            {
+                "messages": len(self.messages),
+                "amount": None if cost is None else cost.amount,
+                "sms_count": None if cost is None else cost.sms_count,
+                **failure_columns(self.error),
+            }
+        ]
+
+    def _sentence(self) -> str:
+        result = f"{type(self.error).__name__}: {self.error}." if self.cost is None else str(self.cost)
+        return f"{counted(len(self.messages), 'message')}: {result}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,10 +17,18 @@ from smsc_async._model import (
     MessageRef,
     MessageStatus,
     SentMessage,
+    Shown,
     SmscError,
+    TableRow,
+    about,
+    capitalized,
+    code_columns,
+    failure_columns,
+    in_utc,
     is_seconds,
     many,
     refs_of,
+    shown_time,
     spellings,
     wrong,
 )
@@ -32,7 +40,7 @@ _OPEN, _REPORTED, _CLOSED = range(3)
 _STALE: Final = 64  # this many expiries of messages that have had their last update may always remain
 
 
-class Unfinished(FrozenModel):
+class Unfinished(Shown, FrozenModel):
     """A message whose last update was not taken; plain data (`model_dump_json()`) for a later watch.
 
     Attributes:
@@ -44,6 +52,15 @@ class Unfinished(FrozenModel):
     ref: MessageRef
     status: int | None = None
     since: datetime
+
+    def to_rows(self) -> list[TableRow]:
+        """Return one row."""
+        status = None if self.status is None else MessageStatus(self.status)
+        key = {"phone": self.ref.phone, "id": self.ref.id}
+        return [{**key, **code_columns("status", status), "since": in_utc(self.since)}]
+
+    def _sentence(self) -> str:
+        return f"{capitalized(about(self.ref.phone, self.ref.id))}: pending, watched since {shown_time(self.since)}."
 
 
 Watched: TypeAlias = AnyRef | Unfinished
@@ -72,7 +89,7 @@ def watched(message: Watched, since: float) -> Iterator[tuple[MessageRef, float,
 
 
 @dataclass(frozen=True, slots=True)
-class Update:
+class Update(Shown):
     """An update about one message.
 
     Attributes:
@@ -95,6 +112,31 @@ class Update:
     def status(self) -> MessageStatus | None:
         """The status, None if there is no report."""
         return None if self.report is None else self.report.status
+
+    def to_rows(self) -> list[TableRow]:
+        """Return one row; that of an expiry or an error has no status."""
+        report = self.report
+        return [
+            {
+                "phone": self.ref.phone,
+                "id": self.ref.id,
+                **code_columns("status", self.status),
+                "is_final": report is not None and report.is_final,
+                "is_delivered": report is not None and report.is_delivered,
+                **code_columns("error", None if report is None else report.error),
+                "changed_at": None if report is None else in_utc(report.changed_at),
+                "expired": self.expired,
+                "is_last": self.is_last,
+                "source": self.source,
+                **failure_columns(self.error),
+            }
+        ]
+
+    def _sentence(self) -> str:
+        if self.report is not None:
+            return str(self.report)
+        why = "still pending, the watch is over" if self.error is None else f"{type(self.error).__name__}: {self.error}"
+        return f"{capitalized(about(self.ref.phone, self.ref.id))}: {why}."
 
 
 class Registry:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import Final, Self, TypeAlias
 
@@ -32,6 +33,7 @@ __all__ = ["Watcher", "last_report"]
 _FED_AT_ONCE: Final = 100
 # A shorter pause may be lost to rounding when it is added to a time.
 _SHORTEST_PAUSE: Final = 0.001
+_NO_PROGRESS: Final = nullcontext[OnProgress | None](None)
 
 Ask: TypeAlias = Callable[[GetStatus], Awaitable[DeliveryReport]]
 """Requests one status, once."""
@@ -69,7 +71,7 @@ class Watcher:
         delivered: Called with the report of a final status that was pushed.
         confirm_pushes: See `Client.watch`.
         closed: Waits until no more requests can be made, and raises the error that ends the watch.
-        on_progress: See `Client.watch`.
+        progress: Entered with the watch, as `on_progress` of `Client.watch`.
     """
 
     def __init__(
@@ -87,7 +89,7 @@ class Watcher:
         delivered: Callable[[DeliveryReport], object],
         confirm_pushes: bool = False,
         closed: Callable[[], Awaitable[None]] = anyio.sleep_forever,
-        on_progress: OnProgress | None = None,
+        progress: AbstractContextManager[OnProgress | None] = _NO_PROGRESS,
     ) -> None:
         self._ask = ask
         self._source = source_of(source)
@@ -97,7 +99,8 @@ class Watcher:
         self._entered = entered
         self._delivered = delivered
         self._closed = closed
-        self._on_progress = on_progress
+        self._progress = progress
+        self._on_progress: OnProgress | None = None
         self._registry = Registry()
         self._plan = plan
         self._updates = Updates(
@@ -177,6 +180,7 @@ class Watcher:
     async def __aenter__(self) -> Self:
         if self._group is not None:
             raise RuntimeError("a watch can be entered only once; start another one with its `unfinished`")
+        self._on_progress = self._progress.__enter__()
         self._offset = self._updates.offset = unix_time(self._clock) - self._clock.now()
         self._group = await anyio.create_task_group().__aenter__()
         self._group.start_soon(self._run)
@@ -188,6 +192,7 @@ class Watcher:
     ) -> bool | None:
         assert self._group is not None  # noqa: S101 - entered
         self._is_over = True
+        self._progress.__exit__(None, None, None)
         self._entered.discard(self)
         # Not the group's own scope: the task that leaves the block would be cancelled too, and debuggers and coverage
         # lose sight of tasks that are woken by an exception.

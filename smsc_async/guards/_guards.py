@@ -11,10 +11,11 @@ from weakref import WeakKeyDictionary
 
 import anyio
 
-from smsc_async._clock import Clock, LoopBinding, RealClock, is_clock, utc_now
+from smsc_async._clock import Clock, LoopBinding, RealClock, utc_now
 from smsc_async._frames import without_arguments
-from smsc_async._model import Credentials, GuardStoreError, Operation, Result, Send, SendList, WrongEventLoop, wrong
+from smsc_async._model import Credentials, GuardStoreError, Operation, Result, Send, SendList, WrongEventLoop
 
+from ._arguments import check_objects
 from ._demands import HELD_UNTIL_RECONCILED, Completion, Part, Planner, releases, window_of
 from ._limits import Release
 from ._memory import MemoryStore
@@ -80,11 +81,13 @@ class Guards:
         clock: Clock | None = None,
     ) -> None:
         check_numbers(max_wait=max_wait, max_waiters=max_waiters, margin=margin, late_arrival=late_arrival)
-        _check_objects(store, rules, clock)
+        check_objects(store, rules, clock)
         self.rules = rules
         self.clock = clock
         self._clock = clock or RealClock()
         self._store: Store = MemoryStore(None if clock is None else clock.now) if store is None else store
+        self.is_shared: bool = not isinstance(self._store, MemoryStore)
+        """Whether other processes may count in the same store."""
         self._limits = rules.limits(margin)
         self.max_wait: float = math.inf if max_wait is None else max_wait
         self._max_waiters = max_waiters
@@ -100,6 +103,19 @@ class Guards:
 
     def __repr__(self) -> str:
         return f"<smsc_async.guards.Guards over {type(self._store).__name__}>"
+
+    def anew(self) -> "Guards":
+        """Return guards with the same arguments that have counted nothing, for another process; see `is_shared`."""
+        store = self._store.anew() if isinstance(self._store, MemoryStore) else self._store
+        return Guards(
+            store,
+            rules=self.rules,
+            max_wait=None if math.isinf(self.max_wait) else self.max_wait,
+            max_waiters=self._max_waiters,
+            margin=self.margin,
+            late_arrival=self.late_arrival,
+            clock=self.clock,
+        )
 
     def bind(self) -> None:
         """Bind these guards to the running event loop.
@@ -221,6 +237,7 @@ class Guards:
                 state.in_flight,
                 waiting.get(name, 0),
                 {key: None if left is None else now + timedelta(seconds=left) for key, left in state.full.items()},
+                state.used,
             )
             for name, state in states.items()
         }
@@ -331,14 +348,3 @@ class Guards:
         if now >= give_up or give_up < now + delay < math.inf:
             raise refused(refusal, delay, utc_now(self._clock))
         return now + delay
-
-
-def _check_objects(store: object, rules: object, clock: object) -> None:
-    if isinstance(store, type) or not (store is None or hasattr(store, "acquire")):
-        raise wrong("store", "an object such as MemoryStore() or RedisStore.from_url(...)", store)
-    if not isinstance(rules, Rules):
-        raise wrong("rules", "a Rules object", rules)
-    if clock is not None and not is_clock(clock):
-        raise wrong("clock", "an object with the methods of Clock, or None for real time", clock)
-    if clock is not None and not (store is None or isinstance(store, MemoryStore)):
-        raise ValueError("the store counts in real time; with a clock pass no store, or MemoryStore(clock.now)")

@@ -9,7 +9,7 @@ from typing import ClassVar, Final
 from smsc_async._clock import LoopClock
 from smsc_async._model import wrong
 
-from ._limits import History, HistoryLimit, Limit, Release, SpendLimit
+from ._limits import BlockLimit, History, HistoryLimit, Limit, Release, SpendLimit
 from ._spend import Slice, SpendHistory
 from ._store import PROOF_LASTS, Demand, Refusal, Reservation, RuleState
 
@@ -119,6 +119,10 @@ class MemoryStore:
         """The key of the hashes."""
         return self._salt
 
+    def anew(self) -> "MemoryStore":
+        """Return an empty store on the same clock."""
+        return MemoryStore(None if isinstance(self._clock, LoopClock) else self._clock, salt=self._salt)
+
     def rebind(self) -> None:
         """Switch to the clock of the running event loop."""
         if isinstance(self._clock, LoopClock):
@@ -215,16 +219,17 @@ class MemoryStore:
         if isinstance(limit, SpendLimit):
             return self._spend_state(limit, now)
         table = self._table(name, limit.span, now)
-        keys = in_flight = 0
+        keys = in_flight = used = 0
         full: dict[str, float | None] = {}
         for key in islice(chain(table.young, (key for key in table.old if key not in table.young)), _SHOWN):
             history = limit.fresh(table.get(key), now)
             keys += bool(history)
             in_flight += sum(map(isinf, history))
             delay = limit.delay(history, now, 1)
+            used = max(used, bool(delay) if isinstance(limit, BlockLimit) else len(history))
             if delay:
                 full[key.hex()] = None if isinf(delay) else delay
-        return RuleState(keys, in_flight, full)
+        return RuleState(keys, in_flight, full, used)
 
     def _release(  # noqa: PLR0917 - the arguments of `released`, and the demand
         self, demand: Demand, limit: HistoryLimit, amount: int, started: float, release: Release, now: float
@@ -241,7 +246,8 @@ class MemoryStore:
         self._forget_spent(limit, now)
         delays = {key.hex(): spent.delay(limit, now, 1) for key, spent in self._spent.items()}
         full = {key: None if isinf(delay) else delay for key, delay in delays.items() if delay}
-        return RuleState(len(delays), sum(spent.flying(now) for spent in self._spent.values()), full)
+        used = max((spent.units for spent in self._spent.values()), default=0)
+        return RuleState(len(delays), sum(spent.flying(now) for spent in self._spent.values()), full, used)
 
     def _forget_spent(self, limit: SpendLimit, now: float) -> None:
         self._spent = {key: spent for key, spent in self._spent.items() if not spent.forget(limit, now)}

@@ -68,6 +68,11 @@ class SpendHistory:
     slices: dict[int, Slice] = field(default_factory=dict)
     flights: dict[Hashable, tuple[int, float]] = field(default_factory=dict)
 
+    @property
+    def units(self) -> int:
+        """What is known to be spent."""
+        return sum(each.units for each in self.slices.values())
+
     def forget(self, limit: SpendLimit, now: float) -> bool:
         """Remove what no longer counts; return whether nothing is left."""
         over = [number for number, each in self.slices.items() if each.last + limit.span <= now]

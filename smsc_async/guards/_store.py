@@ -4,11 +4,24 @@ import logging
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Final, NamedTuple, Protocol, TypeVar
 
-from smsc_async._model import LOGIN_FAILURES, GuardStoreError, SmscError
+from smsc_async._model import (
+    LOGIN_FAILURES,
+    Bar,
+    GuardStoreError,
+    Shown,
+    SmscError,
+    TableRow,
+    View,
+    counted,
+    in_utc,
+    shown_time,
+)
 
 from ._limits import BlockLimit, Limit, Release
+from ._spend import UNITS
 
 __all__ = [
     "PAUSE",
@@ -103,11 +116,13 @@ class RuleState:
         in_flight: The number of slots that requests in flight hold.
         full: The keys, in hexadecimal, without a free slot, and the seconds until one is free, None if that depends on
             requests in flight.
+        used: The most slots that one key has taken, in flight or in its history.
     """
 
     keys: int
     in_flight: int
     full: Mapping[str, float | None]
+    used: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +135,7 @@ class RuleSnapshot:
         in_flight: The number of slots that requests in flight hold.
         waiting: The number of requests of these guards that wait for a slot.
         full: The keys without a free slot, as hashes, and until when; None if that depends on requests in flight.
+        used: The most slots that one key has taken, in flight or since; of `spend` in 1/10,000 of the currency.
     """
 
     count: int
@@ -127,10 +143,11 @@ class RuleSnapshot:
     in_flight: int
     waiting: int
     full: Mapping[str, datetime | None]
+    used: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(Shown):
     """The state of the guards.
 
     Attributes:
@@ -142,6 +159,40 @@ class Snapshot:
     taken_at: datetime
     waiting: int
     rules: Mapping[str, RuleSnapshot]
+
+    def to_rows(self) -> list[TableRow]:
+        """Return a row for each rule; `full` is the number of keys without a free slot, and names none of them."""
+        return [
+            {
+                "rule": name,
+                "used": rule.used if name != "spend" else Decimal(rule.used) / UNITS,
+                "limit": rule.count if name != "spend" else Decimal(rule.count) / UNITS,
+                "keys": rule.keys,
+                "in_flight": rule.in_flight,
+                "waiting": rule.waiting,
+                "full": len(rule.full),
+                "full_until": in_utc(max(filter(None, rule.full.values()), default=None)),
+            }
+            for name, rule in self.rules.items()
+        ]
+
+    def _sentence(self) -> str:
+        full = sum(bool(rule.full) for rule in self.rules.values())
+        return (
+            f"The guards at {shown_time(self.taken_at)}: {counted(self.waiting, 'request')} waiting, "
+            f"{full} of {counted(len(self.rules), 'rule')} full."
+        )
+
+    def _view(self) -> View:
+        rows = []
+        for row in self.to_rows():
+            share = 1.0 if row["full"] else float(row["used"] / row["limit"])
+            use = Bar(share, f"{row['used']:,} of {row['limit']:,}")
+            rows.append({"rule": row["rule"], "fullest_key": use, **{name: row[name] for name in _FIGURES}})
+        return View(self._sentence(), rows)
+
+
+_FIGURES: Final = "keys", "full", "in_flight", "waiting", "full_until"
 
 
 class Store(Protocol):

@@ -22,6 +22,7 @@ from ._callbacks import (
     CallbackHash,
     CallbackPoster,
     CallbackSettings,
+    CallbackState,
     HttpxPoster,
     SandboxCallbacks,
 )
@@ -45,6 +46,7 @@ __all__ = [
     "CallbackHash",
     "CallbackPoster",
     "CallbackSettings",
+    "CallbackState",
     "Change",
     "DeliveryPlan",
     "Exchange",

@@ -8,6 +8,7 @@ from smsc_async._model import wrong
 from ._faults import ScriptEntry
 from ._messages import AcceptedMessage
 from ._recipients import as_stored
+from ._shown import ShownMessages
 
 __all__ = ["SentAssertions"]
 
@@ -22,8 +23,8 @@ class _Sent(Protocol):
     def script(self) -> Sequence[ScriptEntry]: ...
 
 
-class SentAssertions:
-    """The assertions of a sandbox."""
+class SentAssertions(ShownMessages):
+    """The assertions of a sandbox, which is also drawn."""
 
     def assert_sent(self: _Sent, phone: str, *, contains: str | None = None) -> AcceptedMessage:
         """Return the newest message to this recipient whose text contains this.

@@ -59,7 +59,7 @@ class Service:
         self._event_log = event_log
         self._state = State(accounts, limits, seed, keep)
         self._executor = Executor(self._state, delivery)
-        self.lock = Lock()
+        self.lock: Lock = Lock()
 
     @property
     def counts(self) -> Counter[tuple[str, int]]:

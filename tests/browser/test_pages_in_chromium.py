@@ -13,7 +13,7 @@ from tests.parts import missing
 from .chromium import CHROMIUM, SIZES, THEMES, browser, window
 from .stage import SCENES, Scene, Stage, staged
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("chromium")]
+pytestmark = pytest.mark.slow
 
 AXE = os.environ.get("AXE_CORE", "")
 FOCUSABLE = "a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex='0']"

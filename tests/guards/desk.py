@@ -16,7 +16,7 @@ from smsc_async import (
     Send,
 )
 from smsc_async._model.operations import Operation
-from smsc_async._model.results import Result
+from smsc_async._model.result_base import Result
 from smsc_async.guards import Guards, Identity, Rule, Rules
 from smsc_async.guards._demands import Completion, RequestArrival
 from smsc_async.guards._store import Reservation

@@ -29,7 +29,8 @@ from smsc_async import (
     TooManyRequests,
 )
 from smsc_async._model.operations import GetListCost, Operation
-from smsc_async._model.results import RecipientError, Result
+from smsc_async._model.refusals import RecipientError
+from smsc_async._model.result_base import Result
 from smsc_async.guards._demands import Completion, RequestArrival, releases, window_of
 from smsc_async.guards._limits import Release
 from smsc_async.guards._store import Demand

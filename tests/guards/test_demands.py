@@ -24,7 +24,7 @@ from smsc_async import (
     Voice,
 )
 from smsc_async._model.operations import BALANCE_ERRORS, ErrorTable, GetListCost, Operation
-from smsc_async._model.results import Result, Wire
+from smsc_async._model.result_base import Result, Wire
 from smsc_async.guards._demands import Planner, window_of
 from smsc_async.guards._store import PAUSE, Demand
 from tests.guards.planner import LIMITS, LOGIN, OTHER, PHONE, SALT, cost, login, planner, send

@@ -14,6 +14,7 @@ from smsc_async import (
     TooManyInFlight,
 )
 from smsc_async.guards import Guards, MemoryStore, Rule, Rules
+from smsc_async.testing import ManualClock
 from tests.guards.desk import (
     BALANCE,
     FINE,
@@ -262,3 +263,16 @@ async def test_closing_is_shielded_but_not_for_ever() -> None:
 def test_messages_begin_with_the_wrong_argument(make: Callable[[], object], words: str) -> None:
     with pytest.raises(ValueError, match=f"^{words}"):
         make()
+
+
+@virtual_time
+async def test_guards_anew_have_the_same_arguments_and_have_counted_nothing() -> None:
+    guards = Guards(rules=Rules(balance=Rule(1, 60)), max_wait=3.0, max_waiters=7, margin=0.5, late_arrival=1.0)
+    await guards.reserve(ME, BALANCE, within=1.0)
+    anew = guards.anew()
+    assert (anew.rules, anew.max_wait, anew.margin, anew.late_arrival) == (guards.rules, 3.0, 0.5, 1.0)
+    await anew.reserve(ME, BALANCE, within=1.0)
+    assert (guards.is_shared, anew.is_shared) == (False, False)
+    assert Guards().anew().max_wait == Guards().max_wait
+    clock = ManualClock(5.0)
+    assert Guards(MemoryStore(clock.now), clock=clock).anew().clock is clock

@@ -12,7 +12,7 @@ from smsc_async import (
     TooManyInFlight,
 )
 from smsc_async._model.operations import Operation
-from smsc_async._model.results import Result
+from smsc_async._model.result_base import Result
 from smsc_async.guards import Rule, Rules
 from tests.guards.desk import (
     BALANCE,

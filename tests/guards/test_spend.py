@@ -22,7 +22,7 @@ from smsc_async import (
     SpendLimitReached,
     TooManyInFlight,
 )
-from smsc_async._model.results import RecipientError
+from smsc_async._model.refusals import RecipientError
 from smsc_async.guards import MemoryStore
 from smsc_async.guards._demands import Completion, Planner, RequestArrival, releases
 from smsc_async.guards._limits import Release, SpendLimit

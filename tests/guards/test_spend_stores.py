@@ -174,7 +174,7 @@ async def test_a_cost_out_of_all_bounds_is_counted(bench: Bench) -> None:  # noq
 async def test_the_snapshot_shows_what_is_spent_and_until_when(bench: Bench) -> None:  # noqa: F811
     await pay(bench, 10)
     state = (await bench.store.snapshot({"spend": TEN}))["spend"]
-    assert (state.keys, state.in_flight) == (1, 0)
+    assert (state.keys, state.in_flight, state.used) == (1, 0, 10)
     ((key, left),) = state.full.items()
     assert key == b"a".hex()
     assert left is not None

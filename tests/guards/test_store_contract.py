@@ -377,6 +377,9 @@ async def test_snapshot_shows_histories_flights_and_what_is_full(bench: Bench) -
     assert {rule: (state.keys, state.in_flight) for rule, state in shown.items()} == {
         "status": (1, 0), "in_flight": (1, 2), "subscriber": (1, 1), "blocked": (1, 0), "balance": (0, 0)
     }  # fmt: skip
+    assert {rule: state.used for rule, state in shown.items()} == {
+        "status": 2, "in_flight": 2, "subscriber": 1, "blocked": 1, "balance": 0
+    }  # fmt: skip
     assert shown["in_flight"].full == {b"f".hex(): None}
     assert shown["subscriber"].full == shown["balance"].full == {}
     (left,) = shown["status"].full.values()

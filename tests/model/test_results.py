@@ -9,15 +9,13 @@ import pytest
 from pydantic import JsonValue
 
 from smsc_async._model.codes import DeliveryError, MessageStatus
+from smsc_async._model.refusals import RecipientError, Refusals, read_refusals
 from smsc_async._model.reports import DeliveryReport
+from smsc_async._model.result_base import Result
 from smsc_async._model.results import (
     Balance,
     Cost,
-    RecipientError,
-    Refusals,
-    Result,
     SentMessage,
-    read_refusals,
 )
 from smsc_async._model.types import MessageRef
 

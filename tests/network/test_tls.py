@@ -1,5 +1,6 @@
 """The trusted certificates: by default those of certifi, else those of the environment or the caller."""
 
+import asyncio
 import os
 import ssl
 from collections.abc import Callable
@@ -7,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from smsc_async import ConnectError, Outcome
-from smsc_async._network.tls import tls_context
+from smsc_async import ConnectError, Outcome, Timeout
+from smsc_async._network import HttpxTransport
+from smsc_async._network.tls import no_tls, tls_context
+from tests.doubles import RawRequest, http_bytes, raw_server
 
 CERTIFICATE = Path(__file__).parent / "localhost.pem"
 
@@ -116,3 +119,27 @@ def test_a_changed_environment_is_seen_by_the_next_context(monkeypatch: pytest.M
     before = tls_context(True)
     monkeypatch.setenv("SSL_CERT_FILE", str(CERTIFICATE))
     assert tls_context(True) is not before
+
+
+async def test_certificates_are_read_for_https_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "gone"))
+    requests: list[RawRequest] = []
+
+    async def serve(request: RawRequest, writer: asyncio.StreamWriter) -> bool:
+        requests.append(request)
+        writer.write(http_bytes(b"<a/>"))
+        return True
+
+    async with raw_server(serve) as url:
+        transport = HttpxTransport()
+        assert (await transport.post(url, {}, b"", Timeout(5))).body == b"<a/>"
+        with pytest.raises(ConnectError, match="SSL_CERT_FILE can't be read"):
+            await transport.post(url.replace("http:", "https:"), {}, b"", Timeout(5))
+        await transport.aclose()
+    assert len(requests) == 1
+
+
+def test_the_context_without_tls_trusts_no_certificate() -> None:
+    context = no_tls()
+    assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
+    assert context.get_ca_certs() == []

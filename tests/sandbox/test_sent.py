@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from smsc_async import Client, ConnectionLost, Email, InvalidPhone, testing
-from smsc_async.sandbox import Sandbox
+from smsc_async.sandbox import Account, Sandbox
 
 PHONE = "+79991234567"
 
@@ -93,3 +93,22 @@ async def test_only_the_last_ten_are_shown(sandbox: Sandbox, client: Client) -> 
 def test_a_wrong_argument_is_no_failed_assertion(sandbox: Sandbox, arguments: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=f"^{words}$"):
         sandbox.assert_sent(**arguments)
+
+
+async def test_a_sandbox_is_drawn_with_its_newest_messages_first_and_without_credentials() -> None:
+    sandbox = Sandbox(accounts=[Account(login="the-login", password="the-password", apikey="the-key-123")])
+    assert str(sandbox) == "A sandbox with 0 messages."
+    async with testing.client(sandbox) as client:
+        await client.send("+79000000001", "<i>first</i> 4821")
+        await client.send("+79000000000", "second")
+    html = sandbox._repr_html_()
+    assert str(sandbox) == "A sandbox with 2 messages: 1 delivered, 1 handed to the operator."
+    assert html.index("second") < html.index("&lt;i&gt;first&lt;/i&gt; 4821")
+    for private in ("79000000001", "the-login", "the-password", "the-key-123"):
+        assert private not in html + str(sandbox)
+    rows = sandbox.to_rows()
+    assert [(row["phone"], row["status"], row["text"]) for row in rows] == [
+        ("79000000001", 1, "<i>first</i> 4821"),
+        ("79000000000", 0, "second"),
+    ]
+    assert rows[0]["accepted_at"].tzinfo is not None

@@ -40,6 +40,7 @@ from smsc_async import (
     PlannedMessage,
     RecipientError,
     Reply,
+    Reports,
     Send,
     SendList,
     SendOutcomeUnknown,
@@ -104,7 +105,7 @@ async def one_message(client: Client) -> None:
     assert_type(report.error, DeliveryError | None)
     assert_type(report.changed_at, datetime | None)
     assert_type((await client.balance()).amount, Decimal)
-    assert_type(await client.statuses(sent.refs, on_progress=print), list[DeliveryReport | SmscError])
+    assert_type(await client.statuses(sent.refs, on_progress=print, progress=True), Reports[DeliveryReport | SmscError])
     async with client.watch([sent, sent.ref, str(sent.ref)], on_progress=print) as updates:
         updates.hint(sent)
         assert_type(updates, Watcher)

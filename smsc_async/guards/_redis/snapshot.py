@@ -57,7 +57,7 @@ class _Counts:
 
     def __init__(self, limit: Limit) -> None:
         self._limit = limit
-        self._keys = self._in_flight = 0
+        self._keys = self._in_flight = self._used = 0
         self._full: dict[str, float | None] = {}
 
     def add(self, key: str, answer: Any, now: int) -> None:
@@ -67,16 +67,19 @@ class _Counts:
             delay = spent.delay(limit, 0.0, 1)
             self._keys += not spent.forget(limit, 0.0)
             self._in_flight += spent.flying(0.0)
+            used = spent.units
         else:
             history = limit.fresh(_history(answer, now), 0.0)
             delay = limit.delay(history, 0.0, 1)
             self._keys += bool(history)
             self._in_flight += sum(map(isinf, history))
+            used = bool(delay) if isinstance(limit, BlockLimit) else len(history)
+        self._used = max(self._used, used)
         if delay:
             self._full[key] = None if isinf(delay) else delay
 
     def state(self) -> RuleState:
-        return RuleState(self._keys, self._in_flight, self._full)
+        return RuleState(self._keys, self._in_flight, self._full, self._used)
 
 
 async def find_histories(

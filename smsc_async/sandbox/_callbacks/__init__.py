@@ -1,6 +1,6 @@
 """Callbacks out of the sandbox: what it reports to the URL of an application, and what the application answers."""
 
-from .callback import Callback, CallbackAttempt, CallbackHash, CallbackSettings
+from .callback import Callback, CallbackAttempt, CallbackHash, CallbackSettings, CallbackState
 from .delivery import SandboxCallbacks
 from .poster import CallbackAnswer, CallbackPoster, HttpxPoster
 
@@ -11,6 +11,7 @@ __all__ = [
     "CallbackHash",
     "CallbackPoster",
     "CallbackSettings",
+    "CallbackState",
     "HttpxPoster",
     "SandboxCallbacks",
 ]

@@ -16,7 +16,7 @@ from .words import CHANNELS, STATUSES, Label, day, instant, money, phone_words, 
 if TYPE_CHECKING:
     from smsc_async.sandbox import Sandbox
 
-__all__ = ["Inbox", "Row", "Search", "StatusView", "inbox_of", "row_of", "status_view"]
+__all__ = ["Inbox", "InboxRow", "Search", "StatusView", "inbox_of", "row_of", "status_view"]
 
 PAGE: Final = 50
 GROUPS: Final[Mapping[str, tuple[str, frozenset[int]]]] = {
@@ -85,7 +85,7 @@ class StatusView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class InboxRow:
     """A message in the list."""
 
     key: int
@@ -113,7 +113,7 @@ class Day:
 
     jump: str
     name: str
-    rows: Sequence[Row]
+    rows: Sequence[InboxRow]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,9 +185,9 @@ def inbox_of(
     )
 
 
-def row_of(message: AcceptedMessage, now: float) -> Row:
+def row_of(message: AcceptedMessage, now: float) -> InboxRow:
     """Return a message as the list shows it."""
-    return Row(
+    return InboxRow(
         key=message.key,
         phone=phone_words(message.phone),
         sender=message.sender,
@@ -231,11 +231,11 @@ def _start(found: list[AcceptedMessage], before: int) -> int:
     return low
 
 
-def _days(rows: Sequence[Row], jumps: Sequence[Jump]) -> Iterator[Day]:
+def _days(rows: Sequence[InboxRow], jumps: Sequence[Jump]) -> Iterator[Day]:
     """Yield the rows by day and by jump of the clock."""
-    above: Row | None = None
+    above: InboxRow | None = None
     name = jumped = ""
-    group: list[Row] = []
+    group: list[InboxRow] = []
     for row in rows:
         skipped = sum(
             jump.end - jump.start for jump in jumps if above and row.at <= jump.start and jump.end <= above.at

@@ -11,7 +11,7 @@ from smsc_async.sandbox._channels import ServiceChannel
 from smsc_async.sandbox._exchanges import Exchange
 from smsc_async.sandbox._messages import AcceptedMessage
 
-from .inbox import Row, StatusView, row_of, status_view
+from .inbox import InboxRow, StatusView, row_of, status_view
 from .soap import Token, tokens_of
 from .words import day, instant, money, span
 
@@ -129,7 +129,7 @@ class MessagePage:
         older: The key of the message before, 0 for none.
     """
 
-    row: Row
+    row: InboxRow
     day: str
     text: str = field(repr=False)
     parts: Sequence[SmsView]

@@ -1,0 +1,158 @@
+"""The thread with the event loop on which all clients and journals of this process run, also after a fork."""
+
+import asyncio
+import os
+import selectors
+import socket
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import Future
+from functools import partial
+from itertools import count
+from threading import Condition, Thread
+from threading import enumerate as enumerate_threads
+from typing import Any, Final, cast
+
+import anyio
+import anyio.to_thread
+from anyio.from_thread import BlockingPortal
+from anyio.lowlevel import EventLoopToken, current_token
+
+from smsc_async._movable_clock import call_soon
+
+__all__ = ["Close", "Portal", "PortalStopped"]
+
+Close = Callable[[], Awaitable[object]]
+"""Closes what a user of the portal has on its event loop."""
+
+_CLOSE_WITHIN: Final = 2.0  # seconds
+
+
+class PortalStopped(Exception):
+    """The thread has ended."""
+
+
+class _Loop(asyncio.SelectorEventLoop):
+    """The loop of asyncio, whose connections `Portal.disarm` can find.
+
+    It looks addresses up also after the end of the main thread, when asyncio's own threads take no more work.
+    """
+
+    async def getaddrinfo(self, *args: Any, **options: Any) -> list[Any]:
+        """Look an address up on a thread of anyio."""
+        return await anyio.to_thread.run_sync(partial(socket.getaddrinfo, *args, **options), abandon_on_cancel=True)
+
+
+class Portal:
+    """An event loop on a thread of its own.
+
+    Args:
+        leave: Is called on the event loop when an abandoned user is closed, with its key; returns whether the thread is
+            to end.
+    """
+
+    def __init__(self, leave: Callable[["Portal", int], bool]) -> None:
+        self._leave = leave
+        self.users: dict[int, Close] = {}
+        self._keys = count()
+        self._abandoned: deque[int] = deque()
+        self._idle = Condition()
+        self._starting = 0
+        self._is_stopping = False
+        self.is_inherited: bool = False
+        """Whether it is that of a parent process."""
+        self.is_last: bool = False
+        """Whether it ends with the interpreter, where the calls of other threads end without a result or an error."""
+        ready: Future[None] = Future()
+        # A daemon, because the interpreter waits for all other threads before it lets anybody close this one.
+        self._thread = Thread(target=self._serve, args=(ready,), name="smsc_async.sync", daemon=True)
+        self._thread.start()
+        ready.result()
+
+    def _serve(self, ready: "Future[None]") -> None:
+        anyio.run(self._main, ready, backend="asyncio", backend_options={"loop_factory": _Loop})
+
+    async def _main(self, ready: "Future[None]") -> None:
+        async with BlockingPortal() as self._portal:
+            self.token: EventLoopToken = current_token()
+            self._news = anyio.Event()
+            ready.set_result(None)
+            await self._close_abandoned()
+
+    def start(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Start a task.
+
+        Raises:
+            PortalStopped: The thread has ended.
+        """
+        with self._idle:
+            if self._is_stopping:
+                raise PortalStopped
+            self._starting += 1
+        try:
+            self._portal.start_task_soon(work)
+        finally:
+            with self._idle:
+                self._starting -= 1
+                self._idle.notify_all()
+
+    def add(self, close: Close) -> int:
+        """Add a user, and return its key."""
+        key = next(self._keys)
+        self.users[key] = close
+        return key
+
+    def abandon(self, key: int) -> None:
+        """Close a user soon; the garbage collector calls it on any thread, so that it must not wait for a lock."""
+        self._abandoned.append(key)
+        call_soon(self.token, self._wake)
+
+    def end(self) -> None:
+        """Close the users that are left, and stop; for the end of the interpreter."""
+        self.is_last = True
+        self._portal.call(self._close_users)
+        self.stop()
+
+    def stop(self) -> None:
+        """End all tasks and the thread."""
+        with self._idle:
+            self._is_stopping = True
+            self._idle.wait_for(lambda: not self._starting)
+        workers = [each for each in enumerate_threads() if getattr(each, "loop", None) is self.token.native_token]
+        call_soon(self.token, self._wake)
+        self._thread.join()
+        for worker in workers:  # they end a moment later, unless one waits for the address of a host
+            worker.join(_CLOSE_WITHIN)
+
+    def disarm(self) -> None:
+        """In the child of a fork, take away the connections of the parent, into which destructors could write."""
+        self._idle, self._is_stopping, self.is_inherited = Condition(), True, True
+        loop = cast("Any", self.token.native_token)
+        selector = loop._selector  # noqa: SLF001 - there is no public way
+        loop._selector = selectors.SelectSelector()  # noqa: SLF001 - the other one would change the parent's
+        with socket.socket() as dead:
+            for descriptor in list(selector.get_map()):
+                os.dup2(dead.fileno(), descriptor)
+        selector.close()
+
+    def _wake(self) -> None:
+        self._news.set()
+
+    async def _close_users(self) -> None:
+        for close in list(self.users.values()):
+            await _close(close)
+
+    async def _close_abandoned(self) -> None:
+        while not self._is_stopping:
+            await self._news.wait()
+            self._news = anyio.Event()
+            while self._abandoned:
+                key = self._abandoned.popleft()
+                await _close(self.users[key])
+                self._is_stopping = self._leave(self, key) or self._is_stopping
+        await self._portal.stop(cancel_remaining=True)
+
+
+async def _close(close: Close) -> None:
+    with anyio.move_on_after(_CLOSE_WITHIN):
+        await close()
