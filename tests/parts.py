@@ -15,6 +15,7 @@ LIBRARIES: Final = {
     "jsonschema_rs",
     "opentelemetry",
     "phonenumbers",
+    "playwright",
     "pytest_aiohttp",
     "redis",
     "requests",

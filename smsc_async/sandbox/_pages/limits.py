@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil
 from typing import TYPE_CHECKING, Final
+from zlib import crc32
 
 from smsc_async.sandbox._exchanges import Exchange
 from smsc_async.sandbox._limits import Limits, LimitUse
@@ -156,7 +157,7 @@ def _card(use: LimitUse, behind: Behind, now: float) -> LimitCard:
     about = about_words(use, rows)
     return LimitCard(
         gauge=gauge,
-        id=f"{use.rule}-{use.requests[0] if use.requests else ''}{use.phone}",
+        id=f"{use.rule}-{crc32(repr((use.login, use.phone, use.id, use.source, use.requests[:1])).encode())}",
         level=_level(gauge),
         period=period_words(use),
         free=_free(use, now),
