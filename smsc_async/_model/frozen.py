@@ -26,7 +26,7 @@ from smsc_async._frames import without_arguments
 from .masking import is_private, masked
 from .xml_text import why_not_xml
 
-__all__ = ["Choice", "FrozenModel", "kind_of", "wrong"]
+__all__ = ["Choice", "FrozenModel", "build_with_adapters", "kind_of", "wrong"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -308,3 +308,14 @@ class Choice(FrozenModel):
         name = value.__name__ if isinstance(value, type) else value if isinstance(value, str) else ""
         meant = next((kind.__name__ for kind in cls.__subclasses__() if kind.__name__.lower() == name.lower()), None)
         return f"{kind_of(value)}; did you mean {meant}(...)?" if meant else kind_of(value)
+
+
+def build_with_adapters(base: type[FrozenModel] = FrozenModel) -> None:
+    """Let a `TypeAdapter` of a class build it at once; call it after all of them were defined.
+
+    FastAPI makes an adapter for each parameter, and hides a warning of pydantic while it does so. Built at the first
+    request, the adapter would show it.
+    """
+    for kind in base.__subclasses__():
+        kind.model_config["defer_build"] = False
+        build_with_adapters(kind)
