@@ -164,13 +164,13 @@ async def test_requests_in_flight_are_shown_while_they_are(web: Web) -> None:
     assert "delay" in _words(html).partition("Requests in flight")[2]
 
 
-async def test_identical_sends_of_two_texts_are_two_counters(web: Web) -> None:
+async def test_of_identical_sends_only_the_repeated_ones_have_a_card(web: Web) -> None:
     for text in ("one", "two", "one"):
         await web.send(text)
     words = _words(await web.page("limits"))
-    assert words.count("Identical sends") == 2
+    assert words.count("Identical sends") == 1
     assert "2 of 1 in 1 min" in words
-    assert "1 of 1 in 1 min" in words
+    assert "because they are less full: 1." in words
     assert "To +7 999 123-45-67 \N{MIDDLE DOT} account demo" in words
 
 
@@ -179,7 +179,7 @@ async def test_limits_that_are_off_and_uses_without_a_card_are_said(real: _Time)
     for number in range(8):
         await web.ask(1, str(number))
     words = _words(await web.page("limits"))
-    assert "2 less full counters are not shown." in words
+    assert "because they are less full: 2." in words
     assert "Switched off: Balance requests." in words
 
 
