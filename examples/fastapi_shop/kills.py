@@ -17,7 +17,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, closing
+from contextlib import AbstractContextManager, asynccontextmanager, closing
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
@@ -186,13 +186,16 @@ async def until_answering(url: str, process: anyio.abc.Process) -> None:
 
 def count(state: Path, database: Path, run: Run) -> None:
     """Read what the service has accepted and refused, and how often the shop tried, after both have ended."""
-    account = replace(Account.demo(), balance=Decimal(BALANCE))
-    service = Sandbox(accounts=[account], state=state)
-    run.accepted.update(message.id for message in service.messages)
-    run.error_9 = sum(number for (_, code), number in service.counts.items() if code == TOO_OFTEN)
-    service.close()
+    with reopened(state) as service:
+        run.accepted.update(message.id for message in service.messages)
+        run.error_9 = sum(number for (_, code), number in service.counts.items() if code == TOO_OFTEN)
     with closing(sqlite3.connect(database)) as shop:
         (run.repeated,) = shop.execute("SELECT count(*) FROM outbox WHERE attempts > 1").fetchone()
+
+
+def reopened(state: Path) -> AbstractContextManager[Sandbox]:
+    """Return what a sandbox has written to its file."""
+    return closing(Sandbox(accounts=[replace(Account.demo(), balance=Decimal(BALANCE))], state=state))
 
 
 def free_port() -> int:
