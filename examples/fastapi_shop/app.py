@@ -13,14 +13,12 @@ from fastapi import Path as PathParameter
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, Field
 
-from smsc_async import Client, MessageRef, Phone, SmscError
+from smsc_async import Client, Journal, MessageRef, Phone, SmscError
 from smsc_async.callbacks import Callbacks, StatusPush
 from smsc_async.fastapi import SmscClient, callback_router, exception_handlers, lifespan
 
 from .outbox import Order, Outbox, State
 from .sender import send_all
-
-smsc = lifespan(Client)
 
 
 @asynccontextmanager
@@ -28,10 +26,12 @@ async def running(app: FastAPI) -> AsyncGenerator[None]:
     """Keep the database and the client open, and send, while the application runs."""
     path = Path(os.environ.get("SHOP_DATABASE", "shop.db"))
     with closing(Outbox(path)) as app.state.outbox:
-        async with smsc(app), anyio.create_task_group() as group:
-            group.start_soon(send_all, app.state.smsc_client, app.state.outbox)
-            yield
-            group.cancel_scope.cancel()  # what was being sent has an attempt more when the shop starts again
+        async with Journal(path.with_suffix(".limits")) as journal:  # keeps the limits of the service over restarts
+            smsc = lifespan(lambda: Client(guards=journal.guards()))
+            async with smsc(app), anyio.create_task_group() as group:
+                group.start_soon(send_all, app.state.smsc_client, app.state.outbox)
+                yield
+                group.cancel_scope.cancel()  # what was being sent has an attempt more when the shop starts again
 
 
 app = FastAPI(title="A shop", lifespan=running)
