@@ -130,14 +130,14 @@ class Load:
         return None if answer.status_code == 200 else float(answer.headers.get("Retry-After", 1.0))
 
 
-async def measure(seconds: float, seed: int) -> Soak:
+async def measure(seconds: float, *, rounds: int = ROUNDS, seed: int = 0) -> Soak:
     """Load the application for some seconds, and return the counts."""
     soak = Soak()
     with tempfile.TemporaryDirectory() as folder, RedisServer() as redis:
         async with sandbox(Path(folder, "state")) as service, application(service, redis.url) as url:
             load = Load(url, soak, seed)
-            for _ in range(ROUNDS):
-                await load.run(seconds / ROUNDS)
+            for _ in range(rounds):
+                await load.run(seconds / rounds)
                 await anyio.sleep(SETTLING)
                 soak.gauges.append(await gauges_of(url))
                 show(soak)
@@ -190,7 +190,7 @@ def main() -> int:
     options.add_argument("--seed", type=int, default=0)
     arguments = options.parse_args()
     start = monotonic()
-    soak = anyio.run(partial(measure, arguments.seconds, arguments.seed))
+    soak = anyio.run(partial(measure, arguments.seconds, seed=arguments.seed))
     print(
         f"{WORKERS} workers, {CLIENTS} clients, {monotonic() - start:.0f} s: messages {len(soak.sent)}, abandoned "
         f"requests {soak.left}, answers {dict(sorted(soak.answers.items()))}"

@@ -29,7 +29,7 @@ class Gauges(BaseModel):
 
 def make_client() -> Client:
     """Return the client of a worker, which shares its guards with the other ones."""
-    return Client(guards=Guards(RedisStore.from_url(os.environ["REDIS_URL"])))
+    return Client(url=os.environ["SMSC_URL"], guards=Guards(RedisStore.from_url(os.environ["REDIS_URL"])))
 
 
 app = FastAPI(lifespan=lifespan(make_client))

@@ -2,7 +2,7 @@
 
     pip install 'smsc-async[fastapi,phones,redis,sandbox]'
     smsc-async sandbox --port 8025                                           # in another terminal; it shows the codes
-    export SMSC_URL=http://127.0.0.1:8025/sys/soap.php SMSC_APIKEY=demo      # or only your credentials
+    export SMSC_URL=http://127.0.0.1:8025/sys/soap.php SMSC_APIKEY=demo      # or yours, and your credentials
     export OTP_SECRET=$(python -c 'import secrets; print(secrets.token_hex())')
     uvicorn examples.fastapi_otp.app:app                                     # more --workers: export REDIS_URL=... too
 

@@ -31,7 +31,7 @@ def make_client() -> Client:
     """Return the client, which takes the credentials from the environment."""
     redis = os.environ.get("REDIS_URL")
     store = RedisStore.from_url(redis) if redis else MemoryStore()
-    return Client(guards=Guards(store, rules=RULES, max_wait=5.0))
+    return Client(url=os.environ["SMSC_URL"], guards=Guards(store, rules=RULES, max_wait=5.0))
 
 
 def make_codes() -> Codes:

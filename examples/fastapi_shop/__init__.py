@@ -2,7 +2,7 @@
 
     pip install 'smsc-async[fastapi,phones,sandbox]'
     smsc-async sandbox --port 8025                                           # in another terminal
-    export SMSC_URL=http://127.0.0.1:8025/sys/soap.php SMSC_APIKEY=demo      # or only your credentials
+    export SMSC_URL=http://127.0.0.1:8025/sys/soap.php SMSC_APIKEY=demo      # or yours, and your credentials
     uvicorn examples.fastapi_shop.app:app                                    # one worker; more are refused
 
     curl -X PUT http://127.0.0.1:8000/orders/17 --json '{"phone": "+79991234567", "item": "a kettle"}'

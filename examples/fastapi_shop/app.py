@@ -27,7 +27,7 @@ async def running(app: FastAPI) -> AsyncGenerator[None]:
     path = Path(os.environ.get("SHOP_DATABASE", "shop.db"))
     with closing(Outbox(path)) as app.state.outbox:
         async with Journal(path.with_suffix(".limits")) as journal:  # keeps the limits of the service over restarts
-            smsc = lifespan(lambda: Client(guards=journal.guards()))
+            smsc = lifespan(lambda: Client(url=os.environ["SMSC_URL"], guards=journal.guards()))
             async with smsc(app), anyio.create_task_group() as group:
                 group.start_soon(send_all, app.state.smsc_client, app.state.outbox)
                 yield
