@@ -38,8 +38,8 @@ PATIENCE = 240.0  # seconds for what is left at the end of a round
 SETTLING = 8.0  # seconds after which a worker that has nothing to do is idle: connections, releases
 MORE_MEMORY = 8 * 1024
 """By how many KiB the memory of a worker may differ."""
-MORE_SOCKETS = 10
-"""By how many sockets: a peak leaves connections that are kept for the next one."""
+MOST_SOCKETS = 60
+"""How many sockets a worker may hold: what a peak of load has opened is kept for the next one."""
 
 
 @dataclass
@@ -74,13 +74,16 @@ class Soak:
 
     @property
     def growth(self) -> list[str]:
-        """What a worker holds more of after the last round than after the first one."""
-        found = []
+        """What an idle worker holds too much of after the last round, compared with the first one."""
+        found: list[str] = []
         for process, last in self.gauges[-1].items():
             first = self.gauges[0][process]
-            for name, more in (("tasks", 0), ("sockets", MORE_SOCKETS), ("memory", MORE_MEMORY)):
-                if getattr(last, name) > getattr(first, name) + more:
-                    found.append(f"{name} of worker {process}: {getattr(first, name)} to {getattr(last, name)}")
+            most = Gauges(process=process, tasks=first.tasks, sockets=MOST_SOCKETS, memory=first.memory + MORE_MEMORY)
+            found += [
+                f"{name} of worker {process}: {getattr(first, name)} to {getattr(last, name)}"
+                for name in ("tasks", "sockets", "memory")
+                if getattr(last, name) > getattr(most, name)
+            ]
         return found
 
 

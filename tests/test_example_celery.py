@@ -12,11 +12,14 @@ from pathlib import Path
 
 import pytest
 from celery.contrib.testing.worker import start_worker
+from redis import Redis
 
 from examples import celery_orders
 from examples.celery_orders import notify
-from smsc_async import InvalidPhone
+from smsc_async import Guards, InvalidPhone
+from smsc_async.guards import RedisStore
 from smsc_async.sandbox import Sandbox
+from smsc_async.sync import Client
 from smsc_async.testing import ServedSandbox
 from tests.redis_server import RedisServer
 
@@ -43,10 +46,12 @@ def _environment(
 ) -> Iterator[None]:
     for name, value in smsc_sandbox_server.environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(celery_orders, "REDIS", redis.url)
     monkeypatch.setattr(celery_orders.app.conf, "broker_url", "memory://")
-    yield
-    celery_orders.close()
+    guards = Guards(RedisStore.from_url(redis.url))
+    with Client(url=smsc_sandbox_server.url, guards=guards) as client, Redis.from_url(redis.url) as connection:
+        monkeypatch.setattr(celery_orders, "get_client", lambda: client)
+        monkeypatch.setattr(celery_orders, "redis", connection)
+        yield
 
 
 def test_a_task_that_runs_again_after_its_worker_died_sends_nothing_twice(smsc_sandbox: Sandbox) -> None:
@@ -79,9 +84,10 @@ def test_killed_workers_lose_nothing_and_send_nothing_twice(redis: RedisServer, 
     worker = subprocess.Popen([*command, "--loglevel", "ERROR"], env=environment, cwd=ROOT)  # noqa: S603 - our own words
     chance = random.Random(1)  # noqa: S311 - repeatable on purpose
     try:
-        celery_orders.app.conf.update(broker_url=redis.url)
-        for number in range(TASKS):
-            notify.apply_async((f"+7999{number:07}", f"Order {number}"), task_id=f"order-{number}")
+        with celery_orders.app.connection_for_write(redis.url) as connection:
+            for number in range(TASKS):
+                order = (f"+7999{number:07}", f"Order {number}")
+                celery_orders.app.send_task(notify.name, order, task_id=f"order-{number}", connection=connection)
         for kill in range(KILLS):
             _until_sent(smsc_sandbox, (kill + 1) * TASKS // (KILLS + 1))
             time.sleep(chance.uniform(0, 0.3))

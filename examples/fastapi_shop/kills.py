@@ -213,7 +213,7 @@ def main() -> int:
     options.add_argument("--seed", type=int, default=random.randrange(math.factorial(9)))  # noqa: S311 - printed below
     arguments = options.parse_args()
     run = anyio.run(lambda: measure(arguments.kills, seed=arguments.seed))
-    print(  # noqa: T201 - the output of the command
+    print(
         f"kills {run.kills}, orders {len(run.orders)}, accepted {run.accepted.total()}, attempts repeated "
         f"{run.repeated}, doubled {run.doubled}, lost {run.lost}, error 9: {run.error_9}, "
         f"{run.seconds:.0f} s, seed {arguments.seed}"
