@@ -35,7 +35,7 @@ WORKERS = 2
 ROUNDS = 5
 LEAVE = 1 / 3
 PATIENCE = 240.0  # seconds for what is left at the end of a round
-SETTLING = 8.0  # seconds after which a worker that has nothing to do is idle: connections, releases
+IDLE_AFTER = 8.0  # seconds after which a worker that has nothing to do is idle: connections, releases
 MORE_MEMORY = 8 * 1024
 """By how many KiB the memory of a worker may differ."""
 MOST_SOCKETS = 60
@@ -141,7 +141,7 @@ async def measure(seconds: float, *, rounds: int = ROUNDS, seed: int = 0) -> Soa
             load = Load(url, soak, seed)
             for _ in range(rounds):
                 await load.run(seconds / rounds)
-                await anyio.sleep(SETTLING)
+                await anyio.sleep(IDLE_AFTER)
                 soak.gauges.append(await gauges_of(url))
                 show(soak)
         with reopened(Path(folder, "state")) as known:
@@ -151,7 +151,7 @@ async def measure(seconds: float, *, rounds: int = ROUNDS, seed: int = 0) -> Soa
 
 
 @asynccontextmanager
-async def application(service: str, redis: str) -> AsyncGenerator[str]:
+async def application(service: str, redis: str) -> AsyncGenerator[str, None]:
     """Run the application in its workers, and yield its URL."""
     port = free_port()
     options = ["--port", str(port), "--workers", str(WORKERS), "--log-level", "error"]

@@ -43,7 +43,7 @@ smsc = lifespan(make_client)
 
 
 @asynccontextmanager
-async def running(app: FastAPI) -> AsyncGenerator[None]:
+async def running(app: FastAPI) -> AsyncGenerator[None, None]:
     """Keep the client, the codes and the tasks that wait for deliveries while the application runs."""
     with closing(make_codes()) as app.state.codes:
         async with smsc(app), anyio.create_task_group() as app.state.waiting:

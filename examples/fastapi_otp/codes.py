@@ -158,10 +158,11 @@ class Codes:
 
     def _resend_wait(self, phone: str, now: float) -> float:
         """Return the seconds until a phone may get another code."""
-        count, latest = self._database.execute(
+        row: tuple[int, float | None] = self._database.execute(
             "SELECT count(*), max(at) FROM issued WHERE key = ?", (f"phone {phone}",)
         ).fetchone()
-        return latest + RESEND_AFTER[min(count, len(RESEND_AFTER)) - 1] - now if count else 0.0
+        count, latest = row
+        return 0.0 if latest is None else latest + RESEND_AFTER[min(count, len(RESEND_AFTER)) - 1] - now
 
 
 def _limits(phone: str, address: str) -> dict[str, Limit]:
@@ -173,6 +174,6 @@ def _limits(phone: str, address: str) -> dict[str, Limit]:
     country = phonenumbers.region_code_for_number(phonenumbers.parse(phone))
     if country not in PER_COUNTRY:
         raise CountryRefused
-    # Whoever has one IPv6 address usually has a /64 of them.
+    # A user with one IPv6 address usually has a /64 of them.
     network = ip_network((address, 64 if ip_address(address).version == 6 else 32), strict=False)  # noqa: PLR2004 - IPv6
     return {f"phone {phone}": PER_PHONE, f"address {network}": PER_ADDRESS, f"country {country}": PER_COUNTRY[country]}

@@ -29,7 +29,7 @@ def _on_the_sandbox(
 
 
 @asynccontextmanager
-async def browser() -> AsyncGenerator[httpx.AsyncClient]:
+async def browser() -> AsyncGenerator[httpx.AsyncClient, None]:
     transport = httpx.ASGITransport(app)
     async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url="http://app") as http:
         yield http

@@ -22,7 +22,7 @@ from .sender import send_all
 
 
 @asynccontextmanager
-async def running(app: FastAPI) -> AsyncGenerator[None]:
+async def running(app: FastAPI) -> AsyncGenerator[None, None]:
     """Keep the database and the client open, and send, while the application runs."""
     path = Path(os.environ.get("SHOP_DATABASE", "shop.db"))
     with closing(Outbox(path)) as app.state.outbox:

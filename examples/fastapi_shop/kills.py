@@ -153,7 +153,7 @@ async def until_sent(http: httpx.AsyncClient) -> None:
 
 
 @asynccontextmanager
-async def sandbox(state: Path) -> AsyncGenerator[str]:
+async def sandbox(state: Path) -> AsyncGenerator[str, None]:
     """Serve a sandbox that loses answers, and yield its URL."""
     port = free_port()
     options = ["--port", str(port), "--state", str(state), "--latency", "0.2", "--balance", BALANCE, "--quiet"]

@@ -32,7 +32,7 @@ def database(smsc_client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 @asynccontextmanager
-async def browser() -> AsyncGenerator[httpx.AsyncClient]:
+async def browser() -> AsyncGenerator[httpx.AsyncClient, None]:
     transport = httpx.ASGITransport(app)
     async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url="http://app") as http:
         yield http
