@@ -10,6 +10,7 @@ import pytest
 __all__ = ["LIBRARIES", "LibraryFinder", "is_installed", "missing", "need", "need_libraries"]
 
 LIBRARIES: Final = {
+    "celery",
     "django",
     "gunicorn",
     "jsonschema_rs",
