@@ -71,11 +71,15 @@ class Outbox:
 
     def __init__(self, path: Path) -> None:
         self._database = sqlite3.connect(path, timeout=1.0)
-        self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
-        self._database.executescript(_SCHEMA)
-        with self._database as database:  # a process that was killed may have sent these
-            database.execute("UPDATE outbox SET state = 'waiting' WHERE state = 'sending'")
         self._added = anyio.Event()
+        try:
+            self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
+            self._database.executescript(_SCHEMA)
+            with self._database as database:  # a process that was killed may have sent these
+                database.execute("UPDATE outbox SET state = 'waiting' WHERE state = 'sending'")
+        except sqlite3.Error:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Close the file."""
