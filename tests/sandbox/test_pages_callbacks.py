@@ -4,7 +4,8 @@ import httpx
 import pytest
 
 from smsc_async import testing
-from smsc_async.sandbox import CallbackAnswer, Sandbox
+from smsc_async.sandbox import CallbackAnswer, Limits, Sandbox
+from smsc_async.sandbox._pages.render import Renderings
 from tests.sandbox.receiver import PHONE, SECRET, URL, still_sandbox
 from tests.sandbox.test_pages import Page
 
@@ -63,6 +64,20 @@ async def test_a_callback_is_sent_again_and_the_open_pages_are_told() -> None:
     assert answer.status_code == 303
     assert sandbox.callbacks.revision > revision
     assert len(poster.sent) == sent + 1
+
+
+async def test_open_pages_are_told_of_every_change() -> None:
+    sandbox = await _sandbox(Poster())
+    renderings = Renderings(sandbox, Limits())
+    before = renderings.strip()["callbacks"][0]
+    assert renderings.strip()["callbacks"][0] == before
+    async with sandbox.callbacks:
+        sandbox.callbacks.again(1)
+        asked = renderings.strip()["callbacks"][0]
+        await sandbox.advance(0)
+    answered = renderings.strip()["callbacks"][0]
+    sandbox.callbacks.clear()
+    assert len({before, asked, answered, renderings.strip()["callbacks"][0]}) == 4
 
 
 async def test_the_phone_replies() -> None:
