@@ -334,7 +334,7 @@ async def queue(tasks: SmscTasks, plan: Plan) -> list[Task]:
     chance = plan.chance()
     messages = [message_of(number) for number in range(plan.at_first)]
     alone = {number for number in range(plan.at_first) if chance.random() < plan.singles}
-    queued = []
+    queued: list[Task] = []
     batch: list[Message] = []
     for number, message in enumerate(messages):
         if number in alone:
@@ -426,7 +426,7 @@ def wait_after_loss(guards: GuardReport, plan: Plan) -> str:
 
 async def results(tasks: list[Task]) -> list[SendResult]:
     """Wait for the results of all tasks."""
-    found = []
+    found: list[SendResult] = []
     for task in tasks:
         while True:
             with contextlib.suppress(TaskiqError):  # Redis is being started
@@ -494,7 +494,8 @@ def count(sandbox: Sandbox, results: list[SendResult], plan: Plan, kills: int, s
 def main() -> int:
     """Run the campaign and print its result."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name, default in vars(Plan()).items():
+    defaults: dict[str, float] = vars(Plan())
+    for name, default in defaults.items():
         options.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default)
     plan = Plan(**vars(options.parse_args()))
     outcome = asyncio.run(run(plan))

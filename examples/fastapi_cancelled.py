@@ -11,7 +11,7 @@ application and resolves it. A program that must keep unresolved sends over a re
 
 import math
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
@@ -55,18 +55,19 @@ async def reconcile_one(client: Client, unresolved: UnresolvedSend, outcomes: di
 
 
 @asynccontextmanager
-async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+async def lifespan(app: FastAPI) -> AsyncGenerator[None, None]:
     """Keep one client, and one task for unresolved sends, while the application runs."""
     hand_over, unresolved_sends = anyio.create_memory_object_stream[UnresolvedSend](math.inf)
-    app.state.outcomes = {}
+    outcomes: dict[str, str] = {}
+    app.state.outcomes = outcomes
 
     def remember(unresolved: UnresolvedSend) -> None:
-        app.state.outcomes[unresolved.id] = "unresolved"
+        outcomes[unresolved.id] = "unresolved"
         hand_over.send_nowait(unresolved)
 
     async with Client(url=os.environ["SMSC_URL"], on_unresolved=remember) as client, anyio.create_task_group() as group:
         app.state.client = client
-        group.start_soon(reconcile, client, unresolved_sends, app.state.outcomes)
+        group.start_soon(reconcile, client, unresolved_sends, outcomes)
         yield
         group.cancel_scope.cancel()
 

@@ -11,7 +11,7 @@ Without REDIS_URL each worker counts its own requests only, which is correct for
 
 import math
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Annotated
 
@@ -43,7 +43,7 @@ class Report(BaseModel):
 
 
 @asynccontextmanager
-async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+async def lifespan(app: FastAPI) -> AsyncGenerator[None, None]:
     """Keep one client while the worker runs."""
     redis_url = os.environ.get("REDIS_URL")
     store = RedisStore.from_url(redis_url) if redis_url else MemoryStore()

@@ -9,7 +9,7 @@ async def notify(number: int, phone: Annotated[Phone, Body()], client: SmscClien
     return await client.send(phone, f"Order {number} is on its way")
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, nullcontext
 from inspect import iscoroutinefunction, signature
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
@@ -85,7 +85,7 @@ def lifespan(make_client: Callable[[], Client]) -> Callable[[FastAPI], AbstractA
     check_make_client(make_client)
 
     @asynccontextmanager
-    async def running(app: FastAPI) -> AsyncIterator[None]:
+    async def running(app: FastAPI) -> AsyncGenerator[None, None]:
         override = app.dependency_overrides.get(get_client)
         client = checked_client(make_client()) if override is None else _overriding(override)
         async with client if override is None and client else nullcontext():
@@ -196,7 +196,7 @@ def _draining(receiver: CallbackReceiver) -> Callable[[Any], AbstractAsyncContex
     """Return a lifespan that passes on what the receiver has queued."""
 
     @asynccontextmanager
-    async def running(_app: Any) -> AsyncIterator[None]:
+    async def running(_app: Any) -> AsyncGenerator[None, None]:
         failed: Exception | None = None
         with receiver.queueing() as queue:
             async with anyio.create_task_group() as group:

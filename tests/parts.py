@@ -10,11 +10,13 @@ import pytest
 __all__ = ["LIBRARIES", "LibraryFinder", "is_installed", "missing", "need", "need_libraries"]
 
 LIBRARIES: Final = {
+    "celery",
     "django",
     "gunicorn",
     "jsonschema_rs",
     "opentelemetry",
     "phonenumbers",
+    "playwright",
     "pytest_aiohttp",
     "redis",
     "requests",

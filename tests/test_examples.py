@@ -16,6 +16,7 @@ import httpx
 import pytest
 import uvicorn
 
+from examples.fastapi_shop import kills
 from smsc_async.sandbox import Sandbox
 from tests.redis_server import RedisServer
 
@@ -108,6 +109,13 @@ async def test_workers_that_do_not_share_redis_break_the_status_limit(sandbox: t
     async with _served(*WORKERS, SMSC_URL=url, REDIS_URL="") as client:
         await _ask_both_workers(client)
     assert service.counts["get_status", 9] > 0
+
+
+async def test_a_shop_that_is_killed_under_load_loses_no_message_and_sends_none_twice() -> None:
+    run = await kills.measure(6)
+    assert (run.kills, run.doubled, run.lost) == (6, 0, 0)
+    assert len(run.accepted) >= len(run.orders) > 6
+    assert run.repeated > 0
 
 
 async def _until(client: httpx.AsyncClient, number: str, *outcomes: str) -> None:

@@ -25,7 +25,9 @@ WEB: Final = (ROOT / "docs" / "web.md").read_text(encoding="utf-8")
 BLOCKS: Final = re.findall(r"^```python\n(.*?)^```", README + TESTING + API + SYNC, re.MULTILINE | re.DOTALL)
 FILES: Final = dict(re.findall(r"^```python\n# (\w+)\.py\n(.*?)^```", WEB, re.MULTILINE | re.DOTALL))
 """The applications of docs/web.md and their tests."""
-EXAMPLES: Final = {path.name: path.read_text(encoding="utf-8") for path in sorted((ROOT / "examples").rglob("*.py"))}
+EXAMPLES: Final = {
+    str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in sorted((ROOT / "examples").rglob("*.py"))
+}
 OFFLINE: Final = '''
 import sys
 

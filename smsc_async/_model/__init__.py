@@ -62,7 +62,7 @@ from .exceptions import (
     Undeliverable,
     WrongEventLoop,
 )
-from .frozen import FrozenModel, kind_of, wrong
+from .frozen import FrozenModel, build_with_adapters, kind_of, wrong
 from .limits import (
     BAD_CODES,
     BAD_SENDS,
@@ -342,3 +342,5 @@ __all__ = [
     "text_hash",
     "wrong",
 ]
+
+build_with_adapters()

@@ -23,61 +23,17 @@ from pydantic_core.core_schema import no_info_wrap_validator_function
 
 from smsc_async._frames import without_arguments
 
+from .masking import is_private, masked
 from .xml_text import why_not_xml
 
-__all__ = ["Choice", "FrozenModel", "is_private", "kind_of", "masked", "wrong"]
+__all__ = ["Choice", "FrozenModel", "build_with_adapters", "kind_of", "wrong"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_PRIVATE: Final = frozenset(
-    {
-        *("phone", "to", "text", "extra", "imgcode", "userip", "pp", "imsi", "msc"),
-        *("data", "udh", "url", "title", "subject", "file_url", "code"),
-    }
-)
-"""The names of the attributes of which a repr shows no value."""
-
 # A class is built when it is first used, which takes a fifth off the import. Before 2.14, pydantic does not lock that:
 # a second thread could validate with the class above.
 _IS_BUILT_LATER: Final = tuple(map(int, VERSION.split(".")[:2])) >= (2, 14)
-
-_LONG: Final = 9  # digits; most of a shorter number would be shown
-
-
-class _Masked:
-    """What is shown in place of a value."""
-
-    __slots__ = ("_shown",)
-
-    def __init__(self, shown: str) -> None:
-        self._shown = shown
-
-    def __repr__(self) -> str:
-        return self._shown
-
-
-def is_private(name: str | None) -> bool:
-    """Return whether no value is shown of an attribute with this name."""
-    return name in _PRIVATE
-
-
-def masked(name: str | None, value: object) -> object:
-    """Return an object that is shown in place of the value of an attribute: a part of a phone, the length of a text."""
-    if isinstance(value, Mapping):
-        return {key: masked(None, item) for key, item in value.items()}
-    if isinstance(value, (tuple, list)):
-        return _Masked(_counted(len(value), "recipient" if name == "to" else "item"))
-    if name == "phone" and isinstance(value, str) and value.lstrip("+").isdecimal() and len(value) >= _LONG:
-        return _Masked(f"'{value[:4]}*****{value[-2:]}'")
-    if isinstance(value, (str, bytes)):
-        return _Masked(_counted(len(value), "character" if isinstance(value, str) else "byte"))
-    return value
-
-
-def _counted(number: int, word: str) -> str:
-    return f"<{number} {word}{'' if number == 1 else 's'}>"
-
 
 _UNKNOWN: Final = frozenset({"extra_forbidden", "invalid_key"})
 _EXPLAINED: Final = "wrong_argument"
@@ -284,7 +240,7 @@ class FrozenModel(BaseModel):
         return super().model_validate_json(json_data, **options)
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
-        return ((name, masked(name, value) if name in _PRIVATE else value) for name, value in super().__repr_args__())
+        return ((name, masked(name, value) if is_private(name) else value) for name, value in super().__repr_args__())
 
     def __dir__(self) -> Iterable[str]:
         """Return the names of this class, without those that every pydantic model has."""
@@ -352,3 +308,14 @@ class Choice(FrozenModel):
         name = value.__name__ if isinstance(value, type) else value if isinstance(value, str) else ""
         meant = next((kind.__name__ for kind in cls.__subclasses__() if kind.__name__.lower() == name.lower()), None)
         return f"{kind_of(value)}; did you mean {meant}(...)?" if meant else kind_of(value)
+
+
+def build_with_adapters(base: type[FrozenModel] = FrozenModel) -> None:
+    """Let a `TypeAdapter` of a class build it at once; call it after all of them were defined.
+
+    FastAPI makes an adapter for each parameter, and hides a warning of pydantic while it does so. Built at the first
+    request, the adapter would show it.
+    """
+    for kind in base.__subclasses__():
+        kind.model_config["defer_build"] = False
+        build_with_adapters(kind)

@@ -168,8 +168,10 @@ class SentMessage(Result):
         if not named and not known.get("cnt"):
             return cls._of({}, extra)
         sent_id = named[0] if named else id
-        wrong = Refusals(errors, people)
-        refs = [MessageRef.of_checked(to, sent_id) for to in people if wrong.find(to) is None]
+        if errors:
+            wrong = Refusals(errors, people)
+            people = [to for to in people if wrong.find(to) is None]
+        refs = [MessageRef.of_checked(to, sent_id) for to in people]
         return cls._of(known, extra, id=sent_id, refs=refs, errors=errors, details=details)
 
 

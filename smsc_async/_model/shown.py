@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple, TypeAlias
 
 from .codes import DeliveryError, MessageStatus, MessageType
-from .frozen import is_private, masked
+from .masking import is_private, masked
 
 __all__ = [
     "Bar",

@@ -37,6 +37,8 @@ _known: Final[set[bytes]] = set()
 def trimmed(data: bytes) -> bytes:
     """Return a document without the whitespace and the byte order marks before it, which files of a PHP page leave."""
     start = data[:4]
+    if start[:1] == b"<" and b"\0" not in start:
+        return data
     if b"\0\0" in start:  # UTF-32
         return data
     if b"\0" in start[:2]:

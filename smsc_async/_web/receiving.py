@@ -1,11 +1,11 @@
 """Receives the callbacks of the service: verifies them, passes them on, and keeps a bounded queue of statuses."""
 
 import logging
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterable, Awaitable, Callable, Generator
 from contextlib import contextmanager
 from http import HTTPStatus
 from inspect import isawaitable
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, cast
 
 import anyio
 
@@ -112,7 +112,7 @@ class CallbackReceiver:
         on_incoming: OnIncoming | None,
         on_call: OnCall | None,
     ) -> None:
-        if not isinstance(callbacks, Callbacks):
+        if not isinstance(cast("object", callbacks), Callbacks):
             raise wrong("callbacks", "a smsc_async.callbacks.Callbacks", callbacks)
         for name, function in (("on_status", on_status), ("on_incoming", on_incoming), ("on_call", on_call)):
             if function is not None and not callable(function):
@@ -124,7 +124,7 @@ class CallbackReceiver:
         self._queue: StatusQueue | None = None
 
     @contextmanager
-    def queueing(self) -> Iterator[StatusQueue]:
+    def queueing(self) -> Generator[StatusQueue, None, None]:
         """Queue the statuses meanwhile; the caller runs the `work` of the queue. Otherwise none is queued.
 
         Raises:

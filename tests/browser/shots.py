@@ -23,7 +23,7 @@ def main(folder: Path) -> None:
                         page.goto(stage.url(scene))
                         page.wait_for_timeout(300)  # the clock and the fonts
                         page.screenshot(path=folder / f"{scene.name}-{width}-{theme}.png", full_page=True)
-    print(f"{len(SCENES) * len(THEMES) * len(SIZES)} pictures in {folder}")
+    sys.stdout.write(f"{len(SCENES) * len(THEMES) * len(SIZES)} pictures in {folder}\n")
 
 
 if __name__ == "__main__":

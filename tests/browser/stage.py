@@ -95,6 +95,7 @@ def staged() -> Iterator[Stage]:
     full, empty, token = Sandbox(accounts=_accounts(), delivery=DeliveryPlan.delivered()), Sandbox(), Sandbox(token="t")
     with full.serve() as full_url, empty.serve() as empty_url, token.serve() as token_url:
         _fill(full, full_url)
+        full.clock.speed = 0  # what a window counts stays while the browser looks
         yield Stage(
             {"full": full, "empty": empty, "token": token}, {"full": full_url, "empty": empty_url, "token": token_url}
         )

@@ -6,26 +6,21 @@ from itertools import product
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page
 
 from tests.parts import missing
 
-pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install '.[browser]'")
-
-from playwright.sync_api import Browser, ConsoleMessage, Page
-
-from .chromium import CHROMIUM, SIZES, THEMES, Theme, browser, window
+from .chromium import CHROMIUM, SIZES, THEMES, browser, window
 from .stage import SCENES, Scene, Stage, staged
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("chromium")]
+pytestmark = pytest.mark.slow
 
 AXE = os.environ.get("AXE_CORE", "")
 FOCUSABLE = "a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex='0']"
 WATCH = """(selector) => {
-  const visible = (each) => each.checkVisibility({visibilityProperty: true}) && !each.closest("[popover]:not(:popover-open)")
-    || getComputedStyle(each.closest("[popover]") || document.body).display !== "none" && each.checkVisibility();
-  const radios = (each) => each.type !== "radio" || each.checked;
-  window.left = new Set([...document.querySelectorAll(selector)]
-    .filter((each) => visible(each) && !each.disabled && each.tabIndex >= 0 && radios(each)));
+  const tabs = (each) => each.type !== "radio" || each.checked;
+  window.left = new Set([...document.querySelectorAll(selector)].filter(
+    (each) => each.checkVisibility({visibilityProperty: true}) && !each.disabled && each.tabIndex >= 0 && tabs(each)));
   return window.left.size;
 }"""
 STEP = """() => {
@@ -59,8 +54,8 @@ def chromium() -> Iterator[Browser]:
 class Look:
     """A page that was opened, with what it has loaded and complained about."""
 
-    def __init__(self, page: Page, stage: Stage, scene: Scene, theme: Theme) -> None:
-        self.page, self.scene, self.theme = page, scene, theme
+    def __init__(self, page: Page, stage: Stage, scene: Scene) -> None:
+        self.page, self.scene = page, scene
         self.complaints: list[str] = []
         self.loaded: list[str] = []
         page.on("console", self._hear)
@@ -77,13 +72,15 @@ class Look:
             self.complaints.append(message.text)
 
 
-@pytest.fixture(
-    scope="module", params=product(SCENES, SIZES, THEMES), ids=lambda each: f"{each[0].name}-{each[1]}-{each[2]}"
-)
+LOOKS = list(product(SCENES, SIZES, THEMES))
+LIGHT = [each for each in LOOKS if each[2] == "light"]  # the way of the focus is the same in both themes
+
+
+@pytest.fixture(scope="module", params=LOOKS, ids=[f"{each.name}-{width}-{theme}" for each, width, theme in LOOKS])
 def look(request: pytest.FixtureRequest, chromium: Browser, stage: Stage) -> Iterator[Look]:
     scene, width, theme = request.param
     with window(chromium, width, theme) as context:
-        yield Look(context.new_page(), stage, scene, theme)
+        yield Look(context.new_page(), stage, scene)
 
 
 def test_nothing_overflows_complains_or_comes_from_elsewhere(look: Look, stage: Stage) -> None:
@@ -102,9 +99,8 @@ def test_axe_finds_no_violation(look: Look) -> None:
     assert [(each["id"], [node["html"][:200] for node in each["nodes"]]) for each in found["violations"]] == []
 
 
+@pytest.mark.parametrize("look", LIGHT, indirect=True, ids=[f"{each.name}-{width}" for each, width, _ in LIGHT])
 def test_tab_reaches_everything_and_the_focus_is_seen(look: Look) -> None:
-    if look.theme == "dark":
-        pytest.skip("the way of the focus is the same in both themes")
     count = look.page.evaluate(WATCH, FOCUSABLE)
     assert count
     for _ in range(count + 5):
@@ -123,3 +119,35 @@ def test_without_a_script_each_page_is_whole(chromium: Browser, stage: Stage, sc
         page = context.new_page()
         page.goto(stage.url(scene))
         assert page.locator("h1:visible").count() == 1
+
+
+def test_the_focus_and_what_is_open_stay_when_a_part_of_the_page_is_shown_anew(chromium: Browser, stage: Stage) -> None:
+    with window(chromium, 1440, "light") as context:
+        page = context.new_page()
+        page.goto(stage.url(next(each for each in SCENES if each.name == "limits")))
+        summary = page.locator(".limit summary").first
+        summary.press("Enter")
+        name = summary.get_attribute("id")
+        page.evaluate("document.querySelector('#limits').dataset.old = 'yes'")
+        stage.sandboxes["full"].advance(1)
+        page.wait_for_selector("#limits:not([data-old])")
+        assert page.evaluate("document.activeElement.id") == name
+        assert page.locator(f"details:has(> #{name})").get_attribute("open") is not None
+
+
+def test_a_rule_is_added_by_the_keyboard_after_its_mistake_was_said(chromium: Browser, stage: Stage) -> None:
+    with window(chromium, 360, "dark") as context:
+        page = context.new_page()
+        page.goto(stage.url(next(each for each in SCENES if each.name == "faults-empty")))
+        page.select_option("#kind", "delay")
+        page.locator("#seconds").fill("soon")
+        page.locator("#seconds").press("Enter")
+        page.wait_for_selector("#seconds-wrong")
+        assert page.evaluate("document.activeElement.id") == "seconds"
+        page.locator("#seconds").fill("3")
+        page.locator("#seconds").press("Enter")
+        page.wait_for_selector(".rules tbody tr")
+        assert "delay seconds=3" in page.locator(".rules").inner_text()
+        assert page.locator("#seconds-wrong").count() == 0
+        page.locator(".rules button").first.press("Enter")
+        page.wait_for_selector("text=The sandbox answers as the service does")

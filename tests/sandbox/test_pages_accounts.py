@@ -45,7 +45,7 @@ async def test_a_balance_is_topped_up_or_set(web: Web, fields: dict[str, str], b
     answer = await web.post("accounts/balance", login="demo", **fields)
     assert (answer.status_code, answer.headers["Location"]) == (303, "/_sandbox/accounts")
     assert web.sandbox.balances["demo"] == Decimal(balance)
-    answer = await web.post("accounts/balance", htmx=True, login="demo", add="0")
+    answer = await web.post_by_htmx("accounts/balance", login="demo", add="0")
     assert (answer.status_code, f"{Decimal(balance):,.2f}" in answer.headers["HX-Trigger"]) == (204, True)
 
 
@@ -131,7 +131,7 @@ async def test_hostile_logins_and_senders_are_escaped() -> None:
 @pytest.mark.parametrize("path", PAGES)
 async def test_the_pages_need_the_right_host_and_the_token(path: str) -> None:
     web = Web(Sandbox(token="the-token"))
-    assert "A token, please" in await web.page(path, status=401)
+    assert "A token, please" in await web.page(path, 401)
     await web.http.post("/_sandbox/token", data={"token": "the-token"}, headers=ORIGIN)
     await web.call("get_balance")
     assert "the-token" not in await web.page(path)

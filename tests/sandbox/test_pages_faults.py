@@ -139,7 +139,7 @@ async def test_what_was_entered_stays_in_a_wrong_form_and_is_escaped(web: Web) -
 
 
 async def test_htmx_gets_an_empty_form_and_a_line_for_the_rule_that_was_added(web: Web) -> None:
-    answer = await web.post("faults", htmx=True, kind="error", code="6")
+    answer = await web.post_by_htmx("faults", kind="error", code="6")
     assert answer.status_code == 200
     assert "The rule is added" in answer.headers["HX-Trigger"]
     assert 'id="code" name="code" value=""' in answer.text
@@ -176,7 +176,7 @@ async def test_what_can_not_be_done_is_said(web: Web, path: str, fields: dict[st
     answer = await web.post(path, **fields)
     assert answer.status_code == 422
     assert said in html.unescape(answer.text)
-    answer = await web.post(path, htmx=True, **fields)
+    answer = await web.post_by_htmx(path, **fields)
     assert (answer.status_code, answer.text) == (422, "")
     assert '"kind": "error"' in answer.headers["HX-Trigger"]
 

@@ -2,6 +2,8 @@
 
 import re
 
+import anyio
+import anyio.lowlevel
 import pytest
 
 from smsc_async.sandbox import Account, Limits, Sandbox
@@ -93,7 +95,7 @@ async def test_a_time_that_has_come_moves_nothing(web: Web) -> None:
     for until in (START, START - 100, "nan"):
         await web.post("clock", until=until)
     assert web.sandbox.now() == START
-    assert (await web.post("clock", until="inf", htmx=True)).status_code == 422
+    assert (await web.post_by_htmx("clock", until="inf")).status_code == 422
 
 
 async def test_a_refused_request_is_chosen_by_its_number_and_the_others_are_listed(web: Web) -> None:
@@ -150,13 +152,25 @@ async def test_requests_in_flight_are_over_as_soon_as_one_is_answered(real: _Tim
     assert "It is over." in words
 
 
-async def test_identical_sends_of_two_texts_are_two_counters(web: Web) -> None:
+async def test_requests_in_flight_are_shown_while_they_are(web: Web) -> None:
+    web.sandbox.faults.add("delay seconds=100 operation=balance")
+    async with anyio.create_task_group() as group:
+        group.start_soon(web.call, "get_balance")
+        while not web.sandbox.limits():
+            await anyio.lowlevel.checkpoint()
+        html = await web.page("limits")
+        await web.sandbox.advance(100)
+    assert "1 of 14 at once" in _words(html)
+    assert "delay" in _words(html).partition("Requests in flight")[2]
+
+
+async def test_of_identical_sends_only_the_repeated_ones_have_a_card(web: Web) -> None:
     for text in ("one", "two", "one"):
         await web.send(text)
     words = _words(await web.page("limits"))
-    assert words.count("Identical sends") == 2
+    assert words.count("Identical sends") == 1
     assert "2 of 1 in 1 min" in words
-    assert "1 of 1 in 1 min" in words
+    assert "because they are less full: 1." in words
     assert "To +7 999 123-45-67 \N{MIDDLE DOT} account demo" in words
 
 
@@ -165,7 +179,7 @@ async def test_limits_that_are_off_and_uses_without_a_card_are_said(real: _Time)
     for number in range(8):
         await web.ask(1, str(number))
     words = _words(await web.page("limits"))
-    assert "2 less full counters are not shown." in words
+    assert "because they are less full: 2." in words
     assert "Switched off: Balance requests." in words
 
 

@@ -128,7 +128,7 @@ async def test_a_request_that_a_limit_has_refused_says_why(web: Web) -> None:
 @pytest.mark.parametrize("number", ["2", "x", "-1", "9" * 50, "%3Cscript%3E"])
 async def test_a_request_that_is_not_there_is_said(web: Web, number: str) -> None:
     await web.call("get_balance")
-    page = await web.page(f"requests/{number}", status=404)
+    page = await web.page(f"requests/{number}", 404)
     assert "<script>" not in page
 
 

@@ -22,18 +22,26 @@ class Web:
             transport=sandbox.transport(),
             base_url="http://localhost:8025",
             headers={"Accept": "text/html,application/xhtml+xml"},
+            timeout=1_000_000,  # on the clock of the sandbox
         )
 
-    async def page(self, name: str, status: Any = 200, **query: Any) -> str:
+    async def page(self, name: str, status: int = 200, /, **query: Any) -> str:
+        """Return a page, which has to come with this HTTP status."""
         answer = await self.http.get(f"/_sandbox/{name}", params=query)
         assert answer.status_code == status
         return answer.text
 
-    async def post(self, name: str, *, htmx: Any = False, **fields: Any) -> httpx.Response:
-        headers = {**ORIGIN, "Referer": f"http://localhost:8025/_sandbox/{name.partition('/')[0]}"}
-        return await self.http.post(
-            f"/_sandbox/{name}", data=fields, headers={**headers, **({"HX-Request": "true"} if htmx else {})}
-        )
+    async def post(self, name: str, /, **fields: Any) -> httpx.Response:
+        """Send a form of a page, as the browser does it without scripts."""
+        return await self._post(name, fields, {})
+
+    async def post_by_htmx(self, name: str, /, **fields: Any) -> httpx.Response:
+        """Send a form of a page, as its script does it."""
+        return await self._post(name, fields, {"HX-Request": "true"})
+
+    async def _post(self, name: str, fields: dict[str, Any], headers: dict[str, str]) -> httpx.Response:
+        referer = f"http://localhost:8025/_sandbox/{name.partition('/')[0]}"
+        return await self.http.post(f"/_sandbox/{name}", data=fields, headers={**ORIGIN, "Referer": referer, **headers})
 
     async def call(self, method: str, **fields: object) -> str:
         """Call a method of the service with the credentials of the account `demo`, or with others."""

@@ -1,5 +1,8 @@
 """Phones and references as parameters of FastAPI, reports as answers, and the schema that describes them."""
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import jsonschema_rs
@@ -13,6 +16,7 @@ from smsc_async.fastapi import MessageRefText
 from tests.callbacks.samples import SECRET, STATUS, signed
 from tests.web.shop import browser, fastapi_shop
 
+ROOT = Path(__file__).parent.parent.parent
 REF = MessageRef("+79991234567", "a1")
 REPORT = DeliveryReport(ref=REF, status=MessageStatus(20), error=DeliveryError(6))
 app = FastAPI()
@@ -89,6 +93,26 @@ async def test_a_wrong_parameter_is_422_in_our_words_without_the_number(path: st
     assert (answer.status_code, first["type"]) == (422, "wrong_argument")
     assert first["msg"].startswith(words)
     assert "1234567" not in answer.text.replace("+79991234567", "")
+
+
+def test_a_parameter_is_built_with_its_route_and_not_at_the_first_request() -> None:
+    code = """
+import sys, warnings
+from fastapi import FastAPI
+from smsc_async import Message, MessageRef, Viber
+app = FastAPI()
+for kind in (Message, MessageRef, Viber):
+    def take(body: kind) -> None: ...
+    app.post("/" + kind.__name__)(take)
+warnings.simplefilter("error")
+for route in app.router.routes:
+    if hasattr(route, "body_field") and route.body_field is not None:
+        print(route.body_field._type_adapter.pydantic_complete)
+"""
+    ran = subprocess.run(  # noqa: S603 - our own code
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (ran.stdout.split(), ran.stderr) == (["True"] * 3, "")
 
 
 async def test_a_wrong_body_is_422_in_our_words() -> None:

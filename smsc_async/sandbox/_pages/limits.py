@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil
 from typing import TYPE_CHECKING, Final
+from zlib import crc32
 
 from smsc_async.sandbox._exchanges import Exchange
 from smsc_async.sandbox._limits import Limits, LimitUse
@@ -100,7 +101,7 @@ class Behind:
 def limits_page(sandbox: "Sandbox", limits: Limits, behind: Behind, now: float) -> LimitsPage:
     """Return what the page shows."""
     uses = sandbox.limits()
-    shown = [use for rule in RULES for use in [each for each in uses if each.rule == rule][:_EACH]]
+    shown = [use for rule in RULES for use in _fullest([each for each in uses if each.rule == rule])]
     idle = [unused(rule, getattr(limits, rule)) for rule in RULES if not any(use.rule == rule for use in shown)]
     cards = [_card(use, behind, now) for use in shown]
     cards.sort(key=lambda card: ["blocked", "full", "near", ""].index(card.gauge.level))
@@ -110,6 +111,11 @@ def limits_page(sandbox: "Sandbox", limits: Limits, behind: Behind, now: float) 
         hidden=len(uses) - len(shown),
         is_moving=bool(uses) and bool(sandbox.clock.speed),
     )
+
+
+def _fullest(uses: Sequence[LimitUse]) -> Sequence[LimitUse]:
+    """Return the fullest uses of a limit; of those that are one of one, as each send makes one, the first at most."""
+    return [use for use in uses if use.limit > 1 or use.used > 1][:_EACH] or uses[:1]
 
 
 def is_same(one: LimitUse, other: LimitUse) -> bool:
@@ -156,7 +162,7 @@ def _card(use: LimitUse, behind: Behind, now: float) -> LimitCard:
     about = about_words(use, rows)
     return LimitCard(
         gauge=gauge,
-        id=f"{use.rule}-{use.requests[0] if use.requests else ''}{use.phone}",
+        id=f"{use.rule}-{crc32(repr((use.login, use.phone, use.id, use.source, use.requests[:1])).encode())}",
         level=_level(gauge),
         period=period_words(use),
         free=_free(use, now),

@@ -1,0 +1,15 @@
+"""The soak of the benchmarks, shortened: clients that go away, two workers, lost answers."""
+
+import pytest
+
+from benchmarks.web_soak import measure
+
+pytestmark = pytest.mark.slow
+
+
+async def test_nothing_is_lost_doubled_or_left_behind_by_clients_that_go_away() -> None:
+    soak = await measure(10, rounds=2, seed=1)
+    assert (soak.doubled, soak.lost, soak.error_9) == (0, 0, 0)
+    assert soak.growth == []
+    assert len(soak.sent) > 20
+    assert soak.left > 5
