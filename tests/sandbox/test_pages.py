@@ -271,6 +271,7 @@ async def test_markup_in_a_message_is_text_everywhere(web: httpx.AsyncClient, cl
             "htmx.min.js",
             "pages.js",
             "sse.min.js",
+            "tools.js",
         ]
         assert not page.all("img")
 
