@@ -100,6 +100,11 @@ class SandboxCallbacks:
         """The last 10,000, in order, with the answers of the application."""
         return self._queue.all()
 
+    @property
+    def revision(self) -> int:
+        """A number that grows whenever a callback is added, changed or forgotten."""
+        return self._queue.revision
+
     def set(
         self,
         url: str,

@@ -28,6 +28,7 @@ class CallbackQueue:
         self._waiting: dict[int, Callback] = {}
         self._heap: list[tuple[float, int]] = []  # time and number; outdated where the callback is due at another time
         self._last_id = 0
+        self._revision = 0
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -36,6 +37,11 @@ class CallbackQueue:
     def last_id(self) -> int:
         """The number of the last callback, 0 for none."""
         return self._last_id
+
+    @property
+    def revision(self) -> int:
+        """A number that grows whenever a callback is added, changed or forgotten."""
+        return self._revision
 
     @property
     def next_at(self) -> float:
@@ -72,6 +78,7 @@ class CallbackQueue:
                 self._kept.popitem(last=False)
             if fault is FaultKind.LOSE_CALLBACK:
                 callback.state = CallbackState.LOST
+                self._revision += 1
             else:
                 self._put(callback, at + delay)
         return callback
@@ -97,6 +104,7 @@ class CallbackQueue:
         """Keep what the application has answered."""
         with self._lock:
             callback.attempts = (*callback.attempts, attempt)[-_ATTEMPTS:]
+            self._revision += 1
 
     def retry(self, callback: Callback, at: float) -> None:
         """Send a callback again at this time, unless it was given up meanwhile or is to be sent on request."""
@@ -109,6 +117,7 @@ class CallbackQueue:
         with self._lock:
             if callback.id not in self._waiting:
                 callback.state, callback.next_at = state, None
+                self._revision += 1
 
     def give_up(self) -> None:
         """Send none of those that wait or are being sent again."""
@@ -126,8 +135,10 @@ class CallbackQueue:
             if callback.state is CallbackState.WAITING:
                 callback.state, callback.next_at = CallbackState.GIVEN_UP, None
         self._waiting, self._heap = {}, []
+        self._revision += 1
 
     def _put(self, callback: Callback, at: float) -> None:
         callback.state, callback.next_at = CallbackState.WAITING, at
+        self._revision += 1
         self._waiting[callback.id] = callback
         heappush(self._heap, (at, callback.id))

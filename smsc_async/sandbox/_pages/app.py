@@ -59,6 +59,8 @@ class Pages:
             Route("/events", self.events),
             Route("/messages/{key}", self.message),
             Route("/messages/{key}/status", doing(self.set_status), methods=["POST"]),
+            Route("/messages/{key}/reply", doing(self.reply), methods=["POST"]),
+            Route("/callbacks/{id:int}/again", doing(self.send_again), methods=["POST"]),
             Route("/delete-messages", doing(self.delete_messages), methods=["POST"]),
             Route("/clock", doing(self.move_clock), methods=["POST"]),
             *self._instruments.routes(),
@@ -85,6 +87,16 @@ class Pages:
         err = int(form.get("err", "")) if status == 20 else None  # noqa: PLR2004
         self._sandbox.set_status(key, status, err)
         return f"Set to {STATUSES[status].word.lower()}"
+
+    def reply(self, request: Request, form: Mapping[str, str]) -> str:
+        """Let the phone of a message answer."""
+        self._sandbox.callbacks.incoming(self._found(request).phone, form.get("text", ""))
+        return "The phone has replied"
+
+    def send_again(self, request: Request, _: Mapping[str, str]) -> str:
+        """Send a callback again."""
+        self._sandbox.callbacks.again(request.path_params["id"])
+        return "The callback is sent again"
 
     def delete_messages(self, _: Request, __: Mapping[str, str]) -> str:
         """Forget all messages."""

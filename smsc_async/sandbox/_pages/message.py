@@ -11,6 +11,7 @@ from smsc_async.sandbox._channels import ServiceChannel
 from smsc_async.sandbox._exchanges import Exchange
 from smsc_async.sandbox._messages import AcceptedMessage
 
+from .callbacks import CallbacksView, callbacks_of
 from .inbox import InboxRow, StatusView, row_of, status_view
 from .soap import Token, tokens_of
 from .words import day, instant, money, span
@@ -125,6 +126,7 @@ class MessagePage:
         exchange: The request that sent it, None if it is not kept any more.
         request: The request, to be shown.
         answer: The answer, to be shown.
+        callbacks: The callbacks that it caused, and the replies of its phone.
         newer: The key of the next message, 0 for none.
         older: The key of the message before, 0 for none.
     """
@@ -145,6 +147,7 @@ class MessagePage:
     exchange: Exchange | None
     request: Sequence[Token] = field(repr=False)
     answer: Sequence[Token] = field(repr=False)
+    callbacks: CallbacksView
     newer: int
     older: int
 
@@ -180,6 +183,7 @@ def page_of(sandbox: "Sandbox", message: AcceptedMessage, has: Callable[[int], b
         exchange=exchange,
         request=tokens_of(exchange.request) if exchange else [],
         answer=tokens_of(exchange.answer) if exchange else [],
+        callbacks=callbacks_of(sandbox, message, now),
         newer=message.key + 1 if has(message.key + 1) else 0,
         older=message.key - 1 if has(message.key - 1) else 0,
     )

@@ -97,6 +97,7 @@ class Renderings:
             ),
             "total": (count, f"{count:,}"),
             "requests": (last, str(last and last[0])),
+            "callbacks": ((sandbox.callbacks.revision, sandbox.callbacks.settings), "1"),
             "accounts": ((dict(sandbox.balances), sandbox.accounts), "1"),
         }
 

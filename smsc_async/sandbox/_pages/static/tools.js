@@ -29,7 +29,7 @@ document.addEventListener("htmx:afterSwap", () => {
 // What was entered and taken is no longer being entered.
 document.addEventListener("htmx:afterRequest", ({ detail }) => {
   const form = detail.elt.closest?.("form[method=post]");
-  if (form && detail.successful) form.reset();
+  if (form && detail.successful && !form.matches(".clock-set")) form.reset();
 });
 
 // A form whose entries were wrong begins at the first of them.
