@@ -155,6 +155,7 @@ class AiohttpTransport:
         self._proxy_of: dict[str, ProxyURL | None] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._session: aiohttp.ClientSession | None = None
+        self._connector: Connector | None = None  # when the program ends, the session has none any more
         self._slots = asyncio.Semaphore(max_connections)
         self._is_stopped = False
         self._forgotten: weakref.finalize[..., object] | None = None
@@ -176,24 +177,24 @@ class AiohttpTransport:
     def stop(self) -> None:
         """Prevent requests that have not been sent from being sent; waiting ones fail with an error that says so."""
         self._is_stopped = True
-        if self._session is not None:
-            cast("Connector", self._session.connector).stop()
+        if self._connector is not None:
+            self._connector.stop()
         self._slots.release()  # a request waiting for a slot passes it on to the next
 
     def distrust(self) -> None:
         """Do not reuse any existing connection."""
-        if self._session is not None:
-            cast("Connector", self._session.connector).distrust()
+        if self._connector is not None:
+            self._connector.distrust()
 
     async def aclose(self) -> None:
         """Close all connections."""
-        session = self._session
-        if session is not None:
+        session, connector = self._session, self._connector
+        if session is not None and connector is not None:
             if self._loop is asyncio.get_running_loop():
                 self.stop()
-            self._session = None
+            self._session = self._connector = None
             cast("weakref.finalize[..., object]", self._forgotten).detach()
-            await _close_session(session, self._loop)
+            await _close_session(session, connector, self._loop)
 
     async def _exchange(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, timeout: Timeout
@@ -295,25 +296,27 @@ class AiohttpTransport:
             return self._session
         if self._is_stopped:
             raise failure(PoolTimeout)
-        old, old_loop = self._session, self._loop
-        session, self._loop = self._new_session(), loop
-        self._session, self._slots = session, asyncio.Semaphore(self._max_connections)
+        old, old_connector, old_loop = self._session, self._connector, self._loop
+        self._connector, self._loop = Connector(self._verify), loop
+        session = self._session = _new_session(self._connector)
+        self._slots = asyncio.Semaphore(self._max_connections)
         # Otherwise a session that was not closed is logged as an error; its connector closes the connections.
         if self._forgotten is not None:
             self._forgotten.detach()
         self._forgotten = weakref.finalize(self, session.detach)
-        if old is not None:
-            await _close_session(old, old_loop)
+        if old is not None and old_connector is not None:
+            await _close_session(old, old_connector, old_loop)
         return session
 
-    def _new_session(self) -> aiohttp.ClientSession:
-        return aiohttp.ClientSession(
-            connector=Connector(self._verify),
-            headers=DEFAULT_HEADERS,
-            skip_auto_headers=["Content-Type"],
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-        )
+
+def _new_session(connector: Connector) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        connector=connector,
+        headers=DEFAULT_HEADERS,
+        skip_auto_headers=["Content-Type"],
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
+    )
 
 
 def _given_proxy(proxy: object) -> ProxyURL | None:
@@ -334,9 +337,10 @@ def _through(proxy: ProxyURL | None, url: str, headers: Mapping[str, str]) -> _R
     return {"headers": {**headers, **known}, "proxy": proxy.url}
 
 
-async def _close_session(session: aiohttp.ClientSession, loop: asyncio.AbstractEventLoop | None) -> None:
+async def _close_session(
+    session: aiohttp.ClientSession, connector: Connector, loop: asyncio.AbstractEventLoop | None
+) -> None:
     """Close the connections of a session; those of another loop that is still open are only dropped."""
-    connector = session.connector
     session.detach()
-    if connector is not None and loop is not None and (loop is asyncio.get_running_loop() or loop.is_closed()):
+    if loop is not None and (loop is asyncio.get_running_loop() or loop.is_closed()):
         await connector.close()

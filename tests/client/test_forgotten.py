@@ -4,6 +4,7 @@ import asyncio
 import gc
 import subprocess
 import sys
+import warnings
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,6 +32,13 @@ def _connections(client: Client) -> "list[asyncio.Transport]":
 def _forget(clients: list[Client]) -> None:
     clients.clear()
     gc.collect()
+
+
+@pytest.fixture(autouse=True)
+def _forget_what_other_tests_left() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 async def test_a_forgotten_client_over_aiohttp_closes_its_connections_and_warns_only_of_the_resource(url: str) -> None:

@@ -254,7 +254,8 @@ async def test_no_frame_that_waits_for_the_application_holds_the_secret() -> Non
             assert (method, url) == ("POST", URL)
             frame = sys._getframe()
             while frame.f_back is not None:
-                seen.append(repr({name: value for name, value in frame.f_locals.items() if name != "data"}))
+                if str(frame.f_globals["__name__"]).startswith("smsc_async"):
+                    seen.append(repr({name: value for name, value in frame.f_locals.items() if name != "data"}))
                 frame = frame.f_back
             assert SECRET.encode() not in data
             return CallbackAnswer(200)
