@@ -82,7 +82,7 @@ def test_a_client_over_aiohttp_keeps_no_session_of_an_earlier_event_loop(url: st
     with pytest.warns(ResourceWarning):  # asyncio warns of the sockets of a loop that has ended
         use_on_three_loops()
     assert [session() is None for session in sessions] == [True, True, False]
-    with pytest.warns(ResourceWarning):  # as above, and not in a later test
+    with pytest.warns(ResourceWarning):  # noqa: PT031 - as above, and not in a later test
         asyncio.run(client.aclose())
         gc.collect()
 

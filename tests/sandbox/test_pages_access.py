@@ -83,6 +83,11 @@ async def test_a_token_is_exchanged_for_a_cookie_that_is_not_the_token() -> None
         assert (await web.post("/_sandbox/clock", data={"advance": "1"}, headers=ORIGIN)).status_code == 303
 
 
+async def test_a_cookie_that_can_not_be_read_is_none() -> None:
+    async with _web(Sandbox(token=TOKEN)) as web:
+        assert (await web.get("/", headers={"Cookie": "a(b=1; smsc_sandbox_8025=x"})).status_code == 401
+
+
 async def test_the_cookie_outlives_a_restart_but_not_another_token() -> None:
     async with _web(Sandbox(token=TOKEN)) as web:
         await web.post("/_sandbox/token", data={"token": TOKEN}, headers=ORIGIN)

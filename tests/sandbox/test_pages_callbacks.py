@@ -54,6 +54,17 @@ async def test_a_message_shows_its_callbacks_and_the_answers_as_text() -> None:
     assert SECRET not in text
 
 
+async def test_a_message_shows_no_callback_of_another() -> None:
+    sandbox = await _sandbox(Poster())
+    own = len(sandbox.callbacks.all)
+    async with sandbox.callbacks, testing.client(sandbox) as client:
+        await client.send("+79990000000", "Hi")
+        await sandbox.advance(1)
+    assert len(sandbox.callbacks.all) > own
+    async with _web(sandbox) as web:
+        assert len(Page((await web.get("/_sandbox/messages/1")).text).all("li", class_="hook")) == own
+
+
 async def test_a_callback_is_sent_again_and_the_open_pages_are_told() -> None:
     poster = Poster()
     sandbox = await _sandbox(poster)

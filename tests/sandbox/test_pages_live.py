@@ -3,7 +3,7 @@
 import re
 import tracemalloc
 from collections.abc import AsyncIterator, Mapping
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from itertools import count
 from typing import Any
 
@@ -288,6 +288,17 @@ async def test_a_page_is_told_over_http_and_stops_when_the_server_does(sandbox: 
                 async for line in answer.aiter_lines():
                     if line == "event: message":
                         break
+
+
+async def test_an_open_page_does_not_keep_the_server_from_stopping(sandbox: Sandbox) -> None:
+    async with AsyncExitStack() as opened:
+        web = await opened.enter_async_context(httpx.AsyncClient(headers={"Accept": "text/html"}))
+        with sandbox.serve() as url:
+            events = web.stream("GET", url.replace("/sys/soap.php", "/_sandbox/events"))
+            answer = await opened.enter_async_context(events)
+            assert answer.status_code == 200
+        with pytest.raises(httpx.RemoteProtocolError):
+            await answer.aread()
 
 
 def test_the_lookup_has_the_changes() -> None:
