@@ -121,7 +121,7 @@ except KeyboardInterrupt:
     assert (first.split()[0], second) == ("unresolved", "interrupted")
 
 
-@pytest.mark.xfail(reason="not settled yet: an interrupt at the moment at which closing begins", strict=False)
+@pytest.mark.xfail(reason="not solved yet: an interrupt at the moment at which closing begins", strict=False)
 @pytest.mark.parametrize("sandbox", [30.0], indirect=True)
 def test_closing_that_is_interrupted_closes_at_once(program: Program, sandbox: Sandbox) -> None:
     process = program("""
