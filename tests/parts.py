@@ -14,7 +14,8 @@ LIBRARIES: Final = {
     "django",
     "gunicorn",
     "jsonschema_rs",
-    "opentelemetry",
+    "opentelemetry.instrumentation",
+    "opentelemetry.sdk",
     "phonenumbers",
     "playwright",
     "pytest_aiohttp",
@@ -37,8 +38,8 @@ def missing(reason: str) -> NoReturn:
 
 
 def is_installed(library: str) -> bool:
-    """Return whether a library can be imported."""
-    return PathFinder.find_spec(library) is not None
+    """Return whether a library can be imported, or the package that it is in."""
+    return PathFinder.find_spec(library.partition(".")[0]) is not None
 
 
 def need(program: str) -> None:
