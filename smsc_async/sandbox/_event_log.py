@@ -73,7 +73,7 @@ class EventLog:
 
     @property
     def is_long(self) -> bool:
-        """Whether it has so many bytes after its last snapshot that it takes long to replay them."""
+        """Whether replaying what follows its last snapshot would take long."""
         return self._growth > max(_SHORT, self._snapshot_size // _SHARE)
 
     def read(self) -> Iterator[Event]:

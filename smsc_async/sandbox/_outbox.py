@@ -46,7 +46,7 @@ class Outbox:
     Args:
         keep: How many of the newest messages are kept, at least.
         last_key: The key of the last message before.
-        schedule: What is told of each change of status to come; None for nothing.
+        schedule: Notified of each change of status to come; None for nothing.
 
     Attributes:
         last_key: The key of the last message that was accepted, 0 for none.

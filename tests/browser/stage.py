@@ -14,7 +14,7 @@ from smsc_async.sandbox import Account, DeliveryPlan, Sandbox
 __all__ = ["FOREIGN_HOST", "SCENES", "Scene", "Stage", "staged"]
 
 FOREIGN_HOST: Final = "foreign.test"
-"""A name that the browser is told to resolve to this machine."""
+"""A name that the browser resolves to this machine."""
 _ELEMENTS: Final = {"send_sms": "send", "get_status": "status", "get_balance": "balance"}
 _TEXTS: Final = (
     ("79991204567", "4821 is your code. Do not tell it to anyone."),

@@ -1,7 +1,7 @@
 """What happens in the sandbox, as events for all pages that are open: rendered once, however many listen.
 
 All listeners read the same last events, each from its own position, so that one that does not read costs no memory,
-and one that was away gets what it has missed, or is told to reload if that is no longer kept.
+and one that was away gets what it has missed, or reloads if that is no longer kept.
 """
 
 import re
