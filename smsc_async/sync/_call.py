@@ -1,9 +1,10 @@
 """One call of a thread on the event loop, which meanwhile lets that thread run the code of the user."""
 
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from contextvars import ContextVar
 from functools import partial
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, Final, Generic, TypeVar, cast
 
 import anyio
@@ -30,6 +31,7 @@ __all__ = [
 T = TypeVar("T")
 
 _END: Final = object()
+_LISTEN_EVERY: Final = 0.25  # seconds
 
 
 class PortalCall(Generic[T]):
@@ -63,7 +65,7 @@ class PortalCall(Generic[T]):
             if not self._is_started:
                 self._is_started = True
                 self._start()
-            while (work := self._for_caller.get()) is not None:
+            while (work := self._next()) is not None:
                 work()
         except BaseException:
             self._cancel()
@@ -99,7 +101,16 @@ class PortalCall(Generic[T]):
         if self._scope is not None:  # else it is not going to begin
             call_soon(self._portal.token, self._scope.cancel)
             while not self._is_over:
-                self._for_caller.get()
+                self._next()
+
+    def _next(self) -> Callable[[], object] | None:
+        """Wait for what the work wants from this thread; None once it is done or pauses.
+
+        A signal that comes just before the wait begins does not end it, so that the wait is short.
+        """
+        while True:
+            with suppress(Empty):
+                return self._for_caller.get(timeout=_LISTEN_EVERY)
 
     async def ask(self, work: Callable[[], T]) -> T:
         """Let the thread that waits for this call run a function, and return its result."""
@@ -132,7 +143,7 @@ class PortalCall(Generic[T]):
                     _current.set(self)
                     self._results.append(await self._work())
             except anyio.get_cancelled_exc_class():
-                raise
+                pass  # the task ends with it, and it must not end the others
             except BaseException as error:  # noqa: BLE001 - raised in the thread that waits
                 self._error = error
             finally:

@@ -9,13 +9,12 @@ from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
 from functools import partial
 from itertools import count
-from threading import Condition, Thread
+from threading import Lock, Thread
 from threading import enumerate as enumerate_threads
 from typing import Any, Final, cast
 
 import anyio
 import anyio.to_thread
-from anyio.from_thread import BlockingPortal
 from anyio.lowlevel import EventLoopToken, current_token
 
 from smsc_async._movable_clock import call_soon
@@ -55,9 +54,8 @@ class Portal:
         self._leave = leave
         self.users: dict[int, Close] = {}
         self._keys = count()
-        self._abandoned: deque[int] = deque()
-        self._idle = Condition()
-        self._starting = 0
+        self._work: deque[Callable[[], Coroutine[Any, Any, None]]] = deque()
+        self._lock = Lock()
         self._is_stopping = False
         self.is_inherited: bool = False
         """Whether it is that of a parent process."""
@@ -67,34 +65,43 @@ class Portal:
         # A daemon, because the interpreter waits for all other threads before it lets anybody close this one.
         self._thread = Thread(target=self._serve, args=(ready,), name="smsc_async.sync", daemon=True)
         self._thread.start()
-        ready.result()
+        try:
+            ready.result()
+        except BaseException:  # Ctrl-C
+            ready.add_done_callback(lambda _: self._stop_soon())
+            raise
 
     def _serve(self, ready: "Future[None]") -> None:
         anyio.run(self._main, ready, backend="asyncio", backend_options={"loop_factory": _Loop})
 
     async def _main(self, ready: "Future[None]") -> None:
-        async with BlockingPortal() as self._portal:
+        async with anyio.create_task_group() as tasks:
             self.token: EventLoopToken = current_token()
             self._news = anyio.Event()
             ready.set_result(None)
-            await self._close_abandoned()
+            is_stopping = False
+            while not is_stopping:
+                await self._news.wait()
+                self._news = anyio.Event()
+                is_stopping = self._is_stopping  # before the work that was started before
+                while self._work:
+                    tasks.start_soon(self._work.popleft())
+            if self.is_last:
+                for close in list(self.users.values()):
+                    await _close(close)
+            tasks.cancel_scope.cancel()
 
     def start(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Start a task.
+        """Start a task soon.
 
         Raises:
             PortalStopped: The thread has ended.
         """
-        with self._idle:
+        with self._lock:
             if self._is_stopping:
                 raise PortalStopped
-            self._starting += 1
-        try:
-            self._portal.start_task_soon(work)
-        finally:
-            with self._idle:
-                self._starting -= 1
-                self._idle.notify_all()
+            self._work.append(work)
+            call_soon(self.token, self._wake)
 
     def add(self, close: Close) -> int:
         """Add a user, and return its key."""
@@ -104,29 +111,30 @@ class Portal:
 
     def abandon(self, key: int) -> None:
         """Close a user soon; the garbage collector calls it on any thread, so that it must not wait for a lock."""
-        self._abandoned.append(key)
+        self._work.append(partial(self._close_abandoned, key))
         call_soon(self.token, self._wake)
 
     def end(self) -> None:
         """Close the users that are left, and stop; for the end of the interpreter."""
         self.is_last = True
-        self._portal.call(self._close_users)
         self.stop()
 
     def stop(self) -> None:
         """End all tasks and the thread."""
-        with self._idle:
-            self._is_stopping = True
-            self._idle.wait_for(lambda: not self._starting)
         workers = [each for each in enumerate_threads() if getattr(each, "loop", None) is self.token.native_token]
-        call_soon(self.token, self._wake)
+        self._stop_soon()
         self._thread.join()
         for worker in workers:  # they end a moment later, unless one waits for the address of a host
             worker.join(_CLOSE_WITHIN)
 
+    def _stop_soon(self) -> None:
+        with self._lock:  # what was started before is on the event loop already
+            self._is_stopping = True
+        call_soon(self.token, self._wake)
+
     def disarm(self) -> None:
         """In the child of a fork, take away the connections of the parent, into which destructors could write."""
-        self._idle, self._is_stopping, self.is_inherited = Condition(), True, True
+        self._lock, self._is_stopping, self.is_inherited = Lock(), True, True
         loop = cast("Any", self.token.native_token)
         selector = loop._selector  # noqa: SLF001 - there is no public way
         loop._selector = selectors.SelectSelector()  # noqa: SLF001 - the other one would change the parent's
@@ -138,19 +146,10 @@ class Portal:
     def _wake(self) -> None:
         self._news.set()
 
-    async def _close_users(self) -> None:
-        for close in list(self.users.values()):
-            await _close(close)
-
-    async def _close_abandoned(self) -> None:
-        while not self._is_stopping:
-            await self._news.wait()
-            self._news = anyio.Event()
-            while self._abandoned:
-                key = self._abandoned.popleft()
-                await _close(self.users[key])
-                self._is_stopping = self._leave(self, key) or self._is_stopping
-        await self._portal.stop(cancel_remaining=True)
+    async def _close_abandoned(self, key: int) -> None:
+        await _close(self.users[key])
+        if self._leave(self, key):
+            self._stop_soon()
 
 
 async def _close(close: Close) -> None:
