@@ -173,7 +173,7 @@ class Progress:
         also: Is called with the same numbers.
 
     Raises:
-        ModuleNotFoundError: tqdm is not installed.
+        ValueError: tqdm is not installed.
     """
 
     def __init__(self, unit: str, total: int | None = None, also: Callable[[int, int], object] | None = None) -> None:
@@ -181,10 +181,8 @@ class Progress:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # that ipywidgets is missing: the bar is then a line of text
                 from tqdm.auto import tqdm  # noqa: PLC0415 - an extra
-        except ModuleNotFoundError as error:
-            if error.name is None or error.name.partition(".")[0] != "tqdm":
-                raise
-            raise ModuleNotFoundError(_NO_TQDM, name="tqdm") from None
+        except ImportError as error:
+            raise ValueError(_NO_TQDM) from error
         self._make: Callable[..., Any] = tqdm
         self._unit = unit
         self._total = total

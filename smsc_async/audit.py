@@ -7,15 +7,17 @@ import os
 import stat
 from collections.abc import Callable
 from datetime import UTC, datetime
+from hashlib import blake2b
 from hmac import compare_digest
+from inspect import iscoroutinefunction
 from pathlib import Path
 from threading import Lock
 from typing import Final
 
 from pydantic import SecretStr
 
+from . import CallFinished, CallStarted, Observer
 from ._frames import without_arguments
-from ._model import CallFinished, CallStarted, Observer, is_plain_function, text_hash
 
 __all__ = ["AuditLog"]
 
@@ -54,7 +56,7 @@ class AuditLog(Observer):
         fsync: bool = False,
         on_error: Callable[[OSError], None] | None = None,
     ) -> None:
-        if on_error is not None and not is_plain_function(on_error):
+        if on_error is not None and not _is_plain_function(on_error):
             raise ValueError("on_error must be a plain function: it is called and not awaited")
         self._key = _key_from(key)
         self.text_key: bytes = self._key
@@ -99,7 +101,7 @@ class AuditLog(Observer):
             hashes = None
         if hashes is None:
             raise ValueError("pass one line of an audit file")
-        own = text_hash(text, self._key)
+        own = blake2b(text.encode(), digest_size=16, key=self._key).hexdigest()  # as `CallStarted.texts` says
         return any(compare_digest(own.encode(), each.encode()) for each in hashes)
 
     def close(self) -> None:
@@ -151,6 +153,10 @@ class AuditLog(Observer):
             return not os.path.samestat(os.fstat(file), self._path.stat())
         except FileNotFoundError:
             return True
+
+
+def _is_plain_function(value: object) -> bool:
+    return callable(value) and not iscoroutinefunction(value)
 
 
 def _key_from(key: str | bytes | SecretStr | None) -> bytes:

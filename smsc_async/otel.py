@@ -9,7 +9,18 @@ from collections.abc import Collection, Mapping
 from threading import Lock
 from typing import Any, Final
 
-from ._version import __version__
+from . import (
+    CallAttempted,
+    CallFinished,
+    CallRetried,
+    CallStarted,
+    CallWaited,
+    MessageDelivered,
+    Observer,
+    Outcome,
+    SendReconciled,
+    __version__,
+)
 
 try:
     from opentelemetry import context, metrics, trace
@@ -21,18 +32,6 @@ except ModuleNotFoundError as _error:  # pragma: no cover - tested in a process 
     raise ModuleNotFoundError(
         "traces and metrics need an extra package: pip install 'smsc-async[otel]'", name=_error.name
     ) from None
-
-from ._model import (
-    CallAttempted,
-    CallFinished,
-    CallRetried,
-    CallStarted,
-    CallWaited,
-    MessageDelivered,
-    Observer,
-    Outcome,
-    SendReconciled,
-)
 
 __all__ = ["SmscInstrumentor"]
 

@@ -143,22 +143,24 @@ async def test_progress_without_tqdm_says_what_to_install_before_anything_is_sen
     monkeypatch.setitem(sys.modules, "tqdm", None)
     monkeypatch.delitem(sys.modules, "tqdm.auto", raising=False)
     client = make_client(service := FakeService())
-    with pytest.raises(ModuleNotFoundError, match=MISSING):
+    with pytest.raises(ValueError, match=MISSING):
         client.send_batch([Message(PHONE, "Hi")], progress=True)
-    with pytest.raises(ModuleNotFoundError, match=MISSING):
+    with pytest.raises(ValueError, match=MISSING):
         client.watch(REFS, progress=True)
-    with pytest.raises(ModuleNotFoundError, match=MISSING) as caught:
+    with pytest.raises(ValueError, match=MISSING) as caught:
         await client.statuses(REFS, progress=True)
     assert not hasattr(caught.value, "__notes__")
+    assert isinstance(caught.value.__cause__, ModuleNotFoundError)
     assert service.requests == []
 
 
-def test_a_broken_tqdm_is_reported_as_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_broken_tqdm_is_the_cause(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     package = tmp_path / "tqdm"
     package.mkdir()
     (package / "__init__.py").write_text("import not_there_either", encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     for name in [name for name in sys.modules if name.partition(".")[0] == "tqdm"]:
         monkeypatch.delitem(sys.modules, name)
-    with pytest.raises(ModuleNotFoundError, match="not_there_either"):
+    with pytest.raises(ValueError, match=MISSING) as caught:
         Progress("message")
+    assert "not_there_either" in str(caught.value.__cause__)

@@ -39,7 +39,7 @@ class CallStarted:
         port: The port of the URL.
         id: The id of the message, None where there is none.
         recipients: The recipients, masked.
-        texts: A keyed hash of each text, see `Observer.text_key` and `text_hash`.
+        texts: A hash of each text under `Observer.text_key`: BLAKE2b of its UTF-8, with 16 bytes, in hex.
     """
 
     call: int
@@ -242,7 +242,7 @@ def is_plain_function(value: object) -> bool:
 
 
 def text_hash(text: str, key: bytes) -> str:
-    """Return the hash of a text that is in `CallStarted.texts`: BLAKE2b of its UTF-8, with 16 bytes, in hex."""
+    """Return the hash of a text that is in `CallStarted.texts`."""
     return blake2b(text.encode(), digest_size=16, key=key).hexdigest()
 
 
