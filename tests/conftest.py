@@ -23,7 +23,7 @@ MEMORY: Final = Path("/dev/shm")  # noqa: S108 - pytest makes a private folder i
 """Where journals of tests are, because they wait for the disk after each request."""
 ENOUGH: Final = 1 << 30
 
-settings.register_profile("default", deadline=None)  # a busy machine is no bug
+settings.register_profile("default", deadline=None, max_examples=25)  # a busy machine is no bug
 settings.register_profile("ci", derandomize=True, deadline=None)
 settings.load_profile("default")
 if os.environ.get("CI") == "true":

@@ -137,16 +137,19 @@ def _tree(name: str) -> ast.Module:
     return ast.parse(MODULES[name].read_text(encoding="utf-8"))
 
 
-def _imports(name: str) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Yield each import: the absolute name of the module, and the names that are imported from it."""
+@cache
+def _imports(name: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Return each import: the absolute name of the module, and the names that are imported from it."""
     here = ["smsc_async", *name.split(".")[:-1]]
+    found: list[tuple[str, tuple[str, ...]]] = []
     for node in ast.walk(_tree(name)):
         if isinstance(node, ast.Import):
-            yield from ((alias.name, ()) for alias in node.names)
+            found.extend((alias.name, ()) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             up = here[: len(here) - node.level + 1] if node.level else []
             path = ".".join([*up, *(node.module or "").split(".")]).strip(".")
-            yield path, tuple(alias.name for alias in node.names)
+            found.append((path, tuple(alias.name for alias in node.names)))
+    return tuple(found)
 
 
 def _own(name: str) -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -133,6 +133,7 @@ async def test_failing_call_reveals_nothing_private(
     assert transport == "aiohttp" or "httpcore" in caplog.text
 
 
+@pytest.mark.slow
 @over_each_transport
 async def test_connection_that_is_refused_reveals_nothing_private(
     transport: Literal["aiohttp"] | None, caplog: pytest.LogCaptureFixture

@@ -74,6 +74,7 @@ main()
     assert _run(code).splitlines()[-1] == "imported:"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", sorted({*MODULES.values()} - {"_version"}, key=str))
 def test_the_names_of_each_module_can_be_the_first_that_is_imported(module: str) -> None:
     name = next(name for name in MODULES if MODULES[name] == module)

@@ -186,6 +186,7 @@ def test_an_advance_in_another_thread_wakes_what_waits_here(backend: str) -> Non
     assert not thread.is_alive()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_an_advance_that_is_awaited_in_another_thread_goes_step_by_step_here(backend: str) -> None:
     for _ in range(5):

@@ -212,6 +212,7 @@ class TestShop(unittest.TestCase):
     plugged.passes(4)
 
 
+@pytest.mark.slow
 def test_a_fault_that_is_never_used_fails_the_test_unless_it_is_allowed(plugged: Plugged) -> None:
     plugged.write(
         """
@@ -277,6 +278,7 @@ class TestOther:
     assert "keyword arguments delivery, faults, balance, at, allow_unused_faults, and not misspelled" in shown
 
 
+@pytest.mark.slow
 def test_a_marker_without_effect_on_a_fixture_of_the_users_own_fails_the_test(plugged: Plugged) -> None:
     plugged.write(
         """
@@ -407,6 +409,7 @@ sys.meta_path.insert(0, Missing())
         plugged.passes(1)
 
 
+@pytest.mark.slow
 def test_a_test_without_an_event_loop_has_a_synchronous_client(plugged: Plugged) -> None:
     plugged.write(
         """

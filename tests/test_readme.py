@@ -82,6 +82,7 @@ def test_a_block_of_the_readme_runs_as_a_script_and_reaches_nothing_but_loopback
     assert (ran.returncode, ran.stderr) == (0, "")
 
 
+@pytest.mark.slow
 def test_the_test_file_of_the_readme_passes(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     (code,) = [block for block in BLOCKS if "smsc_sandbox_server" in block]
     plugged = Plugged(pytester, monkeypatch)

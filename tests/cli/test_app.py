@@ -248,6 +248,7 @@ def test_the_version_and_a_completion_are_shown() -> None:
     assert "complete -o default -F _smsc_async_completion smsc-async" in script.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command", [("balance",), ("send", PHONE, "Hi"), ("cost", PHONE, "Hi"), ("status", f"{PHONE}:1"), ("doctor",)]
 )

@@ -85,6 +85,7 @@ def test_a_row_counts_in_its_own_time_zone(sandbox: Sandbox) -> None:
     assert [each.phone for each in sandbox.messages] == ["79991234567"]
 
 
+@pytest.mark.slow
 def test_a_job_goes_on_when_its_time_has_come_and_says_so(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     at = in_hours(1).isoformat()
     monkeypatch.setenv("SMSC_APIKEY", "wrong")

@@ -96,6 +96,7 @@ async def test_each_difference_is_a_sentence() -> None:
     )
 
 
+@pytest.mark.slow
 def test_an_unreachable_service_is_exit_code_1(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SMSC_APIKEY", "canary-key")
     with socket.socket() as closed:

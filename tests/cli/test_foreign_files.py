@@ -88,7 +88,9 @@ FILES: dict[str, tuple[bytes, tuple[str, ...]]] = {
 
 
 @pytest.mark.usefixtures("folder")
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name != "openpyxl" else name for name in FILES]
+)
 def test_a_file_of_another_program_is_sent_as_it_is(sandbox: Sandbox, name: str) -> None:  # noqa: F811 - a fixture
     content, arguments = FILES[name]
     Path("messages.csv").write_bytes(content)

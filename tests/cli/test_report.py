@@ -62,6 +62,7 @@ def test_a_journal_that_is_the_input_is_refused(sandbox: Sandbox) -> None:  # no
     assert not sandbox.messages
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("sandbox")
 @pytest.mark.skipif(not Path("/dev/stdout").exists(), reason="no /dev/stdout here")
 @pytest.mark.parametrize("to_file", [False, True])

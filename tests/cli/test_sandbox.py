@@ -231,6 +231,7 @@ class _Application(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+@pytest.mark.slow
 def test_the_command_sends_callbacks_and_shows_a_line_for_each_without_the_secret() -> None:
     taken: queue.Queue[bytes] = queue.Queue()
     server = HTTPServer(("127.0.0.1", 0), type("Application", (_Application,), {"taken": taken}))
@@ -259,6 +260,7 @@ async def _send_to_magic_number(url: str) -> None:
         await http.post(f"{api}/incoming", json={"phone": "+79000000001", "text": "Hello"})
 
 
+@pytest.mark.slow
 def test_quiet_shows_nothing() -> None:
     process, url = _start("--quiet")
     asyncio.run(_use(url))

@@ -16,6 +16,7 @@ from smsc_async._cli.app import app
 ROOT = Path(__file__).parent.parent.parent
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="Windows can't send Ctrl-C to one process")
 async def test_the_sandbox_injects_the_faults_and_prints_nothing_about_them() -> None:
     faults = "lose_answer operation=send times=1", "leftover_bytes operation=send"

@@ -151,6 +151,7 @@ def test_a_file_with_only_bad_rows_is_an_error() -> None:
     assert (result.exit_code, result.stderr) == (2, "no row of the CSV file can be sent\n")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("folder")
 def test_a_cost_above_the_limit_sends_nothing_and_a_higher_limit_continues(sandbox: Sandbox) -> None:
     write(f"{PHONES[0]},Hi", f"{PHONES[1]},Hi")
@@ -207,6 +208,7 @@ def test_a_damaged_journal_is_one_sentence() -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("folder", "sandbox")
 def test_wrong_credentials_stop_the_job_and_the_report_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     write(f"{PHONES[0]},Hi")
@@ -296,6 +298,7 @@ def test_an_interrupt_says_how_to_continue(monkeypatch: pytest.MonkeyPatch) -> N
     assert result.stderr.splitlines()[-1] == "interrupted; run the same command again to continue"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("folder")
 def test_an_unresolved_send_is_reported(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     post = HttpxTransport.post

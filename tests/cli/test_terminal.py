@@ -50,6 +50,7 @@ def start(*arguments: str, stdout: int, stderr: int = subprocess.PIPE, **environ
     return ran.returncode, (ran.stderr or b"").decode()
 
 
+@pytest.mark.slow
 @needs_full
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize(
@@ -57,7 +58,7 @@ def start(*arguments: str, stdout: int, stderr: int = subprocess.PIPE, **environ
     [
         ("full", "No space left on device", ()),
         ("closed", "Broken pipe", ("--json",)),
-        pytest.param("closed", "Broken pipe", (), marks=pytest.mark.slow),
+        ("closed", "Broken pipe", ()),
     ],
 )
 def test_an_accepted_send_that_can_not_be_printed_is_no_failed_send(
@@ -83,9 +84,10 @@ def test_a_result_that_can_not_be_printed_has_its_own_exit_code() -> None:
         )
 
 
+@pytest.mark.slow
 @needs_full
 @pytest.mark.usefixtures("folder", "sandbox")
-@pytest.mark.parametrize("kind", ["full", pytest.param("closed", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kind", ["full", "closed"])
 def test_a_broken_stderr_changes_no_exit_code(kind: str) -> None:
     write(f"{PHONES[0]},Hi", f"{PHONES[1]},Hi")
     job = ("send-file", "messages.csv", "--delay-per-request", "0.01", "--journal", "job.db")
@@ -94,6 +96,7 @@ def test_a_broken_stderr_changes_no_exit_code(kind: str) -> None:
         assert start(*job, stdout=subprocess.DEVNULL, stderr=stream)[0] == 0
 
 
+@pytest.mark.slow
 @needs_full
 @pytest.mark.usefixtures("folder")
 def test_a_job_that_was_sent_says_so_if_its_result_or_its_report_can_not_be_written(
@@ -115,6 +118,7 @@ def test_a_job_that_was_sent_says_so_if_its_result_or_its_report_can_not_be_writ
     assert len(sandbox.messages) == 1
 
 
+@pytest.mark.slow
 @needs_full
 @pytest.mark.usefixtures("folder", "sandbox")
 def test_an_update_that_can_not_be_printed_is_printed_by_the_next_run() -> None:
@@ -142,6 +146,7 @@ def test_what_the_console_can_not_show_is_escaped(encoding: str) -> None:
     assert shown[1] == f"  1 {word} {'✓' if encoding == 'utf-8' else ascii('✓')[1:-1]}"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("folder")
 def test_the_help_is_shown_on_every_console() -> None:
     with Path("out.txt").open("wb") as stdout:
@@ -161,6 +166,7 @@ def start_without(number: int, *arguments: str) -> tuple[int, str, str]:
     return ran.returncode, ran.stdout.decode(), ran.stderr.decode()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("folder")
 def test_a_send_without_stdout_says_on_stderr_what_was_accepted(
     sandbox: Sandbox,  # noqa: F811 - a fixture
@@ -171,6 +177,7 @@ def test_a_send_without_stdout_says_on_stderr_what_was_accepted(
     assert len(sandbox.messages) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("folder", "sandbox")
 def test_a_job_runs_without_stderr() -> None:
     write(f"{PHONES[0]},Hi")
@@ -179,6 +186,7 @@ def test_a_job_runs_without_stderr() -> None:
     assert Path("job.db").read_bytes().startswith(b"SQLite")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("folder", "sandbox")
 @pytest.mark.parametrize(
     "arguments", [("send", PHONES[0], "--text", "-"), ("watch", "-"), ("send-file", "-", "--journal", "job.db")]
@@ -187,6 +195,7 @@ def test_without_stdin_nothing_is_read_from_it(arguments: tuple[str, ...]) -> No
     assert start_without(0, *arguments) == (2, "", "can't read stdin: it is closed\n")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("folder")
 def test_a_report_to_a_stream_that_is_closed_is_refused_before_anything_is_sent(
     sandbox: Sandbox,  # noqa: F811 - a fixture
@@ -199,6 +208,7 @@ def test_a_report_to_a_stream_that_is_closed_is_refused_before_anything_is_sent(
     assert not sandbox.messages
 
 
+@pytest.mark.slow
 @needs_full
 def test_the_tables_of_a_demonstration_that_can_not_be_printed_are_no_traceback() -> None:
     with broken("full") as stdout:

@@ -127,6 +127,7 @@ async def test_without_steps_a_terminal_shows_only_what_is_waited_for(monkeypatc
     assert screen.getvalue() == "waiting for delivery: 5 of 10 final\n"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("folder")
 @pytest.mark.skipif(os.name != "posix", reason="Windows can't send a signal to one process")
 def test_a_job_without_a_network_says_so_in_a_pipe() -> None:

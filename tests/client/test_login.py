@@ -70,6 +70,7 @@ class Web:
                 self.served.append(trio.current_time())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "within"),
     [
@@ -96,6 +97,7 @@ async def test_connections_that_are_refused_after_a_lost_answer_are_not_counted(
     assert await web.run(600) <= 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("within", [math.inf, 3.0])
 @virtual_time
 async def test_after_ten_minutes_of_silence_the_first_call_succeeds_within_a_read_timeout_and_half_a_minute(

@@ -29,6 +29,7 @@ def client_of(sandbox: Sandbox, elements: dict[str, str] = ODD, **options: Any) 
     return Client(**{"apikey": "demo", "url": URL, "transport": OddTransport(sandbox, elements), **options})
 
 
+@pytest.mark.slow
 async def test_a_send_with_odd_details_is_accepted_and_its_status_is_followed() -> None:
     sandbox = Sandbox(delivery=DeliveryPlan.instant(), limits=Limits.off())
     async with client_of(sandbox, guards=None) as client:

@@ -48,6 +48,7 @@ def test_no_fault_at_any_byte_of_a_send_makes_it_twice_or_its_answer_wrong(step:
     assert said.keys() == {"accepted", "NOT_SENT", "REJECTED"}  # all lost sends were reconciled by their status
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("step", "at_least"), [(61, 100), pytest.param(29, 200, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("verb", SENDS[1:])
 def test_no_fault_makes_a_message_of_many_twice_or_its_outcome_wrong(verb: Verb, step: int, at_least: int) -> None:
@@ -55,6 +56,7 @@ def test_no_fault_makes_a_message_of_many_twice_or_its_outcome_wrong(verb: Verb,
     assert said.keys() == {"accepted", "NOT_SENT", "REJECTED"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("step", "at_least"), [(61, 90), pytest.param(29, 180, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("verb", READS)
 def test_no_fault_makes_a_read_return_a_wrong_value(verb: Verb, step: int, at_least: int) -> None:
@@ -82,12 +84,14 @@ def test_unresolved_send_that_a_broken_network_leaves_resolves_to_the_truth_when
     assert ("UNKNOWN" in said) == math.isinf(lasts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", READS)
 @pytest.mark.parametrize("lasts", [20.0, math.inf])
 def test_no_broken_network_makes_a_read_return_a_wrong_value(verb: Verb, lasts: float) -> None:
     assert_right(try_cases(cases(verb, step=199, late=(None, 1.0), lasts=lasts)), 30)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("verb", "situation"),
     [
@@ -137,6 +141,7 @@ def test_no_fault_on_a_real_socket_makes_another_call_wrong(transport: object, v
     assert_right(try_over_sockets(cases(verb, step=96, late=(None, 0.05)), transport), 50)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("transport", TRANSPORTS)
 def test_no_wrong_set_up_is_taken_for_a_lost_request_and_a_mended_one_sends_once(transport: object) -> None:
     assert_right(try_setups(transport), 200)

@@ -152,6 +152,7 @@ def test_guards_without_margin_or_without_late_arrivals_break_a_limit(weakness: 
     assert any(each.service.broken for each in found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("focus", ["status", "balance", "cost"])
 def test_a_limiter_that_counts_starts_earns_error_9_where_the_guards_earn_none(focus: str) -> None:
     slow = [Scenario(seed, "slow", focus, clients=6, acts=8, burst=6, pause=5.0, patient=True) for seed in range(3)]

@@ -16,6 +16,8 @@ import yaml
 
 from tests.parts import missing
 
+pytestmark = pytest.mark.slow
+
 ROOT: Final = Path(__file__).parent.parent.parent
 EXAMPLE: Final = ROOT / "examples" / "docker"
 GUIDE: Final = (ROOT / "docs" / "sandbox-api.md").read_text(encoding="utf-8")

@@ -94,6 +94,7 @@ async def test_a_damaged_amount_stops_the_job(path: Path) -> None:
             await opened(journal)
 
 
+@pytest.mark.slow
 async def test_a_job_stops_at_the_limit_and_what_is_planned_stays_planned(path: Path) -> None:
     sandbox = Sandbox()
     rules = Rules(spend=Spend(20))

@@ -227,6 +227,7 @@ async def test_broken_chunk_ends_the_answer(make: Make, chunks: bytes, size: int
     assert caught.value.outcome is Outcome.UNKNOWN
 
 
+@pytest.mark.slow
 async def test_each_piece_of_an_answer_has_the_read_timeout(make: Make) -> None:
     async def serve(_: RawRequest, writer: asyncio.StreamWriter) -> bool:
         writer.write(CHUNKED)

@@ -46,6 +46,7 @@ def _proxy(name: str) -> Callable[[RawRequest, asyncio.StreamWriter], Any]:
     return serve
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "make", [HttpxTransport, AiohttpTransport, _given], ids=["httpx", "aiohttp", "a given one of httpx"]
 )

@@ -134,6 +134,7 @@ async def test_the_table_says_what_the_client_does_and_lists_every_parameter_of_
     assert await differences(TABLE) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [

@@ -14,10 +14,11 @@ __all__ = ["everywhere"]
 
 _PLACES: Final = [
     ("in process", "asyncio"),
-    ("in process", "trio"),
     ("httpx", "asyncio"),
-    ("httpx", "trio"),
-    ("aiohttp", "asyncio"),
+    *(
+        pytest.param(*place, marks=pytest.mark.slow)
+        for place in (("in process", "trio"), ("httpx", "trio"), ("aiohttp", "asyncio"))
+    ),
 ]
 
 

@@ -394,6 +394,7 @@ async def test_it_is_ready_whatever_the_host(sandbox: Sandbox, path: str) -> Non
     assert (answer.status_code, answer.text) == (200, "ok")
 
 
+@pytest.mark.slow
 async def test_requests_of_the_service_and_of_the_api_do_not_disturb_each_other(tmp_path: Path) -> None:
     sandbox = Sandbox(state=tmp_path / "state", keep=50, limits=Limits(in_flight=None))
     answered: Counter[int] = Counter()

@@ -199,6 +199,7 @@ async def test_data_of_several_lines_is_sent_line_by_line(sandbox: Sandbox) -> N
     assert text.splitlines()[1:] == ["event: message", "data: a", "data: b", "data: c", "data: d", "data: ", ""]
 
 
+@pytest.mark.slow
 async def test_a_quiet_connection_is_kept_alive(sandbox: Sandbox) -> None:
     times = count(step=5.0)
     live, _ = _live(sandbox, real=lambda: next(times))

@@ -11,6 +11,7 @@ import smsc_async
 ROOT = Path(__file__).parent.parent.parent
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("missing", ["redis", "taskiq", "taskiq_redis"])
 def test_a_missing_package_is_reported_with_the_extra(missing: str) -> None:
     code = (
