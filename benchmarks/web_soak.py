@@ -10,6 +10,7 @@ Expected: doubled 0, lost 0, error 9: 0, and no growth after the first round.
 """
 
 import argparse
+import math
 import os
 import random
 import subprocess
@@ -36,6 +37,7 @@ ROUNDS = 5
 LEAVE = 1 / 3
 PATIENCE = 240.0  # seconds for what is left at the end of a round
 IDLE_AFTER = 8.0  # seconds after which a worker that has nothing to do is idle: connections, releases
+LATE_ARRIVAL = 6.0  # seconds after which a request that was cut off arrives no more
 MORE_MEMORY = 8 * 1024
 """By how many KiB the memory of a worker may differ."""
 MOST_SOCKETS = 60
@@ -94,12 +96,14 @@ class Load:
         url: The application.
         soak: The counts to update.
         seed: The seed of the random numbers.
+        patient_after: After how many attempts a client abandons no more, and waits longer if the outcome is unknown.
     """
 
-    def __init__(self, url: str, soak: Soak, seed: int) -> None:
+    def __init__(self, url: str, soak: Soak, seed: int, patient_after: float) -> None:
         self._url = url
         self._soak = soak
         self._chance = random.Random(seed)
+        self._patient_after = patient_after
         self._number = 0
 
     async def run(self, seconds: float) -> None:
@@ -123,22 +127,30 @@ class Load:
     async def _pause_after(self, http: httpx.AsyncClient, number: int, attempt: int) -> float | None:
         """Make a request, or abandon it; return the seconds until the next attempt, None if the message is sent."""
         query = {"attempt": attempt, "ends": self._chance.random() < 0.5}
-        patience = self._chance.uniform(0.0, 0.6) if self._chance.random() < LEAVE else None
+        is_patient = attempt > self._patient_after
+        leaves = self._chance.random() < LEAVE and not is_patient
+        patience = self._chance.uniform(0.0, 0.6) if leaves else None
         with anyio.move_on_after(patience) as scope:
             answer = await http.put(f"/messages/{number}", params=query)
         if scope.cancelled_caught:
             self._soak.left += 1
             return 0.5
         self._soak.answers[answer.status_code] += 1
-        return None if answer.status_code == 200 else float(answer.headers.get("Retry-After", 1.0))
+        if answer.status_code == 200:
+            return None
+        return float(answer.headers.get("Retry-After", LATE_ARRIVAL if is_patient else 1.0))
 
 
-async def measure(seconds: float, *, rounds: int = ROUNDS, seed: int = 0) -> Soak:
-    """Load the application for some seconds, and return the counts."""
+async def measure(seconds: float, *, rounds: int = ROUNDS, seed: int = 0, patient_after: float = math.inf) -> Soak:
+    """Load the application for some seconds, and return the counts.
+
+    Each further attempt requests the status, which the service allows five times a minute for one message. So impatient
+    clients wait for a minute at the end of a round.
+    """
     soak = Soak()
     with tempfile.TemporaryDirectory() as folder, RedisServer() as redis:
         async with sandbox(Path(folder, "state")) as service, application(service, redis.url) as url:
-            load = Load(url, soak, seed)
+            load = Load(url, soak, seed, patient_after)
             for _ in range(rounds):
                 await load.run(seconds / rounds)
                 await anyio.sleep(IDLE_AFTER)

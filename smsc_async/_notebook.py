@@ -30,7 +30,9 @@ _PHRASES: Final = {name: f"{name}_phrase" for name in ("status", "error", "deliv
 _HIDDEN: Final = frozenset({"is_final", "is_delivered", "failure_message", "outcome", *_PHRASES.values()})
 """Columns that another one shows too."""
 _LONG: Final = frozenset({"text", "failure"})
-"""Columns whose texts are wrapped."""
+"""Columns whose texts are wrapped, if they are longer than `_UNWRAPPED`."""
+_UNWRAPPED: Final = 20
+_WRAPPED: Final = "display:inline-block;min-width:14em;white-space:pre-wrap;overflow-wrap:anywhere"
 
 
 def to_html(sentence: str, rows: Rows = (), boxes: Boxes = ()) -> str:
@@ -71,8 +73,9 @@ def _html_cell(row: Mapping[str, object], name: str) -> str:
             'overflow:hidden;vertical-align:middle;margin-right:.6em">'
             f'<span style="display:block;width:{width}%;height:100%;background:{colour}"></span></span>{escape(text)}'
         )
-    wrapped = "pre-wrap;overflow-wrap:anywhere" if name in _LONG else "pre"
-    text = f'<bdi style="white-space:{wrapped}">{escape(_text(row, name))}</bdi>'
+    shown = _text(row, name)
+    style = _WRAPPED if name in _LONG and len(shown) > _UNWRAPPED else "white-space:pre"
+    text = f'<bdi style="{style}">{escape(shown)}</bdi>'
     if name not in {"status", "failure"} or value is None:
         return text
     return f'<span style="color:{_colour(row)}" aria-hidden="true">&#9679;</span>&#160;{text}'

@@ -26,7 +26,8 @@ class Phone(str):
     """A phone number in international form, such as `Phone("+79991234567")`; a `str` for all other purposes.
 
     `Phone.parse` reads what people write. As the type of a pydantic field or of a FastAPI parameter it reads numbers
-    with + or 00; for those of a country: `Annotated[Phone, BeforeValidator(partial(Phone.parse, region="RU"))]`.
+    with + or 00; for those of a country: `Annotated[Phone, BeforeValidator(partial(Phone.parse, region="RU"))]`. The
+    definition of such a field raises `ModuleNotFoundError` if the package `phonenumbers` is not installed.
 
     Its `repr` hides most of the digits.
 
@@ -78,6 +79,8 @@ class Phone(str):
 
     @classmethod
     def __get_pydantic_core_schema__(cls, _source: object, _handler: GetCoreSchemaHandler) -> CoreSchema:
+        _library()  # so that an application without it fails when it starts, and not at its first request
+
         def read(value: Any) -> Phone:
             try:
                 return cls.parse(value)

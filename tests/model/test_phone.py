@@ -205,6 +205,8 @@ def test_without_the_library_the_error_says_what_to_install(monkeypatch: pytest.
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'smsc-async\[phones\]'"):
         Phone.parse(NUMBER)
     assert Phone(NUMBER) == NUMBER
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'smsc-async\[phones\]'"):
+        TypeAdapter(Phone)  # when the field is defined, and not with the first value
 
 
 def test_a_damaged_library_is_not_called_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
