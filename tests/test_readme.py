@@ -78,6 +78,7 @@ def test_the_readme_has_examples() -> None:
 @pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
 def test_a_block_of_the_readme_runs_as_a_script_and_reaches_nothing_but_loopback(block: str, tmp_path: Path) -> None:
     need(block.lower())
+    need("phonenumbers" if re.search(r"\bPhone\b", block) else "")  # the type of the integrations
     ran = _run(block, tmp_path)
     assert (ran.returncode, ran.stderr) == (0, "")
 
