@@ -1,6 +1,6 @@
 """Messages about orders as tasks of Celery: a task that runs again, for whatever reason, sends nothing twice.
 
-    pip install 'smsc-async[redis,sandbox]' 'celery[redis]'
+    pip install 'smsc-async[cli,redis,sandbox]' 'celery[redis]'
     smsc-async sandbox --port 8025                                           # in another terminal
     export SMSC_URL=http://127.0.0.1:8025/sys/soap.php SMSC_APIKEY=demo      # or yours, and your credentials
     export REDIS_URL=redis://localhost/0                                     # which must keep its data: appendonly yes

@@ -1,6 +1,6 @@
 """Invoices over SMS from a handler that is cancelled when its client disconnects: none is lost or sent twice.
 
-    pip install smsc-async fastapi uvicorn
+    pip install 'smsc-async[cli,sandbox]' fastapi uvicorn
     smsc-async sandbox --port 8025                                           # in another terminal
     export SMSC_URL=http://127.0.0.1:8025/sys/soap.php SMSC_APIKEY=demo      # or yours, and your credentials
     uvicorn fastapi_cancelled:app

@@ -1,6 +1,6 @@
 """One-time codes over SMS, served by several workers that share the limits of one account.
 
-    pip install 'smsc-async[redis]' fastapi uvicorn
+    pip install 'smsc-async[cli,redis,sandbox]' fastapi uvicorn
     smsc-async sandbox --port 8025                                           # in another terminal
     export SMSC_URL=http://127.0.0.1:8025/sys/soap.php SMSC_APIKEY=demo      # or yours, and your credentials
     export REDIS_URL=redis://localhost/0

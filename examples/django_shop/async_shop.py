@@ -1,14 +1,14 @@
 """The Django shop with asynchronous views and the callbacks of the service, on ASGI.
 
-    pip install smsc-async 'django>=5.2' uvicorn
+    pip install 'smsc-async[cli,redis,sandbox]' 'django>=5.2' uvicorn
     smsc-async sandbox --port 8025                                           # in another terminal
     export SMSC_URL=http://127.0.0.1:8025/sys/soap.php SMSC_APIKEY=demo      # or yours, and your credentials
     export SMSC_CALLBACK_SECRET=secret                                       # of the account's settings
     uvicorn async_shop:application --workers 4
-    curl -d phone=+79991234567 -d code=4821 http://127.0.0.1:8000/codes      # returns a path, whose page is the status
+    curl --data-urlencode phone=+79991234567 -d code=4821 http://127.0.0.1:8000/codes   # returns the path of its status
 
-Each worker has a client, which is closed when the worker ends. Set REDIS_URL (pip install 'smsc-async[redis]') so that
-the workers share the limits of the account; without it each one counts for itself.
+Each worker has a client, which is closed when the worker ends. Set REDIS_URL so that the workers share the
+limits of the account; without it each one counts for itself.
 """
 
 import math

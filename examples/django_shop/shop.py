@@ -1,14 +1,14 @@
 """A Django shop in one file: a page that sends a one-time code, and a page with its status, over one client.
 
-    pip install smsc-async 'django>=5.2' gunicorn
+    pip install 'smsc-async[cli,redis,sandbox]' 'django>=5.2' gunicorn
     smsc-async sandbox --port 8025                                           # in another terminal
     export SMSC_URL=http://127.0.0.1:8025/sys/soap.php SMSC_APIKEY=demo      # or yours, and your credentials
     gunicorn shop:application --preload --workers 4 --threads 8
-    curl -d phone=+79991234567 -d code=4821 http://127.0.0.1:8000/codes      # returns a path, whose page is the status
+    curl --data-urlencode phone=+79991234567 -d code=4821 http://127.0.0.1:8000/codes   # returns the path of its status
 
-The client is made once, without a connection. Each worker makes its connections at its first call. Set REDIS_URL
-(pip install 'smsc-async[redis]') so that the workers share the limits of the account; without it each one counts for
-itself, and with --preload a warning says so.
+The client is made once, without a connection. Each worker makes its connections at its first call. Set REDIS_URL so
+that the workers share the limits of the account; without it each one counts for itself, and with --preload a warning
+says so.
 """
 
 import math

@@ -1,6 +1,6 @@
 """Login by a code that comes by SMS, or by a voice call if the SMS is not delivered.
 
-    pip install 'smsc-async[fastapi,phones,redis,sandbox]'
+    pip install 'smsc-async[cli,fastapi,phones,redis,sandbox]'
     smsc-async sandbox --port 8025                                           # in another terminal; it shows the codes
     export SMSC_URL=http://127.0.0.1:8025/sys/soap.php SMSC_APIKEY=demo      # or yours, and your credentials
     export OTP_SECRET=$(python -c 'import secrets; print(secrets.token_hex())')

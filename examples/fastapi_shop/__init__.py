@@ -1,6 +1,6 @@
 """A shop that texts its customers about their orders, exactly once, although its process may be killed at any moment.
 
-    pip install 'smsc-async[fastapi,phones,sandbox]'
+    pip install 'smsc-async[cli,fastapi,phones,sandbox]'
     smsc-async sandbox --port 8025                                           # in another terminal
     export SMSC_URL=http://127.0.0.1:8025/sys/soap.php SMSC_APIKEY=demo      # or yours, and your credentials
     uvicorn examples.fastapi_shop.app:app                                    # one worker; more are refused
