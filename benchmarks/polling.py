@@ -1,7 +1,7 @@
 """How soon a watch discovers final statuses, and with how many requests, beside the goals; in virtual time.
 
     python -m benchmarks.polling [--quick]
-    python -m benchmarks.polling --picture docs/polling.svg
+    python -m benchmarks.polling --picture docs/explanation/polling.svg
 
 All messages are sent at once. Four requests are in flight, each answered after 60 ms with the status of the message
 after 30 ms: 66.7 requests per second. The limit is 5 requests per message in 61.2 s; a young message leaves one of

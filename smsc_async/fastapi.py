@@ -1,12 +1,14 @@
 """For FastAPI: a client for the application, errors as answers, callbacks, and parameters.
 
-app = FastAPI(lifespan=lifespan(Client))  # the credentials are in the environment
-exception_handlers(app)
-app.include_router(callback_router(Callbacks(secrets=[SECRET])))
+    app = FastAPI(lifespan=lifespan(Client))  # the credentials are in the environment
+    exception_handlers(app)
+    app.include_router(callback_router(Callbacks(secrets=[SECRET])))
 
-@app.post("/orders/{number}/notification")
-async def notify(number: int, phone: Annotated[Phone, Body()], client: SmscClient) -> SentMessage:
-    return await client.send(phone, f"Order {number} is on its way")
+    @app.post("/orders/{number}/notification")
+    async def notify(number: int, phone: Annotated[Phone, Body()], client: SmscClient) -> SentMessage:
+        return await client.send(phone, f"Order {number} is on its way")
+
+It needs `pip install 'smsc-async[fastapi]'`.
 """
 
 from collections.abc import AsyncGenerator, Callable

@@ -1,8 +1,10 @@
-"""Traces and metrics of each client through OpenTelemetry; `pip install 'smsc-async[otel]'`, see docs/observability.md.
+"""Traces and metrics of each client through OpenTelemetry (`pip install 'smsc-async[otel]'`).
 
-from smsc_async.otel import SmscInstrumentor
+    from smsc_async.otel import SmscInstrumentor
 
-SmscInstrumentor().instrument()
+    SmscInstrumentor().instrument()
+
+The names are those of the conventions of OpenTelemetry.
 """
 
 from collections.abc import Collection, Mapping

@@ -53,7 +53,7 @@ class Plugged:
 
     def run(self, *arguments: str) -> pytest.RunResult:
         """Run the tests."""
-        return self._pytester.runpytest_subprocess(*arguments, timeout=60)
+        return self._pytester.runpytest_subprocess(*arguments, timeout=300)
 
     def passes(self, count: int, *arguments: str) -> None:
         """Run the tests, and assert that so many pass and no other is there."""
@@ -62,4 +62,4 @@ class Plugged:
 
     def python(self, *arguments: str) -> pytest.RunResult:
         """Run Python."""
-        return self._pytester.run(sys.executable, *arguments, timeout=60)
+        return self._pytester.run(sys.executable, *arguments, timeout=300)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from celery import signals
 from celery.contrib.testing.worker import start_worker
 from redis import Redis
 
@@ -23,6 +24,7 @@ from smsc_async.sync import Client
 from smsc_async.testing import ServedSandbox
 from tests.redis_server import RedisServer
 
+signals.setup_logging.connect(lambda **_: None, weak=False)  # else a worker takes away the handlers of pytest
 PHONE = "+79991234567"
 ROOT = Path(__file__).parent.parent
 KILLS = 8

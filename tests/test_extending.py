@@ -21,7 +21,9 @@ from tests.protocol.test_contract import ALL_OPTIONS, CHANNELS
 T = TypeVar("T")
 
 ROOT: Final = Path(__file__).parent.parent
-README: Final = (ROOT / "README.md").read_text(encoding="utf-8")
+DOCS: Final = "".join(
+    (ROOT / "docs" / path).read_text(encoding="utf-8") for path in ("reference/service.md", "reference/limits.md")
+)
 PARAMETERS: Final = sorted(Dispatch.model_fields.keys() - {"via"})
 
 
@@ -37,7 +39,7 @@ OPERATIONS: Final[list[Any]] = [kind for kind in _kinds(Asked) if hasattr(kind, 
 @pytest.mark.parametrize("kind", _kinds(Channel))
 def test_a_channel_is_exported_documented_and_checked_against_the_schema(kind: type[Channel]) -> None:
     assert kind.__name__ in smsc_async.__all__
-    assert f"{kind.__name__}(" in README or kind is Sms
+    assert f"{kind.__name__}(" in DOCS or kind is Sms
     assert kind in map(type, CHANNELS)
 
 
@@ -50,7 +52,7 @@ def test_the_parameters_of_a_channel_are_read_by_the_sandbox_and_refused_in_extr
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_a_parameter_is_a_keyword_documented_and_written_to_query(name: str) -> None:
     assert name in QueryOptions.__annotations__
-    assert re.search(rf"`{name}[`=]", README)
+    assert re.search(rf"`{name}[`=]", DOCS)
     if name != "extra":
         assert name in _MODELLED
         assert name in Send(to=("+79991234567",), text="Hi", **ALL_OPTIONS).parameters()
@@ -62,7 +64,7 @@ def test_every_keyword_is_a_parameter() -> None:
 
 @pytest.mark.parametrize("rule", [field.name for field in fields(Rules)])
 def test_a_rule_is_in_the_table_of_the_readme_and_described(rule: str) -> None:
-    assert f"| `{rule}` |" in README
+    assert f"| `{rule}` |" in DOCS
     assert f"\n    {rule}: " in (inspect.getdoc(Rules) or "")
 
 
@@ -81,5 +83,5 @@ def test_an_operation_is_exported_and_calls_methods_of_the_contract(operation: A
 @pytest.mark.parametrize("method", CONTRACT.operations)
 def test_a_method_of_the_contract_is_called_documented_and_served_by_the_sandbox(method: str) -> None:
     assert any(method in operation.methods for operation in OPERATIONS)
-    assert f"`{method}`" in README
+    assert f"`{method}`" in DOCS
     assert {*METHODS[method]} == {field.name for field in CONTRACT.operations[method].fields}

@@ -18,13 +18,19 @@ pytest_plugins = ["pytester"]
 
 ROOT: Final = Path(__file__).parent.parent
 README: Final = (ROOT / "README.md").read_text(encoding="utf-8")
-TESTING: Final = (ROOT / "docs" / "testing.md").read_text(encoding="utf-8")
-API: Final = (ROOT / "docs" / "sandbox-api.md").read_text(encoding="utf-8")
-SYNC: Final = (ROOT / "docs" / "sync.md").read_text(encoding="utf-8")
-WEB: Final = (ROOT / "docs" / "web.md").read_text(encoding="utf-8")
-BLOCKS: Final = re.findall(r"^```python\n(.*?)^```", README + TESTING + API + SYNC, re.MULTILINE | re.DOTALL)
-FILES: Final = dict(re.findall(r"^```python\n# (\w+)\.py\n(.*?)^```", WEB, re.MULTILINE | re.DOTALL))
-"""The applications of docs/web.md and their tests."""
+PAGES: Final = {
+    str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
+    for path in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    if "_generated" not in path.parts
+}
+BLOCKS: Final = {
+    name: list(re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
+    for name, text in PAGES.items()
+}
+WEB: Final = "docs/howto/web.md"
+FILES: Final = dict(re.findall(r"^```python\n# (\w+)\.py\n(.*?)^```", PAGES[WEB], re.MULTILINE | re.DOTALL))
+"""The applications of that page and their tests."""
+RUN: Final = {name: blocks for name, blocks in BLOCKS.items() if blocks and name != WEB}
 EXAMPLES: Final = {
     str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in sorted((ROOT / "examples").rglob("*.py"))
 }
@@ -45,20 +51,22 @@ sys.addaudithook(refuse)
 '''
 
 
-def _run(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run a script as a reader would who has real credentials in the environment."""
-    script = folder / "script.py"
-    script.write_text(code, encoding="utf-8")
-    runner = f"{OFFLINE}\nimport runpy\nrunpy.run_path({str(script)!r}, run_name='__main__')\n"
+def _run(*blocks: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run scripts one after the other as a reader would who has real credentials in the environment."""
+    runner = f"{OFFLINE}\nimport runpy\n"
+    for number, code in enumerate(blocks):
+        script = folder / f"script{number}.py"
+        script.write_text(code, encoding="utf-8")
+        runner += f"runpy.run_path({str(script)!r}, run_name='__main__')\n"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("SMSC_")}
     environment |= {"SMSC_APIKEY": "a-real-key", "PYTHONPATH": str(ROOT)}
-    return subprocess.run(  # noqa: S603 - our own README
+    return subprocess.run(  # noqa: S603 - our own pages
         [sys.executable, "-W", "error", "-c", runner],
         cwd=folder,
         env=environment,
         capture_output=True,
         encoding="utf-8",
-        timeout=60,
+        timeout=120,
         check=False,
     )
 
@@ -70,22 +78,27 @@ def _clients(code: str) -> Iterator[set[str | None]]:
             yield {keyword.arg for keyword in node.keywords}
 
 
-def test_the_readme_has_examples() -> None:
-    assert len(BLOCKS) > 10
-    assert sum(len(list(_clients(block))) for block in BLOCKS) > 10
+def test_the_pages_have_examples() -> None:
+    assert len(RUN) > 10
+    assert sum(len(list(_clients(block))) for blocks in RUN.values() for block in blocks) > 20
+    assert len(README.split()) <= 900
 
 
-@pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
-def test_a_block_of_the_readme_runs_as_a_script_and_reaches_nothing_but_loopback(block: str, tmp_path: Path) -> None:
-    need(block.lower())
-    need("phonenumbers" if re.search(r"\bPhone\b", block) else "")  # the type of the integrations
-    ran = _run(block, tmp_path)
+@pytest.mark.parametrize(
+    "page", [name if name == "README.md" else pytest.param(name, marks=pytest.mark.slow) for name in RUN]
+)
+def test_the_blocks_of_a_page_run_as_scripts_and_reach_nothing_but_loopback(page: str, tmp_path: Path) -> None:
+    for block in RUN[page]:
+        need(block.lower())
+        need("phonenumbers" if re.search(r"\bPhone\b", block) else "")  # the type of the integrations
+    ran = _run(*RUN[page], folder=tmp_path)
     assert (ran.returncode, ran.stderr) == (0, "")
 
 
 @pytest.mark.slow
-def test_the_test_file_of_the_readme_passes(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
-    (code,) = [block for block in BLOCKS if "smsc_sandbox_server" in block]
+@pytest.mark.parametrize("page", [name for name, text in PAGES.items() if "def test_" in text and name != WEB])
+def test_the_test_files_of_a_page_pass(page: str, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = "\n\n".join(block for block in BLOCKS[page] if "def test_" in block)
     plugged = Plugged(pytester, monkeypatch)
     plugged.write(code)
     plugged.passes(2 * code.count("def test_"))  # on asyncio and on trio
@@ -104,15 +117,16 @@ def test_an_application_of_the_documentation_passes_its_test(
     plugged.passes(1)
 
 
-@pytest.mark.parametrize("code", [*BLOCKS, *EXAMPLES.values()], ids=[*map(str, range(len(BLOCKS))), *EXAMPLES])
-def test_a_client_of_an_example_says_where_it_goes(code: str) -> None:
+@pytest.mark.parametrize("name", [*RUN, *EXAMPLES])
+def test_a_client_of_an_example_says_where_it_goes(name: str) -> None:
     # `Client()` alone would take the credentials of the environment to the real service.
-    assert all(given & {"transport", "url"} for given in _clients(code))
+    for code in RUN.get(name) or [EXAMPLES[name]]:
+        assert all(given & {"transport", "url"} for given in _clients(code))
 
 
 def test_a_block_that_would_reach_the_service_is_found_out(tmp_path: Path) -> None:
     careless = "import asyncio, smsc_async\nasyncio.run(smsc_async.Client(apikey='demo').balance())\n"
-    ran = _run(careless, tmp_path)
+    ran = _run(careless, folder=tmp_path)
     assert (ran.returncode, ran.stderr) == (99, "socket.getaddrinfo of smscentre.com")
 
 

@@ -8,7 +8,7 @@ $service = new SoapClient("$url?wsdl", ['cache_wsdl' => WSDL_CACHE_NONE]);
 $sent = $service->send_sms($login + ['phones' => '+79991234567', 'mes' => 'Your code is 4821'])->sendresult;
 echo "sent as {$sent->id}\n";
 
-// The API of the sandbox, see docs/sandbox-api.md.
+// The API of the sandbox, see docs/reference/sandbox-api.md.
 $api = str_replace('/sys/soap.php', '/_sandbox/api', $url);
 $message = json_decode(file_get_contents("$api/messages?phone=%2B79991234567&wait=5"), true)['messages'][0];
 echo "the code is {$message['codes'][0]}\n";

@@ -86,6 +86,7 @@ class Login(FrozenModel):
 
 
 Credentials: TypeAlias = ApiKey | Login
+"""An API key, or a login with its password."""
 
 CredentialsSource: TypeAlias = Callable[[], Credentials | Awaitable[Credentials]]
 """Returns the credentials that are valid now; it may be a coroutine function and must not block."""

@@ -220,7 +220,7 @@ class SoapFault(ProtocolError):
 
     Attributes:
         fault_code: The code without its prefix, such as `Server` or `Client`.
-        fault_string: The server's message, with all private values of the request replaced by ***.
+        fault_string: The server's message, with all private values of the request replaced by `***`.
     """
 
     # A SOAP server raises these about the request itself, before any procedure runs; SOAP 1.2 calls Client Sender.

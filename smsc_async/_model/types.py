@@ -69,6 +69,7 @@ class Unset(Enum):
 
 
 UNSET: Final = Unset.UNSET
+"""Stands for an argument that was not passed, where None has a meaning of its own."""
 
 Money: TypeAlias = Decimal
 """An amount in the account's currency, which the SOAP service does not name."""

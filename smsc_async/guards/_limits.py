@@ -186,6 +186,7 @@ class SpendLimit:
 
 HistoryLimit: TypeAlias = WindowLimit | StreakLimit | LoginLimit | BlockLimit
 Limit: TypeAlias = HistoryLimit | SpendLimit
+"""What a rule counts, and how much of it is allowed."""
 
 
 def _released(  # noqa: PLR0917 - the arguments of `released`, and the count

@@ -239,7 +239,7 @@ async def test_a_transport_without_a_client_shows_no_frames_of_its_library(trans
 @each_transport
 async def test_a_cancelled_call_shows_nothing_private(transport: Any) -> None:
     for call in CALLS.values():
-        async with FAILURES["deadline"][0](_options(transport=transport, deadline=None)) as client:
+        async with _serving(_silent)(_options(transport=transport)) as client:
             with pytest.raises(TimeoutError) as caught:
                 async with asyncio.timeout(0.05):
                     await call(client)

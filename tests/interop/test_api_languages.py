@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 
 ROOT: Final = Path(__file__).parent.parent.parent
 EXAMPLE: Final = ROOT / "examples" / "docker"
-GUIDE: Final = (ROOT / "docs" / "sandbox-api.md").read_text(encoding="utf-8")
+GUIDE: Final = (ROOT / "docs" / "reference" / "sandbox-api.md").read_text(encoding="utf-8")
 ENVIRONMENT: Final = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
 
 

@@ -1,4 +1,4 @@
-"""docs/parameters.md says what the client does: its examples are executed, and it lists each parameter of the page."""
+"""docs/reference/parameters.md says what the client does: its examples are executed, and it lists each parameter of the page."""
 
 import re
 from collections.abc import AsyncIterator, Iterator
@@ -16,7 +16,9 @@ from smsc_async.sandbox import Account, DeliveryPlan, Sandbox
 from tests.doubles import URL, FakeService
 from tests.protocol.test_documented_parameters import FIELDS, PARAMETERS
 
-TABLE: Final = (Path(__file__).parent.parent.parent / "docs" / "parameters.md").read_text(encoding="utf-8")
+TABLE: Final = (Path(__file__).parent.parent.parent / "docs" / "reference" / "parameters.md").read_text(
+    encoding="utf-8"
+)
 NAMES: Final = {
     **{name: getattr(smsc_async, name) for name in smsc_async.__all__},
     "datetime": datetime,

@@ -110,7 +110,7 @@ def test_a_fault_of_callbacks_has_no_operation(kind: FaultKind) -> None:
 
 
 def test_the_table_in_the_docs_has_every_fault_of_callbacks_and_each_is_tested_here() -> None:
-    docs = (Path(__file__).parent.parent.parent / "docs" / "testing.md").read_text(encoding="utf-8")
+    docs = (Path(__file__).parent.parent.parent / "docs" / "howto" / "testing.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `([a-z_]+_callback)` \|.*\|.*\|$", docs, re.MULTILINE)
     assert rows == [kind.value for kind in KINDS]
     assert all(f"test_{kind}" in globals() for kind in KINDS)

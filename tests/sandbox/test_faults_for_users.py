@@ -1,6 +1,6 @@
 """Each fault as a user tests it: in at most ten lines, without sleeping, and with the same result everywhere.
 
-The table in docs/testing.md describes what is tested here.
+The table in docs/howto/testing.md describes what is tested here.
 """
 
 import re
@@ -270,7 +270,7 @@ async def test_an_id_of_the_callers_own_is_reconciled_in_the_time_of_the_sandbox
 
 
 def test_the_table_in_the_docs_has_every_fault_of_requests_and_each_is_tested_here() -> None:
-    docs = (Path(__file__).parent.parent.parent / "docs" / "testing.md").read_text(encoding="utf-8")
+    docs = (Path(__file__).parent.parent.parent / "docs" / "howto" / "testing.md").read_text(encoding="utf-8")
     rows = [line.split("`")[1] for line in docs.splitlines() if re.match(r"\| `[a-z_]+` \|.*\|.*\|.*\|$", line)]
     kinds = [kind for kind in FaultKind if not kind.is_of_callbacks]
     assert rows == [kind.value for kind in kinds]

@@ -179,7 +179,7 @@ class FaultState(_Model):
 
 
 class FaultRequest(_Model):
-    """A fault to inject; which parameters it has depends on its kind, see docs/testing.md."""
+    """A fault to inject; which parameters it has depends on its kind, see docs/howto/testing.md."""
 
     kind: FaultKind
     operation: OperationName | None = Field(default=None, description="Only requests of this operation.")

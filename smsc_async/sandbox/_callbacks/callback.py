@@ -24,6 +24,7 @@ __all__ = [
 ]
 
 CallbackHash: TypeAlias = Literal["md5", "sha1", "crc32"]
+"""The hash by which a callback is signed."""
 CallbackMethod: TypeAlias = Literal["POST", "GET"]
 CallbackKind: TypeAlias = Literal["status", "incoming", "call"]
 _DEFAULT_CHARSET: Final[CallbackCharset] = "windows-1251"
