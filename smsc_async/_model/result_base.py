@@ -22,11 +22,12 @@ class Result(Shown, FrozenModel):
             version doesn't know, and those of an odd form, whose attribute is None: `cost` for "3,50".
     """
 
-    # The aliases are the service's names, so they count only in `parse`.
+    # The aliases are the service's names, which only `_split` reads.
     model_config: ClassVar[ConfigDict] = ConfigDict(validate_by_alias=False, loc_by_alias=False)
     required: ClassVar[tuple[str, ...]] = ()
     """Wire names of which at least one must be present, or the answer doesn't belong to this operation."""
-    _readers: ClassVar[Mapping[str, Callable[[str], object]]]
+    _readers: ClassVar[Mapping[str, tuple[str, Callable[[str], object]]]]
+    """The attribute of each wire name, and what reads its value."""
 
     extra: dict[str, JsonValue] = {}
 
@@ -43,8 +44,11 @@ class Result(Shown, FrozenModel):
     def __pydantic_init_subclass__(cls, **options: Any) -> None:
         super().__pydantic_init_subclass__(**options)
         cls._readers = {
-            field.validation_alias: next((each.read for each in field.metadata if isinstance(each, Detail)), str)
-            for field in cls.model_fields.values()
+            field.validation_alias: (
+                name,
+                next((each.read for each in field.metadata if isinstance(each, Detail)), str),
+            )
+            for name, field in cls.model_fields.items()
             if isinstance(field.validation_alias, str)
         }
 
@@ -74,21 +78,19 @@ class Result(Shown, FrozenModel):
         known: dict[str, object] = {}
         extra: dict[str, JsonValue] = {}
         for name, value in wire.items():
-            read = cls._readers.get(name)
-            if read is None or not isinstance(value, str):
+            reader = cls._readers.get(name)
+            if reader is None or not isinstance(value, str):
                 extra[name] = value
             elif text := value if name == "message" else value.strip():
+                attribute, read = reader
                 found = read(text)
                 if found is None:
                     extra[name] = value
                 else:
-                    known[name] = found
+                    known[attribute] = found
         return known, extra
 
     @classmethod
     def _of(cls, known: Mapping[str, object], extra: Mapping[str, JsonValue], **values: object) -> Self:
         # Not `model_validate`: an answer that is not understood is not an argument.
-        found = cls.__pydantic_validator__.validate_python(
-            {"extra": extra, **known, **values}, by_alias=True, by_name=False
-        )
-        return cast("Self", found)
+        return cast("Self", cls.__pydantic_validator__.validate_python({"extra": extra, **known, **values}))

@@ -165,7 +165,7 @@ class SentMessage(Result):
         named = _ids(wire.get("id"))
         if known.pop("id", None) is not None and not named:
             extra["id"] = wire["id"]
-        if not named and not known.get("cnt"):
+        if not named and not known.get("sms_count"):
             return cls._of({}, extra)
         sent_id = named[0] if named else id
         if errors:
