@@ -57,13 +57,13 @@ def _module(name: str) -> Iterator[str]:
     for public in module.__all__:
         value = getattr(module, public)
         if name != "smsc_async" and getattr(smsc_async, public, None) is value:
-            yield f"\n.. py:attribute:: {name}.{public}\n   :no-typesetting:\n\n:class:`smsc_async.{public}`\n"
+            yield f"\n.. py:class:: {public}\n   :module: {name}\n\n   The same as :class:`smsc_async.{public}`.\n"
         elif inspect.isclass(value):
             yield f"\n.. autoclass:: {name}.{public}\n   :members:\n   :inherited-members: {_FOREIGN_BASES}\n"
         elif inspect.isroutine(value):
             yield f"\n.. autofunction:: {name}.{public}\n"
         else:
-            yield f"\n.. py:data:: {name}.{public}\n\n   {_said_of(public)}\n"
+            yield f"\n.. py:data:: {public}\n   :module: {name}\n\n   {_said_of(public)}\n"
     yield "```\n"
 
 

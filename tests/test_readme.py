@@ -24,8 +24,7 @@ PAGES: Final = {
     if "_generated" not in path.parts
 }
 BLOCKS: Final = {
-    name: list(re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
-    for name, text in PAGES.items()
+    name: list(re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)) for name, text in PAGES.items()
 }
 WEB: Final = "docs/howto/web.md"
 FILES: Final = dict(re.findall(r"^```python\n# (\w+)\.py\n(.*?)^```", PAGES[WEB], re.MULTILINE | re.DOTALL))

@@ -1,4 +1,4 @@
-"""docs/reference/parameters.md says what the client does: its examples are executed, and it lists each parameter of the page."""
+"""The table of parameters says what the client does: its examples are executed, and it lists each of the page."""
 
 import re
 from collections.abc import AsyncIterator, Iterator
