@@ -64,7 +64,7 @@ def test_a_workflow_has_no_permission_that_a_job_does_not_name(path: Path) -> No
     workflow = _yaml(path)
     assert workflow["permissions"] == {}
     rights = {right for job in workflow["jobs"].values() for right in job["permissions"].items()}
-    assert rights <= {("contents", "read"), ("id-token", "write")}
+    assert rights <= {("contents", "read"), ("id-token", "write"), ("pages", "write")}
 
 
 @each_workflow
@@ -76,9 +76,10 @@ def test_an_action_is_pinned_by_its_hash_and_keeps_no_credentials(path: Path) ->
         assert not step["uses"].startswith("actions/checkout@") or step["with"]["persist-credentials"] is False
 
 
-def test_only_the_job_that_publishes_may_identify_itself() -> None:
-    jobs = _yaml(ROOT / ".github" / "workflows" / "release.yml")["jobs"]
-    able = [name for name, job in jobs.items() if "id-token" in job["permissions"]]
+@pytest.mark.parametrize("workflow", ["release.yml", "docs.yml"])
+def test_only_the_job_that_publishes_may_identify_itself_or_write(workflow: str) -> None:
+    jobs = _yaml(ROOT / ".github" / "workflows" / workflow)["jobs"]
+    able = [name for name, job in jobs.items() if "write" in job["permissions"].values()]
     assert able == ["publish"]
     assert not [step for step in jobs["publish"]["steps"] if "run" in step]
 
