@@ -82,11 +82,11 @@ def _said_of(name: str) -> str:
 
 def _codes() -> Iterator[str]:
     yield "# Codes\n\n## Errors of the service\n\n| error | exception | what to do |\n|---|---|---|\n"
-    for name in smsc_async.__all__:
-        value = getattr(smsc_async, name)
-        if inspect.isclass(value) and issubclass(value, ApiError) and value is not ApiError:
-            number, _, _ = (inspect.getdoc(value) or "").partition(":")
-            yield f"| {number} | `{name}` | {value.advice} |\n"
+    values = [getattr(smsc_async, name) for name in smsc_async.__all__]
+    errors = [each for each in values if inspect.isclass(each) and issubclass(each, ApiError) and each is not ApiError]
+    for error in sorted(errors, key=lambda error: str(inspect.getdoc(error))):
+        number, _, _ = str(inspect.getdoc(error)).removeprefix("Error ").partition(":")
+        yield f"| {number} | `{error.__name__}` | {error.advice} |\n"
     for kind, title in ((MessageStatus, "Statuses of a message"), (DeliveryError, "Why a message was not delivered")):
         yield f"\n## {title}\n\n`{kind.__name__}`; other numbers are kept as they are.\n\n"
         yield "| code | name | meaning |\n|---|---|---|\n"
