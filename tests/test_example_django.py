@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -73,6 +74,12 @@ def test_views_send_show_a_status_and_take_callbacks(tmp_path: Path) -> None:
     assert log.read_text(encoding="utf-8") == ""
 
 
+def _posted(browser: httpx.Client, order: dict[str, str]) -> httpx.Response:
+    while (answer := browser.post("/codes", data=order)).status_code == 429:
+        time.sleep(float(answer.headers["Retry-After"]))  # a busy machine: it has waited for a second
+    return answer
+
+
 def test_forty_of_forty_requests_to_two_workers_succeed_within_the_limits(tmp_path: Path) -> None:
     sandbox = Sandbox()
     with (
@@ -82,8 +89,8 @@ def test_forty_of_forty_requests_to_two_workers_succeed_within_the_limits(tmp_pa
         ThreadPoolExecutor(8) as threads,
     ):
         orders = [{"phone": f"+7999000{number:04}", "code": "1"} for number in range(40)]
-        answers = [browser.post("/codes", data=orders[0])]  # until the first login, all others wait for it
-        answers += threads.map(lambda order: browser.post("/codes", data=order), orders[1:])
+        answers = [_posted(browser, orders[0])]  # until the first login, all others wait for it
+        answers += threads.map(lambda order: _posted(browser, order), orders[1:])
         codes = list(threads.map(lambda _: browser.get(answers[0].text).status_code, range(40)))
     assert [answer.status_code for answer in answers] == [201] * 40
     assert sorted(codes) == [200] * 5 + [429] * 35

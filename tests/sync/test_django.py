@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -123,7 +124,10 @@ def posted(client: httpx.Client, first: int = 0) -> list[httpx.Response]:
     """Post forty codes to different phones from eight threads."""
 
     def post(number: int) -> httpx.Response:
-        return client.post("/codes", data={"phone": f"+7999000{number:04}", "code": "1"})
+        order = {"phone": f"+7999000{number:04}", "code": "1"}
+        while (answer := client.post("/codes", data=order)).status_code == 429:
+            time.sleep(float(answer.headers["Retry-After"]))  # a busy machine: it has waited for a second
+        return answer
 
     alone = [post(first)]  # until the first login, all others wait for it
     with ThreadPoolExecutor(8) as pool:
