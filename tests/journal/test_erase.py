@@ -18,8 +18,8 @@ async def job(journal: Journal, sandbox: Sandbox, *messages: Message | PlannedMe
     async with Client(apikey="demo", transport=sandbox.transport()) as client:
         await journal.plan(messages, batch_size=batch_size)
         await journal.send(client)
-        with anyio.move_on_after(1):
-            await journal.follow(client, delay_per_request=0.001, timeout=0.5)
+        with anyio.move_on_after(8):
+            await journal.follow(client, delay_per_request=0.001, timeout=3)
 
 
 @pytest.fixture

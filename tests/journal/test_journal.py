@@ -180,7 +180,7 @@ async def test_messages_pending_at_the_timeout_stay_accepted(path: Path) -> None
     async with Journal(path) as journal, client(sandbox) as sender:
         await journal.plan(MESSAGES)
         await journal.send(sender)
-        await journal.follow(sender, timeout=1, delay_per_request=0.01)
+        await journal.follow(sender, timeout=3, delay_per_request=0.01)
         rows = await journal.rows()
     assert {(row.state, row.status) for row in rows} == {(RowState.ACCEPTED, MessageStatus.SENT)}
 
