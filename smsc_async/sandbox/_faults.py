@@ -47,6 +47,11 @@ class InjectedFault:
     def __repr__(self) -> str:
         return f"<InjectedFault {self.id}: {self.fault!r}, used {self.used} times>"
 
+    @property
+    def is_used_up(self) -> bool:
+        """Whether it has affected as many requests as it may."""
+        return self.fault.times is not None and self.used >= self.fault.times
+
     def sow(self, seed: int) -> None:
         """Start the random numbers of this fault anew; they do not depend on the other faults."""
         self.dice: random.Random = random.Random(f"{seed}/{self.id}")  # noqa: S311 - repeatable on purpose
@@ -63,7 +68,7 @@ class InjectedFault:
         if fault.phone is not None and as_stored(fault.phone) not in phones:
             return False
         self.seen += 1
-        if self.seen <= fault.after or (fault.times is not None and self.used >= fault.times):
+        if self.seen <= fault.after or self.is_used_up:
             return False
         return fault.probability >= 1.0 or self.dice.random() < fault.probability
 
@@ -134,6 +139,13 @@ class Faults:
     def unused(self) -> tuple[InjectedFault, ...]:
         """The faults that have affected no request."""
         return tuple(each for each in self._list if not each.used)
+
+    def in_effect(self, now: float) -> tuple[InjectedFault, ...]:
+        """Return the faults that may affect a request: not used up, or a block or another namespace that lasts."""
+        blocks = [block for until, block in tuple(self._blocked.values()) if until > now]
+        return tuple(
+            each for each in self._list if not each.is_used_up or each.fault.namespace is not None or each in blocks
+        )
 
     @property
     def script(self) -> Sequence[ScriptEntry]:

@@ -1,7 +1,8 @@
 """What the browser looks at: a sandbox in which much has happened, an empty one, and one with a token."""
 
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from decimal import Decimal
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
@@ -9,9 +10,9 @@ from xml.sax.saxutils import escape
 
 import httpx
 
-from smsc_async.sandbox import Account, DeliveryPlan, Sandbox
+from smsc_async.sandbox import Account, CallbackAnswer, DeliveryPlan, Sandbox
 
-__all__ = ["FOREIGN_HOST", "SCENES", "Scene", "Stage", "staged"]
+__all__ = ["FOREIGN_HOST", "SCENES", "Scene", "Stage", "send", "staged"]
 
 FOREIGN_HOST: Final = "foreign.test"
 """A name that the browser resolves to this machine."""
@@ -31,7 +32,7 @@ class Scene(NamedTuple):
 
     Attributes:
         name: What it is called.
-        sandbox: Which sandbox: "full", "empty", or "token".
+        sandbox: Which sandbox: "full", "called", "empty", or "token".
         path: Its path.
         status: The HTTP status.
         host: The name by which it is opened, empty for that of the sandbox.
@@ -51,6 +52,8 @@ SCENES: Final = (
     Scene("message-hostile", "full", "/_sandbox/messages/4"),
     Scene("message-long", "full", "/_sandbox/messages/5"),
     Scene("no-match", "full", "/?q=%3Cscript%3Enothing"),
+    Scene("message-callbacks", "called", "/_sandbox/messages/1"),
+    Scene("accounts-callbacks", "called", "/_sandbox/accounts"),
     Scene("limits", "full", "/_sandbox/limits"),
     Scene("faults", "full", "/_sandbox/faults"),
     Scene("accounts", "full", "/_sandbox/accounts"),
@@ -92,13 +95,21 @@ class Stage:
 @contextmanager
 def staged() -> Iterator[Stage]:
     """Serve the sandboxes."""
-    full, empty, token = Sandbox(accounts=_accounts(), delivery=DeliveryPlan.delivered()), Sandbox(), Sandbox(token="t")
-    with full.serve() as full_url, empty.serve() as empty_url, token.serve() as token_url:
-        _fill(full, full_url)
-        full.clock.speed = 0  # what a window counts stays while the browser looks
-        yield Stage(
-            {"full": full, "empty": empty, "token": token}, {"full": full_url, "empty": empty_url, "token": token_url}
-        )
+    full = Sandbox(accounts=_accounts(), delivery=DeliveryPlan.delivered())
+    called = Sandbox(delivery=DeliveryPlan.delivered())
+    sandboxes = {"full": full, "called": called, "empty": Sandbox(), "token": Sandbox(token="t")}
+    with ExitStack() as served:
+        urls = {name: served.enter_context(sandbox.serve()) for name, sandbox in sandboxes.items()}
+        _fill(full, urls["full"])
+        _let_call(called, urls["called"])
+        full.clock.speed = called.clock.speed = 0  # what a window counts stays while the browser looks
+        yield Stage(sandboxes, urls)
+
+
+def send(url: str, text: str) -> None:
+    """Send a message."""
+    with httpx.Client(base_url=url) as http:
+        _call(http, "send_sms", phones="79991204567", mes=text)
 
 
 def _accounts() -> list[Account]:
@@ -122,6 +133,29 @@ def _fill(sandbox: Sandbox, url: str) -> None:
             _call(http, "get_status", phone="79991204567", id="n1", all=0)
             sandbox.advance(number)
         _call(http, "send_sms", phones="79991204567", mes="x", psw="wrong")
+
+
+class _Application:
+    """Answers callbacks with markup, the first one with an error."""
+
+    def __init__(self) -> None:
+        self._calls = 0
+
+    async def post(self, method: str, url: str, data: bytes) -> CallbackAnswer:  # noqa: ARG002
+        self._calls += 1
+        return CallbackAnswer(500 if self._calls == 1 else 200, b"<script>document.title = 'hostile'</script>" * 9)
+
+
+def _let_call(sandbox: Sandbox, url: str) -> None:
+    where = "http://127.0.0.1:8000/" + "a-long-word-without-a-space-" * 8
+    sandbox.callbacks.set(where, secret="s", poster=_Application())
+    with httpx.Client(base_url=url) as http:
+        _call(http, "send_sms", phones="79991204567", mes="4821 is your code", id="m1", sender="SHOP")
+        sandbox.callbacks.incoming("79991204567", "<b>STOP</b> " + "\N{ARABIC LETTER MEEM}" * 70)
+        end = time.monotonic() + 30
+        while sum(bool(each.attempts) for each in sandbox.callbacks.all) < 3:
+            assert time.monotonic() < end, "the callbacks were not sent"
+            http.get("/livez")
 
 
 def _call(http: httpx.Client, method: str, **fields: object) -> None:

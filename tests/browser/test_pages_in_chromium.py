@@ -2,16 +2,19 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack
 from itertools import product
 from pathlib import Path
+from urllib.parse import urljoin, urlsplit
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page
 
+from smsc_async.sandbox import Sandbox
 from tests.parts import missing
 
 from .chromium import CHROMIUM, SIZES, THEMES, browser, window
-from .stage import SCENES, Scene, Stage, staged
+from .stage import SCENES, Scene, Stage, send, staged
 
 pytestmark = pytest.mark.slow
 
@@ -92,11 +95,15 @@ def test_nothing_overflows_complains_or_comes_from_elsewhere(look: Look, stage: 
 
 
 def test_axe_finds_no_violation(look: Look) -> None:
+    assert _violations(look.page) == []
+
+
+def _violations(page: Page) -> list[object]:
     if not AXE:
         missing("AXE_CORE is not set: npm pack axe-core, and set it to the path of its axe.min.js")
-    look.page.evaluate(Path(AXE).read_text(encoding="utf-8"))
-    found = look.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-    assert [(each["id"], [node["html"][:200] for node in each["nodes"]]) for each in found["violations"]] == []
+    page.evaluate(Path(AXE).read_text(encoding="utf-8"))
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [(each["id"], [node["html"][:200] for node in each["nodes"]]) for each in found["violations"]]
 
 
 @pytest.mark.parametrize("look", LIGHT, indirect=True, ids=[f"{each.name}-{width}" for each, width, _ in LIGHT])
@@ -151,3 +158,44 @@ def test_a_rule_is_added_by_the_keyboard_after_its_mistake_was_said(chromium: Br
         assert page.locator("#seconds-wrong").count() == 0
         page.locator(".rules button").first.press("Enter")
         page.wait_for_selector("text=The sandbox answers as the service does")
+
+
+def test_a_page_whose_sandbox_has_stopped_says_so_and_misses_nothing_when_it_is_back(chromium: Browser) -> None:
+    sandbox = Sandbox()
+    with ExitStack() as windows:
+        with sandbox.serve() as url:
+            send(url, "before")
+            pages = []
+            for width, theme in product(SIZES, THEMES):
+                page = windows.enter_context(window(chromium, width, theme)).new_page()
+                page.goto(urljoin(url, "/"))
+                page.wait_for_timeout(400)  # until it listens
+                pages.append(page)
+        for page in pages:
+            page.wait_for_selector(".notice:has-text('The sandbox does not answer')")
+            assert page.locator("#live").inner_text() in {"Not connected", ""}  # a narrow window shows the mark only
+            assert page.locator("form[method=post] button:enabled").count() == 0
+            width, inner = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
+            assert width <= inner
+            assert _violations(page) == []
+        with sandbox.serve(port=urlsplit(url).port or 0):
+            send(url, "while it was away")
+            for page in pages:
+                page.wait_for_selector(".row-text:has-text('while it was away')")
+                page.wait_for_selector(".notice", state="detached")
+                assert page.locator("form[method=post] button:disabled").count() == 0
+
+
+def test_the_url_of_callbacks_is_entered_by_the_keyboard_on_the_page_of_accounts(chromium: Browser) -> None:
+    sandbox = Sandbox()
+    with sandbox.serve() as url, window(chromium, 360, "light") as context:
+        page = context.new_page()
+        page.goto(urljoin(url, "/_sandbox/accounts"))
+        page.locator("#callback-url").fill("http://127.0.0.1:8000/sms")
+        page.locator("#callback-secret").fill("secret")
+        page.locator("#callback-secret").press("Enter")
+        page.wait_for_selector("#callback-secret[placeholder='set, not shown']")
+        assert page.locator("#callback-secret").input_value() == ""
+        page.locator("#callback button").last.press("Enter")
+        page.wait_for_selector("#callback-secret[required]")
+        assert sandbox.callbacks.settings is None

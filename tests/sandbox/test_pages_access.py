@@ -20,6 +20,7 @@ async def test_another_host_is_refused_with_a_page_that_shows_nothing(path: str)
         answer = await web.get(path, headers={"Host": "evil.test"})
     assert answer.status_code == 403
     assert "Not this way" in answer.text
+    assert 'href="http://127.0.0.1' in answer.text
     assert "<script" not in answer.text
 
 

@@ -12,7 +12,7 @@ from .web import ORIGIN, Web
 
 PAGES = ["limits", "faults", "accounts", "requests", "requests/1"]
 ACTIONS = ["faults", "faults/remove", "faults/clear", "faults/seed", "faults/preset"]
-ACTIONS += ["accounts", "accounts/balance", "accounts/price"]
+ACTIONS += ["accounts", "accounts/balance", "accounts/price", "callback", "callback/remove"]
 
 
 @pytest.fixture
@@ -139,15 +139,17 @@ async def test_the_pages_need_the_right_host_and_the_token(path: str) -> None:
     assert (foreign.status_code, "Not this way" in foreign.text) == (403, True)
 
 
-@pytest.mark.parametrize("path", ACTIONS)
 @pytest.mark.parametrize("headers", [{}, {"Origin": "http://evil.test"}, {"Origin": "null"}])
-async def test_what_changes_something_needs_the_origin_and_a_post(web: Web, path: str, headers: dict[str, str]) -> None:
+async def test_what_changes_something_needs_the_origin_and_a_post(web: Web, headers: dict[str, str]) -> None:
     fields = {"kind": "lose_answer", "preset": "down", "login": "new", "password": "x", "add": "1", "seed": "5"}
-    answer = await web.http.post(f"/_sandbox/{path}", data=fields, headers=headers)
-    assert answer.status_code == 403
+    fields |= {"url": "http://127.0.0.1:8000/sms", "secret": "s"}
+    for path in ACTIONS:
+        answer = await web.http.post(f"/_sandbox/{path}", data=fields, headers=headers)
+        assert (path, answer.status_code) == (path, 403)
+        shown = await web.http.get(f"/_sandbox/{path}")
+        assert (path, shown.status_code) == (path, 200 if path in PAGES else 405)
     assert (len(web.sandbox.faults), len(web.sandbox.accounts), web.sandbox.faults.seed) == (0, 3, 0)
-    shown = await web.http.get(f"/_sandbox/{path}")
-    assert shown.status_code == (200 if path in PAGES else 405)
+    assert web.sandbox.callbacks.settings is None
 
 
 @pytest.mark.parametrize("path", PAGES[:4])

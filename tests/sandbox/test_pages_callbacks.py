@@ -5,6 +5,7 @@ import pytest
 
 from smsc_async import testing
 from smsc_async.sandbox import CallbackAnswer, Limits, Sandbox
+from smsc_async.sandbox._callbacks.callback import settings_of
 from smsc_async.sandbox._pages.render import Renderings
 from tests.sandbox.receiver import PHONE, SECRET, URL, still_sandbox
 from tests.sandbox.test_pages import Page
@@ -123,10 +124,46 @@ async def test_a_foreign_page_makes_no_callback(path: str, origin: dict[str, str
     assert sandbox.callbacks.revision == revision
 
 
+async def test_the_url_is_set_changed_and_removed_on_the_page_of_accounts_and_the_secret_is_not_shown() -> None:
+    sandbox = still_sandbox()
+    async with _web(sandbox) as web:
+        assert "required" in (await web.get("/_sandbox/accounts")).text.partition('name="secret"')[2][:200]
+        form = {"url": f" {URL}?x=<b> ", "secret": SECRET, "hash": "sha1", "charset": "", "method": "GET"}
+        assert (await web.post("/_sandbox/callback", data=form, headers=ORIGIN)).status_code == 303
+        settings = sandbox.callbacks.settings
+        assert settings is not None
+        assert (settings.url, settings.hash, settings.method) == (f"{URL}?x=<b>", "sha1", "GET")
+        changed = {"url": URL, "secret": "", "charset": "utf-8"}
+        await web.post("/_sandbox/callback", data=changed, headers=ORIGIN)
+        assert sandbox.callbacks.settings == settings_of(URL, SECRET, digest="md5", charset="utf-8", method="POST")
+        page = (await web.get("/_sandbox/accounts")).text
+        assert ("set, not shown" in page, SECRET in page, ">on</span>" in page) == (True, False, True)
+        await web.post("/_sandbox/callback/remove", headers=ORIGIN)
+        assert sandbox.callbacks.settings is None
+
+
+async def test_the_page_of_accounts_shows_how_the_application_has_answered_last() -> None:
+    sandbox = await _sandbox(Poster())
+    async with _web(sandbox) as web, sandbox.callbacks:
+        assert 'data-kind="ok">HTTP 200' in (await web.get("/_sandbox/accounts")).text.partition("callback-last")[2]
+        page = (await web.get("/_sandbox/accounts")).text
+    assert HOSTILE not in page
+
+
+async def test_wrong_callback_settings_change_nothing() -> None:
+    sandbox = still_sandbox()
+    wrong = [{"url": URL}, {"url": "javascript:alert(1)", "secret": "s"}, {"url": URL, "secret": "s", "hash": "x"}]
+    async with _web(sandbox) as web:
+        for form in [*wrong, {"url": URL, "secret": "s", "charset": "x"}, {}]:
+            answer = await web.post("/_sandbox/callback", data=form, headers=ORIGIN)
+            assert answer.status_code == 422
+    assert sandbox.callbacks.settings is None
+
+
 async def test_without_a_url_the_page_says_how_to_set_one() -> None:
     sandbox = still_sandbox()
     async with testing.client(sandbox) as client, _web(sandbox) as web:
         await client.send(PHONE, "Hi")
         page = Page((await web.get("/_sandbox/messages/1")).text)
-    assert "No callback URL is set. Start the sandbox with --callback URL" in page.text
+    assert "No callback URL is set. Enter it on Accounts or start the sandbox with --callback URL" in page.text
     assert page.all("input", id="reply") == []

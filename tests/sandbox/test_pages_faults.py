@@ -2,6 +2,7 @@
 
 import html
 import re
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -42,18 +43,17 @@ def test_each_kind_is_in_the_form_with_a_rule_of_the_stylesheet_that_shows_its_o
     assert [f'[value="{kind}"]:checked) [data-of~="{kind}"]' in CSS for kind in FaultKind] == [True] * len(FaultKind)
 
 
-@pytest.mark.parametrize("kind", FaultKind)
-def test_the_form_has_all_own_fields_of_each_kind(kind: FaultKind) -> None:
+def test_the_form_has_all_own_fields_of_each_kind() -> None:
     given = {"seconds": 1.0, "at": 1, "status": 500, "code": 1, "namespace": "urn:x", "executed": True}
     given["faultcode"] = "Client"
-    for name, value in given.items():
+    for kind, (name, value) in product(FaultKind, given.items()):
         needed = {"seconds": 1.0} if "seconds" in KINDS[kind].own else {"code": 1} if kind is FaultKind.ERROR else {}
         try:
             Fault(kind, **{**needed, name: value})
         except ValueError:
-            assert name not in KINDS[kind].own
+            assert name not in KINDS[kind].own, kind
         else:
-            assert name in KINDS[kind].own
+            assert name in KINDS[kind].own, kind
 
 
 async def test_the_rules_are_listed_with_what_they_affect_and_how_often_they_did(web: Web) -> None:
@@ -150,6 +150,20 @@ async def test_htmx_gets_an_empty_form_and_a_line_for_the_rule_that_was_added(we
 async def test_a_preset_adds_its_rules(web: Web, preset: str) -> None:
     assert (await web.post("faults/preset", preset=preset)).status_code == 303
     assert len(web.sandbox.faults) == len(PRESETS[preset].faults)
+
+
+async def test_a_rule_that_is_used_up_is_on_as_long_as_its_block_or_its_namespace_lasts(web: Web) -> None:
+    web.sandbox.faults.add("block seconds=1800 times=1")
+    await web.ask(1)
+    assert "error 4" in await web.page("limits") or "<error>4" in await web.call("get_balance")
+    page = await web.page("faults")
+    assert ("1 fault on" in page, _rules(page)[0].startswith("on ")) == (True, True)
+    web.sandbox.advance(1800)
+    page = await web.page("faults")
+    assert ("No faults" in page, _rules(page)[0].startswith("used up")) == (True, True)
+    web.sandbox.faults.add("drifted_namespace times=1")
+    await web.ask(1)
+    assert "1 fault on" in await web.page("faults")
 
 
 async def test_rules_are_removed_one_by_one_and_all_at_once(web: Web) -> None:

@@ -1,6 +1,6 @@
 """Callbacks out of the sandbox: what it reports to the URL of an application, and what the application answers."""
 
-from .callback import Callback, CallbackAttempt, CallbackHash, CallbackSettings, CallbackState
+from .callback import Callback, CallbackAttempt, CallbackHash, CallbackMethod, CallbackSettings, CallbackState
 from .delivery import SandboxCallbacks
 from .poster import CallbackAnswer, CallbackPoster, HttpxPoster
 
@@ -9,6 +9,7 @@ __all__ = [
     "CallbackAnswer",
     "CallbackAttempt",
     "CallbackHash",
+    "CallbackMethod",
     "CallbackPoster",
     "CallbackSettings",
     "CallbackState",

@@ -54,7 +54,14 @@ def refused_page(scope: Scope, status: int, reason: str) -> Response:
         return JSONResponse({"error": reason}, status)
     is_wrong = request.url.path.endswith("/token")
     template = "token.html" if status == 401 else "refused.html"  # noqa: PLR2004
-    context = {"status": status, "reason": reason, "host": request.headers.get("Host", ""), "is_wrong": is_wrong}
+    own = f"http://127.0.0.1:{(scope.get('server') or ('', 8025))[1]}"
+    context = {
+        "own": own,
+        "status": status,
+        "reason": reason,
+        "host": request.headers.get("Host", ""),
+        "is_wrong": is_wrong,
+    }
     return _html(request, template, status, **context)
 
 

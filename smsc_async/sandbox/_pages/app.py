@@ -1,8 +1,8 @@
 """The routes of the pages: each shows a view of the sandbox, or does what a method of `Sandbox` does."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -34,6 +34,7 @@ __all__ = ["make_pages"]
 
 _STATIC: Final = Path(__file__).parent / "static"
 _LONGEST_KEY: Final = 15  # digits
+N = TypeVar("N", int, float)
 
 
 class Pages:
@@ -83,8 +84,8 @@ class Pages:
 
     def set_status(self, request: Request, form: Mapping[str, str]) -> str:
         """Give a message a status from now on; `err` only counts for one that can't be delivered."""
-        key, status = self._found(request).key, int(form.get("status", ""))
-        err = int(form.get("err", "")) if status == 20 else None  # noqa: PLR2004
+        key, status = self._found(request).key, _number(form, "status", int)
+        err = _number(form, "err", int) if status == 20 else None  # noqa: PLR2004
         self._sandbox.set_status(key, status, err)
         return f"Set to {STATUSES[status].word.lower()}"
 
@@ -106,13 +107,13 @@ class Pages:
     def move_clock(self, _: Request, form: Mapping[str, str]) -> str:
         """Move the clock forward, by seconds or up to a Unix time, or change its speed."""
         if "until" in form:
-            ahead = float(form["until"]) - self._sandbox.now()
+            ahead = _number(form, "until", float) - self._sandbox.now()
             self._sandbox.advance(max(0.0, ahead))
             return "The clock was moved" if ahead > 0 else "That time has come already"
         if "advance" in form:
-            self._sandbox.advance(float(form["advance"]))
+            self._sandbox.advance(_number(form, "advance", float))
             return "The clock was moved"
-        self._sandbox.clock.speed = float(form.get("speed", ""))
+        self._sandbox.clock.speed = _number(form, "speed", float)
         return "The clock is paused" if not self._sandbox.clock.speed else "The clock runs"
 
     def _messages(self, request: Request, chosen: AcceptedMessage | None) -> Response:
@@ -146,6 +147,13 @@ class Pages:
 
     def _message(self, key: int) -> AcceptedMessage | None:
         return next(iter(self._lookup.search(MessageFilter(key=key))), None)
+
+
+def _number(form: Mapping[str, str], name: str, kind: Callable[[str], N]) -> N:
+    try:
+        return kind(form.get(name, ""))
+    except ValueError:
+        raise ValueError(f"{name} must be a number") from None
 
 
 def make_pages(sandbox: "Sandbox", lookup: Lookup, access: Access, limits: Limits) -> ASGIApp:

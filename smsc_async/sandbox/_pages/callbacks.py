@@ -2,9 +2,20 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Final, get_args
 
-from smsc_async.sandbox._callbacks import Callback, CallbackAttempt, CallbackSettings, CallbackState
+from pydantic import SecretStr
+
+from smsc_async._protocol import CHARSETS
+from smsc_async.sandbox._callbacks import (
+    Callback,
+    CallbackAttempt,
+    CallbackHash,
+    CallbackMethod,
+    CallbackSettings,
+    CallbackState,
+)
 from smsc_async.sandbox._messages import AcceptedMessage
 
 from .inbox import StatusView, status_view
@@ -13,7 +24,15 @@ from .words import instant, span
 if TYPE_CHECKING:
     from smsc_async.sandbox import Sandbox
 
-__all__ = ["AttemptView", "CallbackView", "CallbacksView", "callbacks_of"]
+__all__ = [
+    "AttemptView",
+    "CallbackSettingsView",
+    "CallbackView",
+    "CallbacksView",
+    "callback_target",
+    "callbacks_of",
+    "target_of",
+]
 
 _SHOWN: Final = 20
 _STATES: Final[Mapping[CallbackState, str]] = {
@@ -64,6 +83,50 @@ class CallbacksView:
     shown: Sequence[CallbackView]
     total: int
     can_reply: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackSettingsView:
+    """Where callbacks are sent, for the form that changes it.
+
+    Attributes:
+        settings: The settings, None for nowhere.
+        hashes: The signatures to choose from.
+        charsets: The charsets to choose from.
+        methods: The methods to choose from.
+        last: How the application has answered last, None if it was not asked.
+    """
+
+    settings: CallbackSettings | None
+    hashes: Sequence[str] = get_args(CallbackHash)
+    charsets: Sequence[str] = CHARSETS
+    methods: Sequence[str] = get_args(CallbackMethod)
+    last: AttemptView | None
+
+
+def callback_target(sandbox: "Sandbox") -> CallbackSettingsView:
+    """Return where callbacks are sent."""
+    attempts = [each.attempts[-1] for each in sandbox.callbacks.all if each.attempts]
+    last = sorted(attempts, key=attrgetter("at"))[-1:]
+    return CallbackSettingsView(settings=sandbox.callbacks.settings, last=_attempt(last[0]) if last else None)
+
+
+def target_of(form: Mapping[str, str], present: CallbackSettings | None) -> Mapping[str, Any]:
+    """Return the arguments of `SandboxCallbacks.set` that a form describes; without a secret, the present one stays.
+
+    Raises:
+        ValueError: There is no secret yet.
+    """
+    secret: str | SecretStr = form.get("secret", "")
+    if not secret and present is None:
+        raise ValueError("Callbacks are signed: enter the secret that your application verifies them with")
+    return {
+        "url": form.get("url", "").strip(),
+        "secret": secret or (present and present.secret),
+        "hash": form.get("hash", "md5"),
+        "charset": form.get("charset") or None,
+        "method": form.get("method", "POST"),
+    }
 
 
 def callbacks_of(sandbox: "Sandbox", message: AcceptedMessage, now: float) -> CallbacksView:

@@ -226,12 +226,12 @@ class FaultsPage:
 
 def faults_page(sandbox: "Sandbox", address: str) -> FaultsPage:
     """Return what the page shows."""
-    injected = list(sandbox.faults)
+    injected, in_effect = list(sandbox.faults), sandbox.faults.in_effect(sandbox.now())
     groups: dict[str, list[tuple[FaultKind, Kind]]] = {}
     for kind, each in KINDS.items():
         groups.setdefault(each.group, []).append((kind, each))
     return FaultsPage(
-        rules=[_rule(each) for each in injected],
+        rules=[_rule(each, is_spent=each not in in_effect) for each in injected],
         seed=sandbox.faults.seed,
         codes=_codes([each.fault for each in injected], sandbox.faults.seed, address) if injected else [],
         kinds=groups,
@@ -278,7 +278,7 @@ def _read(name: str, text: str) -> Any:
         return text
 
 
-def _rule(injected: InjectedFault) -> FaultRow:
+def _rule(injected: InjectedFault, *, is_spent: bool) -> FaultRow:
     fault = injected.fault
     own = {name: value for name in KINDS[fault.kind].own if (value := getattr(fault, name)) is not None}
     affected = "callbacks" if fault.kind.is_of_callbacks else fault.operation or "any operation"
@@ -291,7 +291,7 @@ def _rule(injected: InjectedFault) -> FaultRow:
         where=", ".join(places),
         when=_when(fault),
         used=f"{injected.used:,} of {fault.times:,}" if fault.times is not None else _times(injected.used),
-        is_spent=fault.times is not None and injected.used >= fault.times,
+        is_spent=is_spent,
     )
 
 

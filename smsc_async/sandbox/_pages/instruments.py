@@ -15,6 +15,7 @@ from smsc_async.sandbox._lookup import Lookup
 
 from .accounts import accounts_of, amount, new_account, prices_with
 from .answers import doing, with_toast
+from .callbacks import callback_target, target_of
 from .excess import excess_of, refused
 from .faults import PRESETS, FaultForm, WrongField, faults_page, read_fault
 from .limits import Behind, limits_page
@@ -62,6 +63,8 @@ class Instruments:
             Route("/accounts", doing(self.add_account), methods=["POST"]),
             Route("/accounts/balance", doing(self.set_balance), methods=["POST"]),
             Route("/accounts/price", doing(self.set_price), methods=["POST"]),
+            Route("/callback", doing(self.set_callback), methods=["POST"]),
+            Route("/callback/remove", doing(self.remove_callback), methods=["POST"]),
             Route("/requests", self.requests),
             Route("/requests/{number}", self.request),
         ]
@@ -132,9 +135,13 @@ class Instruments:
 
     def accounts(self, request: Request) -> Response:
         """Show the accounts."""
-        position = self._live.position()
         return self._renderings.page(
-            request, "accounts.html", position=position, page="accounts", accounts=accounts_of(self._sandbox)
+            request,
+            "accounts.html",
+            position=self._live.position(),
+            page="accounts",
+            accounts=accounts_of(self._sandbox),
+            callback=callback_target(self._sandbox),
         )
 
     def add_account(self, _: Request, form: Mapping[str, str]) -> str:
@@ -157,6 +164,17 @@ class Instruments:
         account = self._account(form)
         self._sandbox.put_account(account.login, prices=prices_with(account, form))
         return "The price is set" if form.get("price", "").strip() else "The price is removed"
+
+    def set_callback(self, _: Request, form: Mapping[str, str]) -> str:
+        """Send callbacks to the URL of the form from now on."""
+        callbacks = self._sandbox.callbacks
+        callbacks.set(**target_of(form, callbacks.settings))
+        return "Callbacks are sent to this URL from now on"
+
+    def remove_callback(self, _: Request, __: Mapping[str, str]) -> str:
+        """Send no callbacks any more."""
+        self._sandbox.callbacks.remove()
+        return "No callbacks are sent any more"
 
     def requests(self, request: Request) -> Response:
         """Show the requests that match."""

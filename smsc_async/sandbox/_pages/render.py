@@ -66,7 +66,7 @@ class Renderings:
             theme=theme_of(request),
             clock=clock_of(self._sandbox),
             gauges=gauges_of(self._sandbox.limits(), self._limits),
-            faults=list(self._sandbox.faults),
+            faults=self._sandbox.faults.in_effect(self._sandbox.now()),
             count=len(self._sandbox.messages),
             **context,
         )
@@ -84,7 +84,7 @@ class Renderings:
         """Return the parts of all pages that change, and the names of the pages that have changed."""
         sandbox, parts = self._sandbox, self._parts
         clock, jumps = clock_of(sandbox), sandbox.clock.jumps
-        gauges, faults = gauges_of(sandbox.limits(), self._limits), list(sandbox.faults)
+        gauges, faults = gauges_of(sandbox.limits(), self._limits), sandbox.faults.in_effect(sandbox.now())
         count, requests = len(sandbox.messages), sandbox.requests
         last = (requests[-1].number, requests[-1].seconds) if requests else None
         return {
@@ -92,11 +92,12 @@ class Renderings:
             "limits": (gauges, str(parts.minis(gauges))),
             "worst": ((gauges[:1], len(faults)), str(parts.worst(gauges, faults))),
             "faults": (
-                [(each.id, each.seen, each.used) for each in faults],
+                ([(each.id, each.seen, each.used) for each in sandbox.faults], faults),
                 str(parts.hazard(faults)),
             ),
             "total": (count, f"{count:,}"),
             "requests": (last, str(last and last[0])),
+            "callback": (sandbox.callbacks.settings, "1"),
             "callbacks": ((sandbox.callbacks.revision, sandbox.callbacks.settings), "1"),
             "accounts": ((dict(sandbox.balances), sandbox.accounts), "1"),
         }
