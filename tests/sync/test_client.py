@@ -4,7 +4,7 @@ import asyncio
 import threading
 import warnings
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -34,6 +34,7 @@ from smsc_async.callbacks import StatusPush
 from smsc_async.sandbox import Sandbox
 from smsc_async.sync import Client, Watcher, sandbox_client
 from smsc_async.sync._call import PortalCall
+from smsc_async.sync._portal import Portal
 
 PHONE = "+79991234567"
 
@@ -387,6 +388,21 @@ def test_a_call_that_ends_with_the_thread_is_one_of_a_closed_client(client: Clie
 
     with pytest.raises(ClientClosed):
         PortalCall(portal, end).result()
+
+
+def test_a_thread_whose_start_is_interrupted_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Interrupted(Future[None]):
+        def result(self, timeout: float | None = None) -> None:
+            super().result(timeout)
+            raise KeyboardInterrupt
+
+    before = {*threading.enumerate()}
+    monkeypatch.setattr("smsc_async.sync._portal.Future", Interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        Portal(lambda _portal, _key: True)
+    for thread in {*threading.enumerate()} - before:
+        thread.join(30)
+        assert not thread.is_alive()
 
 
 def test_a_call_that_was_interrupted_before_it_began_does_nothing(client: Client) -> None:
