@@ -34,6 +34,7 @@ from .body import Body
 from .causes import Route
 from .connector import Connector, NothingSent
 from .proxy import ProxyURL, environment_proxy, read_proxy
+from .tls import tls_context
 from .transport import DEFAULT_HEADERS, Reply, Timeout, broken_answer, cause_of, failure, not_connected, ours
 
 __all__ = ["AiohttpTransport"]
@@ -80,6 +81,7 @@ class _Routing(TypedDict, total=False):
     headers: Mapping[str, str]
     proxy: str
     proxy_headers: Mapping[str, str]
+    ssl: ssl.SSLContext
 
 
 class _Pieces(aiohttp.Payload):
@@ -242,7 +244,7 @@ class AiohttpTransport:
         try:
             if self._is_stopped:
                 raise failure(PoolTimeout)
-            target, steps, routing = _parsed(url), _steps(timeout), _through(proxy, url, headers)
+            target, steps, routing = _parsed(url), _steps(timeout), self._routing(proxy, url, headers)
             content.step = 1
             response = await session.request(
                 method, target, data=content if content.size else None, timeout=steps, allow_redirects=False, **routing
@@ -287,6 +289,18 @@ class AiohttpTransport:
             self._proxy_of[url] = environment_proxy(url, _PROXY_SCHEMES)
         return self._proxy_of[url]
 
+    def _routing(self, proxy: ProxyURL | None, url: str, headers: Mapping[str, str]) -> _Routing:
+        routing: _Routing = {"headers": headers}
+        is_tls = url.startswith("https:")
+        if is_tls or (proxy is not None and proxy.url.startswith("https:")):
+            self._verify = routing["ssl"] = tls_context(self._verify)  # the first time it reads the certificates
+        if proxy is not None:
+            routing["proxy"] = proxy.url
+            authorization = proxy.authorization()  # aiohttp itself can't send a password that isn't Latin-1
+            known = {} if authorization is None else {"Proxy-Authorization": authorization}
+            routing |= {"proxy_headers": known} if is_tls else {"headers": {**headers, **known}}
+        return routing
+
     async def _bound_session(self) -> aiohttp.ClientSession:
         try:
             loop = asyncio.get_running_loop()
@@ -297,7 +311,7 @@ class AiohttpTransport:
         if self._is_stopped:
             raise failure(PoolTimeout)
         old, old_connector, old_loop = self._session, self._connector, self._loop
-        self._connector, self._loop = Connector(self._verify), loop
+        self._connector, self._loop = Connector(), loop
         session = self._session = _new_session(self._connector)
         self._slots = asyncio.Semaphore(self._max_connections)
         # Otherwise a session that was not closed is logged as an error; its connector closes the connections.
@@ -324,17 +338,6 @@ def _given_proxy(proxy: object) -> ProxyURL | None:
     if isinstance(found, str):
         raise ValueError(f"proxy {found}")  # noqa: TRY004 - `found` says what is wrong
     return found
-
-
-def _through(proxy: ProxyURL | None, url: str, headers: Mapping[str, str]) -> _Routing:
-    """Return the arguments of a request through a proxy; aiohttp itself can't send a password that isn't Latin-1."""
-    if proxy is None:
-        return {"headers": headers}
-    authorization = proxy.authorization()
-    known = {} if authorization is None else {"Proxy-Authorization": authorization}
-    if url.startswith("https:"):  # the proxy gets a CONNECT with its own headers
-        return {"headers": headers, "proxy": proxy.url, "proxy_headers": known}
-    return {"headers": {**headers, **known}, "proxy": proxy.url}
 
 
 async def _close_session(

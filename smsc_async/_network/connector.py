@@ -2,7 +2,6 @@
 
 import asyncio
 import select
-import ssl
 import warnings
 from functools import partial
 from inspect import signature
@@ -13,7 +12,6 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 
 from .framing import Framing
-from .tls import tls_context
 from .transport import KEEPALIVE_EXPIRY
 
 __all__ = ["Connector", "NothingSent"]
@@ -109,16 +107,12 @@ def _is_readable(transport: asyncio.Transport) -> bool:
 
 
 class Connector(aiohttp.TCPConnector):
-    """Connections that are reused only if no bytes follow their answers.
+    """Connections that are reused only if no bytes follow their answers."""
 
-    Args:
-        verify: As for the transport.
-    """
-
-    def __init__(self, verify: ssl.SSLContext | bool) -> None:
+    def __init__(self) -> None:
         # The transport limits the connections: with aiohttp's own limit a timeout of the pool and one of the network
         # look the same.
-        super().__init__(limit=0, keepalive_timeout=KEEPALIVE_EXPIRY, ssl=tls_context(verify))
+        super().__init__(limit=0, keepalive_timeout=KEEPALIVE_EXPIRY)
         self._factory = cast("partial[ResponseHandler]", partial(_LongHeaders, loop=self._loop))
         self._connecting: set[asyncio.Timeout] = set()
         self._is_stopped = False

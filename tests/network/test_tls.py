@@ -10,6 +10,7 @@ import pytest
 
 from smsc_async import ConnectError, Outcome, Timeout
 from smsc_async._network import HttpxTransport
+from smsc_async._network.aiohttp import AiohttpTransport
 from smsc_async._network.tls import no_tls, tls_context
 from tests.doubles import RawRequest, http_bytes, raw_server
 
@@ -121,7 +122,10 @@ def test_a_changed_environment_is_seen_by_the_next_context(monkeypatch: pytest.M
     assert tls_context(True) is not before
 
 
-async def test_certificates_are_read_for_https_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("make", [HttpxTransport, AiohttpTransport])
+async def test_certificates_are_read_for_https_only(
+    make: type[HttpxTransport | AiohttpTransport], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "gone"))
     requests: list[RawRequest] = []
 
@@ -131,7 +135,7 @@ async def test_certificates_are_read_for_https_only(tmp_path: Path, monkeypatch:
         return True
 
     async with raw_server(serve) as url:
-        transport = HttpxTransport()
+        transport = make()
         assert (await transport.post(url, {}, b"", Timeout(5))).body == b"<a/>"
         with pytest.raises(ConnectError, match="SSL_CERT_FILE can't be read"):
             await transport.post(url.replace("http:", "https:"), {}, b"", Timeout(5))
