@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import subprocess
 import sys
 import time
 import urllib.request
@@ -10,10 +11,11 @@ from contextlib import asynccontextmanager
 from itertools import count
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
-from .peers_clients import HEADERS, PHONE
+from .peers_clients import HEADERS, PHONE, PHP_CLIENT, blocking
 
 TEXT: Final = "Здравствуйте! Ваш заказ {} готов, приходите до 21:00"
-GATHERED: Final = 14
+GATHERED: Final = {"zeep AsyncClient, gather of 14": 14, "zeep AsyncClient, gather of 50": 50}
+BLOCKING: Final = {"zeep, in sequence": "zeep", "suds, in sequence": "suds"}
 READY: Final = 2_000
 """Requests whose bytes are made before the time is taken."""
 Run: TypeAlias = Callable[[Iterator[int]], Awaitable[int]]
@@ -46,7 +48,11 @@ OURS: Final = {
     "smsc_async, 10 x 49": Ours(limited=False),
     "smsc_async, 10 x 49, httpx": Ours(None, limited=False),
 }
-RAW: Final = {"raw aiohttp, 2 x 44": (2, 44), "raw aiohttp, 10 x 49": (10, 49)}
+RAW: Final = {
+    "raw httpx, 2 x 44": ("httpx", 2, 44),
+    "raw aiohttp, 2 x 44": ("aiohttp", 2, 44),
+    "raw aiohttp, 10 x 49": ("aiohttp", 10, 49),
+}
 
 
 @asynccontextmanager
@@ -71,8 +77,8 @@ async def ours(url: str, how: Ours) -> AsyncIterator[Run]:
 
 
 @asynccontextmanager
-async def gathered(url: str) -> AsyncIterator[Run]:
-    """Send with zeep, a request a message, fourteen at a time."""
+async def gathered(url: str, flight: int) -> AsyncIterator[Run]:
+    """Send with zeep, a request a message, some at a time."""
     import httpx  # noqa: PLC0415 - not a cost of the others
     import zeep.transports  # noqa: PLC0415 - as above
 
@@ -84,7 +90,7 @@ async def gathered(url: str) -> AsyncIterator[Run]:
 
             async def run(numbers: Iterator[int]) -> int:
                 accepted = 0
-                while some := [number for number, _ in zip(numbers, range(GATHERED), strict=False)]:
+                while some := [number for number, _ in zip(numbers, range(flight), strict=False)]:
                     sends = (
                         send(apikey="key", phones=f"+{PHONE + number}", mes=TEXT.format(number), id=f"a{number}")
                         for number in some
@@ -93,6 +99,20 @@ async def gathered(url: str) -> AsyncIterator[Run]:
                 return accepted
 
             yield run
+
+
+@asynccontextmanager
+async def with_soap_client(url: str, library: str) -> AsyncIterator[Run]:
+    """Send with a SOAP library, a request a message, in sequence."""
+    send = blocking(library, url).send_sms
+
+    async def run(numbers: Iterator[int]) -> int:
+        return sum(
+            bool(send(apikey="key", phones=f"+{PHONE + number}", mes=TEXT.format(number), id=f"a{number}").cnt)
+            for number in numbers
+        )
+
+    yield run
 
 
 @asynccontextmanager
@@ -116,10 +136,31 @@ async def in_sequence(url: str) -> AsyncIterator[Run]:
 
 
 @asynccontextmanager
-async def raw(url: str, flight: int, size: int) -> AsyncIterator[Run]:
-    """Post bytes that are ready, with as many requests in flight and messages in each."""
-    import aiohttp  # noqa: PLC0415 - not a cost of the others
+async def _poster(url: str, library: str) -> AsyncIterator[Callable[[bytes], Awaitable[bytes]]]:
+    if library == "aiohttp":
+        import aiohttp  # noqa: PLC0415 - not a cost of the others
 
+        async with aiohttp.ClientSession() as session:
+
+            async def post(body: bytes) -> bytes:
+                async with session.post(url, data=body, headers=HEADERS) as answer:
+                    return await answer.read()
+
+            yield post
+    else:
+        import httpx  # noqa: PLC0415 - as above
+
+        async with httpx.AsyncClient() as client:
+
+            async def post(body: bytes) -> bytes:
+                return (await client.post(url, content=body, headers=HEADERS)).content
+
+            yield post
+
+
+@asynccontextmanager
+async def raw(url: str, library: str, flight: int, size: int) -> AsyncIterator[Run]:
+    """Post bytes that are ready, with as many requests in flight and messages in each."""
     from smsc_async import ApiKey, Message, SendList  # noqa: PLC0415 - as above
     from smsc_async._protocol.binding import encode  # noqa: PLC0415 - as above
 
@@ -131,7 +172,7 @@ async def raw(url: str, flight: int, size: int) -> AsyncIterator[Run]:
         for each in (range(start, start + size) for start in range(0, READY * size, size))
     ]
     bodies = iter(ready)
-    async with aiohttp.ClientSession() as session:
+    async with _poster(url, library) as post:
 
         async def run(numbers: Iterator[int]) -> int:
             accepted = 0
@@ -139,8 +180,7 @@ async def raw(url: str, flight: int, size: int) -> AsyncIterator[Run]:
             async def worker() -> None:
                 nonlocal accepted
                 while next(numbers, None) is not None:
-                    async with session.post(url, data=next(bodies), headers=HEADERS) as answer:
-                        accepted += size * (b"<cnt>" in await answer.read())
+                    accepted += size * (b"<cnt>" in await post(next(bodies)))
 
             await asyncio.gather(*(worker() for _ in range(flight)))
             return accepted
@@ -154,7 +194,9 @@ def opened(name: str, url: str) -> Any:
         return ours(url, OURS[name])
     if name in RAW:
         return raw(url, *RAW[name])
-    return gathered(url) if name == "zeep AsyncClient, gather of 14" else in_sequence(url)
+    if name in GATHERED:
+        return gathered(url, GATHERED[name])
+    return with_soap_client(url, BLOCKING[name]) if name in BLOCKING else in_sequence(url)
 
 
 def until(end: float, numbers: "count[int]") -> Iterator[int]:
@@ -174,5 +216,14 @@ async def measured(name: str, url: str, warm: float, seconds: float) -> dict[str
     return {"rate": accepted / took, "cpu": cpu / accepted * 1e6}
 
 
+def main() -> None:
+    """Measure one client and print its figures as JSON."""
+    name, url, warm, seconds = sys.argv[1:]
+    if name == "PHP SoapClient, in sequence":
+        subprocess.run(["php", str(PHP_CLIENT), url, warm, seconds, "send"], check=True)  # noqa: S603, S607 - our own command
+    else:
+        print(json.dumps(asyncio.run(measured(name, url, float(warm), float(seconds)))))
+
+
 if __name__ == "__main__":
-    print(json.dumps(asyncio.run(measured(*sys.argv[1:3], *map(float, sys.argv[3:])))))  # type: ignore[arg-type]
+    main()

@@ -1,6 +1,6 @@
 """The cost of one call, beside other SOAP clients and bare HTTP.
 
-    pip install '.[aiohttp]' 'zeep[async]' suds-community      # and Debian's php-cli and php-soap
+    pip install '.[aiohttp]' 'zeep[async]' suds-community uvloop   # and Debian's php-cli and php-soap
     python -m benchmarks.peers                              # about 15 minutes; --quick takes 2 and is less exact
 
 One server on loopback, on a core of its own, answers `get_status` at once with the same bytes. Each client runs on the
@@ -44,6 +44,8 @@ class Peer(NamedTuple):
 PEERS: Final = {
     "smsc_async": Peer(None, ""),
     "smsc_async, aiohttp": Peer("aiohttp", "pip install 'smsc-async[aiohttp]'"),
+    "smsc_async, uvloop": Peer("uvloop", "pip install uvloop"),
+    "smsc_async, aiohttp, uvloop": Peer("uvloop", "pip install uvloop"),
     BASIS: Peer("zeep", "pip install 'zeep[async]'"),
     "zeep": Peer("zeep", "pip install zeep", (1,)),
     "suds": Peer("suds", "pip install suds-community", (1,)),

@@ -12,7 +12,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
-PHP: Final = Path(__file__).with_name("peers_client.php")
+PHP_CLIENT: Final = Path(__file__).with_name("peers_client.php")
 PHONE: Final = 79_990_000_000
 HEADERS: Final = {"Content-Type": "text/xml; charset=utf-8", "SOAPAction": '"benchmark"'}
 Once: TypeAlias = Callable[[int], Awaitable[object]]
@@ -123,6 +123,8 @@ async def _bare(url: str) -> AsyncIterator[Once]:
 ASYNC: Final[Mapping[str, Callable[[str], Any]]] = {
     "smsc_async": lambda url: _ours(url, None),
     "smsc_async, aiohttp": lambda url: _ours(url, "aiohttp"),
+    "smsc_async, uvloop": lambda url: _ours(url, None),
+    "smsc_async, aiohttp, uvloop": lambda url: _ours(url, "aiohttp"),
     "zeep AsyncClient": _zeep,
     "raw httpx": _raw_httpx,
     "raw aiohttp": _raw_aiohttp,
@@ -155,27 +157,25 @@ async def measured(name: str, flight: int, url: str, warm: float, seconds: float
     return {"cpu": cpu / made * 1e6, "rate": made / took, "memory": _memory()}
 
 
-def _blocking(name: str, url: str) -> Callable[[int], object]:
-    """Return the call of a blocking client."""
+def blocking(name: str, url: str) -> Any:
+    """Return the methods of a blocking client."""
     if name == "zeep":
         import zeep  # noqa: PLC0415 - as above
 
         library: Any = zeep
-        service = library.Client(f"{url}?wsdl").service
-    else:
-        import suds.client  # noqa: PLC0415 - as above
+        return library.Client(f"{url}?wsdl").service
+    import suds.client  # noqa: PLC0415 - as above
 
-        service = suds.client.Client(f"{url}?wsdl", cache=None).service
-    return lambda number: service.get_status(apikey="benchmark", phone=f"+{PHONE + number}", id="a1", all=0)
+    return suds.client.Client(f"{url}?wsdl", cache=None).service
 
 
 def measured_blocking(name: str, url: str, warm: float, seconds: float) -> dict[str, float]:
     """Return the cost of a call of a blocking client."""
-    once, numbers = _blocking(name, url), count()
+    ask, numbers = blocking(name, url).get_status, count()
     for length in (warm, seconds):
         cpu, start, made = time.process_time(), time.perf_counter(), 0
         while time.perf_counter() < start + length:
-            once(next(numbers))
+            ask(apikey="benchmark", phone=f"+{PHONE + next(numbers)}", id="a1", all=0)
             made += 1
         cpu, took = time.process_time() - cpu, time.perf_counter() - start
     return {"cpu": cpu / made * 1e6, "rate": made / took, "memory": _memory()}
@@ -246,6 +246,15 @@ def own() -> dict[str, float]:
     }
 
 
+def _loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
+    if not name.endswith("uvloop"):
+        return asyncio.new_event_loop
+    import uvloop  # noqa: PLC0415 - not a cost of the others
+
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
+
+
 def main() -> None:
     """Measure one client and print its costs as JSON."""
     name, *rest = sys.argv[1:]
@@ -254,9 +263,10 @@ def main() -> None:
         return
     flight, url, warm, seconds = int(rest[0]), rest[1], float(rest[2]), float(rest[3])
     if name == "PHP SoapClient":
-        subprocess.run(["php", str(PHP), url, str(warm), str(seconds)], check=True)  # noqa: S603, S607 - our own command
+        subprocess.run(["php", str(PHP_CLIENT), url, str(warm), str(seconds), "status"], check=True)  # noqa: S603, S607 - our own command
     elif name in ASYNC:
-        print(json.dumps(asyncio.run(measured(name, flight, url, warm, seconds))))
+        with asyncio.Runner(loop_factory=_loop_factory(name)) as runner:
+            print(json.dumps(runner.run(measured(name, flight, url, warm, seconds))))
     else:
         print(json.dumps(measured_blocking(name, url, warm, seconds)))
 
