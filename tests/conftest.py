@@ -6,6 +6,7 @@ the next.
 
 import os
 import shutil
+import signal
 import sys
 from pathlib import Path
 from typing import Final
@@ -23,12 +24,14 @@ MEMORY: Final = Path("/dev/shm")  # noqa: S108 - pytest makes a private folder i
 """Where journals of tests are, because they wait for the disk after each request."""
 ENOUGH: Final = 1 << 30
 
-settings.register_profile("default", deadline=None, max_examples=25)  # a busy machine is no bug
-settings.register_profile("ci", derandomize=True, deadline=None)
-settings.load_profile("default")
-if os.environ.get("CI") == "true":
-    settings.load_profile("ci")
+# No deadline: a busy machine is no bug. `all` is for the one run of .ci/run with all tests.
+settings.register_profile("default", deadline=None, max_examples=25)
+settings.register_profile("ci", derandomize=True, deadline=None, max_examples=25)
+settings.register_profile("all", derandomize=True, deadline=None)
+settings.load_profile("ci" if os.environ.get("CI") == "true" else "default")
 sys.meta_path.append(LibraryFinder())
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a job in the background of a shell; programs inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ENOUGH:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 

@@ -74,6 +74,7 @@ def moment(extra: dict[str, JsonValue], stamp_name: str, text_name: str, zone: t
 
 _NO_TIME: Final = ("", "0")  # 0 is PHP's "no time yet"
 _STAMP: Final = re.compile("[1-9][0-9]{0,10}")  # 11 digits reach the year 5138
+_LAST_STAMP: Final = 10**11
 # soap-api: "Format DD.MM.YYYY hh: mm: ss", and "DD.MM.YY hh: mm" for `time`. Its other form, DDMMYYhhmm, is not read:
 # ten digits may also be Unix time.
 _LOCAL: Final = re.compile(
@@ -95,10 +96,10 @@ def _from_local_text(value: JsonValue, zone: tzinfo) -> datetime | None:
     found = _LOCAL.fullmatch(value) if isinstance(value, str) else None
     if found is None:
         return None
-    day, month, year, hour, minute, second = (int(each or 0) for each in found.groups())
+    day, month, year, hour, minute, second = map(int, found.groups("0"))
     try:
         local = datetime(year if len(found[3]) > 2 else 2000 + year, month, day, hour, minute, second, tzinfo=zone)  # noqa: PLR2004 - YY
     except ValueError:
         return None
     # The same range as that of a timestamp: a "zero date" is no time yet, and UTC may have no such year.
-    return local if _STAMP.fullmatch(str(int(local.timestamp()))) else None
+    return local if 1 <= local.timestamp() < _LAST_STAMP else None

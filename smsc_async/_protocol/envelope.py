@@ -314,7 +314,8 @@ def _value(element: Any, depth: int = 0) -> JsonValue:
         return element.text or ""
     fields: dict[str, JsonValue] = {}
     for child in element:  # only elements: the parser drops comments and processing instructions, and a DTD is refused
-        name, value = child.tag, _value(child, depth + 1)
+        name = child.tag
+        value = _value(child, depth + 1) if len(child) or child.attrib else child.text or ""
         if name[0] == "{":
             name = split_tag(name)[1]
         if name not in fields:

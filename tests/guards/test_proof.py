@@ -105,7 +105,7 @@ def test_the_model_blocks_the_address_at_the_hundredth_bad_send_in_a_row(
 # A run of the whole suite is the same each time; --hypothesis-seed chooses other scenarios.
 @pytest.mark.slow
 @settings(
-    max_examples=400,
+    max_examples=150,
     derandomize=core.global_force_seed is None,
     deadline=None,
     database=None,

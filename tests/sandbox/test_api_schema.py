@@ -74,7 +74,7 @@ def test_no_request_is_answered_with_500(url: str, operation: str, mode: Generat
 
     @given(case=operations[operation].as_strategy(generation_mode=mode))
     @settings(
-        max_examples=60,
+        max_examples=25,
         deadline=None,
         database=None,
         phases=[Phase.generate],
