@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import sys
+import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -30,6 +31,9 @@ settings.register_profile("ci", derandomize=True, deadline=None, max_examples=25
 settings.register_profile("all", derandomize=True, deadline=None)
 settings.load_profile("ci" if os.environ.get("CI") == "true" else "default")
 sys.meta_path.append(LibraryFinder())
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):  # else each program that a test starts compiles the package anew
+    COMPILED: Final = tempfile.TemporaryDirectory()
+    os.environ["PYTHONPYCACHEPREFIX"] = COMPILED.name
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a job in the background of a shell; programs inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
 if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ENOUGH:

@@ -11,8 +11,9 @@ from tests.redis_server import RedisServer
 
 async def test_a_worker_that_has_lost_its_lease_can_not_clear_unresolved(server: RedisServer) -> None:
     async with Redis.from_url(server.url) as redis:
-        claims = Claims(redis, uuid4().hex, 0.05)
-        first = await claims.take("x", "t")
+        prefix = uuid4().hex
+        claims = Claims(redis, prefix, 60)
+        first = await Claims(redis, prefix, 0.05).take("x", "t")
         await asyncio.sleep(0.06)
         second = await claims.take("x", "t")
         assert isinstance(first, Claim)
