@@ -17,7 +17,7 @@ import typer
 from smsc_async._client import Client
 from smsc_async._journal import Journal, JournalRow, PlannedMessage, RowState, Summary
 from smsc_async._model import JournalError, Message, Observer, Schedule
-from smsc_async._sending import Chunk, goes_with, to_send
+from smsc_async._sending import Chunk, fitting, to_send
 
 from . import output
 from .arguments import (
@@ -287,11 +287,12 @@ def _say(job: _Job, text: str) -> None:
 def _planned(content: bytes, job: _Job) -> Iterator[PlannedMessage]:
     """Yield the rows of the file; the journal iterates only if it has not been planned."""
     options = {"sender": job.sender, "at": job.at}
+    fits = fitting(to_send, options)
 
     def check(message: Message) -> None:
         if message.tz is not None and is_past(job.at, message.tz):
             raise ValueError("--at is in the past in the tz of this row, so the service would send it at once")
-        if not goes_with(to_send, message, options):
+        if not fits(message):
             to_send(Chunk((message,), is_list=False), options)
 
     found = read_messages(content, check, allow_duplicates=job.allow_duplicates, spelling=job.spelling)

@@ -3,9 +3,8 @@
 import hashlib
 import json
 from collections import deque
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from decimal import Decimal
-from functools import partial
 from heapq import merge
 from itertools import pairwise
 from typing import Any, Final, TypeAlias
@@ -30,7 +29,7 @@ from smsc_async._model import (
     recipient_key,
     wrong,
 )
-from smsc_async._sending import BatchTerms, Chunk, Chunker, goes_with, to_send
+from smsc_async._sending import BatchTerms, Chunk, Chunker, fitting, to_send
 
 from .rows import ONE_PHONE, ChunkPlan, MessageResult, PlannedMessage, RowPlan, StoredChunk
 
@@ -86,7 +85,7 @@ class Division:
 
     def __init__(self, options: Mapping[str, Any], size: int) -> None:
         self._options = options
-        fits: Callable[[Message], bool] = partial(goes_with, to_send, options=options)
+        fits = fitting(to_send, options)
         self._alone = size == 1
         self._chunkers = {exact: Chunker(size, fits) for exact in (True, False)}
         self._rows: dict[bool, deque[RowPlan]] = {True: deque(), False: deque()}

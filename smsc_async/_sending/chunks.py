@@ -34,7 +34,9 @@ from smsc_async._model import (
     check_cost,
     counted,
     failure_columns,
+    is_email,
     is_group,
+    is_phone,
     one_by_one,
     own_errors,
     recipient_error,
@@ -52,7 +54,7 @@ __all__ = [
     "MessageOutcome",
     "SendTerms",
     "failed",
-    "goes_with",
+    "fitting",
     "left_out",
     "sent",
     "to_cost",
@@ -256,12 +258,28 @@ def to_cost(chunk: Chunk, options: Mapping[str, Any]) -> GetCost | GetListCost:
     return GetCost.model_validate({**options, **_alone(chunk.messages[0], sender=False)})
 
 
-def goes_with(make: Callable[[Chunk, Mapping[str, Any]], object], message: Message, options: Mapping[str, Any]) -> bool:
-    """Return whether a message can be a line of this batch; one that can't must not fail the rest of its chunk."""
-    try:
-        return fits_in_list(message) and make(Chunk((message,)), options) is not None
-    except ValueError:
-        return False
+def fitting(
+    make: Callable[[Chunk, Mapping[str, Any]], object], options: Mapping[str, Any]
+) -> Callable[[Message], bool]:
+    """Return a function that tells whether a message can be a line of this batch; one that can't must not fail others.
+
+    One message of each kind is tried: besides its kind, nothing of a valid message can contradict the arguments.
+    """
+    known: dict[tuple[bool, ...], bool] = {}
+
+    def fits(message: Message) -> bool:
+        if not fits_in_list(message):
+            return False
+        phone = message.phone
+        kind = is_phone(phone), is_email(phone), message.sender is None, message.tz is None
+        if kind not in known:
+            try:
+                known[kind] = make(Chunk((message,)), options) is not None
+            except ValueError:
+                known[kind] = False
+        return known[kind]
+
+    return fits
 
 
 def _alone(message: Message, *, sender: bool) -> dict[str, Any]:

@@ -2,12 +2,11 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, Generic, TypeVar
 
 from smsc_async._model import Message
 
-from .chunks import Chunk, Chunker, goes_with
+from .chunks import Chunk, Chunker, fitting
 
 __all__ = ["ChunkRequest", "Divider"]
 
@@ -75,7 +74,7 @@ class Divider(Generic[O_co]):
             return [ChunkRequest(chunk, self._make(chunk, self._options))]
         except ValueError as error:
             wrong = error.with_traceback(None)
-        chunker = Chunker(len(chunk.messages), partial(goes_with, self._make, options=self._options))
+        chunker = Chunker(len(chunk.messages), fitting(self._make, self._options))
         parts = [part for message in chunk.messages for part in chunker.add(message)] + chunker.rest()
         if parts == [chunk]:
             return [ChunkRequest(chunk, wrong)]
