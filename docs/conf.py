@@ -1,10 +1,14 @@
 """The documentation as a site: `python -m sphinx -W docs site`."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Final
 
+from docutils.io import StringOutput
 from sphinx.application import Sphinx
+from sphinx.builders.text import TextBuilder
+from sphinx.writers.text import TextWriter
 
 HERE: Final = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
@@ -61,7 +65,9 @@ def _generate(_: Sphinx) -> None:
     for name, text in pages():
         file = folder / f"{name}.md"
         if not file.exists() or file.read_text(encoding="utf-8") != text:
-            file.write_text(text, encoding="utf-8")
+            new = file.with_suffix(f".{os.getpid()}")
+            new.write_text(text, encoding="utf-8")
+            new.replace(file)  # at once: another build may be reading it
 
 
 def _list_for_models(app: Sphinx, error: Exception | None) -> None:
@@ -72,8 +78,19 @@ def _list_for_models(app: Sphinx, error: Exception | None) -> None:
     listed = "".join(f"- [{titles[name]}]({name}.html)\n" for name in sorted(titles))
     out = Path(app.outdir)
     (out / "llms.txt").write_text(f"# smsc_async\n\n> {app.config.description}\n\n{listed}", encoding="utf-8")
-    texts = [Path(app.env.doc2path(name)).read_text(encoding="utf-8") for name in sorted(titles)]
+    texts = [_text(app, name) for name in sorted(titles)]
     (out / "llms-full.txt").write_text("\n\n".join(texts), encoding="utf-8")
+
+
+def _text(app: Sphinx, name: str) -> str:
+    """Return a page as text: its Markdown, or what the docstrings say where that only names modules."""
+    source = Path(app.env.doc2path(name)).read_text(encoding="utf-8")
+    if "```{eval-rst}" not in source:
+        return source
+    builder = TextBuilder(app, app.env)
+    output = StringOutput(encoding="unicode")
+    builder.init()
+    return str(TextWriter(builder).write(app.env.get_and_resolve_doctree(name, builder), output))
 
 
 def setup(app: Sphinx) -> None:

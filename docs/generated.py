@@ -5,6 +5,7 @@ import dataclasses
 import importlib
 import inspect
 import itertools
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -16,7 +17,7 @@ from typer.testing import CliRunner
 import smsc_async
 from smsc_async import ApiError, DeliveryError, MessageStatus
 from smsc_async._cli import commands
-from smsc_async.guards import Rules
+from smsc_async.guards import Rule, Rules
 from smsc_async.sandbox import Sandbox
 
 __all__ = ["MODULES", "pages"]
@@ -96,11 +97,18 @@ def _codes() -> Iterator[str]:
 def _rules() -> Iterator[str]:
     yield "# The numbers of the rules\n\n"
     yield "[Limits](../reference/limits.md) says what each rule means and where it comes from.\n\n"
-    yield "| rule | requests | seconds | over the limit |\n|---|---|---|---|\n"
+    yield "| rule | requests | seconds | over the limit | what it counts |\n|---|---|---|---|---|\n"
+    described = dict(
+        re.findall(r"^ {4}(\w+): (.*?)(?=^ {4}\w|\Z)", inspect.getdoc(Rules) or "", re.DOTALL | re.MULTILINE)
+    )
     for field in dataclasses.fields(Rules):
-        rule: Any = getattr(Rules(), field.name)
-        if rule is not None and hasattr(rule, "count"):
-            yield f"| `{field.name}` | {rule.count} | {rule.seconds:g} | {rule.policy} |\n"
+        rule = getattr(Rules(), field.name)
+        meaning = " ".join(described[field.name].split())
+        if isinstance(rule, Rule):
+            seconds = f"{rule.seconds:g}" if rule.seconds else "at once"
+            yield f"| `{field.name}` | {rule.count} | {seconds} | {rule.policy} | {meaning} |\n"
+        else:
+            yield f"| `{field.name}` | | | off | {meaning} |\n"
 
 
 def _commands() -> Iterator[str]:
@@ -114,14 +122,46 @@ def _commands() -> Iterator[str]:
 def _openapi() -> Iterator[str]:
     yield "# The sandbox's API, in full\n\n"
     yield "[The sandbox from any language](../reference/sandbox-api.md) shows how to use it.\n"
-    for path, methods in sorted(_document(Sandbox())["paths"].items()):
+    document = _document(Sandbox())
+    for path, methods in sorted(document["paths"].items()):
         for method, operation in methods.items():
             yield f"\n## {method.upper()} {path}\n\n{operation.get('description') or operation.get('summary', '')}\n\n"
             parameters = operation.get("parameters", [])
             if parameters:
                 yield "| parameter | meaning |\n|---|---|\n"
                 yield from (f"| `{each['name']}` | {each.get('description', '')} |\n" for each in parameters)
-            yield "\nAnswers: " + ", ".join(operation["responses"]) + ".\n"
+            if "requestBody" in operation:
+                yield f"\nBody: {_body(operation['requestBody'])}.\n"
+            answers = (f"{status} {_body(answer)}".strip() for status, answer in operation["responses"].items())
+            yield "\nAnswers: " + ", ".join(answers) + ".\n"
+    for name, schema in sorted(document["components"]["schemas"].items()):
+        yield f"\n## {name}\n\n{schema.get('description', '')}\n\n"
+        if "properties" not in schema:
+            yield f"{_type(schema)}\n"
+            continue
+        yield "| field | type | meaning |\n|---|---|---|\n"
+        for field, kind in schema["properties"].items():
+            required = "" if field in schema.get("required", []) else ", may be left out"
+            yield f"| `{field}` | {_type(kind)}{required} | {' '.join(kind.get('description', '').split())} |\n"
+
+
+def _body(part: dict[str, Any]) -> str:
+    content = part.get("content", {}).get("application/json")
+    return _type(content["schema"]) if content else ""
+
+
+def _type(schema: dict[str, Any]) -> str:
+    """Return a type of a JSON schema in words."""
+    if "$ref" in schema:
+        name = schema["$ref"].rpartition("/")[2]
+        return f"[{name}](#{name.lower()})"
+    if "anyOf" in schema:
+        return " or ".join(_type(each) for each in schema["anyOf"])
+    if "enum" in schema:
+        return ", ".join(f"`{each}`" for each in schema["enum"])
+    if schema.get("type") == "array":
+        return f"a list of {_type(schema['items'])}"
+    return str(schema.get("format", schema.get("type", "any")))
 
 
 def _document(sandbox: Sandbox) -> dict[str, Any]:
