@@ -1,15 +1,19 @@
 """The documentation: no link is dead, the site is built without a warning, and its reference has every public name."""
 
+import dataclasses
 import importlib
 import re
 import subprocess
 import sys
 import zlib
+from html.parser import HTMLParser
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from smsc_async.guards import Rules
 from tests.parts import is_installed, missing
 
 ROOT: Final = Path(__file__).parent.parent
@@ -47,6 +51,58 @@ def test_each_page_is_in_the_index() -> None:
         assert name == "index" or "_generated" in name or f"\n{name}\n" in index, name
 
 
+def test_the_figures_of_the_readme_are_those_of_the_benchmarks() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    table = readme.partition("## Why not a plain SOAP client")[2].partition("[The benchmarks]")[0]
+    figures = re.findall(r"\d[\d,]+", table)
+    assert len(figures) > 10
+    known = (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8").replace(",", "")
+    assert [each for each in figures if not re.search(rf"\b{each.replace(',', '')}\b", known)] == []
+
+
+@pytest.mark.parametrize("rule", [each.name for each in dataclasses.fields(Rules) if each.name != "spend"])
+def test_the_table_of_the_limits_has_the_numbers_of_the_rules(rule: str) -> None:
+    limits = (ROOT / "docs" / "reference" / "limits.md").read_text(encoding="utf-8")
+    row = next(line for line in limits.splitlines() if line.startswith(f"| `{rule}` |"))
+    number: Any = getattr(Rules(), rule)
+    period = f"{number.seconds:g} s" if number.seconds < 600 else f"{number.seconds / 60:g} min"
+    assert number.seconds == 0 or re.search(rf"\b{period}\b", row)
+    assert rule == "blocked" or re.search(rf"\b{number.count}\b", row)
+
+
+def test_each_variable_is_in_the_reference() -> None:
+    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "smsc_async").rglob("*.py"))
+    page = (ROOT / "docs" / "reference" / "environment.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"\bSMSC_[A-Z_]+[A-Z]\b", sources)) == set(re.findall(r"`(SMSC_\w+)`", page))
+
+
+class _Page(HTMLParser):
+    """The links and the anchors of a page of the site."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.anchors: set[str | None] = {""}
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, _tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        self.anchors.add(given.get("id"))
+        self.links += [link for link in (given.get("href"), given.get("src")) if link and not urlsplit(link).scheme]
+
+
+def _dead_links(site: Path) -> list[tuple[str, str]]:
+    pages = {path.resolve(): _Page(path) for path in site.rglob("*.html")}
+    found = []
+    for path, page in pages.items():
+        for link in page.links:
+            url = urlsplit(link)
+            target = (path.parent / unquote(url.path)).resolve() if url.path else path
+            is_there = unquote(url.fragment) in pages[target].anchors if target in pages else target.is_file()
+            found += [] if is_there else [(path.name, link)]
+    return found
+
+
 @pytest.mark.slow
 def test_the_site_is_built_without_a_warning_and_its_reference_has_every_public_name(tmp_path: Path) -> None:
     if not all(map(is_installed, ("sphinx", "furo", "myst_parser"))):
@@ -64,9 +120,12 @@ def test_the_site_is_built_without_a_warning_and_its_reference_has_every_public_
         check=False,
     )
     assert ran.returncode == 0, ran.stderr[-3000:]
+    assert _dead_links(tmp_path) == []
     inventory = zlib.decompress((tmp_path / "objects.inv").read_bytes().split(b"\n", 4)[4]).decode()
     known = {line.split()[0] for line in inventory.splitlines()}
     public = {f"{module}.{name}" for module in modules for name in importlib.import_module(module).__all__}
     assert public <= known
     assert len((tmp_path / "llms.txt").read_text(encoding="utf-8").splitlines()) > 30
-    assert "DuplicateSend" in (tmp_path / "llms-full.txt").read_text(encoding="utf-8")
+    full = (tmp_path / "llms-full.txt").read_text(encoding="utf-8")
+    assert "class smsc_async.DuplicateSend" in full
+    assert "# Tutorial" in full
