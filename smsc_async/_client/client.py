@@ -190,7 +190,8 @@ class Client(FollowingClient):
 
         Raises:
             ValueError: An argument is wrong. Nothing was requested.
-            InvalidPhone: A recipient is wrong. Other `ApiError`s are about the text, the sender or the channel.
+            InvalidPhone: A recipient is wrong.
+            ApiError: The service refused the text, the sender or the channel.
             CostTooOften: The limit of five identical requests a minute is used up, and the rule `cost` says "raise", or
                 its end is later than `max_wait` or the deadline. By default a call waits.
             SmscError: Another failure. A request that was lost is repeated, because it changes nothing.
