@@ -303,6 +303,8 @@ class Guards:
                 utc_now(self._clock),
                 f"{self._max_waiters} requests are already waiting (max_waiters)",
             )
+        end_of_wait = "an unknown time" if math.isinf(free) else f"{free - now:.1f} s"
+        _log.debug("a request waits for %s: the rule %s is full", end_of_wait, refusal.demand.rule)
         waiter = self._waiters.join(refusal.demand, free)
         if self.rules.identical_send.policy == "raise":
             self._sends |= sends.keys()
