@@ -1,8 +1,9 @@
-"""Each verb of the clients, the watches, the guards and the sandbox has an example in its docstring, and it runs."""
+"""Each verb of the clients, the watches and the sandbox describes its parameters, and has an example that runs."""
 
 import ast
 import doctest
 import inspect
+import re
 from collections.abc import Callable, Coroutine
 from contextlib import redirect_stdout
 from decimal import Decimal
@@ -79,6 +80,12 @@ def test_the_example_of_a_synchronous_verb_runs(verb: Callable[..., object]) -> 
             with redirect_stdout(StringIO()) as printed:
                 exec(compile(example.source, "<docstring>", "single"), names)  # noqa: S102 - our own docstrings
             _check(example, printed.getvalue())
+
+
+@pytest.mark.parametrize("verb", [*ASYNCHRONOUS, *SYNCHRONOUS])
+def test_each_parameter_of_a_verb_is_described(verb: Callable[..., object]) -> None:
+    described = set(re.findall(r"^ {4}\*{0,2}(\w+): ", inspect.getdoc(verb) or "", re.MULTILINE))
+    assert inspect.signature(verb).parameters.keys() - {"self"} - described == set()
 
 
 async def test_a_wrong_example_is_found_out() -> None:

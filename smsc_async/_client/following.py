@@ -45,7 +45,7 @@ class FollowingClient(BulkClient):
     ) -> DeliveryReport:
         """Return the status of a message (`get_status`, or `get_status2` with `extra`).
 
-        The times of the report are aware, in UTC.
+        The times of the report are aware: in UTC, or in the `timezone` of the client if there is no timestamp.
 
         Example:
             >>> sent = await client.send("+79991234567", "Your code is 4821")

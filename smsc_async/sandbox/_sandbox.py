@@ -175,6 +175,9 @@ class Sandbox(SentAssertions):
             >>> (await client.status(sent)).status.phrase
             'delivered'
 
+        Args:
+            seconds: How far the clock moves.
+
         Raises:
             ValueError: The seconds are no number, less than 0, or too many.
         """
