@@ -97,6 +97,8 @@ class BulkClient(Session):
     ) -> AsyncGenerator[ChunkCost, None]:
         """Yield the cost of a batch, one result for each request that `send_batch` would make; sends nothing.
 
+        The error of a request is part of its result.
+
         Example:
             >>> messages = [Message("+79991110001", "Hello Ann"), Message("+79991110002", "Hello Bob")]
             >>> async for quote in client.cost_batch(messages):
@@ -113,7 +115,6 @@ class BulkClient(Session):
 
         Raises:
             ValueError: An argument or a message is wrong, and no request was made yet; or an item is no `Message`.
-            SmscError: The first request failed before anything was transmitted; later errors are part of the results.
         """
         call = partial(self.call, timeout=timeout, deadline=deadline)
         arguments = PrivateDict({"via": via, **options})

@@ -192,8 +192,8 @@ class Client(FollowingClient):
             ValueError: An argument is wrong. Nothing was requested.
             InvalidPhone: A recipient is wrong.
             ApiError: The service refused the text, the sender or the channel.
-            CostTooOften: The limit of five identical requests a minute is used up, and the rule `cost` says "raise", or
-                its end is later than `max_wait` or the deadline. By default a call waits.
+            CostTooOften: The limit of five identical requests a minute is used up, and the rule `identical_cost` says
+                "raise", or its end is later than `max_wait` or the deadline. By default a call waits.
             SmscError: Another failure. A request that was lost is repeated, because it changes nothing.
         """
         operation = GetCost.model_validate({"to": to, "text": text, "via": via, **options})
