@@ -26,6 +26,7 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 html_theme = "furo"
 html_title = f"smsc_async {__version__}"
 html_static_path = ["_static"]
+templates_path = ["_templates"]
 html_js_files = ["accessible.js"]
 html_copy_source = False
 html_show_sourcelink = False

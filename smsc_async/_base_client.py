@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable
 from copy import copy
 from datetime import timedelta, timezone, tzinfo
 from functools import cached_property
-from inspect import isfunction
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Literal, Self, TypeVar, cast
 
@@ -16,13 +15,13 @@ from ._call import (
     Caller,
     Identities,
     Namespaces,
-    Trace,
     checked,
     checked_namespace,
     clock_of,
     credentials_from,
     credentials_source,
     deadline_from,
+    name_after_client,
     named,
     observers_of,
     positive,
@@ -34,12 +33,8 @@ from ._clock import Clock
 from ._frames import without_arguments, without_frames
 from ._model import (
     UNSET,
-    Balance,
     Credentials,
     CredentialsSource,
-    DeliveryReport,
-    GetBalance,
-    GetStatus,
     Observer,
     Operation,
     Result,
@@ -58,7 +53,7 @@ from .guards import Guards, LimitsInForce
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["Session", "name_after_client"]
+__all__ = ["Session"]
 
 R = TypeVar("R", bound=Result)
 
@@ -213,6 +208,10 @@ class Session:
         Close the client from which it was made: that closes both. Leaving an `async with` block of the new client, or
         calling its `aclose`, closes nothing.
 
+        Example:
+            >>> patient = client.with_options(deadline=300)
+            >>> balance = await patient.balance()
+
         Args:
             timeout: The timeout of one request. Unset for that of this client, as for the others.
             deadline: The deadline of a whole call, None for no limit.
@@ -267,6 +266,14 @@ class Session:
         Calls that wait raise `ClientClosed`. Requests in flight get `timeout` seconds to end; then they are cut, and
         the outcome of a send that is cut is unknown. A client that `with_options` made closes nothing.
 
+        Example:
+            >>> await client.aclose()
+            >>> client
+            <smsc_async...Client https://smscentre.com/sys/soap.php (closed)>
+
+        Args:
+            timeout: The seconds for requests in flight, `math.inf` for no limit.
+
         Raises:
             ValueError: `timeout` is less than 0.
         """
@@ -291,6 +298,11 @@ class Session:
 
         Where a limit requires it, the call waits, or raises a `GuardError`. Reads are repeated after network failures
         and error 9, sends only if nothing was sent. A send whose answer is lost is handled as `on_unknown` says.
+
+        Example:
+            >>> sent = await client.call(Send(to="+79991234567", text="Your code is 4821"))
+            >>> sent.sms_count
+            1
 
         Args:
             operation: The operation.
@@ -320,30 +332,10 @@ class Session:
             raise ValueError("attempt and unique_id are for sends only; this operation may be repeated without them")
         return await self._caller.call(operation, steps, end)
 
-    async def balance(
-        self, *, timeout: Timeout | float | Unset = UNSET, deadline: float | Unset | None = UNSET
-    ) -> Balance:
-        """Return the account's balance (`get_balance`)."""
-        return await self.call(GetBalance(), timeout=timeout, deadline=deadline)
-
-    async def _poll(self, operation: GetStatus) -> DeliveryReport:
-        """Request a status once, for a watch, which asks again itself and keeps the limits of each message."""
-        report = await self._caller.call(operation, *self._times(UNSET, UNSET), trace=Trace(once=True))
-        if report.is_final:
-            self._caller.observing.delivered(report)
-        return report
-
     def _times(self, timeout: Timeout | float | Unset, deadline: float | Unset | None) -> tuple[Timeout, float]:
         steps = self._timeout if timeout is UNSET else Timeout.of(timeout)
         within = self._deadline if deadline is UNSET else positive(deadline)
         return steps, math.inf if within is None else self._caller.clock.now() + within
-
-
-def name_after_client(method: object) -> None:
-    """Let the `TypeError` of Python about a wrong call name the class that users know."""
-    while isfunction(method):
-        method.__qualname__ = f"Client.{method.__name__}"
-        method = getattr(method, "__wrapped__", None)
 
 
 for _method in vars(Session).values():

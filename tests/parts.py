@@ -15,6 +15,7 @@ LIBRARIES: Final = {
     "gunicorn",
     "jsonschema_rs",
     "opentelemetry.instrumentation",
+    "openpyxl",
     "opentelemetry.sdk",
     "phonenumbers",
     "playwright",

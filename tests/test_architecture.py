@@ -76,6 +76,7 @@ IMPURE: Final = {
     "sandbox._damage",
     "sandbox._desk",
     "sandbox._exchanges",
+    "sandbox._found",
     "sandbox._lookup",
     "sandbox._pages.answers",
     "sandbox._pages.app",

@@ -10,7 +10,9 @@ from typing import Any, Final
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
+from smsc_async._cli import commands
 from tests.parts import missing
 
 ROOT: Final = Path(__file__).parent.parent
@@ -53,6 +55,17 @@ def test_only_this_machine_and_the_services_of_the_file_reach_the_sandbox() -> N
     assert (context / sandbox["build"]["dockerfile"]).resolve() == EXAMPLE / "Containerfile"
     assert [volume.split(":")[1] for volume in sandbox["volumes"]] == _last_stage("VOLUME")
     assert [volume.split(":")[0] for volume in sandbox["volumes"]] == list(COMPOSE["volumes"])
+
+
+def test_the_compose_file_of_the_page_starts_the_sandbox_with_options_that_it_has() -> None:
+    page = (ROOT / "docs" / "howto" / "docker.md").read_text(encoding="utf-8")
+    services = yaml.safe_load(page.partition("```yaml\n")[2].partition("```")[0])["services"]
+    assert all(port.startswith("127.0.0.1:") for port in services["sandbox"]["ports"])
+    assert services["app"]["depends_on"]["sandbox"]["condition"] == "service_healthy"
+    shown = CliRunner().invoke(commands, ["sandbox", "--help"], env={"COLUMNS": "200"}).output
+    used = re.findall(r"--[a-z-]+", f"{services['sandbox']['command']} {services['sandbox']['healthcheck']['test']}")
+    assert len(used) > 4
+    assert [option for option in used if option not in shown] == []
 
 
 def _python() -> str:

@@ -16,6 +16,7 @@ from . import app as application
 from .app import app
 from .codes import GUESSES, PER_ADDRESS, Codes
 
+pytestmark = pytest.mark.anyio
 PHONE = {"phone": "+7 999 123-45-67"}
 
 

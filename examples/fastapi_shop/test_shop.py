@@ -18,6 +18,7 @@ from smsc_async.sandbox import Sandbox
 from .app import app, on_status
 from .outbox import Outbox
 
+pytestmark = pytest.mark.anyio
 SECRET = "the secret of the account's settings"
 KETTLE = {"phone": "+7 999 123-45-67", "item": "a <kettle>"}
 

@@ -1,6 +1,6 @@
 """Execute one operation through the guards and the network, with retries."""
 
-from .arguments import check_number, checked, deadline_from, named, positive, timeout_from
+from .arguments import check_number, checked, deadline_from, name_after_client, named, positive, timeout_from
 from .caller import Caller, Trace
 from .config import (
     checked_namespace,
@@ -30,6 +30,7 @@ __all__ = [
     "credentials_from",
     "credentials_source",
     "deadline_from",
+    "name_after_client",
     "named",
     "observers_of",
     "positive",

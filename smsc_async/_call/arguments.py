@@ -5,13 +5,14 @@ import re
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from datetime import tzinfo
+from inspect import isfunction
 from typing import Final
 
 from smsc_async._model import UNSET, UnresolvedSend, Unset, is_count, is_plain_function, is_seconds, is_whole, wrong
 from smsc_async._network import Timeout
 from smsc_async.guards import Guards
 
-__all__ = ["check_number", "checked", "deadline_from", "named", "positive", "timeout_from"]
+__all__ = ["check_number", "checked", "deadline_from", "name_after_client", "named", "positive", "timeout_from"]
 
 _DEADLINE: Final = 90.0
 _NUMBER: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{0,9})?|\.[0-9]{1,9}")
@@ -32,6 +33,13 @@ def check_number(recipients: Sequence[str], most: int) -> None:
             f"{len(recipients)} recipients in one request; at most {most} are allowed: split them, use send_batch, or "
             "raise Client(max_recipients=)"
         )
+
+
+def name_after_client(method: object) -> None:
+    """Let the `TypeError` of Python about a wrong call name the class that users know."""
+    while isfunction(method):
+        method.__qualname__ = f"Client.{method.__name__}"
+        method = getattr(method, "__wrapped__", None)
 
 
 def _is_text_or_none(value: object) -> bool:

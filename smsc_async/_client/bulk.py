@@ -5,8 +5,8 @@ from datetime import datetime
 from functools import partial
 from typing import Final, Literal, Unpack
 
-from smsc_async._base_client import Session, name_after_client
-from smsc_async._call import checked
+from smsc_async._base_client import Session
+from smsc_async._call import checked, name_after_client
 from smsc_async._frames import PrivateDict
 from smsc_async._model import UNSET, Channel, Many, Message, QueryOptions, Schedule, Sms, Unset, listing_options
 from smsc_async._network import Timeout
@@ -47,6 +47,13 @@ class BulkClient(Session):
         left early has sent at most the wave that it was in. Messages to one recipient are never in one wave, so that
         they arrive in order. What `list` can't carry unchanged, also a group, is sent in a request of its own. Until a
         request was accepted there is one at a time, and after an error about all messages (`Scope.ALL`) none.
+
+        Example:
+            >>> messages = [Message("+79991110001", "Hello Ann"), Message("+79991110002", "Hello Bob")]
+            >>> async for outcome in client.send_batch(messages):
+            ...     print(outcome.message.phone, outcome.error or "accepted")
+            +79991110001 accepted
+            +79991110002 accepted
 
         Args:
             messages: The messages.
@@ -89,6 +96,14 @@ class BulkClient(Session):
         **options: Unpack[QueryOptions],
     ) -> AsyncGenerator[ChunkCost, None]:
         """Yield the cost of a batch, one result for each request that `send_batch` would make; sends nothing.
+
+        The error of a request is part of its result.
+
+        Example:
+            >>> messages = [Message("+79991110001", "Hello Ann"), Message("+79991110002", "Hello Bob")]
+            >>> async for quote in client.cost_batch(messages):
+            ...     print(len(quote.messages), quote.error or quote.cost.amount)
+            2 9
 
         Args:
             messages: The messages.

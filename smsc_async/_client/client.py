@@ -5,46 +5,38 @@ from datetime import datetime
 from typing import Final, Literal, Unpack
 
 from smsc_async._call import check_number, checked
-from smsc_async._frames import without_arguments, without_frames
+from smsc_async._frames import without_frames
 from smsc_async._model import (
     UNSET,
     AnyRef,
+    Balance,
     Channel,
     Cost,
-    DeliveryFailed,
-    DeliveryReport,
+    GetBalance,
     GetCost,
-    GetStatus,
-    Many,
-    OnProgress,
     QueryOptions,
-    Reports,
     Send,
     SentMessage,
     Sms,
     SmscError,
-    StatusPush,
     UnresolvedSend,
     Unset,
     listing_options,
-    ref_of,
 )
 from smsc_async._network import Timeout
-from smsc_async._sending import AskStatus, statuses_of
-from smsc_async._watching import Plan, Source, Watcher, last_report
+from smsc_async._sending import AskStatus
 
-from .bulk import BulkClient, When
-from .progress import shown_progress
+from .bulk import When
+from .following import FollowingClient
 
 __all__ = ["Client"]
 
 Id = str | int | None
 
-_DAY: Final = 86_400.0
 _SMS: Final = Sms()
 
 
-class Client(BulkClient):
+class Client(FollowingClient):
     """An asynchronous client for the SOAP service of SMS Center.
 
     Use the client as an async context manager, or call `aclose` when it is no longer needed:
@@ -52,6 +44,9 @@ class Client(BulkClient):
         async with Client(apikey="...") as client:
             sent = await client.send("+79991234567", "Hello")
             report = await client.wait_delivered(sent.ref)
+
+    The examples of the methods are for a client of a `Sandbox`, in which each message is delivered at once, but for
+    those to `sandbox.MAGIC_NUMBERS`. All times are in seconds, and all moments aware.
 
     A client serves one event loop at a time. If that loop has ended, the next loop gets new connections. One client may
     be used by many tasks at once.
@@ -86,6 +81,12 @@ class Client(BulkClient):
     ) -> SentMessage:
         """Send one text to one or many recipients (`send_sms`, `send_sms2`).
 
+        Example:
+            >>> sent = await client.send("+79991234567", "Your code is 4821")
+            >>> sent.sms_count
+            1
+            >>> later = await client.send("+79991234567", "See you", at=After(minutes=30), via=Viber())
+
         Args:
             to: Recipients, as a list or separated by commas or semicolons: phones with or without + (the service
                 corrects those without), groups `G<number>`, e-mail addresses, `#ID` or a nickname for Telegram.
@@ -100,8 +101,8 @@ class Client(BulkClient):
                 `id`. No other message may use that id. From 2 on, a status request comes first, and a message that
                 the service has is not sent again. Of several workers only one sends, if they share guards in which
                 `identical_send` is on and do not use `allow_duplicate`.
-            timeout: The timeout for this call.
-            deadline: The deadline for this call, None for no limit.
+            timeout: The timeout of each request: a `Timeout`, or the seconds for reading and for writing.
+            deadline: The seconds for this call with its waits and repetitions, None for no limit.
             **options: The other parameters:
 
         Raises:
@@ -134,6 +135,16 @@ class Client(BulkClient):
         "Not found" proves nothing about a recipient that the service may store in another form: a phone without + that
         may be a local number, or an e-mail address. Such a send can only be reconciled if it is found.
 
+        Example:
+            >>> careful = client.with_options(on_unknown="raise")
+            >>> fault = sandbox.faults.add("lose_answer", operation="send", times=1)
+            >>> try:
+            ...     sent = await careful.send("+79991234567", "Your code is 4821")
+            ... except SmscError as error:
+            ...     sent = await client.resolve(error)
+            >>> sent.reconciled
+            True
+
         Args:
             send: The error, its `unresolved`, or the message in one of the forms that `status` takes.
             since: With a message, when the first attempt began, aware. An older message with the same id is a
@@ -164,6 +175,11 @@ class Client(BulkClient):
     ) -> Cost:
         """Return the cost of a send without sending (`get_sms_cost`, `get_sms_cost2`).
 
+        Example:
+            >>> quote = await client.cost(["+79991234567", "+79991234568"], "Hello")
+            >>> quote.amount, quote.sms_count
+            (Decimal('9'), 2)
+
         Args:
             to: The recipients.
             text: The text.
@@ -173,140 +189,35 @@ class Client(BulkClient):
             **options: The other parameters:
 
         Raises:
-            ValueError: An argument is wrong.
+            ValueError: An argument is wrong. Nothing was requested.
+            InvalidPhone: A recipient is wrong.
+            ApiError: The service refused the text, the sender or the channel.
+            CostTooOften: The limit of five identical requests a minute is used up, and the rule `identical_cost` says
+                "raise", or its end is later than `max_wait` or the deadline. By default a call waits.
+            SmscError: Another failure. A request that was lost is repeated, because it changes nothing.
         """
         operation = GetCost.model_validate({"to": to, "text": text, "via": via, **options})
         check_number(operation.to, self._max_recipients)
         return await self.call(operation, timeout=timeout, deadline=deadline)
 
     @without_frames
-    async def status(
-        self,
-        message: AnyRef,
-        *,
-        detail: Literal[0, 1, 2] = 0,
-        extra: dict[str, str] | None = None,
-        timeout: Timeout | float | Unset = UNSET,
-        deadline: float | Unset | None = UNSET,
-    ) -> DeliveryReport:
-        """Return the status of a message (`get_status`, or `get_status2` with `extra`).
+    async def balance(
+        self, *, timeout: Timeout | float | Unset = UNSET, deadline: float | Unset | None = UNSET
+    ) -> Balance:
+        """Return the account's balance (`get_balance`), in the currency of the account.
+
+        Example:
+            >>> balance = await client.balance()
+            >>> balance.amount
+            Decimal('10000')
 
         Args:
-            message: What `send` returned, its `ref`, or the text form of that, `str(ref)`.
-            detail: 0 for the status, 1 also for the message and its cost, 2 also for the operator and the region.
-            extra: Parameters for `query`.
-            timeout: The timeout for this call.
-            deadline: The deadline for this call, None for no limit.
+            timeout: As in `send`.
+            deadline: As in `send`.
 
         Raises:
-            MessageNotFound: No message has this phone and id.
+            BalanceTooOften: The limit of ten requests a minute is used up, and the rule `balance` says "raise", or its
+                end is later than `max_wait` or the deadline. By default a call waits.
+            SmscError: Another failure. A request that was lost is repeated, because it changes nothing.
         """
-        operation = GetStatus.model_validate({"ref": ref_of(message), "detail": detail, "extra": extra})
-        return await self.call(operation, timeout=timeout, deadline=deadline)
-
-    @without_frames
-    async def statuses(
-        self,
-        messages: Many[AnyRef],
-        *,
-        detail: Literal[0, 1, 2] = 0,
-        progress: bool = False,
-        on_progress: OnProgress | None = None,
-    ) -> Reports[DeliveryReport | SmscError]:
-        """Request the status of each message once, a few at a time; return reports and errors in the same order.
-
-        Args:
-            messages: The messages, as any iterable or async iterable; each in one of the forms that `status` takes.
-            detail: As in `status`.
-            progress: Whether to show a progress bar, which needs tqdm: `pip install 'smsc-async[notebook]'`.
-            on_progress: Is called after each answer with the number of answers and of messages.
-
-        Raises:
-            ModuleNotFoundError: tqdm is not installed, and nothing was requested.
-        """
-        checked(detail=detail, progress=progress, on_progress=on_progress)
-        self._caller.bind()
-        with shown_progress("report", on_progress, shown=progress) as note:
-            return await statuses_of(self.call, messages, detail, workers=self._workers, on_progress=note)
-
-    @without_arguments
-    def watch(
-        self,
-        messages: Source,
-        *,
-        timeout: float | None = _DAY,
-        grace: float = 30.0,
-        delay_per_request: float | Literal["auto"] = "auto",
-        confirm_pushes: bool = False,
-        progress: bool = False,
-        on_progress: OnProgress | None = None,
-    ) -> Watcher:
-        """Follow the delivery of many messages until their status is final; see `Watcher` for its use.
-
-        All watches of a client share what they learn about delivery times.
-
-        Args:
-            messages: One or many, in the forms that `status` takes, or the `unfinished` of a watch; all of each send.
-            timeout: The seconds after which a pending message expires, None for never. A message of `unfinished` that
-                expired before this watch began is requested once more.
-            grace: The seconds for which the service may not know a message yet.
-            delay_per_request: The seconds of delay of an update that one request is worth: more means fewer requests.
-                "auto" depends on age and backlog, and leaves one of five requests for a young message to others.
-            confirm_pushes: Whether a final status that `notify` passed on is confirmed by a request, which also returns
-                what a push doesn't prove, such as the error. The push is then not the last update of its message.
-            progress: Whether to show a progress bar of the messages that have had their last update; needs tqdm.
-            on_progress: Is called after each last update: how many messages have had theirs, how many are watched.
-
-        Raises:
-            ModuleNotFoundError: `progress` is True and tqdm is not installed.
-        """
-        checked(grace=grace, confirm_pushes=confirm_pushes, progress=progress, on_progress=on_progress)
-        self._caller.bind()
-        return Watcher(
-            self._poll,
-            messages,
-            workers=self._workers,
-            plan=Plan(
-                delay_per_request=delay_per_request, interval_limit=self._limits.status, curve=self._watches.curve
-            ),
-            lost_lasts=self._limits.lost_lasts,
-            timeout=timeout,
-            grace=grace,
-            clock=self._caller.clock,
-            entered=self._watches.entered,
-            delivered=self._caller.observing.delivered,
-            confirm_pushes=confirm_pushes,
-            closed=self._caller.closing.wait,
-            progress=shown_progress("message", on_progress, shown=progress),
-        )
-
-    @without_arguments
-    def notify(self, push: StatusPush) -> None:
-        """Pass the status that a callback reported to every watch of this client; see `Watcher.notify`.
-
-        Raises:
-            ValueError: It is not a `StatusPush`.
-        """
-        self._watches.notify(push)
-
-    @without_frames
-    async def wait_final(self, message: AnyRef, timeout: float | None = _DAY) -> DeliveryReport:
-        """Wait until the status of one message is final, delivered or not, and return the report.
-
-        Raises:
-            TimeoutError: The message is still pending after `timeout` seconds.
-        """
-        return await last_report(self.watch(ref_of(message), timeout=timeout))
-
-    @without_frames
-    async def wait_delivered(self, message: AnyRef, timeout: float | None = _DAY) -> DeliveryReport:
-        """Wait until one message is delivered, and return the report.
-
-        Raises:
-            DeliveryFailed: The message was not delivered; the error has the report.
-            TimeoutError: The message is still pending after `timeout` seconds.
-        """
-        report = await self.wait_final(message, timeout)
-        if not report.is_delivered:
-            raise DeliveryFailed(f"the message was not delivered: {report.phrase}", report=report)
-        return report
+        return await self.call(GetBalance(), timeout=timeout, deadline=deadline)

@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 from ._demands import Completion, Part, RequestArrival
-from ._guards import Guards, Identity
+from ._guards import Guards
+from ._identity import Identity
 from ._in_force import LimitsInForce
 from ._limits import BlockLimit, Limit, LoginLimit, Release, SpendLimit, StreakLimit, WindowLimit
 from ._memory import MemoryStore

@@ -4,7 +4,6 @@ import logging
 import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 from weakref import WeakKeyDictionary
@@ -13,10 +12,11 @@ import anyio
 
 from smsc_async._clock import Clock, LoopBinding, RealClock, utc_now
 from smsc_async._frames import without_arguments
-from smsc_async._model import Credentials, GuardStoreError, Operation, Result, Send, SendList, WrongEventLoop
+from smsc_async._model import GuardStoreError, Operation, Result, Send, SendList, WrongEventLoop
 
 from ._arguments import check_objects
 from ._demands import HELD_UNTIL_RECONCILED, Completion, Part, Planner, releases, window_of
+from ._identity import Identity
 from ._limits import Release
 from ._memory import MemoryStore
 from ._refusals import MAY_CLEAR, refused
@@ -24,27 +24,12 @@ from ._rules import Policy, Rule, Rules, Spend, check_numbers
 from ._store import Demand, Refusal, Reservation, RuleSnapshot, Snapshot, Store, answer_of, written
 from ._waiters import Waiters
 
-__all__ = ["Guards", "Identity"]
+__all__ = ["Guards"]
 
 _log = logging.getLogger("smsc_async")
 
 _FLUSH_WITHIN: Final = 2.0
 _RULES: Final = Rules()
-
-
-@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
-class Identity:
-    """The caller, as far as the limits are concerned.
-
-    Attributes:
-        credentials: The credentials of the caller.
-        account: The name under which all credentials of one account count, None for the login or the apikey.
-        egress: Any name for the IP address that the service sees.
-    """
-
-    credentials: Credentials
-    account: str | None = None
-    egress: str = "default"
 
 
 class Guards:
@@ -223,6 +208,12 @@ class Guards:
     async def snapshot(self) -> Snapshot:
         """Return the requests in flight, those that wait, and the keys that are full and until when.
 
+        Example:
+            >>> sent = await client.send("+79991234567", "Your code is 4821")
+            >>> snapshot = await client.guards.snapshot()
+            >>> snapshot.rules["identical_send"].used, snapshot.rules["status"].waiting
+            (1, 0)
+
         Raises:
             GuardStoreError: The store can't be reached.
         """
@@ -312,6 +303,8 @@ class Guards:
                 utc_now(self._clock),
                 f"{self._max_waiters} requests are already waiting (max_waiters)",
             )
+        end_of_wait = "an unknown time" if math.isinf(free) else f"{free - now:.1f} s"
+        _log.debug("a request waits for %s: the rule %s is full", end_of_wait, refusal.demand.rule)
         waiter = self._waiters.join(refusal.demand, free)
         if self.rules.identical_send.policy == "raise":
             self._sends |= sends.keys()

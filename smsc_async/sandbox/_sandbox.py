@@ -12,8 +12,6 @@ import httpx
 from pydantic import SecretStr
 from starlette.applications import Starlette
 
-from smsc_async._model import is_seconds, wrong
-
 from ._access import Access, is_loopback
 from ._accounts import Account
 from ._app import make_app
@@ -30,7 +28,6 @@ from ._faults import Faults, ScriptEntry
 from ._limits import Limits, LimitUse
 from ._lookup import Lookup
 from ._messages import AcceptedMessage
-from ._outbox import MessageFilter
 from ._sandbox_clock import SandboxClock, clock_after
 from ._sent import SentAssertions
 from ._service import Service
@@ -172,72 +169,28 @@ class Sandbox(SentAssertions):
         each wait ends at its own time, and so does what the woken calls then wait for within these seconds, such as
         the further requests of a watch. It returns when all of them wait again.
 
+        Example:
+            >>> sent = await client.send("+79991234567", "Your code is 4821", at=After(minutes=30))
+            >>> await sandbox.advance(1800)
+            >>> (await client.status(sent)).status.phrase
+            'delivered'
+
+        Args:
+            seconds: How far the clock moves.
+
         Raises:
             ValueError: The seconds are no number, less than 0, or too many.
         """
         return self.clock.advance(seconds)
 
-    def find(
-        self,
-        *,
-        phone: str | None = None,
-        text: str | None = None,
-        id: str | None = None,  # noqa: A002 - the service's word
-        status: int | None = None,
-        login: str | None = None,
-        since: float | None = None,
-    ) -> list[AcceptedMessage]:
-        """Return the messages that match, the newest first.
-
-        Args:
-            phone: The recipient; numbers are compared by their digits.
-            text: A part of the text, in upper or lower case.
-            id: The message id.
-            status: The present status.
-            login: The customer.
-            since: Unix time of the sandbox; earlier messages do not match.
-        """
-        wanted = MessageFilter(phone=phone, text=text, id=id, status=status, login=login, since=since)
-        return self._lookup.search(wanted)
-
-    def message(self, key: int | None = None, **wanted: Any) -> AcceptedMessage:
-        """Return the message with this key, or the newest of those that match.
-
-        Args:
-            key: The key.
-            **wanted: What has to match; see `find`.
-
-        Raises:
-            LookupError: No message matches.
-        """
-        found = self._lookup.search(MessageFilter(key=key, **wanted))
-        if not found:
-            raise LookupError(f"no message matches; {self._accepted()}")
-        return found[0]
-
-    async def wait_for(self, *, wait: float = 5.0, **wanted: Any) -> AcceptedMessage:
-        """Return the newest message that matches, as soon as there is one.
-
-        Args:
-            wait: How many seconds to wait for it, in real time.
-            **wanted: What has to match; see `find`.
-
-        Raises:
-            TimeoutError: No message has matched.
-            ValueError: `wait` is not a number of at least 0.
-        """
-        if not is_seconds(wait):
-            raise wrong("wait", "a number of seconds, at least 0", wait)
-        found = await self._lookup.wait(MessageFilter(**wanted), wait)
-        if not found:
-            raise TimeoutError(f"no message matched within {wait:g} s; {self._accepted()}")
-        return found[0]
-
-    def _accepted(self) -> str:
-        return f"{len(self.messages)} were accepted, see sandbox.messages"
-
     def set_status(self, key: int, status: int, err: int | None = None) -> AcceptedMessage:
         """Give a message a status from now on, in place of all later changes.
+
+        Example:
+            >>> sent = await client.send("+79991234567", "Your code is 4821")
+            >>> message = sandbox.set_status(sandbox.message().key, 25)
+            >>> (await client.status(sent)).status.phrase
+            'number unavailable'
 
         Args:
             key: The key of the message.
@@ -261,6 +214,11 @@ class Sandbox(SentAssertions):
     def put_account(self, login: str, **values: Any) -> Account:
         """Change some attributes of a customer, such as `balance`, or add one, and return it with its present balance.
 
+        Example:
+            >>> account = sandbox.put_account("demo", balance=Decimal(3))
+            >>> (await client.balance()).amount
+            Decimal('3')
+
         Args:
             login: The login.
             **values: Attributes of `Account`; a new one needs a password. `top_up` is added to the balance.
@@ -274,13 +232,25 @@ class Sandbox(SentAssertions):
         return account
 
     def limits(self) -> list[LimitUse]:
-        """Return how far each limit is used that something counts under at the moment, the fullest first."""
+        """Return how far each limit is used that something counts under at the moment, the fullest first.
+
+        Example:
+            >>> sent = await client.send("+79991234567", "Your code is 4821")
+            >>> sandbox.limits()[0].limit
+            1
+        """
         with self._service.lock:
             uses = self._service.uses(self.clock.now())
         return sorted(uses, key=lambda use: use.used / max(1, use.limit), reverse=True)
 
     def delete_messages(self) -> None:
-        """Forget all messages, also in the state file; balances, limits and ids stay."""
+        """Forget all messages, also in the state file; balances, limits and ids stay.
+
+        Example:
+            >>> sandbox.delete_messages()
+            >>> len(sandbox.messages)
+            0
+        """
         with self._service.lock:
             self._service.delete_messages()
             self._prune()
@@ -290,6 +260,11 @@ class Sandbox(SentAssertions):
         """Begin anew, as after the start: no messages, requests and counts, the first accounts and faults.
 
         Only keys, numbers, the time and the URL of callbacks go on; the clock runs at its normal speed.
+
+        Example:
+            >>> sandbox.reset()
+            >>> sandbox.balances["demo"]
+            Decimal('10000')
         """
         with self._service.lock:
             self._service.reset()
@@ -319,14 +294,21 @@ class Sandbox(SentAssertions):
                 self._event_log.close()
 
     def transport(self) -> httpx.AsyncBaseTransport:
-        """Return a transport for `Client(transport=)`: complete HTTP messages without a network."""
+        """Return a transport for `Client(transport=)`: complete HTTP messages without a network.
+
+        Example:
+            >>> async with Client(apikey="demo", transport=sandbox.transport()) as client:
+            ...     sent = await client.send("+79991234567", "Your code is 4821")
+        """
         return InProcessTransport(self.app)
 
     def serve(self, host: str = "127.0.0.1", port: int = 0, *, no_token: bool = False) -> AbstractContextManager[str]:
         """Return a context in which the sandbox is served over HTTP, on a thread of its own; it is entered as the URL.
 
-            with sandbox.serve() as url:
-                async with testing.client(sandbox, url=url) as client: ...
+        Example:
+            >>> with sandbox.serve() as url:
+            ...     async with Client(apikey="demo", url=url) as client:
+            ...         sent = await client.send("+79991234567", "Your code is 4821")
 
         Args:
             host: The host name or IP address to listen on.

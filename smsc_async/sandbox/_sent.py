@@ -6,9 +6,9 @@ from typing import Protocol
 from smsc_async._model import wrong
 
 from ._faults import ScriptEntry
+from ._found import FoundMessages
 from ._messages import AcceptedMessage
 from ._recipients import as_stored
-from ._shown import ShownMessages
 
 __all__ = ["SentAssertions"]
 
@@ -23,11 +23,16 @@ class _Sent(Protocol):
     def script(self) -> Sequence[ScriptEntry]: ...
 
 
-class SentAssertions(ShownMessages):
+class SentAssertions(FoundMessages):
     """The assertions of a sandbox, which is also drawn."""
 
     def assert_sent(self: _Sent, phone: str, *, contains: str | None = None) -> AcceptedMessage:
         """Return the newest message to this recipient whose text contains this.
+
+        Example:
+            >>> sent = await client.send("+79991234567", "Your code is 4821")
+            >>> sandbox.assert_sent("+79991234567", contains="4821").text
+            'Your code is 4821'
 
         Args:
             phone: The recipient: a number in any notation, an e-mail address or a Telegram name.

@@ -18,6 +18,8 @@ _WORDS: Final = {
     "async for": "for",
     "await ": "",
     "`aclose`": "`close`",
+    "client.aclose(": "client.close(",
+    "client.guards.snapshot(": "client.guards_snapshot(",
     "An asynchronous": "A synchronous",
 }
 

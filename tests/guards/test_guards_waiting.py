@@ -1,6 +1,7 @@
 """How requests wait for a slot: order, cancellation, how long, and how many."""
 
 import asyncio
+import logging
 
 import pytest
 import trio
@@ -32,6 +33,27 @@ async def test_no_waiter_waits_past_the_moment_its_slot_is_free() -> None:
     starts = [start for start, _ in desk.started]
     assert starts == pytest.approx([at for at in (0, 61.2, 122.4, 183.6, 244.8) for _ in range(5)][:23], abs=0.01)
     assert starts == sorted(starts)
+
+
+@virtual_time
+async def test_the_log_says_for_what_a_request_waits_and_how_long(caplog: pytest.LogCaptureFixture) -> None:
+    desk = Desk()
+    await desk.fill(status(), 5)
+    with caplog.at_level(logging.DEBUG, "smsc_async"):
+        await desk.call(status())
+    assert caplog.messages == ["a request waits for 61.2 s: the rule status is full"]
+
+
+@virtual_time
+async def test_the_log_says_that_nobody_knows_how_long_a_request_waits_for_those_in_flight(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    desk = Desk()
+    with caplog.at_level(logging.DEBUG, "smsc_async"):
+        async with trio.open_nursery() as nursery:
+            for number in range(5):
+                nursery.start_soon(lambda each: desk.call(status(each), latency=1), number)
+    assert caplog.messages == ["a request waits for an unknown time: the rule status_in_flight is full"]
 
 
 @virtual_time
