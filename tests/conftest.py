@@ -40,11 +40,6 @@ if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """Run more workers than there are cores, because many tests wait for other programs."""
-    return 2 * (os.cpu_count() or 1)
-
-
 @pytest.fixture(autouse=True)
 def _forget_tags() -> None:
     """Parse short answers at once: on a thread, which a virtual clock doesn't wait for, they would take forever."""
