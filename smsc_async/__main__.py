@@ -1,5 +1,6 @@
 """The program `smsc-async`, also `python -m smsc_async`."""
 
+import gc
 import io
 import sys
 
@@ -16,8 +17,11 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")  # what the console can't show is escaped
     try:
         # Imported here so that a missing extra is reported in one sentence, and Ctrl-C during the import is handled.
+        gc.disable()  # nothing that is imported becomes garbage
         from ._cli import commands  # noqa: PLC0415
 
+        gc.freeze()
+        gc.enable()
         commands()
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in {"typer", "rich", "click"}:

@@ -63,6 +63,7 @@ app = typer.Typer(
     name="smsc-async",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # a help in boxes takes 0.1 s more
     help=(
         "SMS Center from the command line. Credentials come only from the environment: SMSC_APIKEY, or SMSC_LOGIN and "
         "SMSC_PASSWORD. Exit codes: 0 done, 1 the service or the network failed, 2 wrong usage, 3 done but the result "
@@ -172,7 +173,10 @@ def send(
     allow_http: AllowHttp = False,
     as_json: AsJson = False,
 ) -> None:
-    """Send a text to one or many recipients; exit code 1 if any of them was refused."""
+    """Send a text to one or many recipients.
+
+    The exit code is 1 if any of them was refused.
+    """
     recipients, words = _to_and_text(to, text, via, region)
     sent = _ask(
         lambda client: client.send(
@@ -244,9 +248,9 @@ def watch(
     allow_http: AllowHttp = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines.")] = False,
 ) -> None:
-    """Follow messages until all are final or expired; exit code 1 if any of them was not delivered.
+    """Follow messages until all are final or expired.
 
-    Prints a line for each change of status.
+    Prints a line for each change of status. The exit code is 1 if any of them was not delivered.
     """
 
     def command() -> int:
@@ -294,7 +298,10 @@ def doctor(
         typer.Option(help="Instead, write what the service answers to the open questions into this new file."),
     ] = None,
 ) -> None:
-    """Compare the service's live WSDL with the snapshot, and check the login; exit code 1 if a check fails."""
+    """Check the service's WSDL and the login.
+
+    The WSDL is compared with the snapshot of this package. The exit code is 1 if a check fails.
+    """
     if report is not None:
         say(*NOTICE)
         answers = run(write_report(report, url, allow_http=allow_http))

@@ -42,7 +42,10 @@ def demo(
     messages: Annotated[int, typer.Option(min=1, max=100_000, help="The number of messages.")] = 1000,
     as_json: AsJson = False,
 ) -> None:
-    """Send messages to a sandbox on this machine and follow each; needs no account."""
+    """Send messages to a sandbox, and follow each.
+
+    The sandbox runs on this machine, so no account is needed.
+    """
     demonstration = _demonstration()
     console = stderr_console(quiet=as_json)
 
@@ -103,7 +106,10 @@ def sandbox(
         str | None, typer.Option(metavar="URL", help="Serve none: return when the sandbox with this URL is ready.")
     ] = None,
 ) -> None:
-    """Serve a sandbox of the service until Ctrl-C; login, password and apikey are all `demo`."""
+    """Serve a sandbox of the service until Ctrl-C.
+
+    Login, password and apikey are all `demo`.
+    """
     if wait is not None:
         run(_until_ready(attempt(partial(_ready_url, wait))))
         return

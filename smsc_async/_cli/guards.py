@@ -125,7 +125,10 @@ def guards(
     resume: Annotated[bool, typer.Option("--resume", help="Resume sending.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show which requests the shared guards refuse, why and until when; reset a rule, pause or resume sending."""
+    """Show or change what the shared guards refuse.
+
+    Shows which requests they refuse, why and until when; resets a rule; pauses or resumes sending.
+    """
     if sum((reset is not None, pause is not None, resume)) > 1:
         fail(USAGE, "pass only one of --reset, --pause and --resume")
     if redis is None:

@@ -160,7 +160,10 @@ def send_file(
     prefix: PrefixOption = "smsc",
     as_json: AsJson = False,
 ) -> None:
-    """Send each message of a CSV file once; after an interruption the same command continues the job."""
+    """Send each message of a CSV file once.
+
+    After an interruption the same command continues the job.
+    """
     job = _Job(
         messages=messages,
         journal=journal,
