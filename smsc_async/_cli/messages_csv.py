@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Final
 
 from smsc_async._journal import PlannedMessage
@@ -57,14 +58,15 @@ class MessageFile:
 
     Attributes:
         columns: Its columns, in order, without those of `bad_file`.
-        rows: All rows, in order; a row that can't be sent has a `fault`.
-        bad: The rows that can't be sent.
+        rows: Yields all rows, in order; a row that can't be sent has a `fault`. Raises a `ValueError` where the file
+            can't be read, or at its end if it has no rows.
+        bad: The rows that can't be sent, of those that were read.
         dialect: How it is written.
     """
 
     columns: tuple[str, ...]
-    rows: tuple[PlannedMessage, ...]
-    bad: tuple[BadRow, ...]
+    rows: Iterator[PlannedMessage]
+    bad: list[BadRow]
     dialect: Dialect
 
 
@@ -87,25 +89,30 @@ def read_messages(
         spelling: The encoding, the delimiter and the form of the phones.
 
     Raises:
-        ValueError: The file is not in this format, or has no rows.
+        ValueError: The file is not in this format.
     """
     sheet = _sheet(content, spelling)
     _check_columns(sheet.columns)
-    if not sheet.rows:
-        raise ValueError("the CSV file has a header and no rows")
-    planned, bad = [], []
-    seen = _Seen(allow_duplicates=allow_duplicates)
-    notes = [sheet.columns.index(name) for name in _NOTES if name in sheet.columns]
     columns = tuple(name for name in sheet.columns if name not in _NOTES)
-    for number, cells in sheet.rows:
-        own = [cell for place, cell in enumerate(cells) if place not in notes]
-        message = _planned(number, own, columns, check, seen, region=spelling.region)
-        planned.append(message)
-        if message.fault is not None:
-            # A row that was bad before keeps the number that it had in the first file.
-            first = dict(zip(sheet.columns, cells, strict=False)).get("row", "") or str(number)
-            bad.append(BadRow(number, message.fault, (first, message.fault, *own)))
-    return MessageFile(columns, tuple(planned), tuple(bad), sheet.dialect)
+    bad: list[BadRow] = []
+    seen = _Seen(allow_duplicates=allow_duplicates)
+
+    def rows() -> Iterator[PlannedMessage]:
+        notes = [sheet.columns.index(name) for name in _NOTES if name in sheet.columns]
+        is_empty = True
+        for number, cells in sheet.rows:
+            is_empty = False
+            own = [cell for place, cell in enumerate(cells) if place not in notes] if notes else cells
+            message = _planned(number, own, columns, check, seen, region=spelling.region)
+            if message.fault is not None:
+                # A row that was bad before keeps the number that it had in the first file.
+                first = dict(zip(sheet.columns, cells, strict=False)).get("row", "") or str(number)
+                bad.append(BadRow(number, message.fault, (first, message.fault, *own)))
+            yield message
+        if is_empty:
+            raise ValueError("the CSV file has a header and no rows")
+
+    return MessageFile(columns, rows(), bad, sheet.dialect)
 
 
 def dialect_of(content: bytes, spelling: Spelling) -> Dialect:
@@ -136,7 +143,7 @@ class _Seen:
 
     def __init__(self, *, allow_duplicates: bool) -> None:
         self._allow_duplicates = allow_duplicates
-        self._messages: dict[tuple[object, ...], int] = {}
+        self._messages: dict[bytes, int] = {}
         self._ids: dict[tuple[str, str], int] = {}
 
     def check(self, row: int, message: Message, id: str | None) -> None:  # noqa: A002 - the service's own word
@@ -146,7 +153,8 @@ class _Seen:
             first = self._ids.setdefault((phone, id), row)
             if first != row:
                 raise ValueError(f"row {first} has the same phone and id")
-        first = self._messages.setdefault((phone, message.text, message.sender, message.tz), row)
+        content = repr((phone, message.text, message.sender, message.tz)).encode()
+        first = self._messages.setdefault(blake2b(content, digest_size=16).digest(), row)
         if first != row and not self._allow_duplicates:
             raise ValueError(f"row {first} is the same message to the same phone; --allow-duplicates sends both")
 

@@ -215,8 +215,7 @@ async def _work(job: _Job, observers: Sequence[Observer]) -> _Done:
     spelling = {name: value for name, value in asdict(job.spelling).items() if value is not None}
     async with journal:
         source = f"{hashlib.sha256(content).hexdigest()} {'all' if job.allow_duplicates else 'once'}"
-        if spelling:
-            source += f" {json.dumps(spelling)}"
+        source += f" {json.dumps(spelling)}" if spelling else ""
         is_new = await journal.plan(
             _planned(content, job), source=source, batch_size=job.batch_size, sender=job.sender, at=job.at
         )
@@ -261,9 +260,7 @@ async def _send(job: _Job, journal: Journal, client: Client, shared: SharedGuard
         price = summary.cost + await journal.quote(client)
         if price > job.max_cost:
             fail(FAILED, f"nothing was sent: it would cost {plain(price)}, and --max-cost is {job.max_cost}")
-    # With --json, nothing but the JSON is printed.
-    console = stderr_console(quiet=job.as_json)
-    total = summary.total - summary.skipped
+    total, console = summary.total - summary.skipped, stderr_console(quiet=job.as_json)
     with progress(console, total, sent=total - summary.unsent, final=summary.final) as stages:
 
         async def follow() -> None:
@@ -288,7 +285,7 @@ def _say(job: _Job, text: str) -> None:
 
 
 def _planned(content: bytes, job: _Job) -> Iterator[PlannedMessage]:
-    """Yield the rows of the file; the journal iterates only if it has not been planned."""
+    """Yield the rows of the file, and raise at its end if it can't be sent; the journal stores no row before."""
     options = {"sender": job.sender, "at": job.at}
     fits = fitting(to_send, options)
 
@@ -299,15 +296,18 @@ def _planned(content: bytes, job: _Job) -> Iterator[PlannedMessage]:
             to_send(Chunk((message,), is_list=False), options)
 
     found = read_messages(content, check, allow_duplicates=job.allow_duplicates, spelling=job.spelling)
-    if any(row.message is not None and row.message.tz is None for row in found.rows):
+    zones: set[bool | None] = set()  # whether a row has a `tz`, None for a bad row
+    for row in found.rows:
+        zones.add(None if row.message is None else row.message.tz is not None)
+        yield row
+    if False in zones:
         not_past(job.at)
-    if found.bad and job.skip_bad is None:
-        raise ValueError("\n".join(_bad_lines(found.bad)))
     if job.skip_bad is not None:
         write_csv(job.skip_bad, bad_file(found), found.dialect)
-    if len(found.bad) == len(found.rows):
+    elif found.bad:
+        raise ValueError("\n".join(_bad_lines(found.bad)))
+    if zones == {None}:
         raise ValueError("no row of the CSV file can be sent")
-    yield from found.rows
 
 
 def _bad_lines(bad: Sequence[BadRow]) -> Iterator[str]:

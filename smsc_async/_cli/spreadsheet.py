@@ -4,9 +4,10 @@ import codecs
 import csv
 import io
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, TextIO
 
 __all__ = ["Dialect", "Sheet", "damage", "in_dialect", "is_sheet", "lines_of", "quoted", "read_sheet", "unquoted"]
 
@@ -18,6 +19,8 @@ _BOMS: Final = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_LONGEST_LINE: Final = 8
+"""Characters of Excel's line about the delimiter."""
 _WORKBOOKS: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # .xlsx and .ods, .xls
 _EXCEL: Final = re.compile(r"sep=([^\w\r\n\"])(\r\n|\r|\n)", re.IGNORECASE)
 # OWASP, "CSV injection": a spreadsheet runs a cell that begins with one of these characters.
@@ -62,13 +65,13 @@ class Sheet:
 
     Attributes:
         columns: The names in the header, in lower case.
-        rows: The rows after the header that are not empty, each with its number in the file and its cells; there may be
-            more or fewer cells than columns.
+        rows: Yields the rows after the header that are not empty, each with its number in the file and its cells; there
+            may be more or fewer cells than columns. Raises a `ValueError` where the file can't be read.
         dialect: How the file is written.
     """
 
     columns: tuple[str, ...]
-    rows: tuple[tuple[int, list[str]], ...]
+    rows: Iterator[tuple[int, list[str]]]
     dialect: Dialect
 
 
@@ -78,7 +81,7 @@ def lines_of(content: bytes, encoding: str | None = None) -> list[str]:
     Raises:
         ValueError: It is not in this encoding.
     """
-    return re.split(r"\r\n|\r|\n", _decoded(content, encoding)[0])
+    return re.split(r"\r\n|\r|\n", _decoded(content, _encoding(content, encoding)))
 
 
 def is_sheet(
@@ -89,8 +92,8 @@ def is_sheet(
     Raises:
         ValueError: The file can't be read.
     """
-    text, dialect = _opened(content, known, encoding, delimiter)
-    return {*known} <= {*_header(text, dialect.delimiter)}
+    skipped, dialect = _opened(content, known, encoding, delimiter)
+    return {*known} <= {*_header(content, dialect.encoding, skipped, dialect.delimiter)}
 
 
 def read_sheet(
@@ -107,24 +110,35 @@ def read_sheet(
     Raises:
         ValueError: The file can't be read.
     """
-    text, dialect = _opened(content, known, encoding, delimiter)
+    skipped, dialect = _opened(content, known, encoding, delimiter)
     # Let csv split the lines: splitlines() would also end a row at a U+2028 inside a text.
-    lines = csv.reader(io.StringIO(text, newline=""), delimiter=dialect.delimiter, strict=True)
-    before = 0  # lines before the row that is read, which may have several
-    rows = []
-    try:
+    lines = csv.reader(_text(content, dialect.encoding, skipped), delimiter=dialect.delimiter, strict=True)
+    with _explained(content, dialect, [0]):
         empty, header = _first(lines)
-        columns = _names(header)
-        before = lines.line_num
-        for number, cells in enumerate(lines, empty + 2):
-            before = lines.line_num
+    columns = _names(header)
+    return Sheet(columns, _rows(content, lines, empty + 2, len(columns), dialect), dialect)
+
+
+def _rows(content: bytes, lines: Any, first: int, width: int, dialect: Dialect) -> Iterator[tuple[int, list[str]]]:
+    before = [lines.line_num]  # lines before the row that is read, which may have several
+    with _explained(content, dialect, before):
+        for number, cells in enumerate(lines, first):
+            before[0] = lines.line_num
             # Empty rows count, so that the numbers are those of the spreadsheet.
             if any(map(str.strip, cells)):
-                rows.append((number, list(_cut([unquoted(cell) for cell in cells], len(columns)))))
+                yield number, list(_cut([unquoted(cell) for cell in cells], width))
+
+
+@contextmanager
+def _explained(content: bytes, dialect: Dialect, before: list[int]) -> Iterator[None]:
+    """Say where a file can't be read; `before` holds the number of lines that could be."""
+    try:
+        yield
     except csv.Error as error:
-        line = before + 1 + dialect.names_delimiter
+        line = before[0] + 1 + dialect.names_delimiter
         raise ValueError(f"line {line} of the CSV file can't be read: {_reason(str(error))}") from None
-    return Sheet(columns, tuple(rows), dialect)
+    except UnicodeError:
+        raise _undecodable(content, dialect.encoding) from None
 
 
 def in_dialect(dialect: Dialect, rows: Iterable[Sequence[str]]) -> bytes:
@@ -172,41 +186,65 @@ def _is_formula(cell: str) -> bool:
     return _FORMULA.match(cell) is not None and not _NUMBER.fullmatch(cell)
 
 
-def _opened(content: bytes, known: Collection[str], encoding: str | None, delimiter: str | None) -> tuple[str, Dialect]:
-    """Return the text of a file, without Excel's line about the delimiter, and how it is written."""
-    text, encoding = _decoded(content, encoding)
-    line = _EXCEL.match(text)  # Excel does not show it
-    if line:
-        delimiter, text = delimiter or line[1], text[line.end() :]
+def _opened(content: bytes, known: Collection[str], encoding: str | None, delimiter: str | None) -> tuple[int, Dialect]:
+    """Return how many characters precede the header, which are Excel's line about the delimiter; and the dialect."""
+    encoding = _encoding(content, encoding)
+    try:
+        start = _text(content, encoding, 0).read(_LONGEST_LINE)
+    except (LookupError, UnicodeError):
+        raise _undecodable(content, encoding) from None
+    line = _EXCEL.match(start)  # Excel does not show it
+    skipped = line.end() if line else 0
+    delimiter = delimiter or (line[1] if line else None)
     if delimiter is None:
-        delimiter = max(_DELIMITERS, key=lambda each: len({*_header(text, each)} & {*known}))
-    return text, Dialect(encoding, delimiter, names_delimiter=line is not None)
+        delimiter = max(_DELIMITERS, key=lambda each: len({*_header(content, encoding, skipped, each)} & {*known}))
+    return skipped, Dialect(encoding, delimiter, names_delimiter=line is not None)
 
 
-def _decoded(content: bytes, encoding: str | None) -> tuple[str, str]:
-    """Return the text and its encoding."""
+def _text(content: bytes, encoding: str, skipped: int) -> TextIO:
+    """Return the text of a file after some characters; it is decoded as it is read."""
+    text = io.TextIOWrapper(io.BytesIO(content), encoding, newline="")
+    text.read(skipped)
+    return text
+
+
+def _encoding(content: bytes, encoding: str | None) -> str:
     if content.startswith(_WORKBOOKS):
         raise ValueError('this is a workbook, not a CSV file; save it as "CSV UTF-8" in the spreadsheet')
     found = next((name for mark, name in _BOMS if content.startswith(mark)), encoding)
     if found is None:  # in UTF-16, one of the two bytes of a Latin letter is zero
         zeros = [byte == 0 for byte in content[:2]]
         found = "utf-16-be" if zeros == [True, False] else "utf-16-le" if zeros == [False, True] else "utf-8"
+    return found
+
+
+def _decoded(content: bytes, encoding: str) -> str:
     try:
-        return content.decode(found), found
+        return content.decode(encoding)
+    except (LookupError, UnicodeError):
+        raise _undecodable(content, encoding) from None
+
+
+def _undecodable(content: bytes, encoding: str) -> ValueError:
+    """Return the error of a file that is not in an encoding; only decoding all of it shows at which byte."""
+    try:
+        content.decode(encoding)
     except UnicodeDecodeError as error:
-        name = "UTF-8" if found.startswith("utf-8") else found
-        raise ValueError(
+        name = "UTF-8" if encoding.startswith("utf-8") else encoding
+        return ValueError(
             f'the file is not {name} (byte {error.start}); save it as "CSV UTF-8", or pass its encoding, such as '
             "--encoding cp1251"
-        ) from None
+        )
     except (LookupError, UnicodeError):
-        raise ValueError("--encoding must be the name of an encoding, such as utf-8 or cp1251") from None
+        pass
+    return ValueError("--encoding must be the name of an encoding, such as utf-8 or cp1251")
 
 
-def _header(text: str, delimiter: str) -> tuple[str, ...]:
+def _header(content: bytes, encoding: str, skipped: int, delimiter: str) -> tuple[str, ...]:
+    text = _text(content, encoding, skipped)
     try:
-        return _names(_first(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))[1])
-    except csv.Error:
+        return _names(_first(csv.reader(text, delimiter=delimiter, strict=True))[1])
+    except (csv.Error, UnicodeError):
         return ()
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable
-from contextlib import aclosing
+from contextlib import aclosing, closing
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -35,8 +35,9 @@ from smsc_async.guards import Guards, Rules
 
 from .file import JOURNAL
 from .guard_store import JournalGuardStore
-from .requests import JobTerms, Numbering, cost_of, digest_of_rows, divide, operation_of
-from .rows import ChunkPlan, ChunkState, JournalRow, PlannedMessage, RowPlan, Summary, status_note
+from .numbering import Numbering
+from .requests import JobTerms, cost_of, digest_of_rows, divide, operation_of
+from .rows import ChunkPlan, ChunkState, JournalRow, PlannedMessage, Summary, status_note
 from .sender import JournalSender, client_of, counted
 from .store import JournalStore
 
@@ -146,18 +147,19 @@ class Journal:
         arguments = {"sender": sender, "at": at, "via": via, **options}
         terms = JobTerms.model_validate({"batch_size": batch_size, **arguments}).canonical()
         async with self._turn:
-            rows = Numbering()
             # A known source need not be read again.
-            if source is None or not await self._run_blocking(self._is_planned, source, terms):
+            if source is not None and await self._run_blocking(self._is_planned, source, terms):
+                return False
+            with closing(Numbering(self._path)) as rows:
                 async with aclosing(each_item(messages)) as items:
                     async for item in items:
                         rows.add(item)
                 await self._run_blocking(rows.arrange)
-            source = await self._run_blocking(digest_of_rows, rows) if source is None else source
-            if await self._run_blocking(self._is_planned, source, terms):
-                return False
-            chunks = divide(rows, {**arguments, "cost": 2}, batch_size)
-            await self._run_blocking(self._plan, source, terms, rows, chunks)
+                source = await self._run_blocking(digest_of_rows, rows) if source is None else source
+                if await self._run_blocking(self._is_planned, source, terms):
+                    return False
+                chunks = divide(rows, {**arguments, "cost": 2}, batch_size)
+                await self._run_blocking(self._plan, source, terms, rows, chunks)
             self._is_current = True
             return True
 
@@ -339,9 +341,8 @@ class Journal:
             )
         return True
 
-    def _plan(self, source: str, terms: str, rows: Iterable[PlannedMessage], chunks: Iterable[ChunkPlan]) -> None:
-        faulty = [RowPlan(each.row or 0, each.phone, each.fault) for each in rows if each.message is None]
-        self._file.plan(json.dumps([source, terms]), chunks, faulty)
+    def _plan(self, source: str, terms: str, rows: Numbering, chunks: Iterable[ChunkPlan]) -> None:
+        self._file.plan(json.dumps([source, terms]), chunks, rows.faulty)
 
     async def _note_update(self, update: Update) -> None:
         await self._run_blocking(self._file.note_status, *status_note(update, datetime.now(UTC)))

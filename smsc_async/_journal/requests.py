@@ -5,9 +5,7 @@ import json
 from collections import deque
 from collections.abc import Container, Iterable, Iterator, Mapping
 from decimal import Decimal
-from heapq import merge
-from itertools import pairwise
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from smsc_async._model import (
     ApiError,
@@ -21,22 +19,18 @@ from smsc_async._model import (
     SentMessage,
     SmscError,
     When,
-    has_one_phone,
     is_international,
     new_id,
     own_errors,
     parts,
-    recipient_key,
-    wrong,
 )
 from smsc_async._sending import BatchTerms, Chunk, Chunker, fitting, to_send
 
-from .rows import ONE_PHONE, ChunkPlan, MessageResult, PlannedMessage, RowPlan, StoredChunk
+from .rows import ChunkPlan, MessageResult, PlannedMessage, RowPlan, StoredChunk
 
 __all__ = [
     "Division",
     "JobTerms",
-    "Numbering",
     "cost_of",
     "digest_of_rows",
     "divide",
@@ -128,75 +122,6 @@ def divide(rows: Iterable[PlannedMessage], options: Mapping[str, Any], size: int
         if planned.message is not None and planned.row is not None:
             yield from division.add(planned.row, planned.message, planned.id)
     yield from division.rest()
-
-
-class Numbering:
-    """The messages of a job in the order of their rows, a few bytes each.
-
-    Iterate over it as often as needed, after `arrange`.
-    """
-
-    def __init__(self) -> None:
-        self._rows: list[_Row] = []
-        self._ids: set[tuple[str, str]] = set()
-
-    def __iter__(self) -> Iterator[PlannedMessage]:
-        return map(_planned, self._rows)
-
-    def add(self, item: Message | PlannedMessage) -> None:
-        """Add a message; its row is its position unless it has one.
-
-        Raises:
-            ValueError: It is no message, or an earlier one has the same phone and id.
-        """
-        number = len(self._rows) + 1
-        if isinstance(item, Message):
-            if not has_one_phone(item):
-                raise ValueError(f"message {number}: {ONE_PHONE}")
-            self._rows.append((number, number, *_columns(item), None, None))
-            return
-        if not isinstance(item, PlannedMessage):
-            raise wrong(f"item {number} of messages", "a Message or PlannedMessage", item)
-        row, message = number if item.row is None else item.row, item.message
-        if message is not None and item.id is not None:
-            known = len(self._ids)
-            self._ids.add((recipient_key(message.phone), item.id))
-            if len(self._ids) == known:
-                raise ValueError(f"message {number} has the same phone and id as an earlier one")
-        columns = (item.phone, None, None, None) if message is None else _columns(message)
-        self._rows.append((row, number, *columns, item.id, item.fault))
-
-    def arrange(self) -> None:
-        """Sort the messages by their rows; blocks, but in pieces, so that other threads can run.
-
-        Raises:
-            ValueError: Two messages have the same row.
-        """
-        pieces = [
-            sorted(self._rows[start : start + _SORTED_AT_ONCE]) for start in range(0, len(self._rows), _SORTED_AT_ONCE)
-        ]
-        self._rows = list(merge(*pieces))
-        twice = [second[1] for first, second in pairwise(self._rows) if first[0] == second[0]]
-        if twice:
-            raise ValueError(f"message {min(twice)} has the same row number as an earlier one")
-
-
-# row, number, phone, text, sender, tz, id, fault
-_Row: TypeAlias = tuple[int, int, str, str | None, str | None, float | None, str | None, str | None]
-_SORTED_AT_ONCE: Final = 2_000
-
-
-def _columns(message: Message) -> tuple[str, str, str | None, float | None]:
-    return message.phone, message.text, message.sender, message.tz
-
-
-def _planned(values: _Row) -> PlannedMessage:
-    row, _, phone, text, sender, tz, id_, fault = values
-    # Not validated: these are the values of valid messages.
-    if text is None:
-        return PlannedMessage.model_construct(id=id_, row=row, phone=phone, fault=fault)
-    message = Message.model_construct(phone=phone, text=text, sender=sender, tz=tz)
-    return PlannedMessage.model_construct(message=message, id=id_, row=row)
 
 
 def digest_of_rows(rows: Iterable[PlannedMessage]) -> str:

@@ -98,7 +98,7 @@ class PlannedMessage(FrozenModel):
 
     message: Message | None = None
     id: MessageId | None = None
-    row: Annotated[int, Field(ge=0)] | None = None
+    row: Annotated[int, Field(ge=0, lt=1 << 63)] | None = None
     phone: Annotated[str, Field(repr=False)] = ""
     fault: str | None = None
 

@@ -3,11 +3,18 @@
 import pytest
 
 from smsc_async import Message
-from smsc_async._cli.messages_csv import read_messages
+from smsc_async._cli.messages_csv import BadRow, read_messages
 
 
 def accept(_message: Message) -> None:
     """Accept every message."""
+
+
+def bad_rows(content: bytes, *, allow_duplicates: bool = False) -> list[BadRow]:
+    """Read a file, and return its bad rows."""
+    found = read_messages(content, accept, allow_duplicates=allow_duplicates)
+    assert list(found.rows)
+    return found.bad
 
 
 def test_rows_keep_their_numbers_texts_and_columns() -> None:
@@ -20,7 +27,7 @@ def test_rows_keep_their_numbers_texts_and_columns() -> None:
         (2, "order-1", Message("+79161234567", "Hi", "shop", 2)),
         (4, None, Message("79161234568", "two\nlines, comma")),
     ]
-    assert found.bad == ()
+    assert found.bad == []
 
 
 def test_an_order_number_is_the_id_of_a_row() -> None:
@@ -47,7 +54,7 @@ def test_a_line_separator_inside_a_text_ends_no_row() -> None:
 )
 def test_a_file_in_another_format_is_refused(content: bytes, words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        read_messages(content, accept)
+        list(read_messages(content, accept).rows)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +79,7 @@ def test_the_reason_for_a_bad_row_contains_no_values(row: str, reason: str) -> N
             raise ValueError("check: no")
 
     found = read_messages(f"phone,text,id,sender,tz\n{row}\n".encode(), check)
-    ((bad,), (planned,)) = found.bad, found.rows
+    ((planned,), (bad,)) = found.rows, found.bad
     assert (bad.row, planned.row, planned.fault, planned.message) == (2, 2, bad.reason, None)
     assert bad.reason.startswith(reason)
     assert "7916" not in f"{bad.reason}{bad!r}"
@@ -80,12 +87,12 @@ def test_the_reason_for_a_bad_row_contains_no_values(row: str, reason: str) -> N
 
 def test_a_duplicate_message_is_a_bad_row_unless_allowed() -> None:
     content = b"phone,text,sender\n+79161234567,Hi,\n89161234567,Hi,\n+79161234567,Hi,shop\n"
-    (bad,) = read_messages(content, accept).bad
+    (bad,) = bad_rows(content)
     assert (bad.row, bad.reason) == (3, "row 2 is the same message to the same phone; --allow-duplicates sends both")
-    assert read_messages(content, accept, allow_duplicates=True).bad == ()
+    assert bad_rows(content, allow_duplicates=True) == []
 
 
 def test_a_duplicate_id_for_a_phone_is_always_a_bad_row() -> None:
     content = b"phone,text,id\n+79161234567,Hi,a\n+79161234567,Ho,a\n+79161234568,Hi,a\n"
-    (bad,) = read_messages(content, accept, allow_duplicates=True).bad
+    (bad,) = bad_rows(content, allow_duplicates=True)
     assert (bad.row, bad.reason) == (3, "row 2 has the same phone and id")
