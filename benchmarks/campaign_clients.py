@@ -180,7 +180,8 @@ async def raw(url: str, library: str, flight: int, size: int) -> AsyncIterator[R
             async def worker() -> None:
                 nonlocal accepted
                 while next(numbers, None) is not None:
-                    accepted += size * (b"<cnt>" in await post(next(bodies)))
+                    answer = await post(next(bodies))
+                    accepted += size * (b"<cnt>" in answer)
 
             await asyncio.gather(*(worker() for _ in range(flight)))
             return accepted
