@@ -231,6 +231,6 @@ def _number(text: str | None) -> float | None:
     if text is None:
         return None
     try:
-        return float(text)
+        return float(text) + 0.0  # -0 is 0
     except ValueError:
         raise ValueError("tz must be a number of hours relative to Moscow") from None

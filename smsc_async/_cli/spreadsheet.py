@@ -21,6 +21,7 @@ _BOMS: Final = (
 )
 _LONGEST_LINE: Final = 8
 """Characters of Excel's line about the delimiter."""
+_WIDE: Final = re.compile(r"utf[-_]?(16|32)", re.IGNORECASE)
 _WORKBOOKS: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # .xlsx and .ods, .xls
 _EXCEL: Final = re.compile(r"sep=([^\w\r\n\"])(\r\n|\r|\n)", re.IGNORECASE)
 # OWASP, "CSV injection": a spreadsheet runs a cell that begins with one of these characters.
@@ -190,6 +191,7 @@ def _opened(content: bytes, known: Collection[str], encoding: str | None, delimi
     """Return how many characters precede the header, which are Excel's line about the delimiter; and the dialect."""
     encoding = _encoding(content, encoding)
     try:
+        codecs.lookup(encoding)  # refuses a word that only files know, such as "locale"
         start = _text(content, encoding, 0).read(_LONGEST_LINE)
     except (LookupError, UnicodeError):
         raise _undecodable(content, encoding) from None
@@ -211,11 +213,14 @@ def _text(content: bytes, encoding: str, skipped: int) -> TextIO:
 def _encoding(content: bytes, encoding: str | None) -> str:
     if content.startswith(_WORKBOOKS):
         raise ValueError('this is a workbook, not a CSV file; save it as "CSV UTF-8" in the spreadsheet')
-    found = next((name for mark, name in _BOMS if content.startswith(mark)), encoding)
-    if found is None:  # in UTF-16, one of the two bytes of a Latin letter is zero
+    marked = next((name for mark, name in _BOMS if content.startswith(mark)), None)
+    if marked is not None:
+        return marked
+    if encoding is None:  # in UTF-16, one of the two bytes of a Latin letter is zero
         zeros = [byte == 0 for byte in content[:2]]
-        found = "utf-16-be" if zeros == [True, False] else "utf-16-le" if zeros == [False, True] else "utf-8"
-    return found
+        return "utf-16-be" if zeros == [True, False] else "utf-16-le" if zeros == [False, True] else "utf-8"
+    wide = _WIDE.fullmatch(encoding)  # read piece by piece, it needs a mark or an order
+    return f"utf-{wide[1]}-{'be' if content[:1] == bytes(1) else 'le'}" if wide else encoding
 
 
 def _decoded(content: bytes, encoding: str) -> str:

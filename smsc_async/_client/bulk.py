@@ -74,7 +74,7 @@ class BulkClient(Session):
             ValueError: An argument or a message is wrong, and nothing has been sent yet; or an item is no `Message`.
                 The messages whose outcomes were yielded before such an item may have been sent, and no others.
             SmscError: The first request was definitely not sent; later errors are part of the outcomes.
-            ModuleNotFoundError: `progress` is True and tqdm is not installed.
+            ValueError: `progress` is True and tqdm is not installed.
         """
         checked(progress=progress)
         arguments = PrivateDict({"sender": sender, "at": at, "via": via, "cost": cost, **options})

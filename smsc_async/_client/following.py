@@ -96,7 +96,7 @@ class FollowingClient(BulkClient):
 
         Raises:
             ValueError: An argument is wrong, or an item is no message.
-            ModuleNotFoundError: tqdm is not installed, and nothing was requested.
+            ValueError: tqdm is not installed, and nothing was requested.
         """
         checked(detail=detail, progress=progress, on_progress=on_progress)
         self._caller.bind()
@@ -142,7 +142,7 @@ class FollowingClient(BulkClient):
 
         Raises:
             ValueError: An argument is wrong.
-            ModuleNotFoundError: `progress` is True and tqdm is not installed.
+            ValueError: `progress` is True and tqdm is not installed.
         """
         checked(grace=grace, confirm_pushes=confirm_pushes, progress=progress, on_progress=on_progress)
         self._caller.bind()

@@ -20,7 +20,7 @@ def shown_progress(unit: str, also: OnProgress | None, *, shown: bool) -> Abstra
         shown: Whether there is a bar; without one, `also` itself is the function.
 
     Raises:
-        ModuleNotFoundError: tqdm is not installed.
+        ValueError: tqdm is not installed.
     """
     if not shown:
         return nullcontext(also)
@@ -33,7 +33,7 @@ def with_progress(outcomes: AsyncGenerator[T, None], messages: Many[Message]) ->
     """Return the outcomes of a batch with a progress bar, of which the total is known if the messages are a list.
 
     Raises:
-        ModuleNotFoundError: tqdm is not installed.
+        ValueError: tqdm is not installed.
     """
     from smsc_async._notebook import Progress  # noqa: PLC0415 - only a bar needs it
 

@@ -4,6 +4,7 @@ import marshal
 import tempfile
 from array import array
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from heapq import merge
 from itertools import pairwise
 from operator import lt
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from smsc_async._model import Message, has_one_phone, recipient_key, wrong
+from smsc_async._sending import check_made
 
 from .file import JOURNAL
 from .rows import ONE_PHONE, PlannedMessage, RowPlan
@@ -54,16 +56,18 @@ class Numbering:
 
     def close(self) -> None:
         """Remove the file."""
-        self._file.close()
+        with suppress(OSError):  # on a full disk it fails to write what nobody needs any more
+            self._file.close()
 
     def add(self, item: Message | PlannedMessage) -> None:
         """Add a message; its row is its position unless it has one.
 
         Raises:
-            ValueError: It is no message, or an earlier one has the same phone and id.
+            ValueError: It is no valid message, or an earlier one has the same phone and id.
         """
         number = len(self._ends)
         if isinstance(item, Message):
+            check_made(item)
             if not has_one_phone(item):
                 raise ValueError(f"message {number}: {ONE_PHONE}")
             self._store(number, (*_columns(item), None, None))
@@ -71,6 +75,8 @@ class Numbering:
         if not isinstance(item, PlannedMessage):
             raise wrong(f"item {number} of messages", "a Message or PlannedMessage", item)
         message = item.message
+        if message is not None:
+            check_made(message)
         if message is not None and item.id is not None:
             known = len(self._ids)
             self._ids.add((recipient_key(message.phone), item.id))
@@ -122,7 +128,14 @@ _WRITTEN_AT_ONCE: Final = 65_536
 
 
 def _columns(message: Message) -> tuple[str, str, str | None, float | None]:
-    return message.phone, message.text, message.sender, message.tz
+    sender, tz = message.sender, message.tz
+    # Of these very types, not of derived ones: marshal knows no others.
+    return (
+        str(message.phone),
+        str(message.text),
+        None if sender is None else str(sender),
+        None if tz is None else float(tz),
+    )
 
 
 def _planned(row: int, values: _Values) -> PlannedMessage:

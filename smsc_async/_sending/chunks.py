@@ -53,6 +53,7 @@ __all__ = [
     "CostTerms",
     "MessageOutcome",
     "SendTerms",
+    "check_made",
     "failed",
     "fitting",
     "left_out",
@@ -192,10 +193,7 @@ class Chunker:
         if not isinstance(given, Message):
             self._held = {}
             raise wrong("each item of messages", "a Message, such as Message('+79991234567', 'Hi')", given)
-        if not _is_checked(message):
-            raise ValueError(
-                "each item of messages must be a valid Message; make it with Message(...), model_copy checks nothing"
-            )
+        check_made(message)
         return [chunk for each in one_by_one(message) for chunk in self._add(each)]
 
     def _add(self, message: Message) -> list[Chunk]:
@@ -213,14 +211,17 @@ class Chunker:
         return [Chunk(tuple(held.values()), recipients=frozenset(held))] if held else []
 
 
-def _is_checked(message: Message) -> bool:
-    """Return whether the values have the right types; a copy of a message is not validated."""
+def check_made(message: Message) -> None:
+    """Raise a `ValueError` if values have wrong types; a copy of a message is not validated."""
     phone: object = message.phone
     text: object = message.text
     sender: object = message.sender
     tz: object = message.tz
     is_named = sender is None or isinstance(sender, str)
-    return isinstance(phone, str) and isinstance(text, str) and is_named and (tz is None or isinstance(tz, float))
+    if not (isinstance(phone, str) and isinstance(text, str) and is_named and (tz is None or isinstance(tz, float))):
+        raise ValueError(
+            "each item of messages must be a valid Message; make it with Message(...), model_copy checks nothing"
+        )
 
 
 def left_out(error: Exception) -> SmscError | None:

@@ -30,6 +30,11 @@ def test_rows_keep_their_numbers_texts_and_columns() -> None:
     assert found.bad == []
 
 
+def test_a_time_zone_of_minus_0_is_that_of_0() -> None:
+    content = b"phone,text,sender,tz\n+79161234567,Hi,shop,0\n+79161234567,Hi,shop,-0\n"
+    assert [each.row for each in bad_rows(content)] == [3]
+
+
 def test_an_order_number_is_the_id_of_a_row() -> None:
     (row,) = read_messages(b"phone,text,id\n+79161234567,Hi,20261127000123456789\n", accept).rows
     assert row.id == "20261127000123456789"

@@ -65,6 +65,14 @@ def test_other_encodings_are_named_by_the_user(encoding: str) -> None:
     assert (*sheet.rows,) == ((2, ["1", "Привет"]),)
 
 
+@pytest.mark.parametrize("named", ["utf-16", "UTF_16", "utf-32"])
+@pytest.mark.parametrize("order", ["le", "be"])
+def test_the_order_of_bytes_is_recognised_where_no_mark_shows_it(named: str, order: str) -> None:
+    encoding = f"utf-{named[-2:]}-{order}"
+    sheet = read_sheet("phone;text\n1;Привет\n".encode(encoding), KNOWN, encoding=named)
+    assert (sheet.dialect.encoding, (*sheet.rows,)) == (encoding, ((2, ["1", "Привет"]),))
+
+
 @pytest.mark.parametrize(
     ("content", "encoding", "words"),
     [
@@ -73,6 +81,7 @@ def test_other_encodings_are_named_by_the_user(encoding: str) -> None:
         (b"phone\x98", "cp1251", r"the file is not cp1251 \(byte 5\)"),
         (b"phone", "cp-1251-x", "--encoding must be the name of an encoding"),
         (b"phone", "rot13", "--encoding must be the name of an encoding"),
+        (b"phone", "locale", "--encoding must be the name of an encoding"),
         (b"phone", "undefined", "--encoding must be the name of an encoding"),
         (b"PK\x03\x04and so on", None, 'this is a workbook, not a CSV file; save it as "CSV UTF-8"'),
         (b"\xd0\xcf\x11\xe0and so on", "cp1251", "this is a workbook"),
