@@ -161,6 +161,7 @@ async def test_a_flash_message_covers_the_screen_and_an_hlr_request_shows_nothin
 async def test_the_life_of_a_message_is_shown_with_what_is_planned(
     sandbox: Sandbox, web: httpx.AsyncClient, client: Client
 ) -> None:
+    sandbox.clock.speed = 0  # the pages are slower than a delivery on a busy machine
     await client.send(PHONE, "Hello")
     assert [len((await _page(web, "/_sandbox/messages/1")).all("li", class_="planned"))] == [2]
     await sandbox.advance(1)
