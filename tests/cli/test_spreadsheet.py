@@ -77,6 +77,7 @@ def test_the_order_of_bytes_is_recognised_where_no_mark_shows_it(named: str, ord
     ("content", "encoding", "words"),
     [
         ("phone;text\n1;Привет".encode("cp1251"), None, r"is not UTF-8 \(byte 13\); .* such as --encoding cp1251"),
+        (b"phone,text\n" + b"1,a\n" * 5_000 + b"1,\xff\n", None, r"is not UTF-8 \(byte 20013\)"),
         (b"\xff\xfep", None, r"the file is not utf-16 \(byte 2\)"),
         (b"phone\x98", "cp1251", r"the file is not cp1251 \(byte 5\)"),
         (b"phone", "cp-1251-x", "--encoding must be the name of an encoding"),

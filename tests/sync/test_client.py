@@ -339,6 +339,18 @@ def test_a_client_that_is_forgotten_ends_its_thread_without_a_warning(sandbox: S
     assert not thread.is_alive()
 
 
+def test_a_client_that_is_forgotten_leaves_the_thread_to_the_others(sandbox: Sandbox, client: Client) -> None:
+    client.balance()
+    other = sandbox_client(sandbox)
+    other.balance()
+    portal, _ = client._behind.use()
+    assert len(portal.users) == 2
+    del other
+    while len(portal.users) == 2:
+        client.guards_snapshot()
+    assert client.balance().amount
+
+
 def test_an_iterator_that_is_forgotten_is_closed(client: Client) -> None:
     outcomes = client.send_batch([Message(f"+7999000{number:04}", "Hello") for number in range(120)], workers=1)
     next(outcomes)
