@@ -217,7 +217,7 @@ class AiohttpTransport:
         raise failed from cause  # outside the handler, so an exception that may quote the request is not its context
 
     def _failure(self, error: Exception, url: str, left: bool | None, step: int) -> SmscError:
-        proxy = self._proxy or self._proxy_of.get(url)
+        proxy = self._proxy or self._proxy_of.pop(url, None)  # the next try looks again
         route = Route(url, None if proxy is None else proxy.url)
         if type(error) is aiohttp.ClientResponseError and step == 1 and left is not None:
             return broken_answer() if left else not_connected(route.unreadable())

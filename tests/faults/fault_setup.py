@@ -1,10 +1,11 @@
-"""A wrong set-up: proxies and arguments that can't be used, and then a set-up that can."""
+"""A wrong set-up: certificates, proxies and arguments that can't be used, and then a set-up that can."""
 
 import asyncio
 import os
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any, Final
 from unittest import mock
 
@@ -30,8 +31,11 @@ _PROXIES: Final = (
     *(f"{scheme}://{words}" for scheme in ("http", "https") for words in _WORDS),
     *(f"{scheme}://user:{_SECRET}@host:1" for scheme in ("socks5", "gopher", "ftp")),
 )
-_ENVIRONMENTS: Final[tuple[Mapping[str, str], ...]] = tuple(
-    {name: proxy} for name in ("HTTP_PROXY", "ALL_PROXY", "http_proxy") for proxy in _PROXIES if "\0" not in proxy
+_PLACES: Final = tuple(map(str, (Path("/gone"), Path(__file__), Path(__file__).parent, Path(os.devnull))))
+_ENVIRONMENTS: Final[tuple[Mapping[str, str], ...]] = (
+    *({"SSL_CERT_FILE": place} for place in _PLACES),
+    *({"SSL_CERT_DIR": place} for place in _PLACES if not Path(place).is_dir()),
+    *({name: proxy} for name in ("HTTP_PROXY", "ALL_PROXY", "http_proxy") for proxy in _PROXIES if "\0" not in proxy),
 )
 _TEXTS: Final = ("имя", "a b", "a\r\nb", "\0", "\ud800", "a" * 1_000_000)
 _ARGUMENTS: Final[tuple[Mapping[str, Any], ...]] = (
