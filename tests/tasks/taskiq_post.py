@@ -148,8 +148,8 @@ async def make_post(
 ) -> AsyncIterator[Callable[..., Any]]:
     made: list[Post] = []
 
-    async def make(*, on_unknown: Any = "reconcile", **options: Any) -> Post:
-        service, broker = Service(), make_broker()
+    async def make(*, on_unknown: Any = "reconcile", idle_timeout: int = IDLE, **options: Any) -> Post:
+        service, broker = Service(), make_broker(idle_timeout=idle_timeout)
 
         def client(guards: Guards) -> Client:
             return Client(apikey="demo", url=URL, transport=service, guards=guards, on_unknown=on_unknown)
