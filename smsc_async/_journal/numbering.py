@@ -74,19 +74,18 @@ class Numbering:
             return
         if not isinstance(item, PlannedMessage):
             raise wrong(f"item {number} of messages", "a Message or PlannedMessage", item)
-        message = item.message
-        if message is not None:
-            check_made(message)
-        if message is not None and item.id is not None:
+        row, message = number if item.row is None else item.row, item.message
+        if message is None:
+            self.faulty.append(RowPlan(row, item.phone, item.fault))
+            self._store(row, (item.phone, None, None, None, item.id, item.fault))
+            return
+        check_made(message)
+        if item.id is not None:
             known = len(self._ids)
             self._ids.add((recipient_key(message.phone), item.id))
             if len(self._ids) == known:
                 raise ValueError(f"message {number} has the same phone and id as an earlier one")
-        row = number if item.row is None else item.row
-        if message is None:
-            self.faulty.append(RowPlan(row, item.phone, item.fault))
-        columns = (item.phone, None, None, None) if message is None else _columns(message)
-        self._store(row, (*columns, item.id, item.fault))
+        self._store(row, (*_columns(message), item.id, None))
 
     def arrange(self) -> None:
         """Sort the messages by their rows; blocks, but in pieces, so that other threads can run.
